@@ -1,0 +1,39 @@
+#ifndef YM_AUDIT_BUDGET_H
+#define YM_AUDIT_BUDGET_H
+
+#include "audit/ledger/ledger.h"
+#include "privacy/accountant.h"
+
+/* The budget is a fold over the hospital's ledger: policy leaves set cap and
+ * delta, dataset_card leaves say which data sets share patients (one group, one
+ * budget), charge leaves are events. Never stored, always recomputed.
+ * The cap holds by the Renyi filter (Feldman and Zrnic 2021; Lecuyer 2021):
+ * docs/privacy.md, "filter". */
+struct ym_budget;
+
+enum ym_code ym_budget_fold(struct ym_ledger *l, struct ym_budget **out, struct ym_status *st);
+enum ym_code ym_budget_take(struct ym_budget *b, struct ym_bytes leaf, struct ym_status *st); /* one more leaf */
+void ym_budget_free(struct ym_budget *b);
+
+struct ym_budget_line {
+    char dataset[64], study[64];
+    uint32_t round, attempt;
+    struct ym_event event;
+    int64_t round_micro;  /* epsilon of this charge alone, millionths */
+    int64_t spent_micro;  /* of the group after it */
+    int64_t cap_micro;
+    int64_t delta_e18;
+};
+size_t ym_budget_count(const struct ym_budget *b);
+const struct ym_budget_line *ym_budget_at(const struct ym_budget *b, size_t i);
+/* What is spent by the group of dataset; YM_NOT_FOUND for an unknown data set. */
+enum ym_code ym_budget_spent(const struct ym_budget *b, const char *dataset, int64_t *spent_micro, int64_t *cap_micro,
+                             int64_t *delta_e18, struct ym_status *st);
+/* Would this event still fit? YM_OK, or YM_EXHAUSTED with figures in st, or
+ * YM_DENIED when the ledger holds no policy. after/alone: out. */
+enum ym_code ym_budget_check(const struct ym_budget *b, const char *dataset, const struct ym_event *e, int64_t *alone_micro,
+                             int64_t *after_micro, struct ym_status *st);
+/* True when (study, round, attempt) was charged. */
+bool ym_budget_charged(const struct ym_budget *b, const char *study, uint32_t round, uint32_t attempt);
+
+#endif

@@ -1,0 +1,100 @@
+#ifndef YM_GATE_PLAN_H
+#define YM_GATE_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/crypto.h"
+#include "base/decimal.h"
+#include "base/doc.h"
+
+/* The study plan: data, never code. People write YAML (docs/plan.md); what is
+ * hashed, signed and sent is its canonical restricted JSON. Pure: no disk, no
+ * clock. A parsed plan is const and self-contained. */
+
+#define YM_PLAN_MAX_BYTES (256 * 1024)
+#define YM_PLAN_MAX_INPUTS 1024
+#define YM_PLAN_MAX_LEVELS 64
+#define YM_PLAN_MAX_HIDDEN 8
+#define YM_PLAN_MAX_SITES 100
+#define YM_PLAN_MAX_PARAMS (64u << 20)
+
+enum ym_family { YM_FAMILY_LINEAR = 1, YM_FAMILY_LOGISTIC, YM_FAMILY_MULTINOMIAL, YM_FAMILY_MLP };
+enum ym_activation { YM_ACT_TANH = 1, YM_ACT_RELU };
+enum ym_var_kind { YM_VAR_NUMBER = 1, YM_VAR_CATEGORY };
+enum ym_missing { YM_MISSING_DROP = 1, YM_MISSING_CONSTANT, YM_MISSING_INDICATOR };
+enum ym_server_opt { YM_SERVER_FEDAVG = 1, YM_SERVER_FEDADAM };
+
+struct ym_variable { /* one study variable */
+    char name[64], unit[32];
+    enum ym_var_kind kind;
+    double low, high; /* number: declared range; scaled to [-1, 1] after clamping to it */
+    char (*level)[64]; /* category: level 0 is the reference (no column) */
+    size_t level_count;
+    enum ym_missing missing;
+    double constant; /* YM_MISSING_CONSTANT: study units, inside the range; level index for category */
+};
+
+struct ym_plan_site {
+    char name[64];
+    uint32_t weight; /* public small integer, 1..1000 */
+};
+
+struct ym_plan {
+    char study[64], sponsor[64];
+    char title[256], purpose[512]; /* UTF-8 */
+    /* model */
+    enum ym_family family;
+    struct ym_variable *input;
+    size_t input_count;
+    struct ym_variable outcome; /* number for linear; category with 2 levels logistic; k multinomial; mlp either category */
+    uint32_t hidden[YM_PLAN_MAX_HIDDEN];
+    size_t hidden_count;
+    enum ym_activation activation;
+    uint64_t init_seed; /* public; parameters at round 0 are a function of it */
+    /* training at the hospital: local SGD on noised gradients */
+    uint32_t rounds, steps_per_round; /* 1..10000, 1..1000 */
+    uint64_t sampling_k;              /* probability k / 2^64 per patient and step */
+    uint32_t nominal_patients;        /* public; nominal batch = q * nominal_patients; never a true count */
+    double learning_rate, l2;         /* l2: public penalty, applied after the noise */
+    /* privacy */
+    double clip_norm;
+    uint64_t sigma_units;             /* noise std of one step's sum, lattice units = ceil(noise_multiplier * 2^24) */
+    struct ym_decimal delta, epsilon_max; /* epsilon_max: what the study may spend at each hospital */
+    uint32_t max_records_per_patient;
+    uint32_t min_patients;            /* smallest cohort a hospital may take part with */
+    /* server */
+    enum ym_server_opt server;
+    double server_lr, beta1, beta2, server_eps;
+    /* update lattice */
+    uint32_t update_scale_bits, update_width_bits; /* s and w: rounded half-even at 2^-s, clamped to w-bit two's complement */
+    /* federation */
+    struct ym_plan_site *site;
+    size_t site_count;
+    uint32_t quorum, max_attempts;    /* quorum 1..site_count; attempts default 3 */
+    uint32_t ready_ms, collect_ms;    /* deadlines of the two waiting phases */
+    uint32_t start_ms;                /* 0: wait until every hospital has decided; else start so long after the offer once quorum approves */
+    /* identity of the plan */
+    uint8_t hash[YM_HASH_BYTES];      /* SHA-256 of canonical */
+    struct ym_buf canonical;          /* restricted JSON */
+};
+
+/* Validate a document as a whole: every problem with file, line, key and what
+ * to do; unknown keys are problems. Checks sizes, ranges, that no sum of all
+ * hospitals can wrap int64 (site weights times 2^(w-1) < 2^62; steps' noise
+ * included), delta <= 1/(10 nominal_patients). Writes defaults into canonical.
+ * YM_INVALID when p got anything. */
+enum ym_code ym_plan_read(const struct ym_doc *doc, struct ym_plan **out, struct ym_problems *p, struct ym_status *st);
+
+/* From canonical bytes of another party: parsed, validated, and its canonical
+ * form must equal the bytes given. */
+enum ym_code ym_plan_decode(const void *data, size_t len, struct ym_plan **out, struct ym_status *st);
+void ym_plan_free(struct ym_plan *plan);
+
+/* Columns of the design matrix: intercept excluded; number 1 (+1 when missing
+ * is INDICATOR), category level_count-1 (+1 when INDICATOR). */
+size_t ym_plan_columns(const struct ym_plan *plan);
+/* Outputs of the model: 1 for linear and two-level logistic, level_count otherwise. */
+size_t ym_plan_outputs(const struct ym_plan *plan);
+
+#endif

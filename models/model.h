@@ -1,0 +1,53 @@
+#ifndef YM_MODELS_MODEL_H
+#define YM_MODELS_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* Dense models: layers of widths w0 = columns, hidden..., outputs. Linear,
+ * logistic, multinomial have no hidden layer. Parameters are one float32 block:
+ * per layer the weights [out][in] row-major, then the bias [out].
+ * One example = one patient: its loss is the mean over its rows; its gradient is
+ * that mean's gradient, clipped whole by privacy/clip.h. */
+
+enum ym_loss { YM_LOSS_SQUARED = 1, YM_LOSS_LOGISTIC, YM_LOSS_SOFTMAX };
+#define YM_MODEL_MAX_LAYERS 9
+
+struct ym_model {
+    enum ym_loss loss;
+    int relu; /* hidden activation: 0 tanh, 1 relu */
+    size_t layer_count;
+    size_t width[YM_MODEL_MAX_LAYERS + 1];
+    size_t dim; /* parameters in all */
+};
+
+struct ym_plan;
+enum ym_code ym_model_from_plan(const struct ym_plan *plan, struct ym_model *out, struct ym_status *st);
+
+/* Parameters at round 0: a function of the public seed (SplitMix64, Glorot
+ * uniform; zero for models without hidden layers), the same bits everywhere. */
+void ym_model_init_params(const struct ym_model *m, uint64_t seed, float *params);
+
+struct ym_model_work; /* scratch for up to max_rows rows; one per thread */
+struct ym_model_work *ym_model_work_new(const struct ym_model *m, size_t max_rows);
+void ym_model_work_free(struct ym_model_work *w);
+
+/* Gradient of one patient's mean loss over its n rows. x [n][width0], y [n];
+ * g [dim] out, overwritten. n >= 1. Products through CBLAS. */
+void ym_model_patient_gradient(const struct ym_model *m, const float *params, const float *x, const float *y, size_t n,
+                               struct ym_model_work *w, float *g);
+
+/* Scores [n][outputs]: linear predictor, probability, or softmax. */
+void ym_model_predict(const struct ym_model *m, const float *params, const float *x, size_t n, struct ym_model_work *w,
+                      float *out);
+/* Mean loss over rows, for the sponsor's own test file and the simulator. */
+double ym_model_loss(const struct ym_model *m, const float *params, const float *x, const float *y, size_t n,
+                     struct ym_model_work *w);
+
+/* Tensor i of 2*layer_count: name ("layer0.weight"), shape, offset. */
+struct ym_tensor_info { char name[32]; size_t rows, cols, offset; /* cols 0: a vector */ };
+struct ym_tensor_info ym_model_tensor(const struct ym_model *m, size_t i);
+
+#endif

@@ -1,0 +1,39 @@
+#ifndef YM_MODELS_STATE_H
+#define YM_MODELS_STATE_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/crypto.h"
+#include "gate/plan.h"
+#include "models/model.h"
+
+/* The state of a study after round r: one safetensors file with fixed header
+ * order, named by its SHA-256 (docs/formats.md, "State"). Parameters F32, then
+ * "server.m" and "server.v" F64 when the server optimizer has them. Metadata:
+ * study, round, plan, previous, sum, survivors, weights.
+ * ym_state_next is the function f of DESIGN 3: IEEE double, no contraction, no
+ * libm beyond sqrt, so that anyone with the sums recomputes it to the bit. */
+
+enum ym_code ym_state_initial(const struct ym_plan *plan, struct ym_buf *state, struct ym_status *st);
+
+struct ym_round_sum {
+    uint32_t round;
+    const int64_t *sum;          /* [dim] sum over survivors of weight * update, update lattice units */
+    const char *const *survivor; /* names, plan order */
+    size_t survivor_count;
+};
+/* Whole-buffer form; the hub's streaming form is ym_state_next_file. */
+enum ym_code ym_state_next(const struct ym_plan *plan, struct ym_bytes state, const struct ym_round_sum *sum,
+                           struct ym_buf *next, struct ym_status *st);
+/* Same bytes, block by block from file to file; memory O(1) beyond sum. Writes
+ * durably (temp, fsync, rename). hash: of the new state. */
+enum ym_code ym_state_next_file(const struct ym_plan *plan, const char *state_path, const struct ym_round_sum *sum,
+                                const char *next_path, uint8_t hash[YM_HASH_BYTES], struct ym_status *st);
+
+/* Check header against the plan and give the parameter block (borrowed, may be
+ * unaligned: copy out). round out. */
+enum ym_code ym_state_params(const struct ym_plan *plan, struct ym_bytes state, uint32_t *round, const uint8_t **params,
+                             struct ym_status *st);
+
+#endif

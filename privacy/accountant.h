@@ -1,0 +1,39 @@
+#ifndef YM_PRIVACY_ACCOUNTANT_H
+#define YM_PRIVACY_ACCOUNTANT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/decimal.h"
+#include "base/status.h"
+
+/* Renyi accountant of the Poisson-subsampled Gaussian, add or remove one
+ * patient. Pure; rounds up. Places for the tighter accountants: accountant_rdp.c
+ * is this one; the contour integral and the tilted PLD come beside it. */
+
+struct ym_event { /* one charge: what an auditor needs to recompute it */
+    uint64_t sigma_units; /* noise std of a step's sum; sensitivity is YM_CLIP_UNITS */
+    uint64_t sampling_k;  /* q = k / 2^64 */
+    uint64_t steps;
+};
+
+#define YM_RDP_ORDERS 128 /* upper bound on the grid */
+size_t ym_rdp_orders(const double **orders); /* the fixed grid, > 1, ascending */
+
+struct ym_rdp { double at[YM_RDP_ORDERS]; }; /* nats, accumulated over events */
+
+void ym_rdp_clear(struct ym_rdp *r);
+/* Adds an upper bound of the event's RDP at every order of the grid.
+ * YM_INVALID for sigma_units 0, k 0. Cached by (sigma, k) inside the caller's loop is the caller's business. */
+enum ym_code ym_rdp_add(struct ym_rdp *r, const struct ym_event *e, struct ym_status *st);
+/* epsilon at delta (0 < delta < 1), Canonne-Kamath-Steinke 2020 Prop. 12; never
+ * negative; rounded up. order: out, may be NULL. */
+double ym_rdp_epsilon(const struct ym_rdp *r, double delta, double *order);
+
+/* Epsilon in millionths, rounded up; INT64_MAX when infinite or absurd. */
+int64_t ym_epsilon_micro(double epsilon);
+/* Smallest sigma_units so that steps steps at k stay within epsilon at delta. */
+enum ym_code ym_rdp_calibrate(double epsilon, double delta, uint64_t sampling_k, uint64_t steps, uint64_t *sigma_units,
+                              struct ym_status *st);
+
+#endif

@@ -1,0 +1,49 @@
+#ifndef YM_WORKER_DATA_FROZEN_H
+#define YM_WORKER_DATA_FROZEN_H
+
+#include "base/buf.h"
+#include "base/crypto.h"
+#include "gate/card.h"
+#include "gate/plan.h"
+
+/* A frozen data set: the values of the card's variables, rows grouped by
+ * patient, written once by `yumen-site data add`, read by the trainer, named by
+ * its SHA-256. Holds no patient identifiers: patients are 0..P-1 in the order
+ * of SHA-256(site salt, identifier). Layout: docs/formats.md, "Frozen data". */
+struct ym_frozen {
+    uint8_t hash[YM_HASH_BYTES];
+    char dataset[64];
+    uint8_t card_hash[YM_HASH_BYTES];
+    size_t var_count, row_count, patient_count;
+    char (*var)[64];          /* names */
+    uint64_t *first_row;      /* [patient_count + 1] */
+    double *value;            /* [row_count][var_count]; category = level index; missing = NaN */
+};
+
+/* Read the CSV a card names and freeze it. Failing lines are appended to report
+ * (line, column, what; for the site's own screen only) and make the answer
+ * YM_INVALID unless skip_bad, which drops the whole patient. At most 64 MiB per
+ * line guard: a line over 1 MiB is an error, never an allocation. */
+enum ym_code ym_freeze_csv(const struct ym_card *card, const char *csv_path, const uint8_t salt[32], bool skip_bad,
+                           struct ym_buf *frozen_bytes, struct ym_buf *report, struct ym_status *st);
+
+enum ym_code ym_frozen_load(const char *path, struct ym_frozen **out, struct ym_status *st);
+void ym_frozen_free(struct ym_frozen *f);
+
+/* The training view of a plan on a frozen set: scaled design matrix and target,
+ * patients with all their rows. A row whose variable is missing under DROP, or
+ * whose outcome is missing, goes; a patient without rows is not eligible; rows
+ * past max_records_per_patient (in file order) are left out. */
+struct ym_table {
+    size_t columns, rows, patients;
+    float *x;             /* [rows][columns], scaled to [-1, 1], dummies 0/1 */
+    float *y;             /* [rows] number in scaled units, or level index */
+    uint64_t *first_row;  /* [patients + 1] */
+};
+/* report gets column-level problems (for the site's screen); YM_NOT_FOUND when
+ * a variable is absent, YM_DENIED when fewer than plan->min_patients remain. */
+enum ym_code ym_table_build(const struct ym_plan *plan, const struct ym_frozen *f, struct ym_table **out,
+                            struct ym_buf *report, struct ym_status *st);
+void ym_table_free(struct ym_table *t);
+
+#endif
