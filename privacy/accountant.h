@@ -17,7 +17,7 @@ struct ym_event { /* one charge: what an auditor needs to recompute it */
     uint64_t steps;
 };
 
-#define YM_RDP_ORDERS 128 /* upper bound on the grid */
+#define YM_RDP_ORDERS 160 /* upper bound on the grid */
 size_t ym_rdp_orders(const double **orders); /* the fixed grid, > 1, ascending */
 
 struct ym_rdp { double at[YM_RDP_ORDERS]; }; /* nats, accumulated over events */
