@@ -1,0 +1,324 @@
+#include "models/model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gate/plan.h"
+#include "tensor/mat.h"
+
+struct ym_model_work {
+    size_t max_rows;
+    float *act[YM_MODEL_MAX_LAYERS + 1]; /* [max_rows][width]; act[0] unused: the input is the caller's */
+    float *delta[2];                     /* [max_rows][widest] */
+    float *block;
+};
+
+static bool layer_fits(size_t in, size_t out, size_t dim)
+{
+    return in > 0 && out > 0 && in < YM_PLAN_MAX_PARAMS && out <= (YM_PLAN_MAX_PARAMS - dim) / (in + 1);
+}
+
+static enum ym_loss loss_of(const struct ym_plan *plan, size_t outputs)
+{
+    if (plan->outcome.kind == YM_VAR_NUMBER)
+        return YM_LOSS_SQUARED;
+    return outputs == 1 ? YM_LOSS_LOGISTIC : YM_LOSS_SOFTMAX;
+}
+
+enum ym_code ym_model_from_plan(const struct ym_plan *plan, struct ym_model *out, struct ym_status *st)
+{
+    struct ym_model m = {.loss = loss_of(plan, ym_plan_outputs(plan)), .relu = plan->activation == YM_ACT_RELU};
+    size_t hidden = plan->family == YM_FAMILY_MLP ? plan->hidden_count : 0;
+
+    if (hidden >= YM_MODEL_MAX_LAYERS)
+        return ym_status_set(st, YM_INVALID, "more than %d hidden layers", YM_MODEL_MAX_LAYERS - 1);
+    m.layer_count = hidden + 1;
+    m.width[0] = ym_plan_columns(plan);
+    for (size_t i = 0; i < hidden; i++)
+        m.width[i + 1] = plan->hidden[i];
+    m.width[hidden + 1] = ym_plan_outputs(plan);
+    for (size_t i = 0; i < m.layer_count; i++) {
+        if (!layer_fits(m.width[i], m.width[i + 1], m.dim))
+            return ym_status_set(st, YM_INVALID, "layer %zu is empty or takes the model past %u parameters", i,
+                                 YM_PLAN_MAX_PARAMS);
+        m.dim += (m.width[i] + 1) * m.width[i + 1];
+    }
+    *out = m;
+    return YM_OK;
+}
+
+/* ---- parameters ---- */
+
+static size_t layer_offset(const struct ym_model *m, size_t layer)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < layer; i++)
+        at += (m->width[i] + 1) * m->width[i + 1];
+    return at;
+}
+
+static struct ym_mat_view weights_of(const struct ym_model *m, const float *params, size_t layer)
+{
+    return (struct ym_mat_view){params + layer_offset(m, layer), m->width[layer + 1], m->width[layer]};
+}
+
+static size_t bias_offset(const struct ym_model *m, size_t layer)
+{
+    return layer_offset(m, layer) + m->width[layer] * m->width[layer + 1];
+}
+
+struct ym_tensor_info ym_model_tensor(const struct ym_model *m, size_t i)
+{
+    size_t layer = i / 2;
+    struct ym_tensor_info t = {.rows = m->width[layer + 1]};
+
+    YM_ASSERT(layer < m->layer_count);
+    if (i % 2 == 0) {
+        t.cols = m->width[layer];
+        t.offset = layer_offset(m, layer);
+    } else {
+        t.offset = bias_offset(m, layer);
+    }
+    snprintf(t.name, sizeof t.name, "layer%zu.%s", layer, i % 2 ? "bias" : "weight");
+    return t;
+}
+
+/* SplitMix64 (Steele, Lea, Flood 2014): public randomness, chosen for its size. */
+static uint64_t splitmix64(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+void ym_model_init_params(const struct ym_model *m, uint64_t seed, float *params)
+{
+    memset(params, 0, m->dim * sizeof *params);
+    if (m->layer_count == 1)
+        return;
+    for (size_t layer = 0; layer < m->layer_count; layer++) {
+        size_t count = m->width[layer] * m->width[layer + 1];
+        double bound = sqrt(6.0 / (double)(m->width[layer] + m->width[layer + 1]));
+        float *w = params + layer_offset(m, layer);
+
+        for (size_t i = 0; i < count; i++)
+            w[i] = (float)(((double)(splitmix64(&seed) >> 11) * 0x1p-52 - 1) * bound);
+    }
+}
+
+/* ---- forward ---- */
+
+static size_t widest(const struct ym_model *m)
+{
+    size_t w = 0;
+
+    for (size_t i = 1; i <= m->layer_count; i++)
+        w = m->width[i] > w ? m->width[i] : w;
+    return w;
+}
+
+static size_t floats_per_row(const struct ym_model *m)
+{
+    size_t n = 2 * widest(m);
+
+    for (size_t i = 1; i <= m->layer_count; i++)
+        n += m->width[i];
+    return n;
+}
+
+struct ym_model_work *ym_model_work_new(const struct ym_model *m, size_t max_rows)
+{
+    struct ym_model_work *w;
+    float *next;
+
+    max_rows = max_rows > 0 ? max_rows : 1;
+    if (max_rows > SIZE_MAX / sizeof(float) / floats_per_row(m))
+        return NULL;
+    w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    w->max_rows = max_rows;
+    w->block = next = malloc(max_rows * floats_per_row(m) * sizeof *next);
+    if (!next) {
+        free(w);
+        return NULL;
+    }
+    for (size_t i = 1; i <= m->layer_count; i++) {
+        w->act[i] = next;
+        next += max_rows * m->width[i];
+    }
+    w->delta[0] = next;
+    w->delta[1] = next + max_rows * widest(m);
+    return w;
+}
+
+void ym_model_work_free(struct ym_model_work *w)
+{
+    if (!w)
+        return;
+    free(w->block);
+    free(w);
+}
+
+static void activate(const struct ym_model *m, float *z, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        z[i] = m->relu ? (z[i] > 0 ? z[i] : 0) : tanhf(z[i]);
+}
+
+/* Fills work->act; the last layer stays linear. */
+static void forward(const struct ym_model *m, const float *params, const float *x, size_t n, struct ym_model_work *w)
+{
+    for (size_t i = 0; i < m->layer_count; i++) {
+        struct ym_mat_view in = {i == 0 ? x : w->act[i], n, m->width[i]};
+        struct ym_mat out = {w->act[i + 1], n, m->width[i + 1]};
+
+        ym_mat_fill_rows(params + bias_offset(m, i), out);
+        ym_mat_mul(in, false, weights_of(m, params, i), true, 1, out);
+        if (i + 1 < m->layer_count)
+            activate(m, out.at, n * out.cols);
+    }
+}
+
+static float sigmoid(float z)
+{
+    float e = expf(-fabsf(z));
+
+    return z >= 0 ? 1 / (1 + e) : e / (1 + e);
+}
+
+static float top_of(const float *z, size_t k)
+{
+    float top = z[0];
+
+    for (size_t c = 1; c < k; c++)
+        top = z[c] > top ? z[c] : top;
+    return top;
+}
+
+static void softmax(const float *z, size_t k, float *p)
+{
+    float top = top_of(z, k), total = 0;
+
+    for (size_t c = 0; c < k; c++) {
+        p[c] = expf(z[c] - top);
+        total += p[c];
+    }
+    for (size_t c = 0; c < k; c++)
+        p[c] /= total;
+}
+
+/* p [n][outputs]: what the model says of rows already passed forward. */
+static void scores(const struct ym_model *m, const float *z, size_t n, float *p)
+{
+    size_t k = m->width[m->layer_count];
+
+    for (size_t i = 0; i < n; i++) {
+        if (m->loss == YM_LOSS_SOFTMAX)
+            softmax(z + i * k, k, p + i * k);
+        else
+            for (size_t c = 0; c < k; c++)
+                p[i * k + c] = m->loss == YM_LOSS_LOGISTIC ? sigmoid(z[i * k + c]) : z[i * k + c];
+    }
+}
+
+void ym_model_predict(const struct ym_model *m, const float *params, const float *x, size_t n, struct ym_model_work *w,
+                      float *out)
+{
+    for (size_t start = 0; start < n; start += w->max_rows) {
+        size_t rows = n - start < w->max_rows ? n - start : w->max_rows;
+
+        forward(m, params, x + start * m->width[0], rows, w);
+        scores(m, w->act[m->layer_count], rows, out + start * m->width[m->layer_count]);
+    }
+}
+
+/* ---- loss and gradient ---- */
+
+static double softmax_loss(const float *z, size_t k, size_t label)
+{
+    double top = top_of(z, k), total = 0;
+
+    if (label >= k)
+        return NAN;
+    for (size_t c = 0; c < k; c++)
+        total += exp(z[c] - top);
+    return log(total) + top - z[label];
+}
+
+static double row_loss(const struct ym_model *m, const float *z, float y)
+{
+    if (m->loss == YM_LOSS_SQUARED)
+        return 0.5 * ((double)z[0] - y) * ((double)z[0] - y);
+    if (m->loss == YM_LOSS_LOGISTIC)
+        return log1p(exp(-fabs((double)z[0]))) + (z[0] > 0 ? z[0] : 0) - (double)y * z[0];
+    return softmax_loss(z, m->width[m->layer_count], (size_t)y);
+}
+
+double ym_model_loss(const struct ym_model *m, const float *params, const float *x, const float *y, size_t n,
+                     struct ym_model_work *w)
+{
+    size_t k = m->width[m->layer_count];
+    double total = 0;
+
+    for (size_t start = 0; start < n; start += w->max_rows) {
+        size_t rows = n - start < w->max_rows ? n - start : w->max_rows;
+
+        forward(m, params, x + start * m->width[0], rows, w);
+        for (size_t i = 0; i < rows; i++)
+            total += row_loss(m, w->act[m->layer_count] + i * k, y[start + i]);
+    }
+    return n > 0 ? total / (double)n : NAN;
+}
+
+/* d loss / d z of the last layer, of the mean over n rows: (score - target) / n for
+ * all three losses. */
+static void output_delta(const struct ym_model *m, const float *y, size_t n, struct ym_model_work *w)
+{
+    size_t k = m->width[m->layer_count];
+    float *d = w->delta[0], scale = 1 / (float)n;
+
+    scores(m, w->act[m->layer_count], n, d);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t c = 0; c < k; c++) {
+            float target = m->loss == YM_LOSS_SOFTMAX ? (float)(y[i] == (float)c) : y[i];
+
+            d[i * k + c] = (d[i * k + c] - target) * scale;
+        }
+    }
+}
+
+static void through_activation(const struct ym_model *m, const float *act, size_t n, float *d)
+{
+    for (size_t i = 0; i < n; i++)
+        d[i] *= m->relu ? (float)(act[i] > 0) : 1 - act[i] * act[i];
+}
+
+void ym_model_patient_gradient(const struct ym_model *m, const float *params, const float *x, const float *y, size_t n,
+                               struct ym_model_work *w, float *g)
+{
+    float *d = w->delta[0], *below = w->delta[1];
+
+    YM_ASSERT(n >= 1 && n <= w->max_rows);
+    forward(m, params, x, n, w);
+    output_delta(m, y, n, w);
+    for (size_t i = m->layer_count; i-- > 0;) {
+        struct ym_mat_view delta = {d, n, m->width[i + 1]};
+        struct ym_mat_view in = {i == 0 ? x : w->act[i], n, m->width[i]};
+
+        ym_mat_mul(delta, true, in, false, 0, (struct ym_mat){g + layer_offset(m, i), m->width[i + 1], m->width[i]});
+        ym_mat_sum_rows(delta, g + bias_offset(m, i));
+        if (i == 0)
+            break;
+        ym_mat_mul(delta, false, weights_of(m, params, i), false, 0, (struct ym_mat){below, n, m->width[i]});
+        through_activation(m, w->act[i], n * m->width[i], below);
+        float *swap = d;
+        d = below;
+        below = swap;
+    }
+}

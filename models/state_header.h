@@ -1,0 +1,37 @@
+#ifndef YM_MODELS_STATE_HEADER_H
+#define YM_MODELS_STATE_HEADER_H
+
+#include "models/state.h"
+
+/* The header of a state file: one spelling for one content (docs/formats.md,
+ * "State"). Decoding reads the metadata, encodes it again and compares bytes. */
+
+#define YM_STATE_HEADER_MAX (64 * 1024)
+
+struct ym_state_meta {
+    uint32_t round;
+    char previous[65], sum[65]; /* hex; "" at round 0 */
+    struct ym_buf survivors;    /* "a,b" */
+    struct ym_buf weights;      /* "1,2" */
+    uint64_t total_weight;
+};
+
+void ym_state_meta_release(struct ym_state_meta *meta);
+
+/* Survivors must be names of the plan in the plan's order, at least one. */
+enum ym_code ym_state_meta_survivors(const struct ym_plan *plan, const char *const *name, size_t count,
+                                     struct ym_state_meta *meta, struct ym_status *st);
+
+/* Appends length and padded JSON: everything before the data. */
+enum ym_code ym_state_header_encode(const struct ym_plan *plan, const struct ym_model *m,
+                                    const struct ym_state_meta *meta, struct ym_buf *out, struct ym_status *st);
+
+/* head: at least the header, up to the whole file; file_bytes: size of the whole.
+ * data_at: where the data begins. YM_CORRUPT when it is not a state of this plan. */
+enum ym_code ym_state_header_decode(const struct ym_plan *plan, const struct ym_model *m, struct ym_bytes head,
+                                    uint64_t file_bytes, uint32_t *round, size_t *data_at, struct ym_status *st);
+
+/* Bytes of data: parameters, then moments where the plan's server keeps them. */
+uint64_t ym_state_data_bytes(const struct ym_plan *plan, const struct ym_model *m);
+
+#endif
