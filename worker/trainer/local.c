@@ -1,0 +1,174 @@
+#include "worker/trainer/local.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "privacy/clip.h"
+#include "privacy/noise.h"
+
+struct ym_local_work {
+    size_t dim, patients;
+    struct ym_model_work *model;
+    float *gradient;  /* [dim] one patient's */
+    int32_t *clipped; /* [dim] */
+    uint32_t *chosen; /* [patients] */
+};
+
+static size_t most_rows(const struct ym_table *data)
+{
+    uint64_t most = 1;
+
+    for (size_t i = 0; i < data->patients; i++) {
+        uint64_t rows = data->first_row[i + 1] - data->first_row[i];
+
+        most = rows > most ? rows : most;
+    }
+    return (size_t)most;
+}
+
+struct ym_local_work *ym_local_work_new(const struct ym_model *m, const struct ym_table *data)
+{
+    struct ym_local_work *w = calloc(1, sizeof *w);
+
+    if (!w)
+        return NULL;
+    w->dim = m->dim;
+    w->patients = data->patients;
+    w->model = ym_model_work_new(m, most_rows(data));
+    w->gradient = calloc(m->dim, sizeof *w->gradient);
+    w->clipped = calloc(m->dim, sizeof *w->clipped);
+    w->chosen = calloc(data->patients + 1, sizeof *w->chosen);
+    if (w->model && w->gradient && w->clipped && w->chosen)
+        return w;
+    ym_local_work_free(w);
+    return NULL;
+}
+
+static void wipe_free(void *p, size_t len)
+{
+    if (p)
+        ym_wipe(p, len);
+    free(p);
+}
+
+void ym_local_work_free(struct ym_local_work *w)
+{
+    if (!w)
+        return;
+    ym_model_work_free(w->model);
+    wipe_free(w->gradient, w->dim * sizeof *w->gradient);
+    wipe_free(w->clipped, w->dim * sizeof *w->clipped);
+    wipe_free(w->chosen, w->patients * sizeof *w->chosen);
+    free(w);
+}
+
+static void add_patient(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
+                        const float *params, size_t patient, struct ym_local_work *w, int64_t *sum)
+{
+    uint64_t first = data->first_row[patient], rows = data->first_row[patient + 1] - first;
+
+    ym_model_patient_gradient(m, params, data->x + first * data->columns, data->y + first, rows, w->model, w->gradient);
+    ym_clip_patient(w->gradient, m->dim, plan->clip_norm, w->clipped);
+    ym_clip_add(sum, w->clipped, m->dim);
+}
+
+/* Both generators are open before a patient is touched: a failure of theirs says
+ * nothing about anybody, and there is no way out between the sum and its noise. */
+enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
+                                const float *params, ym_open_rng_fn open_rng, void *ctx, struct ym_local_work *w,
+                                int64_t *sum, struct ym_status *st)
+{
+    struct ym_rng *sampling = NULL, *noise = NULL;
+    size_t count;
+    enum ym_code code = open_rng(ctx, &sampling, st);
+
+    if (code == YM_OK)
+        code = open_rng(ctx, &noise, st);
+    if (code != YM_OK)
+        goto out;
+    memset(sum, 0, m->dim * sizeof *sum);
+    count = ym_sample_patients(data->patients, plan->sampling_k, sampling, w->chosen);
+    for (size_t i = 0; i < count; i++)
+        add_patient(plan, m, data, params, w->chosen[i], w, sum);
+    ym_noise_add(sum, m->dim, plan->sigma_units, noise);
+out:
+    if (sampling)
+        ym_rng_close(&sampling);
+    if (noise)
+        ym_rng_close(&noise);
+    return code;
+}
+
+void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, const int64_t *sum, double *theta)
+{
+    double nominal_batch = (double)plan->sampling_k * 0x1p-64 * plan->nominal_patients;
+    double scale = plan->clip_norm / YM_CLIP_UNITS / nominal_batch;
+
+    for (size_t t = 0; t < 2 * m->layer_count; t++) {
+        struct ym_tensor_info info = ym_model_tensor(m, t);
+        size_t end = info.offset + info.rows * (info.cols ? info.cols : 1);
+        double l2 = info.cols ? plan->l2 : 0;
+
+        for (size_t i = info.offset; i < end; i++)
+            theta[i] -= plan->learning_rate * ((double)sum[i] * scale + l2 * theta[i]);
+    }
+}
+
+void ym_local_quantize(const struct ym_plan *plan, size_t dim, const double *theta, const float *start, int64_t *update)
+{
+    int64_t high = ((int64_t)1 << (plan->update_width_bits - 1)) - 1;
+
+    YM_ASSERT(plan->update_width_bits >= 2 && plan->update_width_bits <= 62);
+    for (size_t i = 0; i < dim; i++) {
+        double units = nearbyint(ldexp(theta[i] - start[i], (int)plan->update_scale_bits));
+
+        if (isnan(units))
+            update[i] = 0;
+        else if (units >= (double)high)
+            update[i] = high;
+        else
+            update[i] = units < -(double)high - 1 ? -high - 1 : (int64_t)units;
+    }
+}
+
+static void to_float(const double *theta, size_t dim, float *params)
+{
+    for (size_t i = 0; i < dim; i++)
+        params[i] = (float)theta[i];
+}
+
+/* The iterate stays in double, so that small noisy steps are not lost to float;
+ * gradients are formed at its float32 image. All of it is a function of released
+ * sums, so neither choice touches privacy. */
+enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
+                            const float *params, ym_open_rng_fn open_rng, void *ctx, int64_t *update,
+                            struct ym_status *st)
+{
+    struct ym_local_work *w = ym_local_work_new(m, data);
+    double *theta = malloc(m->dim * sizeof *theta);
+    float *at = malloc(m->dim * sizeof *at);
+    int64_t *sum = malloc(m->dim * sizeof *sum);
+    enum ym_code code = YM_OK;
+
+    if (!w || !theta || !at || !sum) {
+        code = ym_status_set(st, YM_EXHAUSTED, "no memory for a round of local steps");
+        goto out;
+    }
+    for (size_t i = 0; i < m->dim; i++)
+        theta[i] = params[i];
+    for (uint32_t step = 0; step < plan->steps_per_round; step++) {
+        to_float(theta, m->dim, at);
+        code = ym_local_noisy_sum(plan, m, data, at, open_rng, ctx, w, sum, st);
+        if (code != YM_OK)
+            goto out;
+        ym_local_apply(plan, m, sum, theta);
+    }
+    ym_local_quantize(plan, m->dim, theta, params, update);
+out:
+    ym_local_work_free(w);
+    wipe_free(theta, m->dim * sizeof *theta);
+    wipe_free(at, m->dim * sizeof *at);
+    wipe_free(sum, m->dim * sizeof *sum);
+    return code;
+}
