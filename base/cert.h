@@ -25,8 +25,8 @@ enum ym_code ym_tls_key_generate(struct ym_buf *key_pem, struct ym_status *st);
 enum ym_code ym_pem_save(const char *path, struct ym_bytes key_pem, struct ym_bytes secret, struct ym_status *st);
 enum ym_code ym_pem_load(const char *path, struct ym_bytes secret, struct ym_buf *key_pem, struct ym_status *st);
 
-enum ym_code ym_ca_create(const char *federation, struct ym_bytes key_pem, int64_t now, int days, struct ym_buf *cert_pem,
-                          struct ym_status *st);
+enum ym_code ym_ca_create(const char *federation, struct ym_bytes key_pem, int64_t now, int days,
+                          struct ym_buf *cert_pem, struct ym_status *st);
 /* Self-signed, for the enrolment handshake only (proves possession of the key). */
 enum ym_code ym_cert_self(struct ym_bytes key_pem, int64_t now, struct ym_buf *cert_pem, struct ym_status *st);
 /* Issue a TLS certificate over the public key that subject_cert_pem holds.

@@ -10,8 +10,9 @@
 /* Exit codes of every program (DESIGN 8). yumen-audit verify adds 10..13. */
 enum { YM_EXIT_DONE = 0, YM_EXIT_NO = 1, YM_EXIT_USAGE = 2, YM_EXIT_UNREACHED = 3 };
 
-/* Options of one command: "--name VALUE", "--name=VALUE" or flag "--name".
- * repeat options may come several times. */
+/* Options of one command: "--name VALUE", "--name=VALUE" or flag "--name"; one
+ * with a name of one letter is spelled "-n". Repeat options may come several
+ * times, others once. "--" ends options. They may stand before the command. */
 struct ym_cli_option {
     const char *name;  /* without dashes */
     const char *value; /* placeholder such as "FILE", NULL for a flag */
@@ -19,25 +20,30 @@ struct ym_cli_option {
     bool repeat;
 };
 
+struct ym_cli_command;
+
+struct ym_cli_value {
+    const char *name, *value; /* value NULL for a flag */
+};
+
 struct ym_cli_args {
     const struct ym_cli_command *command;
     const char **positional;
     size_t positional_count;
-    /* parsed options, in order given */
-    struct { const char *name, *value; } *option;
+    struct ym_cli_value *option; /* in the order given */
     size_t option_count;
 };
 
 struct ym_cli_command {
-    const char *words;     /* "study watch" */
+    const char *words;     /* "study watch"; "" for a program of one command */
     const char *arguments; /* "STUDY" for help */
     enum ym_text_id help;
-    int min_positional, max_positional;
+    int min_positional, max_positional;  /* max -1: no bound */
     const struct ym_cli_option *options; /* ends with name NULL; may be NULL */
     int (*run)(const struct ym_cli_args *args);
 };
 
-const char *ym_cli_get(const struct ym_cli_args *a, const char *option);       /* last value, NULL when absent */
+const char *ym_cli_get(const struct ym_cli_args *a, const char *option);           /* last value, NULL when absent */
 const char *ym_cli_nth(const struct ym_cli_args *a, const char *option, size_t n); /* n-th of a repeated option */
 bool ym_cli_has(const struct ym_cli_args *a, const char *option);
 

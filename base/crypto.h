@@ -13,7 +13,7 @@
 
 void ym_sha256(const void *data, size_t len, uint8_t out[YM_HASH_BYTES]);
 
-struct ym_sha256; /* streaming */
+struct ym_sha256; /* streaming; new never returns NULL, it aborts without memory */
 struct ym_sha256 *ym_sha256_new(void);
 void ym_sha256_update(struct ym_sha256 *h, const void *data, size_t len);
 void ym_sha256_final(struct ym_sha256 **h, uint8_t out[YM_HASH_BYTES]); /* frees */

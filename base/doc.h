@@ -46,6 +46,9 @@ struct ym_doc *ym_doc_wrap(const char *file, json_t *value);
 void ym_doc_free(struct ym_doc *doc);
 json_t *ym_doc_root(const struct ym_doc *doc); /* borrowed */
 const char *ym_doc_file(const struct ym_doc *doc);
-int ym_doc_line(const struct ym_doc *doc, const json_t *node); /* 0 when unknown */
+/* Line of a node, 0 when unknown: true and false are shared by all who hold them and have none. */
+int ym_doc_line(const struct ym_doc *doc, const json_t *node);
+/* Line on which object's key stands, whatever its value; 0 when unknown. */
+int ym_doc_key_line(const struct ym_doc *doc, const json_t *object, const char *key);
 
 #endif

@@ -18,7 +18,8 @@ enum ym_code ym_fs_sync_dir(const char *path, struct ym_status *st);
 bool ym_fs_exists(const char *path);
 /* "a/b" joined into out (bounded); YM_INVALID when it does not fit. */
 enum ym_code ym_fs_join(char *out, size_t cap, const char *a, const char *b);
-/* Sorted names in a folder, without . and .. ; free with ym_fs_names_free. */
+/* Sorted names in a folder, without hidden ones (a crashed writer's temps are
+ * hidden); free with ym_fs_names_free. */
 enum ym_code ym_fs_list(const char *path, char ***names, size_t *count, struct ym_status *st);
 void ym_fs_names_free(char **names, size_t count);
 

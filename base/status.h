@@ -8,16 +8,16 @@
  * (proto/yumen.proto, enum Answer): never renumber. */
 enum ym_code {
     YM_OK = 0,
-    YM_INVALID = 1,     /* misuse or bad input; nothing changed */
+    YM_INVALID = 1, /* misuse or bad input; nothing changed */
     YM_NOT_FOUND = 2,
     YM_CONFLICT = 3,    /* stale, repeated with other bytes, or held by another */
     YM_DENIED = 4,      /* not this caller, or somebody who decides said no */
     YM_EXHAUSTED = 5,   /* budget, memory, disk, or a bound of ours */
     YM_UNAVAILABLE = 6, /* cannot reach; try again */
     YM_DEADLINE = 7,
-    YM_CORRUPT = 8,     /* stored or received bytes are not what they must be */
-    YM_UNCERTAIN = 9,   /* a commit of unknown outcome */
-    YM_INTERNAL = 10,   /* our own bug */
+    YM_CORRUPT = 8,   /* stored or received bytes are not what they must be */
+    YM_UNCERTAIN = 9, /* a commit of unknown outcome */
+    YM_INTERNAL = 10, /* our own bug */
 };
 
 #define YM_STATUS_BYTES 1024
@@ -27,7 +27,9 @@ struct ym_status {
     char message[YM_STATUS_BYTES]; /* lower case, what failed first; cut at the bound, always UTF-8 */
 };
 
+/* clang-format off */
 #define YM_STATUS_INIT {YM_OK, {0}}
+/* clang-format on */
 
 /* Set code and message; returns code. st may be NULL. Never call with YM_OK. */
 enum ym_code ym_status_set(struct ym_status *st, enum ym_code code, const char *fmt, ...)
