@@ -19,8 +19,8 @@ struct ym_budget_line {
     char dataset[64], study[64];
     uint32_t round, attempt;
     struct ym_event event;
-    int64_t round_micro;  /* epsilon of this charge alone, millionths */
-    int64_t spent_micro;  /* of the group after it */
+    int64_t round_micro; /* epsilon of this charge alone, millionths */
+    int64_t spent_micro; /* of the group after it */
     int64_t cap_micro;
     int64_t delta_e18;
 };
@@ -31,8 +31,8 @@ enum ym_code ym_budget_spent(const struct ym_budget *b, const char *dataset, int
                              int64_t *delta_e18, struct ym_status *st);
 /* Would this event still fit? YM_OK, or YM_EXHAUSTED with figures in st, or
  * YM_DENIED when the ledger holds no policy. after/alone: out. */
-enum ym_code ym_budget_check(const struct ym_budget *b, const char *dataset, const struct ym_event *e, int64_t *alone_micro,
-                             int64_t *after_micro, struct ym_status *st);
+enum ym_code ym_budget_check(const struct ym_budget *b, const char *dataset, const struct ym_event *e,
+                             int64_t *alone_micro, int64_t *after_micro, struct ym_status *st);
 /* True when (study, round, attempt) was charged. */
 bool ym_budget_charged(const struct ym_budget *b, const char *study, uint32_t round, uint32_t attempt);
 

@@ -14,8 +14,8 @@
 
 /* Adds type, v, time, by, key, sig. members: an object of the type's own keys
  * (borrowed). Appends the line, without newline, to out. */
-enum ym_code ym_leaf_sign(const char *type, const json_t *members, const char *by, int64_t time, const struct ym_key *key,
-                          struct ym_buf *out, struct ym_status *st);
+enum ym_code ym_leaf_sign(const char *type, const json_t *members, const char *by, int64_t time,
+                          const struct ym_key *key, struct ym_buf *out, struct ym_status *st);
 /* Parse and check form (canonical, bounded by YM_LEAF_MAX). *out new. No signature check. */
 enum ym_code ym_leaf_parse(struct ym_bytes line, json_t **out, struct ym_status *st);
 /* Parse and check form, signature under pub and, when type is not NULL, the type. */

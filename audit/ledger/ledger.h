@@ -32,11 +32,20 @@ enum ym_code ym_ledger_append(struct ym_ledger *l, const struct ym_bytes *leaf, 
 uint64_t ym_ledger_size(const struct ym_ledger *l);
 void ym_ledger_root(const struct ym_ledger *l, uint8_t root[32]);
 /* Visit leaves from index on; fn returns false to stop. Bytes are borrowed. */
-enum ym_code ym_ledger_each(struct ym_ledger *l, uint64_t from, bool (*fn)(void *ctx, uint64_t index, struct ym_bytes leaf),
-                            void *ctx, struct ym_status *st);
+enum ym_code ym_ledger_each(struct ym_ledger *l, uint64_t from,
+                            bool (*fn)(void *ctx, uint64_t index, struct ym_bytes leaf), void *ctx,
+                            struct ym_status *st);
 /* Index of the leaf with these exact bytes (by SHA-256): idempotent appends. YM_NOT_FOUND. */
 enum ym_code ym_ledger_find(struct ym_ledger *l, struct ym_bytes leaf, uint64_t *index);
 /* The checkpoint text as stored. */
 enum ym_code ym_ledger_checkpoint(const struct ym_ledger *l, struct ym_buf *out, struct ym_status *st);
+
+/* Keep a copy of another party's log: all its leaves and its checkpoint, which
+ * must be signed by pub and cover exactly these leaves. Extends what dir holds.
+ * YM_CONFLICT when the log shrank or differs from the copy (a split view);
+ * YM_CORRUPT when checkpoint and leaves do not fit. */
+enum ym_code ym_ledger_mirror(const char *dir, const char *origin, const uint8_t pub[YM_PUBKEY_BYTES],
+                              const struct ym_bytes *leaf, size_t count, struct ym_bytes checkpoint,
+                              struct ym_status *st);
 
 #endif

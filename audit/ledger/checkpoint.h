@@ -1,0 +1,16 @@
+#ifndef YM_AUDIT_CHECKPOINT_H
+#define YM_AUDIT_CHECKPOINT_H
+
+#include "base/crypto.h"
+
+/* C2SP tlog-checkpoint in a signed note: origin, size, base64 root, blank line,
+ * one Ed25519 signature line whose key name is the origin. At most 4 KiB. */
+#define YM_CHECKPOINT_MAX 4096
+
+enum ym_code ym_checkpoint_format(const char *origin, uint64_t size, const uint8_t root[YM_HASH_BYTES],
+                                  const struct ym_key *key, struct ym_buf *out);
+/* Form, origin and the signature under pub; YM_CORRUPT says what is wrong. */
+enum ym_code ym_checkpoint_open(struct ym_bytes note, const char *origin, const uint8_t pub[YM_PUBKEY_BYTES],
+                                uint64_t *size, uint8_t root[YM_HASH_BYTES], struct ym_status *st);
+
+#endif

@@ -1,0 +1,233 @@
+#include "audit/spend.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STEPS_MAX ((uint64_t)1 << 62)
+#define DELTA_ONE 1000000000000000000
+
+struct cached {
+    uint64_t sigma_units, sampling_k;
+    struct ym_rdp one;
+};
+
+struct ym_spend_cache {
+    struct cached *item;
+    size_t count, cap;
+};
+
+struct ym_spend_cache *ym_spend_cache_new(void)
+{
+    return calloc(1, sizeof(struct ym_spend_cache));
+}
+
+void ym_spend_cache_free(struct ym_spend_cache *c)
+{
+    if (!c)
+        return;
+    free(c->item);
+    free(c);
+}
+
+static enum ym_code cache_get(struct ym_spend_cache *c, const struct ym_event *e, const struct ym_rdp **out,
+                              struct ym_status *st)
+{
+    struct ym_event one = {e->sigma_units, e->sampling_k, 1};
+    struct cached *item;
+    enum ym_code code;
+
+    for (size_t i = 0; i < c->count; i++)
+        if (c->item[i].sigma_units == e->sigma_units && c->item[i].sampling_k == e->sampling_k) {
+            *out = &c->item[i].one;
+            return YM_OK;
+        }
+    if (c->count == c->cap) {
+        size_t cap = c->cap ? 2 * c->cap : 8;
+
+        item = realloc(c->item, cap * sizeof(*item));
+        if (!item)
+            return ym_status_set(st, YM_EXHAUSTED, "out of memory for the accountant");
+        c->item = item;
+        c->cap = cap;
+    }
+    item = &c->item[c->count];
+    item->sigma_units = e->sigma_units;
+    item->sampling_k = e->sampling_k;
+    ym_rdp_clear(&item->one);
+    code = ym_rdp_add(&item->one, &one, st);
+    if (code != YM_OK)
+        return code;
+    c->count++;
+    *out = &item->one;
+    return YM_OK;
+}
+
+void ym_spend_release(struct ym_spend *s)
+{
+    free(s->item);
+    *s = (struct ym_spend){0};
+}
+
+static int compare(const struct ym_event *a, const struct ym_event *b)
+{
+    if (a->sigma_units != b->sigma_units)
+        return a->sigma_units < b->sigma_units ? -1 : 1;
+    return a->sampling_k < b->sampling_k ? -1 : a->sampling_k > b->sampling_k;
+}
+
+static size_t place_of(const struct ym_spend *s, const struct ym_event *e)
+{
+    size_t i = 0;
+
+    while (i < s->count && compare(&s->item[i], e) < 0)
+        i++;
+    return i;
+}
+
+static bool valid(const struct ym_event *e)
+{
+    return e->sigma_units > 0 && e->sampling_k > 0 && e->steps > 0 && e->steps <= STEPS_MAX;
+}
+
+enum ym_code ym_spend_add(struct ym_spend *s, const struct ym_event *e, struct ym_status *st)
+{
+    size_t at = place_of(s, e);
+    uint64_t held = at < s->count && compare(&s->item[at], e) == 0 ? s->item[at].steps : 0;
+
+    if (!valid(e) || held + e->steps > STEPS_MAX)
+        return ym_status_set(st, YM_INVALID, "a charge without noise, sampling or a sensible number of steps");
+    if (held > 0) {
+        s->item[at].steps += e->steps;
+        return YM_OK;
+    }
+    if (s->count == s->cap) {
+        size_t cap = s->cap ? 2 * s->cap : 4;
+        struct ym_event *item = realloc(s->item, cap * sizeof(*item));
+
+        if (!item)
+            return ym_status_set(st, YM_EXHAUSTED, "out of memory for the budget");
+        s->item = item;
+        s->cap = cap;
+    }
+    memmove(&s->item[at + 1], &s->item[at], (s->count - at) * sizeof(*s->item));
+    s->item[at] = *e;
+    s->count++;
+    return YM_OK;
+}
+
+enum ym_code ym_spend_merge(struct ym_spend *into, const struct ym_spend *from, struct ym_status *st)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        enum ym_code code = ym_spend_add(into, &from->item[i], st);
+
+        if (code != YM_OK)
+            return code;
+    }
+    return YM_OK;
+}
+
+/* sum += steps * one, each operation rounded up. */
+static enum ym_code compose(struct ym_rdp *sum, const struct ym_event *e, struct ym_spend_cache *c,
+                            struct ym_status *st)
+{
+    const struct ym_rdp *one;
+    const double *order;
+    size_t orders = ym_rdp_orders(&order);
+    enum ym_code code = cache_get(c, e, &one, st);
+
+    if (code != YM_OK)
+        return code;
+    for (size_t i = 0; i < orders; i++) {
+        double product = nextafter((double)e->steps * one->at[i] * (1 + 0x1p-51), INFINITY);
+
+        sum->at[i] = nextafter(sum->at[i] + product, INFINITY);
+    }
+    return YM_OK;
+}
+
+static enum ym_code compose_all(struct ym_rdp *sum, const struct ym_spend *s, const struct ym_event *plus,
+                                struct ym_spend_cache *c, struct ym_status *st)
+{
+    bool pending = plus != NULL;
+    enum ym_code code = YM_OK;
+
+    for (size_t i = 0; code == YM_OK && i < s->count; i++) {
+        struct ym_event e = s->item[i];
+        int order = pending ? compare(plus, &e) : 1;
+
+        if (order < 0)
+            code = compose(sum, plus, c, st);
+        if (order == 0)
+            e.steps += plus->steps;
+        if (order <= 0)
+            pending = false;
+        if (code == YM_OK)
+            code = compose(sum, &e, c, st);
+    }
+    if (code == YM_OK && pending)
+        code = compose(sum, plus, c, st);
+    return code;
+}
+
+enum ym_code ym_spend_micro(const struct ym_spend *s, const struct ym_event *plus, int64_t delta_e18,
+                            struct ym_spend_cache *c, int64_t *micro, struct ym_status *st)
+{
+    struct ym_rdp sum;
+    enum ym_code code;
+
+    if ((plus && !valid(plus)) || delta_e18 < 1 || delta_e18 >= DELTA_ONE)
+        return ym_status_set(st, YM_INVALID, "a charge without noise, sampling, steps or a delta between 0 and 1");
+    if (!plus && s->count == 0) {
+        *micro = 0;
+        return YM_OK;
+    }
+    ym_rdp_clear(&sum);
+    code = compose_all(&sum, s, plus, c, st);
+    if (code == YM_OK)
+        *micro = ym_epsilon_micro(ym_rdp_epsilon(&sum, (double)delta_e18 / 1e18, NULL));
+    return code;
+}
+
+static bool parse_digits(const char *text, unsigned __int128 *out)
+{
+    unsigned __int128 n = 0;
+    size_t len = strlen(text);
+
+    if (len == 0 || len > 38 || text[0] == '0')
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        n = 10 * n + (unsigned)(text[i] - '0');
+    }
+    *out = n;
+    return true;
+}
+
+static uint64_t square_root(unsigned __int128 n)
+{
+    uint64_t root = 0;
+
+    for (int bit = 62; bit >= 0; bit--) {
+        uint64_t next = root | (uint64_t)1 << bit;
+
+        if ((unsigned __int128)next * next <= n)
+            root = next;
+    }
+    return root;
+}
+
+bool ym_spend_event(const char *noise_variance, const char *sampling_k, int64_t steps, struct ym_event *out)
+{
+    unsigned __int128 variance, k;
+    struct ym_event e;
+
+    if (!parse_digits(noise_variance, &variance) || !parse_digits(sampling_k, &k) || k > UINT64_MAX || steps < 1)
+        return false;
+    e = (struct ym_event){square_root(variance), (uint64_t)k, (uint64_t)steps};
+    if ((unsigned __int128)e.sigma_units * e.sigma_units != variance || !valid(&e))
+        return false;
+    *out = e;
+    return true;
+}

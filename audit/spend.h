@@ -1,0 +1,38 @@
+#ifndef YM_AUDIT_SPEND_H
+#define YM_AUDIT_SPEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "privacy/accountant.h"
+
+/* What a group of patients has been charged, as exact counts: steps for every
+ * distinct (noise, sampling) pair, ordered. Composition is then one fixed sum,
+ * the same bits in whatever order the charges came, at the hospital and at the
+ * auditor, who share this file and the accountant (docs/audit.md, "Figures").
+ * Zero-initialised is empty. */
+struct ym_spend {
+    struct ym_event *item; /* ascending (sigma_units, sampling_k) */
+    size_t count, cap;
+};
+
+/* Renyi divergence of one step by (noise, sampling): the costly part, kept. */
+struct ym_spend_cache;
+struct ym_spend_cache *ym_spend_cache_new(void); /* NULL: out of memory */
+void ym_spend_cache_free(struct ym_spend_cache *c);
+
+void ym_spend_release(struct ym_spend *s);
+/* YM_INVALID: no noise, no sampling, no steps, or more than 2^62 steps in all. */
+enum ym_code ym_spend_add(struct ym_spend *s, const struct ym_event *e, struct ym_status *st);
+enum ym_code ym_spend_merge(struct ym_spend *into, const struct ym_spend *from, struct ym_status *st);
+/* Epsilon at delta_e18 / 10^18 in millionths, rounded up; 0 when nothing was
+ * charged; INT64_MAX when there is no finite figure. plus: one more event, may
+ * be NULL. */
+enum ym_code ym_spend_micro(const struct ym_spend *s, const struct ym_event *plus, int64_t delta_e18,
+                            struct ym_spend_cache *c, int64_t *micro, struct ym_status *st);
+
+/* Noise of a charge leaf: variance = sigma_units^2, in decimal digits; and the
+ * k of a sampling probability. False when not canonical, zero, or no square. */
+bool ym_spend_event(const char *noise_variance, const char *sampling_k, int64_t steps, struct ym_event *out);
+
+#endif
