@@ -8,6 +8,7 @@
 
 #include "base/fs.h"
 #include "base/text.h"
+#include "base/utf8_internal.h"
 
 #define DOC_BYTES (1024 * 1024)
 #define DOC_DEPTH 16
@@ -33,6 +34,8 @@ struct reader {
     struct ym_doc *doc;
     struct ym_problems *problems;
     enum ym_code code;
+    const char *text;
+    size_t len;
     char key[KEY_BYTES]; /* path of the node being read */
 };
 
@@ -147,6 +150,23 @@ static int event_line(struct fy_event *event)
     return mark ? mark->line + 1 : 0;
 }
 
+/* The first line that is indented with a tab, 0 when there is none: the usual slip, and the parser's words for it
+ * mislead. Only asked after an error, as literal text may hold such lines. */
+static int tab_line(const struct reader *r)
+{
+    bool indent = true;
+    int line = 1;
+
+    for (size_t i = 0; i < r->len; i++) {
+        if (indent && r->text[i] == '\t')
+            return line;
+        if (r->text[i] == '\n')
+            line++;
+        indent = r->text[i] == '\n' || (indent && r->text[i] == ' ');
+    }
+    return 0;
+}
+
 /* The parser's own words, which exist in English only. */
 static json_t *syntax_error(struct reader *r)
 {
@@ -154,15 +174,16 @@ static json_t *syntax_error(struct reader *r)
     struct fy_diag_error *error;
     void *at = NULL;
     char message[300];
-    int line = 0;
+    int line = 0, tab;
 
     error = diag ? fy_diag_errors_iterate(diag, &at) : NULL;
-    if (error && error->line >= 0)
-        line = error->line + 1;
+    if (error && error->line > 0)
+        line = error->line;
     snprintf(message, sizeof(message), T(DOC_SYNTAX), error && error->msg ? error->msg : "?");
     fy_diag_unref(diag);
     r->key[0] = '\0';
-    return refuse(r, line, message);
+    tab = tab_line(r);
+    return tab ? refuse(r, tab, T(DOC_TAB)) : refuse(r, line, message);
 }
 
 static json_t *read_node(struct reader *r, struct fy_event *event, int depth);
@@ -402,20 +423,20 @@ static void read_stream(struct reader *r)
         refuse(r, 0, T(DOC_EMPTY));
 }
 
-/* libfyaml keeps line endings to itself: a first pass answers what it would answer badly. */
-static bool precheck(struct reader *r, const char *data, size_t len)
+static bool precheck(struct reader *r)
 {
     char message[200];
+    size_t good = 0;
     int line = 1;
 
-    if (len > DOC_BYTES) {
+    if (r->len > DOC_BYTES) {
         snprintf(message, sizeof(message), T(DOC_LARGE), (size_t)DOC_BYTES);
         refuse(r, 0, message);
-    } else if (!ym_utf8_valid(data, len)) {
-        size_t good = 0;
-
-        while (good < len && ym_utf8_valid(data + good, 1))
-            line += data[good++] == '\n';
+    } else if (!ym_utf8_valid(r->text, r->len)) {
+        for (size_t step = 1; step && r->text[good]; good += step) {
+            step = ym_utf8_step(r->text + good, r->len - good);
+            line += r->text[good] == '\n';
+        }
         refuse(r, line, T(DOC_UTF8));
     }
     return r->code == YM_OK;
@@ -426,7 +447,7 @@ static void discard_output(struct fy_diag *diag, void *user, const char *text, s
     (void)diag, (void)user, (void)text, (void)len;
 }
 
-static void parse(struct reader *r, const char *data, size_t len)
+static void parse(struct reader *r)
 {
     struct fy_diag_cfg diag_cfg;
     struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET | FYPCF_DISABLE_RECYCLING};
@@ -443,7 +464,7 @@ static void parse(struct reader *r, const char *data, size_t len)
     }
     fy_diag_set_collect_errors(cfg.diag, true);
     r->parser = fy_parser_create(&cfg);
-    if (!r->parser || fy_parser_set_string(r->parser, data, len))
+    if (!r->parser || fy_parser_set_string(r->parser, r->text, r->len))
         exhausted(r);
     else
         read_stream(r);
@@ -454,14 +475,14 @@ static void parse(struct reader *r, const char *data, size_t len)
 enum ym_code ym_doc_parse(const char *file, const void *data, size_t len, struct ym_doc **out, struct ym_problems *p,
                           struct ym_status *st)
 {
-    struct reader r = {.problems = p};
+    struct reader r = {.problems = p, .text = len ? data : "", .len = len};
     struct ym_doc *doc = ym_doc_wrap(file, NULL);
 
     if (!doc)
         return ym_status_set(st, YM_EXHAUSTED, "no memory to read '%s'", file);
     r.doc = doc;
-    if (precheck(&r, data, len))
-        parse(&r, len ? data : "", len);
+    if (precheck(&r))
+        parse(&r);
     if (r.code != YM_OK) {
         ym_doc_free(doc);
         return ym_status_set(st, r.code,

@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <inttypes.h> /* conversions in the catalogue */
 #include <stdlib.h>
 #include <string.h>
 
