@@ -1,0 +1,69 @@
+#include <stddef.h>
+
+#include "cmd/yumen/commands.h"
+
+#define OPTION_DIR                                                                                                     \
+    {                                                                                                                  \
+        "dir", "DIR", YM_TEXT_SPONSOR_OPT_DIR, false                                                                   \
+    }
+#define OPTION_JSON                                                                                                    \
+    {                                                                                                                  \
+        "json", NULL, YM_TEXT_SPONSOR_OPT_JSON, false                                                                  \
+    }
+#define OPTION_END                                                                                                     \
+    {                                                                                                                  \
+        NULL, NULL, 0, false                                                                                           \
+    }
+
+static const struct ym_cli_option enrol_options[] = {
+    OPTION_DIR,
+    {"token", "TOKEN", YM_TEXT_SPONSOR_OPT_TOKEN, false},
+    {"hub", "HOST:PORT", YM_TEXT_SPONSOR_OPT_HUB, false},
+    {"enrol", "HOST:PORT", YM_TEXT_SPONSOR_OPT_ENROL, false},
+    {"name", "NAME", YM_TEXT_SPONSOR_OPT_NAME, false},
+    OPTION_END,
+};
+static const struct ym_cli_option json_option[] = {OPTION_JSON, OPTION_END};
+static const struct ym_cli_option dir_option[] = {OPTION_DIR, OPTION_END};
+static const struct ym_cli_option dir_json_options[] = {OPTION_DIR, OPTION_JSON, OPTION_END};
+static const struct ym_cli_option watch_options[] = {
+    OPTION_DIR,
+    OPTION_JSON,
+    {"test", "FILE", YM_TEXT_SPONSOR_OPT_TEST, false},
+    {"rounds", NULL, YM_TEXT_SPONSOR_OPT_ROUNDS, false},
+    OPTION_END,
+};
+static const struct ym_cli_option data_options[] = {
+    OPTION_DIR, OPTION_JSON, {"plan", "FILE", YM_TEXT_SPONSOR_OPT_PLAN, false}, OPTION_END};
+static const struct ym_cli_option model_options[] = {
+    OPTION_DIR, OPTION_JSON, {"out", "FILE", YM_TEXT_SPONSOR_OPT_OUT, false}, OPTION_END};
+static const struct ym_cli_option simulate_options[] = {
+    {"site", "NAME=PATH", YM_TEXT_SPONSOR_OPT_SITE, true},
+    {"test", "FILE", YM_TEXT_SPONSOR_OPT_TEST, false},
+    {"no-privacy", NULL, YM_TEXT_SPONSOR_OPT_NO_PRIVACY, false},
+    {"seed", "N", YM_TEXT_SPONSOR_OPT_SEED, false},
+    OPTION_JSON,
+    {"params", NULL, YM_TEXT_SPONSOR_OPT_PARAMS, false},
+    OPTION_END,
+};
+
+static const struct ym_cli_command commands[] = {
+    {"enrol", "", YM_TEXT_SPONSOR_CMD_ENROL, 0, 0, enrol_options, ym_cmd_enrol},
+    {"plan check", "FILE", YM_TEXT_SPONSOR_CMD_PLAN_CHECK, 1, 1, json_option, ym_cmd_plan_check},
+    {"plan show", "FILE", YM_TEXT_SPONSOR_CMD_PLAN_SHOW, 1, 1, json_option, ym_cmd_plan_show},
+    {"simulate", "PLAN", YM_TEXT_SPONSOR_CMD_SIMULATE, 1, 1, simulate_options, ym_cmd_simulate},
+    {"data list", "", YM_TEXT_SPONSOR_CMD_DATA_LIST, 0, 0, data_options, ym_cmd_data_list},
+    {"study submit", "FILE", YM_TEXT_SPONSOR_CMD_STUDY_SUBMIT, 1, 1, dir_json_options, ym_cmd_study_submit},
+    {"study list", "", YM_TEXT_SPONSOR_CMD_STUDY_LIST, 0, 0, dir_json_options, ym_cmd_study_list},
+    {"study watch", "STUDY", YM_TEXT_SPONSOR_CMD_STUDY_WATCH, 1, 1, watch_options, ym_cmd_study_watch},
+    {"study cancel", "STUDY", YM_TEXT_SPONSOR_CMD_STUDY_CANCEL, 1, 1, dir_option, ym_cmd_study_cancel},
+    {"model get", "STUDY", YM_TEXT_SPONSOR_CMD_MODEL_GET, 1, 1, model_options, ym_cmd_model_get},
+    {"model show", "FILE", YM_TEXT_SPONSOR_CMD_MODEL_SHOW, 1, 1, json_option, ym_cmd_model_show},
+    {"log fetch", "DIR", YM_TEXT_SPONSOR_CMD_LOG_FETCH, 1, 1, dir_option, ym_cmd_log_fetch},
+    {0},
+};
+
+int main(int argc, char **argv)
+{
+    return ym_cli_main("yumen", YM_TEXT_SPONSOR_ABOUT, commands, argc, argv);
+}

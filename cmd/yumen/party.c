@@ -1,0 +1,247 @@
+#include "cmd/yumen/party.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/doc.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "models/model.h"
+#include "proto/message.h"
+
+#define PEM_MAX_BYTES (64 * 1024)
+#define CALL_MS 30000
+#define FETCH_MS 600000
+#define STATE_HEADER_BYTES (256 * 1024)
+
+const char *ym_home_dir(const struct ym_cli_args *a)
+{
+    const char *dir = ym_cli_get(a, "dir");
+
+    if (dir == NULL)
+        dir = getenv("YUMEN_DIR");
+    return dir == NULL || dir[0] == '\0' ? "." : dir;
+}
+
+static enum ym_code path_in(const struct ym_party_home *h, const char *name, char out[1200], struct ym_status *st)
+{
+    if (ym_fs_join(out, 1200, h->dir, name) != YM_OK)
+        return ym_status_set(st, YM_INVALID, "the path of '%s' is too long", name);
+    return YM_OK;
+}
+
+static enum ym_code read_pem(const struct ym_party_home *h, const char *name, struct ym_buf *out, struct ym_status *st)
+{
+    char path[1200];
+    enum ym_code code = path_in(h, name, path, st);
+
+    return code != YM_OK ? code : ym_fs_read(path, PEM_MAX_BYTES, out, st);
+}
+
+static enum ym_code read_hub(struct ym_party_home *h, struct ym_status *st)
+{
+    char path[1200];
+    struct ym_problems problems = {0};
+    struct ym_doc *doc = NULL;
+    const char *hub;
+    enum ym_code code = path_in(h, "party.yaml", path, st);
+
+    if (code != YM_OK)
+        return code;
+    if (!ym_fs_exists(path))
+        return ym_status_set(st, YM_NOT_FOUND, T(SPONSOR_NOT_ENROLLED), h->dir);
+    code = ym_doc_load(path, &doc, &problems, st);
+    if (code == YM_OK)
+        code = ym_json_get_str(ym_doc_root(doc), "hub", &hub, st);
+    if (code == YM_OK && strlen(hub) >= sizeof h->hub)
+        code = ym_status_set(st, YM_INVALID, "'hub' is too long");
+    if (code == YM_OK)
+        snprintf(h->hub, sizeof h->hub, "%s", hub);
+    ym_doc_free(doc);
+    ym_problems_release(&problems);
+    return code == YM_OK ? code : ym_status_wrap(st, code, "%s", path);
+}
+
+static enum ym_code read_keys(struct ym_party_home *h, struct ym_status *st)
+{
+    char tls[1200], identity[1200];
+    struct ym_buf secret = {0};
+    enum ym_code code = path_in(h, "tls.key", tls, st);
+
+    if (code == YM_OK)
+        code = path_in(h, "identity.key", identity, st);
+    if (code == YM_OK)
+        code = ym_secret_load(h->dir, false, &secret, st);
+    if (code == YM_OK)
+        code = ym_pem_load(tls, (struct ym_bytes){secret.data, secret.len}, &h->key, st);
+    if (code == YM_OK)
+        code = ym_key_load(identity, (struct ym_bytes){secret.data, secret.len}, &h->identity, st);
+    ym_buf_wipe(&secret);
+    return code;
+}
+
+static struct ym_bytes view(const struct ym_buf *b)
+{
+    return (struct ym_bytes){b->data, b->len};
+}
+
+static enum ym_code connect_hub(struct ym_party_home *h, struct ym_status *st)
+{
+    struct ym_rpc_client_options o = {.target = h->hub,
+                                      .tls = {.ca = view(&h->ca), .cert = view(&h->cert), .key = view(&h->key)},
+                                      .connect_ms = 5000};
+
+    ym_rpc_init();
+    return ym_rpc_client_open(&o, &h->client, st);
+}
+
+enum ym_code ym_home_open(const char *dir, struct ym_party_home *out, struct ym_status *st)
+{
+    struct ym_party_home h = {0};
+    enum ym_code code = YM_OK;
+
+    if (strlen(dir) >= sizeof h.dir)
+        return ym_status_set(st, YM_INVALID, "the path of the folder is too long");
+    snprintf(h.dir, sizeof h.dir, "%s", dir);
+    code = read_hub(&h, st);
+    if (code == YM_OK)
+        code = read_pem(&h, "ca.pem", &h.ca, st);
+    if (code == YM_OK)
+        code = read_pem(&h, "tls.pem", &h.cert, st);
+    if (code == YM_OK)
+        code = read_keys(&h, st);
+    if (code == YM_OK)
+        code = ym_cert_check(view(&h.key), view(&h.cert), view(&h.ca), ym_clock_unix(), st);
+    if (code == YM_OK)
+        code = ym_cert_party(view(&h.cert), &h.who, st);
+    if (code == YM_OK)
+        code = connect_hub(&h, st);
+    if (code != YM_OK) {
+        ym_home_close(&h);
+        return code;
+    }
+    *out = h;
+    return YM_OK;
+}
+
+void ym_home_close(struct ym_party_home *h)
+{
+    if (h->client != NULL)
+        ym_rpc_client_close(&h->client);
+    ym_key_free(h->identity);
+    ym_buf_release(&h->ca);
+    ym_buf_release(&h->cert);
+    ym_buf_wipe(&h->key);
+    *h = (struct ym_party_home){0};
+}
+
+enum ym_code ym_home_call(struct ym_party_home *h, const char *path, const void *request,
+                          const ProtobufCMessageDescriptor *type, void *reply, struct ym_status *st)
+{
+    struct ym_buf wire = {0}, answer = {0};
+    enum ym_code code = ym_message_pack(request, &wire, st);
+
+    if (code == YM_OK)
+        code = ym_rpc_unary(h->client, path, view(&wire), CALL_MS, true, &answer, st);
+    if (code == YM_OK)
+        code = ym_message_unpack(type, view(&answer), reply, st);
+    else
+        ym_status_wrap(st, code, "%s", h->hub);
+    ym_buf_release(&wire);
+    ym_buf_release(&answer);
+    return code;
+}
+
+struct fetch {
+    struct ym_buf *out;
+    size_t limit;
+    struct ym_status *st;
+    enum ym_code code;
+};
+
+static enum ym_code take_chunk(struct fetch *f, const Yumen__V1__Chunk *c)
+{
+    if (c->total > f->limit)
+        return ym_status_set(f->st, YM_EXHAUSTED, "the hub offers %" PRIu64 " bytes where at most %zu fit", c->total,
+                             f->limit);
+    if (c->offset != f->out->len || c->data.len > c->total - c->offset)
+        return ym_status_set(f->st, YM_CORRUPT, "the hub sent bytes out of order");
+    return ym_buf_append(f->out, c->data.data, c->data.len);
+}
+
+static bool on_chunk(void *ctx, struct ym_bytes message)
+{
+    struct fetch *f = ctx;
+    Yumen__V1__Chunk *c = NULL;
+
+    f->code = ym_message_unpack(&yumen__v1__chunk__descriptor, message, &c, f->st);
+    if (f->code == YM_OK)
+        f->code = take_chunk(f, c);
+    ym_message_free(c);
+    return f->code == YM_OK;
+}
+
+static enum ym_code fetch_bytes(struct ym_party_home *h, const uint8_t sha256[32], size_t limit, struct ym_buf *out,
+                                struct ym_status *st)
+{
+    Yumen__V1__FetchRequest request = YUMEN__V1__FETCH_REQUEST__INIT;
+    struct fetch f = {.out = out, .limit = limit, .st = st, .code = YM_OK};
+    struct ym_buf wire = {0};
+    enum ym_code code;
+
+    request.sha256 = ym_message_bytes(sha256, YM_HASH_BYTES);
+    code = ym_message_pack(&request, &wire, st);
+    if (code == YM_OK)
+        code =
+            ym_rpc_read_stream(h->client, "/yumen.v1.Federation/FetchObject", view(&wire), FETCH_MS, on_chunk, &f, st);
+    ym_buf_release(&wire);
+    return f.code != YM_OK ? f.code : code;
+}
+
+enum ym_code ym_home_fetch(struct ym_party_home *h, const uint8_t sha256[32], size_t limit, struct ym_buf *out,
+                           struct ym_status *st)
+{
+    struct ym_buf bytes = {0};
+    uint8_t hash[YM_HASH_BYTES];
+    enum ym_code code = ym_rpc_client_wait(h->client, CALL_MS, st);
+
+    if (code == YM_OK)
+        code = fetch_bytes(h, sha256, limit, &bytes, st);
+    if (code == YM_OK) {
+        ym_sha256(bytes.data, bytes.len, hash);
+        if (memcmp(hash, sha256, sizeof hash) != 0)
+            code = ym_status_set(st, YM_CORRUPT, "the hub sent other bytes than the hash says");
+    }
+    if (code != YM_OK) {
+        ym_buf_release(&bytes);
+        return code;
+    }
+    *out = bytes;
+    return YM_OK;
+}
+
+enum ym_code ym_home_fetch_plan(struct ym_party_home *h, const uint8_t sha256[32], struct ym_plan **out,
+                                struct ym_status *st)
+{
+    struct ym_buf bytes = {0};
+    enum ym_code code = ym_home_fetch(h, sha256, YM_PLAN_MAX_BYTES, &bytes, st);
+
+    if (code == YM_OK)
+        code = ym_plan_decode(bytes.data, bytes.len, out, st);
+    ym_buf_release(&bytes);
+    return code == YM_OK ? code : ym_status_wrap(st, code, "plan");
+}
+
+enum ym_code ym_home_fetch_state(struct ym_party_home *h, const struct ym_plan *plan, const uint8_t sha256[32],
+                                 struct ym_buf *out, struct ym_status *st)
+{
+    struct ym_model model;
+    enum ym_code code = ym_model_from_plan(plan, &model, st);
+
+    if (code == YM_OK) /* parameters F32, and two F64 moments at most */
+        code = ym_home_fetch(h, sha256, model.dim * 20 + STATE_HEADER_BYTES, out, st);
+    return code == YM_OK ? code : ym_status_wrap(st, code, "state");
+}

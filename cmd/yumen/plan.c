@@ -1,0 +1,191 @@
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/yumen/commands.h"
+#include "cmd/yumen/print.h"
+#include "models/model.h"
+#include "sim/federation.h"
+
+struct cost { /* what the plan asks of every hospital */
+    int64_t epsilon_micro, first_round_micro;
+    size_t dim;
+    uint64_t update_bytes;
+};
+
+static enum ym_code cost_of(const struct ym_plan *plan, struct cost *out, struct ym_status *st)
+{
+    struct ym_model model;
+    enum ym_code code = ym_model_from_plan(plan, &model, st);
+
+    if (code == YM_OK)
+        code = ym_sim_epsilon(plan, 1, &out->first_round_micro, st);
+    if (code == YM_OK)
+        code = ym_sim_epsilon(plan, plan->rounds, &out->epsilon_micro, st);
+    out->dim = model.dim;
+    out->update_bytes = 8 * (uint64_t)model.dim;
+    return code;
+}
+
+static void print_hash(struct ym_buf *out, const struct ym_plan *plan)
+{
+    ym_hex_encode(plan->hash, sizeof plan->hash, out);
+}
+
+static void print_cost(const struct ym_plan *plan, const struct cost *c)
+{
+    struct ym_buf total = {0}, first = {0}, cap = {0}, delta = {0}, hash = {0};
+
+    ym_print_micro(&total, c->epsilon_micro);
+    ym_print_micro(&first, c->first_round_micro);
+    ym_decimal_format(plan->epsilon_max, &cap);
+    ym_decimal_format(plan->delta, &delta);
+    print_hash(&hash, plan);
+    printf(T(SPONSOR_PLAN_OK), plan->study, ym_buf_str(&hash));
+    printf(T(SPONSOR_PLAN_WORK), plan->rounds, plan->steps_per_round, plan->site_count, plan->quorum);
+    printf(T(SPONSOR_PLAN_COST), ym_buf_str(&total), ym_buf_str(&delta), ym_buf_str(&cap), ym_buf_str(&first));
+    printf("%s", T(SPONSOR_PLAN_UNIT));
+    printf(T(SPONSOR_PLAN_BYTES), c->dim, (unsigned long long)c->update_bytes,
+           (unsigned long long)c->update_bytes * plan->rounds);
+    ym_buf_release(&total);
+    ym_buf_release(&first);
+    ym_buf_release(&cap);
+    ym_buf_release(&delta);
+    ym_buf_release(&hash);
+}
+
+static json_t *cost_json(const struct ym_plan *plan, const struct cost *c)
+{
+    struct ym_buf hash = {0}, delta = {0}, cap = {0};
+    json_t *o;
+
+    print_hash(&hash, plan);
+    ym_decimal_format(plan->delta, &delta);
+    ym_decimal_format(plan->epsilon_max, &cap);
+    o = json_pack("{s:b,s:s,s:s,s:i,s:i,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "ok", 1, "study", plan->study,
+                  "plan", ym_buf_str(&hash), "rounds", (int)plan->rounds, "steps_per_round", (int)plan->steps_per_round,
+                  "epsilon_micro", (json_int_t)c->epsilon_micro, "epsilon_first_round_micro",
+                  (json_int_t)c->first_round_micro, "delta", ym_buf_str(&delta), "epsilon_limit", ym_buf_str(&cap),
+                  "unit", "patient", "relation", "add-or-remove-one", "accountant", "rdp/1", "parameters",
+                  (json_int_t)c->dim, "update_bytes", (json_int_t)c->update_bytes, "release_bytes",
+                  (json_int_t)(c->update_bytes * plan->rounds));
+    ym_buf_release(&hash);
+    ym_buf_release(&delta);
+    ym_buf_release(&cap);
+    return o;
+}
+
+static json_t *problems_json(const struct ym_problems *p)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < p->count; i++)
+        json_array_append_new(list, json_pack("{s:s,s:i,s:s,s:s}", "file", p->item[i].file, "line", p->item[i].line,
+                                              "key", p->item[i].key, "message", p->item[i].message));
+    return list;
+}
+
+static void print_problems(const struct ym_problems *p, bool json)
+{
+    struct ym_buf text = {0};
+
+    if (json) {
+        json_t *o = json_pack("{s:b,s:o}", "ok", 0, "problems", problems_json(p));
+
+        ym_print_json(o);
+        json_decref(o);
+        return;
+    }
+    ym_problems_format(p, &text);
+    printf("%s", ym_buf_str(&text));
+    printf(T(SPONSOR_PLAN_PROBLEMS), p->count);
+    ym_buf_release(&text);
+}
+
+static int print_checked(const struct ym_plan *plan, bool json, struct ym_status *st)
+{
+    struct cost cost = {0};
+
+    if (cost_of(plan, &cost, st) != YM_OK)
+        return ym_cli_fail("yumen", st);
+    if (json) {
+        json_t *o = cost_json(plan, &cost);
+
+        ym_print_json(o);
+        json_decref(o);
+    } else {
+        print_cost(plan, &cost);
+    }
+    return YM_EXIT_DONE;
+}
+
+int ym_cmd_plan_check(const struct ym_cli_args *a)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_problems problems = {0};
+    struct ym_doc *doc = NULL;
+    struct ym_plan *plan = NULL;
+    bool json = ym_cli_has(a, "json");
+    enum ym_code code = ym_doc_load(a->positional[0], &doc, &problems, &st);
+    int rc;
+
+    if (code == YM_OK)
+        code = ym_plan_read(doc, &plan, &problems, &st);
+    if (code == YM_OK) {
+        rc = print_checked(plan, json, &st);
+    } else if (problems.count > 0) {
+        print_problems(&problems, json);
+        rc = YM_EXIT_NO;
+    } else {
+        rc = ym_cli_fail("yumen", &st);
+    }
+    ym_plan_free(plan);
+    ym_doc_free(doc);
+    ym_problems_release(&problems);
+    return rc;
+}
+
+static void show_variable(const struct ym_variable *v)
+{
+    printf("  %s", v->name);
+    if (v->kind == YM_VAR_NUMBER)
+        printf(T(SPONSOR_SHOW_NUMBER), v->low, v->high, v->unit);
+    for (size_t i = 0; v->kind == YM_VAR_CATEGORY && i < v->level_count; i++)
+        printf("%s%s", i == 0 ? ": " : " | ", v->level[i]);
+    putchar('\n');
+}
+
+static void show(const struct ym_plan *plan)
+{
+    printf("%s\n%s\n\n%s\n", plan->title, plan->purpose, T(SPONSOR_SHOW_INPUTS));
+    for (size_t i = 0; i < plan->input_count; i++)
+        show_variable(&plan->input[i]);
+    puts(T(SPONSOR_SHOW_OUTCOME));
+    show_variable(&plan->outcome);
+    puts(T(SPONSOR_SHOW_HOSPITALS));
+    for (size_t i = 0; i < plan->site_count; i++)
+        printf(T(SPONSOR_SHOW_HOSPITAL), plan->site[i].name, plan->site[i].weight);
+    printf(T(SPONSOR_SHOW_TRAINING), ldexp((double)plan->sampling_k, -64), plan->nominal_patients, plan->learning_rate,
+           plan->clip_norm, ldexp((double)plan->sigma_units, -24));
+    putchar('\n');
+}
+
+int ym_cmd_plan_show(const struct ym_cli_args *a)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_plan *plan = NULL;
+    int rc;
+
+    if (ym_plan_load(a->positional[0], &plan, &st) != YM_OK)
+        return ym_cli_fail("yumen", &st);
+    if (ym_cli_has(a, "json")) {
+        printf("%s\n", ym_buf_str(&plan->canonical)); /* the bytes that are hashed and signed */
+        rc = YM_EXIT_DONE;
+    } else {
+        show(plan);
+        rc = print_checked(plan, false, &st);
+    }
+    ym_plan_free(plan);
+    return rc;
+}

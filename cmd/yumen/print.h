@@ -1,0 +1,27 @@
+#ifndef YM_CMD_YUMEN_PRINT_H
+#define YM_CMD_YUMEN_PRINT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "gate/plan.h"
+#include "sim/score.h"
+
+/* What several commands print alike. */
+
+/* text and blanks up to a width in terminal columns (a Chinese character takes two). */
+void ym_print_pad(struct ym_buf *out, const char *text, int columns);
+/* "3.000000" from millionths, "-" when negative, "inf" for INT64_MAX. */
+void ym_print_micro(struct ym_buf *out, int64_t micro);
+/* "loss 0.1234  accuracy 0.93  AUC 0.9712"; what is undefined is left away. */
+void ym_print_score(struct ym_buf *out, const struct ym_score *s);
+/* Members loss, accuracy, auc, rows; null where undefined. New reference. */
+json_t *ym_json_score(const struct ym_score *s);
+/* One line of JSON for programs, reals allowed, keys in order given. */
+void ym_print_json(json_t *value);
+/* Read a YAML plan; problems go to stderr. */
+enum ym_code ym_plan_load(const char *path, struct ym_plan **out, struct ym_status *st);
+
+#endif

@@ -1,0 +1,311 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/yumen/commands.h"
+#include "cmd/yumen/print.h"
+#include "models/model.h"
+#include "sim/federation.h"
+#include "sim/site.h"
+
+struct simulation {
+    struct ym_plan *plan;
+    struct ym_sim_site site[YM_PLAN_MAX_SITES];
+    char name[YM_PLAN_MAX_SITES][64];
+    struct ym_table *table[YM_PLAN_MAX_SITES];
+    size_t site_count;
+    struct ym_table *test;
+    struct ym_sim_options options;
+    bool json, params;
+    json_t *rounds; /* --json: filled round by round */
+    struct ym_buf state;
+};
+
+static enum ym_code parse_seed(const char *text, uint64_t *out, struct ym_status *st)
+{
+    char *end;
+    unsigned long long v;
+
+    errno = 0;
+    v = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
+        return ym_status_set(st, YM_INVALID, T(SPONSOR_SIM_SEED), text);
+    *out = v;
+    return YM_OK;
+}
+
+static enum ym_code load_site(struct simulation *s, const char *spec, struct ym_status *st)
+{
+    size_t i = s->site_count;
+    const char *eq = strchr(spec, '=');
+    struct ym_buf report = {0};
+    enum ym_code code;
+
+    if (eq == NULL || eq == spec || eq[1] == '\0' || (size_t)(eq - spec) >= sizeof s->name[i])
+        return ym_status_set(st, YM_INVALID, T(SPONSOR_SIM_SITE_FORM), spec);
+    if (i == YM_PLAN_MAX_SITES)
+        return ym_status_set(st, YM_INVALID, T(SPONSOR_SIM_SITES_MANY), YM_PLAN_MAX_SITES);
+    snprintf(s->name[i], sizeof s->name[i], "%.*s", (int)(eq - spec), spec);
+    code = ym_sim_load_site(s->plan, eq + 1, &s->table[i], &report, st);
+    fputs(ym_buf_str(&report), stderr);
+    ym_buf_release(&report);
+    if (code != YM_OK)
+        return ym_status_wrap(st, code, "%s", s->name[i]);
+    s->site[i] = (struct ym_sim_site){.name = s->name[i], .data = s->table[i]};
+    s->site_count++;
+    return YM_OK;
+}
+
+static enum ym_code load_test(struct simulation *s, const char *path, struct ym_status *st)
+{
+    struct ym_buf report = {0};
+    enum ym_code code = ym_sim_load_test(s->plan, path, &s->test, &report, st);
+
+    fputs(ym_buf_str(&report), stderr);
+    ym_buf_release(&report);
+    s->options.test = s->test;
+    return code;
+}
+
+static enum ym_code load(struct simulation *s, const struct ym_cli_args *a, struct ym_status *st)
+{
+    const char *seed = ym_cli_get(a, "seed"), *test = ym_cli_get(a, "test"), *site;
+    enum ym_code code = YM_OK;
+
+    s->json = ym_cli_has(a, "json");
+    s->params = ym_cli_has(a, "params");
+    s->options.no_privacy = ym_cli_has(a, "no-privacy");
+    s->options.seeded = seed != NULL;
+    if (seed != NULL)
+        code = parse_seed(seed, &s->options.seed, st);
+    if (code == YM_OK && s->params && !s->json)
+        code = ym_status_set(st, YM_INVALID, "%s", T(SPONSOR_SIM_PARAMS_JSON));
+    if (code == YM_OK)
+        code = ym_plan_load(a->positional[0], &s->plan, st);
+    for (size_t i = 0; code == YM_OK && (site = ym_cli_nth(a, "site", i)) != NULL; i++)
+        code = load_site(s, site, st);
+    if (code == YM_OK && s->site_count == 0)
+        code = ym_status_set(st, YM_INVALID, "%s", T(SPONSOR_SIM_NO_SITE));
+    if (code == YM_OK && test != NULL)
+        code = load_test(s, test, st);
+    return code;
+}
+
+/* ---- for people ---- */
+
+static void print_marks(const struct simulation *s)
+{
+    puts(T(SPONSOR_SIM_MARK));
+    if (s->options.no_privacy)
+        puts(T(SPONSOR_SIM_MARK_PLAIN));
+    if (s->options.seeded)
+        printf(T(SPONSOR_SIM_MARK_SEEDED), (unsigned long long)s->options.seed);
+}
+
+static void print_sites(const struct simulation *s)
+{
+    for (size_t i = 0; i < s->site_count; i++)
+        printf(T(SPONSOR_SIM_SITE), s->name[i], s->table[i]->patients, s->table[i]->rows);
+    for (size_t i = 0; i < s->plan->site_count; i++) {
+        bool given = false;
+
+        for (size_t j = 0; j < s->site_count; j++)
+            given |= strcmp(s->name[j], s->plan->site[i].name) == 0;
+        if (!given)
+            printf(T(SPONSOR_SIM_SITE_ABSENT), s->plan->site[i].name);
+    }
+}
+
+static void print_line(const char *label, const struct ym_score *score)
+{
+    struct ym_buf line = {0};
+
+    ym_buf_puts(&line, "  ");
+    ym_print_pad(&line, label, 12);
+    ym_print_score(&line, score);
+    puts(ym_buf_str(&line));
+    ym_buf_release(&line);
+}
+
+static void print_round(const struct simulation *s, const struct ym_sim_round *r)
+{
+    struct ym_buf line = {0}, epsilon = {0};
+
+    ym_print_micro(&epsilon, r->epsilon_micro);
+    ym_buf_printf(&line, T(SPONSOR_SIM_ROUND), r->round, s->plan->rounds);
+    if (r->epsilon_micro >= 0)
+        ym_buf_printf(&line, "epsilon %s  ", ym_buf_str(&epsilon));
+    ym_print_score(&line, &r->pooled);
+    puts(ym_buf_str(&line));
+    if (r->round == s->plan->rounds) {
+        for (size_t i = 0; i < s->site_count; i++)
+            print_line(s->name[i], &r->site[i]);
+        print_line(T(SPONSOR_SIM_POOLED), &r->pooled);
+    }
+    if (s->test != NULL)
+        print_line(T(SPONSOR_SIM_TEST), &r->test);
+    fflush(stdout);
+    ym_buf_release(&line);
+    ym_buf_release(&epsilon);
+}
+
+static void print_end(const struct simulation *s)
+{
+    struct ym_buf delta = {0}, epsilon = {0};
+    int64_t micro;
+
+    if (!s->options.no_privacy && ym_sim_epsilon(s->plan, s->plan->rounds, &micro, NULL) == YM_OK) {
+        ym_decimal_format(s->plan->delta, &delta);
+        ym_print_micro(&epsilon, micro);
+        for (size_t i = 0; i < s->site_count; i++)
+            printf(T(SPONSOR_SIM_EPSILON), s->name[i], ym_buf_str(&epsilon), ym_buf_str(&delta));
+        printf("%s", T(SPONSOR_PLAN_UNIT));
+    }
+    print_marks(s);
+    ym_buf_release(&delta);
+    ym_buf_release(&epsilon);
+}
+
+/* ---- for programs ---- */
+
+static json_t *round_json(const struct simulation *s, const struct ym_sim_round *r)
+{
+    json_t *sites = json_object(), *o;
+
+    for (size_t i = 0; i < s->site_count; i++)
+        json_object_set_new(sites, s->name[i], ym_json_score(&r->site[i]));
+    o = json_pack("{s:i,s:o,s:o,s:o}", "round", (int)r->round, "epsilon_micro",
+                  r->epsilon_micro < 0 ? json_null() : json_integer(r->epsilon_micro), "pooled",
+                  ym_json_score(&r->pooled), "sites", sites);
+    if (s->test != NULL)
+        json_object_set_new(o, "test", ym_json_score(&r->test));
+    return o;
+}
+
+static json_t *marks_json(const struct simulation *s)
+{
+    json_t *marks = json_array();
+    char seeded[128];
+
+    json_array_append_new(marks, json_string("SIMULATION: no hospital took part"));
+    if (s->options.no_privacy)
+        json_array_append_new(marks, json_string("NOT PRIVATE: simulation without noise"));
+    if (s->options.seeded) {
+        snprintf(seeded, sizeof seeded, "SEEDED: not private, seed %" PRIu64, s->options.seed);
+        json_array_append_new(marks, json_string(seeded));
+    }
+    return marks;
+}
+
+static json_t *sites_json(const struct simulation *s)
+{
+    json_t *sites = json_object(), *epsilon;
+    int64_t micro;
+
+    for (size_t i = 0; i < s->site_count; i++) {
+        epsilon = json_null();
+        if (!s->options.no_privacy && ym_sim_epsilon(s->plan, s->plan->rounds, &micro, NULL) == YM_OK)
+            epsilon = json_integer(micro);
+        json_object_set_new(sites, s->name[i],
+                            json_pack("{s:I,s:I,s:o}", "patients", (json_int_t)s->table[i]->patients, "rows",
+                                      (json_int_t)s->table[i]->rows, "epsilon_micro", epsilon));
+    }
+    return sites;
+}
+
+static json_t *params_json(const struct simulation *s, struct ym_status *st)
+{
+    struct ym_model model;
+    uint32_t round;
+    float *params = NULL;
+    json_t *list = NULL;
+
+    if (ym_model_from_plan(s->plan, &model, st) != YM_OK ||
+        ym_score_params(s->plan, &model, (struct ym_bytes){s->state.data, s->state.len}, &round, &params, st) != YM_OK)
+        return NULL;
+    list = json_array();
+    for (size_t j = 0; j < model.dim; j++)
+        json_array_append_new(list, json_real((double)params[j]));
+    free(params);
+    return list;
+}
+
+static enum ym_code print_result(const struct simulation *s, struct ym_status *st)
+{
+    struct ym_buf hash = {0}, delta = {0};
+    json_t *o, *params;
+
+    ym_hex_encode(s->plan->hash, sizeof s->plan->hash, &hash);
+    ym_decimal_format(s->plan->delta, &delta);
+    o = json_pack("{s:o,s:b,s:b,s:s,s:s,s:s,s:o,s:O,s:O}", "marks", marks_json(s), "private",
+                  !s->options.no_privacy && !s->options.seeded, "noise", !s->options.no_privacy, "study",
+                  s->plan->study, "plan", ym_buf_str(&hash), "delta", ym_buf_str(&delta), "sites", sites_json(s),
+                  "rounds", s->rounds, "final", json_array_get(s->rounds, json_array_size(s->rounds) - 1));
+    ym_buf_release(&hash);
+    ym_buf_release(&delta);
+    json_object_set_new(o, "seed", s->options.seeded ? json_integer((json_int_t)s->options.seed) : json_null());
+    if (s->params) {
+        params = params_json(s, st);
+        if (params == NULL) {
+            json_decref(o);
+            return st->code;
+        }
+        json_object_set_new(o, "params", params);
+    }
+    ym_print_json(o);
+    json_decref(o);
+    return YM_OK;
+}
+
+static void on_round(void *ctx, const struct ym_sim_round *r)
+{
+    struct simulation *s = ctx;
+
+    if (s->json)
+        json_array_append_new(s->rounds, round_json(s, r));
+    else
+        print_round(s, r);
+}
+
+static enum ym_code simulate(struct simulation *s, struct ym_status *st)
+{
+    enum ym_code code;
+
+    s->options.on_round = on_round;
+    s->options.ctx = s;
+    s->rounds = json_array();
+    if (!s->json) {
+        print_marks(s);
+        print_sites(s);
+    }
+    code = ym_sim_run(s->plan, s->site, s->site_count, &s->options, &s->state, st);
+    if (code != YM_OK)
+        return code;
+    if (s->json)
+        return print_result(s, st);
+    print_end(s);
+    return YM_OK;
+}
+
+int ym_cmd_simulate(const struct ym_cli_args *a)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct simulation *s = calloc(1, sizeof *s);
+    enum ym_code code = s == NULL ? ym_status_set(&st, YM_EXHAUSTED, "no memory") : load(s, a, &st);
+
+    if (code == YM_OK)
+        code = simulate(s, &st);
+    if (s != NULL) {
+        for (size_t i = 0; i < YM_PLAN_MAX_SITES; i++)
+            ym_table_free(s->table[i]);
+        ym_table_free(s->test);
+        ym_plan_free(s->plan);
+        json_decref(s->rounds);
+        ym_buf_release(&s->state);
+    }
+    free(s);
+    return code == YM_OK ? YM_EXIT_DONE : ym_cli_fail("yumen", &st);
+}

@@ -1,0 +1,368 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "cmd/yumen/commands.h"
+#include "cmd/yumen/print.h"
+#include "cmd/yumen/study.h"
+#include "models/state.h"
+#include "sim/federation.h"
+#include "sim/site.h"
+
+#define UNREACHED_MS 300000
+#define RETRY_NS 200000000
+#define STATES_BACK 64 /* published states that are fetched to fill a gap in the scores */
+#define HEADER_MAX (256 * 1024)
+
+struct watch {
+    struct ym_party_home home;
+    const char *study, *test_path;
+    bool json, live, rounds_only;
+    struct ym_plan *plan;
+    struct ym_model model;
+    struct ym_table *test;
+    int64_t round_shown; /* newest round that was scored or named; -1 before the first */
+    uint8_t state[YM_HASH_BYTES];
+    char last[2048]; /* newest progress line, so that none comes twice */
+    int drawn;       /* lines of the live table on the screen */
+    Yumen__V1__StudyPhase phase;
+    char reason[64];
+    struct ym_status *st;
+    enum ym_code code;
+};
+
+/* ---- rounds: loss and AUC of each published state ---- */
+
+static void erase_table(struct watch *w)
+{
+    if (w->drawn > 0)
+        printf("\x1b[%dA\x1b[J", w->drawn);
+    w->drawn = 0;
+}
+
+static void print_round_text(struct watch *w, uint32_t round, int64_t epsilon, const struct ym_score *score)
+{
+    struct ym_buf line = {0}, cap = {0};
+
+    ym_decimal_format(w->plan->epsilon_max, &cap);
+    ym_buf_printf(&line, T(SPONSOR_WATCH_ROUND), round, w->plan->rounds);
+    if (score != NULL) {
+        ym_buf_puts(&line, T(SPONSOR_WATCH_TEST));
+        ym_print_score(&line, score);
+        ym_buf_puts(&line, "  ");
+    }
+    ym_buf_puts(&line, "epsilon ");
+    ym_print_micro(&line, epsilon);
+    ym_buf_printf(&line, T(SPONSOR_WATCH_OF), ym_buf_str(&cap));
+    erase_table(w);
+    puts(ym_buf_str(&line));
+    fflush(stdout);
+    ym_buf_release(&line);
+    ym_buf_release(&cap);
+}
+
+static void print_round_json(uint32_t round, int64_t epsilon, const struct ym_score *score)
+{
+    json_t *o = json_pack("{s:s,s:i,s:I}", "type", "round", "round", (int)round, "epsilon_micro", (json_int_t)epsilon);
+
+    if (score != NULL)
+        json_object_set_new(o, "test", ym_json_score(score));
+    ym_print_json(o);
+    json_decref(o);
+}
+
+static enum ym_code show_round(struct watch *w, struct ym_bytes state, struct ym_status *st)
+{
+    struct ym_score score;
+    float *params = NULL;
+    uint32_t round;
+    int64_t epsilon = 0;
+    enum ym_code code = ym_score_params(w->plan, &w->model, state, &round, &params, st);
+
+    if (code == YM_OK && w->test != NULL)
+        code = ym_score_table(w->plan, &w->model, params, w->test, &score, st);
+    if (code == YM_OK && round > 0)
+        code = ym_sim_epsilon(w->plan, round, &epsilon, st);
+    free(params);
+    if (code != YM_OK)
+        return code;
+    if (w->json)
+        print_round_json(round, epsilon, w->test != NULL ? &score : NULL);
+    else
+        print_round_text(w, round, epsilon, w->test != NULL ? &score : NULL);
+    w->round_shown = round;
+    return YM_OK;
+}
+
+/* Where a state came from, out of its header. False at round 0. */
+static bool previous_of(struct ym_bytes state, uint8_t out[YM_HASH_BYTES])
+{
+    uint64_t len = 0;
+    json_t *header = NULL;
+    bool found = false;
+
+    for (int i = 0; i < 8 && state.len >= 8; i++)
+        len |= (uint64_t)state.data[i] << (8 * i);
+    if (state.len < 8 || len > HEADER_MAX || len > state.len - 8)
+        return false;
+    while (len > 0 && state.data[8 + len - 1] == ' ')
+        len--;
+    if (ym_json_parse(state.data + 8, len, HEADER_MAX, &header, NULL) == YM_OK)
+        found = ym_json_get_hash(json_object_get(header, "__metadata__"), "previous", out, NULL) == YM_OK;
+    json_decref(header);
+    return found;
+}
+
+/* Show every round up to this state. The hub tells of the newest state only, so
+ * rounds that passed between two events are found through `previous`. */
+static enum ym_code show_rounds(struct watch *w, const uint8_t hash[YM_HASH_BYTES], int depth, struct ym_status *st)
+{
+    struct ym_buf state = {0};
+    uint8_t previous[YM_HASH_BYTES];
+    const uint8_t *params;
+    uint32_t round;
+    enum ym_code code = ym_home_fetch_state(&w->home, w->plan, hash, &state, st);
+
+    if (code == YM_OK)
+        code = ym_state_params(w->plan, (struct ym_bytes){state.data, state.len}, &round, &params, st);
+    if (code == YM_OK && round > w->round_shown + 1 && depth < STATES_BACK &&
+        previous_of((struct ym_bytes){state.data, state.len}, previous)) {
+        ym_buf_release(&state);
+        show_rounds(w, previous, depth + 1, NULL); /* an old state that cannot be had leaves a gap, no more */
+        code = ym_home_fetch_state(&w->home, w->plan, hash, &state, st);
+    }
+    if (code == YM_OK && (int64_t)round > w->round_shown)
+        code = show_round(w, (struct ym_bytes){state.data, state.len}, st);
+    ym_buf_release(&state);
+    return code;
+}
+
+/* ---- who is awaited ---- */
+
+static void clock_text(int64_t unix_s, char out[16])
+{
+    time_t t = (time_t)unix_s;
+    struct tm tm;
+
+    strcpy(out, "-");
+    if (unix_s > 0 && localtime_r(&t, &tm) != NULL)
+        strftime(out, 16, "%H:%M:%S", &tm);
+}
+
+static void describe_site(struct ym_buf *line, const Yumen__V1__SiteStatus *s)
+{
+    char since[16];
+
+    clock_text(s->since, since);
+    ym_buf_printf(line, " %s %s", s->hospital, ym_site_phase_text(s->phase));
+    if (s->phase == YUMEN__V1__SITE_PHASE__SITE_PHASE_AWAITED)
+        ym_buf_printf(line, T(SPONSOR_WATCH_SINCE), since);
+    if (s->reason[0] != '\0')
+        ym_buf_printf(line, " [%s]", s->reason);
+    if (s->left_out > 0)
+        ym_buf_printf(line, T(SPONSOR_WATCH_LEFT_OUT), s->left_out);
+    if (!s->connected)
+        ym_buf_printf(line, " (%s)", T(SPONSOR_WATCH_AWAY));
+    ym_buf_puts(line, ";");
+}
+
+static void print_progress(struct watch *w, const Yumen__V1__StudyEvent *e)
+{
+    const Yumen__V1__Study *s = e->study;
+    struct ym_buf line = {0};
+    char now[16];
+
+    ym_buf_printf(&line, T(SPONSOR_WATCH_LINE), s->round, s->rounds, s->attempt, ym_study_phase_text(s->phase));
+    for (size_t i = 0; i < s->n_site; i++)
+        describe_site(&line, s->site[i]);
+    if (strncmp(w->last, ym_buf_str(&line), sizeof w->last - 1) != 0) {
+        clock_text(e->time, now);
+        printf("%s %s\n", now, ym_buf_str(&line));
+        fflush(stdout);
+    }
+    snprintf(w->last, sizeof w->last, "%s", ym_buf_str(&line));
+    ym_buf_release(&line);
+}
+
+static void draw_site(const Yumen__V1__SiteStatus *s)
+{
+    struct ym_buf line = {0};
+    char since[16], out[16];
+
+    clock_text(s->since, since);
+    snprintf(out, sizeof out, "%" PRIu32, s->left_out);
+    ym_print_pad(&line, s->hospital, 20);
+    ym_print_pad(&line, ym_site_phase_text(s->phase), 16);
+    ym_print_pad(&line, since, 12);
+    ym_print_pad(&line, out, 10);
+    ym_buf_puts(&line, s->connected ? T(SPONSOR_WATCH_HERE) : T(SPONSOR_WATCH_AWAY));
+    if (s->reason[0] != '\0')
+        ym_buf_printf(&line, "  %s", s->reason);
+    puts(ym_buf_str(&line));
+    ym_buf_release(&line);
+}
+
+static void draw_table(struct watch *w, const Yumen__V1__Study *s)
+{
+    struct ym_buf head = {0};
+
+    erase_table(w);
+    printf(T(SPONSOR_WATCH_LINE), s->round, s->rounds, s->attempt, ym_study_phase_text(s->phase));
+    putchar('\n');
+    ym_print_pad(&head, T(SPONSOR_WATCH_HOSPITAL), 20);
+    ym_print_pad(&head, T(SPONSOR_WATCH_STATE), 16);
+    ym_print_pad(&head, T(SPONSOR_WATCH_SINCE_HEAD), 12);
+    ym_print_pad(&head, T(SPONSOR_WATCH_LEFT_OUT_HEAD), 10);
+    puts(ym_buf_str(&head));
+    for (size_t i = 0; i < s->n_site; i++)
+        draw_site(s->site[i]);
+    fflush(stdout);
+    w->drawn = 2 + (int)s->n_site;
+    ym_buf_release(&head);
+}
+
+static void show_event(struct watch *w, const Yumen__V1__StudyEvent *e)
+{
+    json_t *o;
+
+    if (w->json) {
+        o = ym_study_json(e->study);
+        json_object_set_new(o, "type", json_string("study"));
+        json_object_set_new(o, "time", json_integer(e->time));
+        ym_print_json(o);
+        json_decref(o);
+    } else if (w->live) {
+        draw_table(w, e->study);
+    } else if (!w->rounds_only) {
+        print_progress(w, e);
+    }
+}
+
+/* ---- the stream ---- */
+
+static enum ym_code learn_plan(struct watch *w, const Yumen__V1__Study *s)
+{
+    struct ym_buf report = {0};
+    enum ym_code code;
+
+    if (w->plan != NULL)
+        return YM_OK;
+    if (s->plan_sha256.len != YM_HASH_BYTES)
+        return ym_status_set(w->st, YM_CORRUPT, "the hub names no plan for '%s'", w->study);
+    code = ym_home_fetch_plan(&w->home, s->plan_sha256.data, &w->plan, w->st);
+    if (code == YM_OK)
+        code = ym_model_from_plan(w->plan, &w->model, w->st);
+    if (code == YM_OK && w->test_path != NULL)
+        code = ym_sim_load_test(w->plan, w->test_path, &w->test, &report, w->st);
+    fputs(ym_buf_str(&report), stderr);
+    ym_buf_release(&report);
+    return code;
+}
+
+static enum ym_code take_event(struct watch *w, const Yumen__V1__StudyEvent *e)
+{
+    const Yumen__V1__Study *s = e->study;
+    enum ym_code code;
+
+    if (s == NULL)
+        return ym_status_set(w->st, YM_CORRUPT, "the hub sent an event without a study");
+    code = learn_plan(w, s);
+    if (code == YM_OK && s->state_sha256.len == YM_HASH_BYTES &&
+        memcmp(w->state, s->state_sha256.data, YM_HASH_BYTES) != 0) {
+        code = show_rounds(w, s->state_sha256.data, 0, w->st);
+        if (code == YM_OK)
+            memcpy(w->state, s->state_sha256.data, YM_HASH_BYTES);
+    }
+    if (code != YM_OK)
+        return code;
+    show_event(w, e);
+    w->phase = s->phase;
+    snprintf(w->reason, sizeof w->reason, "%s", s->reason);
+    return YM_OK;
+}
+
+static bool watch_ended(const struct watch *w)
+{
+    return ym_study_over(w->phase) || w->phase == YUMEN__V1__STUDY_PHASE__STUDY_PHASE_PAUSED;
+}
+
+static bool on_event(void *ctx, struct ym_bytes message)
+{
+    struct watch *w = ctx;
+    Yumen__V1__StudyEvent *e = NULL;
+
+    w->code = ym_message_unpack(&yumen__v1__study_event__descriptor, message, &e, w->st);
+    if (w->code == YM_OK)
+        w->code = take_event(w, e);
+    ym_message_free(e);
+    return w->code == YM_OK && !watch_ended(w);
+}
+
+static enum ym_code watch_once(struct watch *w, struct ym_bytes request)
+{
+    struct timespec pause = {.tv_nsec = RETRY_NS};
+    enum ym_code code = ym_rpc_client_wait(w->home.client, UNREACHED_MS, w->st);
+
+    if (code != YM_OK)
+        return code;
+    code = ym_rpc_read_stream(w->home.client, "/yumen.v1.Sponsor/WatchStudy", request, 0, on_event, w, w->st);
+    if (w->code != YM_OK && w->code != YM_UNAVAILABLE)
+        return w->code;
+    if (code != YM_OK && code != YM_UNAVAILABLE)
+        return code;
+    if (!watch_ended(w)) /* the hub went away: dial again, it tells the present first */
+        nanosleep(&pause, NULL);
+    return YM_OK;
+}
+
+static enum ym_code watch(struct watch *w)
+{
+    Yumen__V1__WatchStudyRequest request = YUMEN__V1__WATCH_STUDY_REQUEST__INIT;
+    struct ym_buf wire = {0};
+    enum ym_code code;
+
+    request.study = (char *)(uintptr_t)w->study;
+    code = ym_message_pack(&request, &wire, w->st);
+    while (code == YM_OK && !watch_ended(w))
+        code = watch_once(w, (struct ym_bytes){wire.data, wire.len});
+    ym_buf_release(&wire);
+    return code;
+}
+
+static int print_outcome(const struct watch *w)
+{
+    if (!w->json && w->phase == YUMEN__V1__STUDY_PHASE__STUDY_PHASE_DONE)
+        printf(T(SPONSOR_WATCH_DONE), w->study, w->study);
+    if (!w->json && w->phase == YUMEN__V1__STUDY_PHASE__STUDY_PHASE_ABORTED)
+        printf(T(SPONSOR_WATCH_ABORTED), w->study, w->reason);
+    if (!w->json && w->phase == YUMEN__V1__STUDY_PHASE__STUDY_PHASE_PAUSED)
+        printf(T(SPONSOR_WATCH_PAUSED), w->study, w->reason);
+    return w->phase == YUMEN__V1__STUDY_PHASE__STUDY_PHASE_DONE ? YM_EXIT_DONE : YM_EXIT_NO;
+}
+
+int ym_cmd_study_watch(const struct ym_cli_args *a)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct watch w = {.study = a->positional[0],
+                      .test_path = ym_cli_get(a, "test"),
+                      .json = ym_cli_has(a, "json"),
+                      .rounds_only = ym_cli_has(a, "rounds"),
+                      .round_shown = -1,
+                      .st = &st};
+    enum ym_code code = ym_home_open(ym_home_dir(a), &w.home, &st);
+    int rc;
+
+    w.live = !w.json && !w.rounds_only && isatty(STDOUT_FILENO);
+    if (code == YM_OK)
+        code = watch(&w);
+    rc = code == YM_OK ? print_outcome(&w) : ym_cli_fail("yumen", &st);
+    ym_table_free(w.test);
+    ym_plan_free(w.plan);
+    ym_home_close(&w.home);
+    return rc;
+}

@@ -1,0 +1,258 @@
+#include "sim/federation.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/state.h"
+#include "privacy/accountant.h"
+#include "sim/plain.h"
+#include "sim/rng_seeded.h"
+#include "worker/trainer/local.h"
+
+struct federation {
+    const struct ym_plan *plan;
+    const struct ym_sim_options *o;
+    const struct ym_sim_site *site;
+    size_t site_count;
+    struct ym_model model;
+    float *params;                 /* [dim] of the state under way */
+    int64_t *update, *sum;         /* [dim] */
+    struct ym_score *score;        /* [site_count] */
+    const struct ym_table **table; /* [site_count] */
+    const char **survivor;         /* [site_count], plan order */
+    struct ym_buf state;
+};
+
+static const struct ym_sim_site *find_site(const struct federation *f, const char *name)
+{
+    for (size_t i = 0; i < f->site_count; i++)
+        if (strcmp(f->site[i].name, name) == 0)
+            return &f->site[i];
+    return NULL;
+}
+
+static bool plan_names(const struct ym_plan *plan, const char *name)
+{
+    for (size_t i = 0; i < plan->site_count; i++)
+        if (strcmp(plan->site[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static enum ym_code check_sites(const struct federation *f, struct ym_status *st)
+{
+    for (size_t i = 0; i < f->site_count; i++) {
+        if (!plan_names(f->plan, f->site[i].name))
+            return ym_status_set(st, YM_INVALID, "plan '%s' names no hospital '%s'", f->plan->study, f->site[i].name);
+        if (find_site(f, f->site[i].name) != &f->site[i])
+            return ym_status_set(st, YM_INVALID, "hospital '%s' is given twice", f->site[i].name);
+        if (f->site[i].data->columns != f->model.width[0])
+            return ym_status_set(st, YM_INVALID, "hospital '%s' has a table of another plan", f->site[i].name);
+    }
+    if (f->site_count < f->plan->quorum)
+        return ym_status_set(st, YM_DENIED, "the plan needs %" PRIu32 " hospitals, %zu are given", f->plan->quorum,
+                             f->site_count);
+    return YM_OK;
+}
+
+static enum ym_code open_kernel_rng(void *ctx, struct ym_rng **out, struct ym_status *st)
+{
+    (void)ctx;
+    return ym_rng_open(out, st);
+}
+
+static enum ym_code site_update(struct federation *f, const struct ym_sim_site *site, uint32_t round,
+                                struct ym_status *st)
+{
+    struct ym_seeds seeds;
+    char label[128];
+
+    if (f->o->no_privacy)
+        return ym_plain_round(f->plan, &f->model, site->data, f->params, f->update, st);
+    snprintf(label, sizeof label, "%s/%" PRIu32, site->name, round);
+    ym_seeds_init(&seeds, f->o->seed, label);
+    return ym_local_round(f->plan, &f->model, site->data, f->params, f->o->seeded ? ym_seeds_open : open_kernel_rng,
+                          &seeds, f->update, st);
+}
+
+static enum ym_code add_updates(struct federation *f, struct ym_round_sum *sum, struct ym_status *st)
+{
+    memset(f->sum, 0, f->model.dim * sizeof *f->sum);
+    for (size_t i = 0; i < f->plan->site_count; i++) {
+        const struct ym_plan_site *p = &f->plan->site[i];
+        const struct ym_sim_site *site = find_site(f, p->name);
+        enum ym_code code;
+
+        if (site == NULL)
+            continue;
+        code = site_update(f, site, sum->round, st);
+        if (code != YM_OK)
+            return ym_status_wrap(st, code, "hospital '%s', round %" PRIu32, p->name, sum->round);
+        for (size_t j = 0; j < f->model.dim; j++)
+            f->sum[j] += (int64_t)p->weight * f->update[j];
+        f->survivor[sum->survivor_count++] = p->name;
+    }
+    return YM_OK;
+}
+
+static enum ym_code take_params(struct federation *f, struct ym_status *st)
+{
+    struct ym_bytes state = {f->state.data, f->state.len};
+    float *params;
+    uint32_t round;
+    enum ym_code code = ym_score_params(f->plan, &f->model, state, &round, &params, st);
+
+    if (code != YM_OK)
+        return code;
+    free(f->params);
+    f->params = params;
+    return YM_OK;
+}
+
+static enum ym_code run_round(struct federation *f, uint32_t round, struct ym_status *st)
+{
+    struct ym_round_sum sum = {.round = round, .sum = f->sum, .survivor = f->survivor};
+    struct ym_buf next = {0};
+    enum ym_code code = add_updates(f, &sum, st);
+
+    if (code != YM_OK)
+        return code;
+    code = ym_state_next(f->plan, (struct ym_bytes){f->state.data, f->state.len}, &sum, &next, st);
+    if (code != YM_OK) {
+        ym_buf_release(&next);
+        return code;
+    }
+    ym_buf_release(&f->state);
+    f->state = next;
+    return take_params(f, st);
+}
+
+static enum ym_code score_round(struct federation *f, struct ym_sim_round *r, struct ym_status *st)
+{
+    enum ym_code code = YM_OK;
+
+    for (size_t i = 0; i < f->site_count && code == YM_OK; i++)
+        code = ym_score_table(f->plan, &f->model, f->params, f->table[i], &f->score[i], st);
+    if (code == YM_OK)
+        code = ym_score_tables(f->plan, &f->model, f->params, f->table, f->site_count, &r->pooled, st);
+    if (code == YM_OK && f->o->test != NULL)
+        code = ym_score_table(f->plan, &f->model, f->params, f->o->test, &r->test, st);
+    r->site = f->score;
+    return code;
+}
+
+static struct ym_event round_event(const struct ym_plan *plan)
+{
+    return (struct ym_event){
+        .sigma_units = plan->sigma_units, .sampling_k = plan->sampling_k, .steps = plan->steps_per_round};
+}
+
+/* One more round's events on top of those before: the hospital's budget fold. */
+static void add_event(struct ym_rdp *total, const struct ym_rdp *one)
+{
+    const double *orders;
+    size_t n = ym_rdp_orders(&orders);
+
+    for (size_t i = 0; i < n; i++)
+        total->at[i] += one->at[i];
+}
+
+static enum ym_code report_round(struct federation *f, uint32_t round, const struct ym_rdp *spent, struct ym_status *st)
+{
+    struct ym_sim_round r = {.round = round, .epsilon_micro = -1};
+    enum ym_code code;
+
+    if (f->o->on_round == NULL)
+        return YM_OK;
+    if (!f->o->no_privacy)
+        r.epsilon_micro = ym_epsilon_micro(ym_rdp_epsilon(spent, ym_decimal_double(f->plan->delta), NULL));
+    if (round == 0 && !f->o->no_privacy)
+        r.epsilon_micro = 0;
+    code = score_round(f, &r, st);
+    if (code == YM_OK)
+        f->o->on_round(f->o->ctx, &r);
+    return code;
+}
+
+static enum ym_code run_rounds(struct federation *f, struct ym_status *st)
+{
+    struct ym_event event = round_event(f->plan);
+    struct ym_rdp one, spent;
+    enum ym_code code;
+
+    ym_rdp_clear(&one);
+    ym_rdp_clear(&spent);
+    code = f->o->no_privacy ? YM_OK : ym_rdp_add(&one, &event, st);
+    if (code == YM_OK)
+        code = report_round(f, 0, &spent, st);
+    for (uint32_t round = 1; round <= f->plan->rounds && code == YM_OK; round++) {
+        code = run_round(f, round, st);
+        add_event(&spent, &one);
+        if (code == YM_OK)
+            code = report_round(f, round, &spent, st);
+    }
+    return code;
+}
+
+static enum ym_code begin(struct federation *f, struct ym_status *st)
+{
+    enum ym_code code = ym_model_from_plan(f->plan, &f->model, st);
+
+    if (code == YM_OK)
+        code = check_sites(f, st);
+    if (code == YM_OK)
+        code = ym_state_initial(f->plan, &f->state, st);
+    if (code == YM_OK)
+        code = take_params(f, st);
+    if (code != YM_OK)
+        return code;
+    f->update = calloc(f->model.dim, sizeof *f->update);
+    f->sum = calloc(f->model.dim, sizeof *f->sum);
+    f->score = calloc(f->site_count, sizeof *f->score);
+    f->table = calloc(f->site_count, sizeof *f->table);
+    f->survivor = calloc(f->plan->site_count, sizeof *f->survivor);
+    if (f->update == NULL || f->sum == NULL || f->score == NULL || f->table == NULL || f->survivor == NULL)
+        return ym_status_set(st, YM_EXHAUSTED, "no memory for %zu parameters", f->model.dim);
+    for (size_t i = 0; i < f->site_count; i++)
+        f->table[i] = f->site[i].data;
+    return YM_OK;
+}
+
+enum ym_code ym_sim_run(const struct ym_plan *plan, const struct ym_sim_site *site, size_t site_count,
+                        const struct ym_sim_options *o, struct ym_buf *state, struct ym_status *st)
+{
+    struct federation f = {.plan = plan, .o = o, .site = site, .site_count = site_count};
+    enum ym_code code = begin(&f, st);
+
+    if (code == YM_OK)
+        code = run_rounds(&f, st);
+    if (code == YM_OK && ym_buf_append(state, f.state.data, f.state.len) != YM_OK)
+        code = ym_status_set(st, YM_EXHAUSTED, "no memory for the state");
+    ym_buf_release(&f.state);
+    free(f.params);
+    free(f.update);
+    free(f.sum);
+    free(f.score);
+    free(f.table);
+    free(f.survivor);
+    return code;
+}
+
+enum ym_code ym_sim_epsilon(const struct ym_plan *plan, uint32_t rounds, int64_t *micro, struct ym_status *st)
+{
+    struct ym_event event = round_event(plan);
+    struct ym_rdp one, spent;
+    enum ym_code code;
+
+    ym_rdp_clear(&one);
+    ym_rdp_clear(&spent);
+    code = ym_rdp_add(&one, &event, st);
+    if (code != YM_OK)
+        return code;
+    for (uint32_t r = 0; r < rounds; r++)
+        add_event(&spent, &one);
+    *micro = ym_epsilon_micro(ym_rdp_epsilon(&spent, ym_decimal_double(plan->delta), NULL));
+    return YM_OK;
+}

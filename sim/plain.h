@@ -1,0 +1,19 @@
+#ifndef YM_SIM_PLAIN_H
+#define YM_SIM_PLAIN_H
+
+#include "gate/plan.h"
+#include "models/model.h"
+#include "worker/data/frozen.h"
+
+/* One hospital's part of a round without privacy, for `yumen simulate
+ * --no-privacy` alone: the plan's number of steps, each over every patient, no
+ * sampling, no clip, no noise.
+ *   theta <- theta - lr * (sum of patients' gradients / nominal_patients + l2 * theta)
+ * which is what a private step is on average when nothing reaches the clip: the
+ * batch holds q of the patients and is divided by q * nominal_patients.
+ *   update [m->dim] out: the difference, rounded half-even to the plan's update
+ *   lattice and clamped to its width, as a hospital's would be. */
+enum ym_code ym_plain_round(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
+                            const float *params, int64_t *update, struct ym_status *st);
+
+#endif
