@@ -9,35 +9,44 @@
  * variables with unit and range, size class, tier) is what sponsors see; file
  * paths, local column names and codes stay at the site. */
 
-struct ym_card_map { char from[128]; double to; char level[64]; }; /* local code -> number or level */
+struct ym_card_map {
+    char from[128];
+    double to;
+    char level[64];
+}; /* local code -> number or level */
 
 struct ym_card_var {
-    char name[64];        /* study variable */
-    char column[256];     /* local column, UTF-8 */
+    char name[64];    /* study variable */
+    char column[256]; /* local column, UTF-8 */
     char unit[32];
     bool category;
     double factor, offset; /* value = cell * factor + offset, then clamped to [low, high] when scaled */
     double low, high;
-    struct ym_card_map *map; size_t map_count; /* e.g. 男 -> 1; date: see date_format */
-    char (*level)[64]; size_t level_count;
+    struct ym_card_map *map; /* sorted by from; a number is in the unit of the cells */
+    size_t map_count;        /* e.g. 男 -> 1; date: see date_format */
+    char (*level)[64];
+    size_t level_count;
     char date_format[32]; /* "" or strptime-like %Y-%m-%d; %Y年%m月%d日; value = days since 1970-01-01 */
-    char (*missing)[32]; size_t missing_count; /* codes besides the empty cell */
+    char (*missing)[32];
+    size_t missing_count; /* codes besides the empty cell */
 };
 
 struct ym_card {
-    char name[64];            /* data set */
+    char name[64]; /* data set */
     char title[256];
-    char file[1024];          /* CSV, relative to the card's folder */
-    char encoding[16];        /* utf-8 | gb18030 */
-    char separator;           /* , ; or tab */
+    char file[1024];   /* CSV, relative to the card's folder */
+    char encoding[16]; /* utf-8 | gb18030 */
+    char separator;    /* , ; or tab */
     char patient_column[256];
-    char size_class[16];      /* "<100" "100-499" "500-1999" "2000-9999" ">=10000": declared by the site */
-    char tier[16];            /* general | important | core | unknown */
-    char (*shares_patients_with)[64]; size_t shares_count; /* budget is shared with these */
-    struct ym_card_var *var; size_t var_count;
-    uint8_t hash[YM_HASH_BYTES];  /* SHA-256 of the whole canonical card */
-    struct ym_buf canonical;      /* whole card: stays at the site */
-    struct ym_buf public_json;    /* canonical JSON of the public part, <= 32 KiB */
+    char size_class[16]; /* "<100" "100-499" "500-1999" "2000-9999" ">=10000": declared by the site */
+    char tier[16];       /* general | important | core | unknown */
+    char (*shares_patients_with)[64];
+    size_t shares_count; /* budget is shared with these */
+    struct ym_card_var *var;
+    size_t var_count;
+    uint8_t hash[YM_HASH_BYTES]; /* SHA-256 of the whole canonical card */
+    struct ym_buf canonical;     /* whole card: stays at the site */
+    struct ym_buf public_json;   /* canonical JSON of the public part, <= 32 KiB */
 };
 
 enum ym_code ym_card_read(const struct ym_doc *doc, struct ym_card **out, struct ym_problems *p, struct ym_status *st);

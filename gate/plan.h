@@ -28,7 +28,7 @@ enum ym_server_opt { YM_SERVER_FEDAVG = 1, YM_SERVER_FEDADAM };
 struct ym_variable { /* one study variable */
     char name[64], unit[32];
     enum ym_var_kind kind;
-    double low, high; /* number: declared range; scaled to [-1, 1] after clamping to it */
+    double low, high;  /* number: declared range; scaled to [-1, 1] after clamping to it */
     char (*level)[64]; /* category: level 0 is the reference (no column) */
     size_t level_count;
     enum ym_missing missing;
@@ -47,7 +47,8 @@ struct ym_plan {
     enum ym_family family;
     struct ym_variable *input;
     size_t input_count;
-    struct ym_variable outcome; /* number for linear; category with 2 levels logistic; k multinomial; mlp either category */
+    struct ym_variable
+        outcome; /* number for linear; category with 2 levels logistic; k multinomial; mlp either category */
     uint32_t hidden[YM_PLAN_MAX_HIDDEN];
     size_t hidden_count;
     enum ym_activation activation;
@@ -59,24 +60,26 @@ struct ym_plan {
     double learning_rate, l2;         /* l2: public penalty, applied after the noise */
     /* privacy */
     double clip_norm;
-    uint64_t sigma_units;             /* noise std of one step's sum, lattice units = ceil(noise_multiplier * 2^24) */
+    uint64_t sigma_units; /* noise std of one step's sum, lattice units = ceil(noise_multiplier * 2^24) */
     struct ym_decimal delta, epsilon_max; /* epsilon_max: what the study may spend at each hospital */
     uint32_t max_records_per_patient;
-    uint32_t min_patients;            /* smallest cohort a hospital may take part with */
+    uint32_t min_patients; /* smallest cohort a hospital may take part with */
     /* server */
     enum ym_server_opt server;
     double server_lr, beta1, beta2, server_eps;
     /* update lattice */
-    uint32_t update_scale_bits, update_width_bits; /* s and w: rounded half-even at 2^-s, clamped to w-bit two's complement */
+    uint32_t update_scale_bits,
+        update_width_bits; /* s and w: rounded half-even at 2^-s, clamped to w-bit two's complement */
     /* federation */
     struct ym_plan_site *site;
     size_t site_count;
-    uint32_t quorum, max_attempts;    /* quorum 1..site_count; attempts default 3 */
-    uint32_t ready_ms, collect_ms;    /* deadlines of the two waiting phases */
-    uint32_t start_ms;                /* 0: wait until every hospital has decided; else start so long after the offer once quorum approves */
+    uint32_t quorum, max_attempts; /* quorum 1..site_count; attempts default 3 */
+    uint32_t ready_ms, collect_ms; /* deadlines of the two waiting phases */
+    uint32_t start_ms; /* 0: wait until every hospital has decided; else start so long after the offer once quorum
+                          approves */
     /* identity of the plan */
-    uint8_t hash[YM_HASH_BYTES];      /* SHA-256 of canonical */
-    struct ym_buf canonical;          /* restricted JSON */
+    uint8_t hash[YM_HASH_BYTES]; /* SHA-256 of canonical */
+    struct ym_buf canonical;     /* restricted JSON */
 };
 
 /* Validate a document as a whole: every problem with file, line, key and what

@@ -10,23 +10,39 @@
  * patient, written once by `yumen-site data add`, read by the trainer, named by
  * its SHA-256. Holds no patient identifiers: patients are 0..P-1 in the order
  * of SHA-256(site salt, identifier). Layout: docs/formats.md, "Frozen data". */
+struct ym_frozen_column { /* what the card declared of one variable */
+    bool category;
+    char unit[32];     /* number */
+    double low, high;  /* number: declared range; values may lie outside */
+    char (*level)[64]; /* category */
+    size_t level_count;
+};
+
 struct ym_frozen {
     uint8_t hash[YM_HASH_BYTES];
     char dataset[64];
     uint8_t card_hash[YM_HASH_BYTES];
     size_t var_count, row_count, patient_count;
-    char (*var)[64];          /* names */
-    uint64_t *first_row;      /* [patient_count + 1] */
-    double *value;            /* [row_count][var_count]; category = level index; missing = NaN */
+    char (*var)[64];                 /* names */
+    struct ym_frozen_column *column; /* [var_count] */
+    uint64_t *first_row;             /* [patient_count + 1] */
+    double *value;                   /* [row_count][var_count]; category = level index; missing = NaN */
+    struct ym_buf bytes;             /* the whole file; first_row and value point into it */
 };
 
+#define YM_FROZEN_MAX_BYTES (UINT64_C(8) << 30)
+#define YM_FROZEN_MAX_PATIENTS (UINT32_C(1) << 31) /* docs/plan.md, "No sum wraps" */
+
 /* Read the CSV a card names and freeze it. Failing lines are appended to report
- * (line, column, what; for the site's own screen only) and make the answer
- * YM_INVALID unless skip_bad, which drops the whole patient. At most 64 MiB per
- * line guard: a line over 1 MiB is an error, never an allocation. */
+ * (line, column, what; for the site's own screen only: it quotes cells) and make
+ * the answer YM_INVALID unless skip_bad, which drops the whole patient. Report
+ * may hold notes on YM_OK. A line over 1 MiB is an error, never an allocation. */
 enum ym_code ym_freeze_csv(const struct ym_card *card, const char *csv_path, const uint8_t salt[32], bool skip_bad,
                            struct ym_buf *frozen_bytes, struct ym_buf *report, struct ym_status *st);
 
+/* Bytes of another process: sizes are checked against the length before
+ * anything is allocated, values against their columns. YM_CORRUPT. */
+enum ym_code ym_frozen_parse(struct ym_bytes bytes, struct ym_frozen **out, struct ym_status *st);
 enum ym_code ym_frozen_load(const char *path, struct ym_frozen **out, struct ym_status *st);
 void ym_frozen_free(struct ym_frozen *f);
 
@@ -36,9 +52,9 @@ void ym_frozen_free(struct ym_frozen *f);
  * past max_records_per_patient (in file order) are left out. */
 struct ym_table {
     size_t columns, rows, patients;
-    float *x;             /* [rows][columns], scaled to [-1, 1], dummies 0/1 */
-    float *y;             /* [rows] number in scaled units, or level index */
-    uint64_t *first_row;  /* [patients + 1] */
+    float *x;            /* [rows][columns], scaled to [-1, 1], dummies 0/1 */
+    float *y;            /* [rows] number in scaled units, or level index */
+    uint64_t *first_row; /* [patients + 1] */
 };
 /* report gets column-level problems (for the site's screen); YM_NOT_FOUND when
  * a variable is absent, YM_DENIED when fewer than plan->min_patients remain. */

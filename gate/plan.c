@@ -1,0 +1,97 @@
+#include "gate/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "gate/plan_internal.h"
+
+void ym_plan_free(struct ym_plan *plan)
+{
+    if (!plan)
+        return;
+    for (size_t i = 0; i < plan->input_count; i++)
+        free(plan->input[i].level);
+    free(plan->input);
+    free(plan->outcome.level);
+    free(plan->site);
+    ym_buf_release(&plan->canonical);
+    free(plan);
+}
+
+enum ym_code ym_plan_read(const struct ym_doc *doc, struct ym_plan **out, struct ym_problems *p, struct ym_status *st)
+{
+    struct ym_plan *plan = calloc(1, sizeof *plan);
+    struct ym_schema s;
+    if (!plan)
+        return ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    ym_schema_begin(&s, doc, p);
+    struct ym_at root = ym_schema_root(&s);
+    if (root.value) {
+        ym_plan_read_keys(&s, &root, plan);
+        ym_plan_check(&s, &root, plan);
+    }
+    enum ym_code code = ym_schema_end(&s, YM_PLAN_MAX_BYTES, &plan->canonical, st);
+    ym_schema_release(&s);
+    if (code != YM_OK) {
+        ym_plan_free(plan);
+        return code;
+    }
+    ym_sha256(plan->canonical.data, plan->canonical.len, plan->hash);
+    *out = plan;
+    return YM_OK;
+}
+
+static enum ym_code decode_value(json_t *value, struct ym_plan **out, struct ym_status *st)
+{
+    struct ym_problems p = {0};
+    struct ym_doc *doc = ym_doc_wrap("plan", value);
+    if (!doc)
+        return ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    enum ym_code code = ym_plan_read(doc, out, &p, st);
+    if (code == YM_INVALID && p.count)
+        ym_status_set(st, code, "plan is refused: %s: %s%s", p.item[0].key, p.item[0].message,
+                      p.count > 1 ? " (and more)" : "");
+    ym_problems_release(&p);
+    ym_doc_free(doc);
+    return code;
+}
+
+enum ym_code ym_plan_decode(const void *data, size_t len, struct ym_plan **out, struct ym_status *st)
+{
+    json_t *value = NULL;
+    struct ym_plan *plan = NULL;
+    enum ym_code code = ym_json_parse(data, len, YM_PLAN_MAX_BYTES, &value, st);
+    if (code != YM_OK)
+        return code;
+    code = decode_value(value, &plan, st);
+    json_decref(value);
+    if (code != YM_OK)
+        return code;
+    if (plan->canonical.len != len || memcmp(plan->canonical.data, data, len)) {
+        ym_plan_free(plan);
+        return ym_status_set(st, YM_INVALID, "plan is not in canonical form");
+    }
+    *out = plan;
+    return YM_OK;
+}
+
+size_t ym_plan_columns(const struct ym_plan *plan)
+{
+    size_t columns = 0;
+    for (size_t i = 0; i < plan->input_count; i++) {
+        const struct ym_variable *v = &plan->input[i];
+        columns += v->kind == YM_VAR_CATEGORY && v->level_count ? v->level_count - 1 : 1;
+        columns += v->missing == YM_MISSING_INDICATOR;
+    }
+    return columns;
+}
+
+size_t ym_plan_outputs(const struct ym_plan *plan)
+{
+    if (plan->family == YM_FAMILY_LINEAR || plan->family == YM_FAMILY_LOGISTIC)
+        return 1;
+    if (plan->family == YM_FAMILY_MLP && plan->outcome.level_count == 2)
+        return 1;
+    return plan->outcome.level_count;
+}

@@ -1,0 +1,168 @@
+#include "gate/plan_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "privacy/accountant.h"
+#include "privacy/clip.h"
+
+/* ---- names ---- */
+
+static void check_variable_names(struct ym_schema *s, const struct ym_at *model, const struct ym_plan *plan)
+{
+    struct ym_at inputs = ym_schema_peek(s, model, "inputs");
+    for (size_t i = 0; i < plan->input_count; i++) {
+        const char *name = plan->input[i].name;
+        bool again = *name && !strcmp(name, plan->outcome.name);
+        for (size_t k = 0; k < i && *name && !again; k++)
+            again = !strcmp(name, plan->input[k].name);
+        if (again)
+            ym_schema_say_item(s, &inputs, i, "name", T(PLAN_DUPLICATE_VARIABLE), name);
+    }
+}
+
+static void check_site_names(struct ym_schema *s, const struct ym_at *federation, const struct ym_plan *plan)
+{
+    struct ym_at sites = ym_schema_peek(s, federation, "hospitals");
+    for (size_t i = 0; i < plan->site_count; i++) {
+        const char *name = plan->site[i].name;
+        bool again = false;
+        for (size_t k = 0; k < i && *name && !again; k++)
+            again = !strcmp(name, plan->site[k].name);
+        if (again)
+            ym_schema_say_item(s, &sites, i, "name", T(PLAN_DUPLICATE_SITE), name);
+    }
+}
+
+/* ---- model ---- */
+
+static void check_outcome(struct ym_schema *s, const struct ym_at *model, const struct ym_plan *plan)
+{
+    const struct ym_variable *v = &plan->outcome;
+    if (!plan->family || !v->kind)
+        return;
+    const char *family = ym_plan_families[plan->family - 1];
+    if (plan->family == YM_FAMILY_LINEAR) {
+        if (v->kind != YM_VAR_NUMBER)
+            ym_schema_say(s, model, "outcome", T(PLAN_OUTCOME_NUMBER), family);
+    } else if (v->kind != YM_VAR_CATEGORY) {
+        ym_schema_say(s, model, "outcome", T(PLAN_OUTCOME_LEVELS), family);
+    } else if (plan->family == YM_FAMILY_LOGISTIC && v->level_count && v->level_count != 2) {
+        ym_schema_say(s, model, "outcome", T(PLAN_OUTCOME_TWO), family);
+    }
+}
+
+/* Parameters of the dense layers; saturates well past the bound. */
+static uint64_t count_params(const struct ym_plan *plan)
+{
+    uint64_t total = 0, in = ym_plan_columns(plan);
+    for (size_t i = 0; i <= plan->hidden_count; i++) {
+        uint64_t out = i < plan->hidden_count ? plan->hidden[i] : ym_plan_outputs(plan);
+        total += (in + 1) * out; /* each factor <= 2^17, nine layers: no wrap */
+        in = out;
+    }
+    return total;
+}
+
+static void check_size(struct ym_schema *s, const struct ym_at *model, const struct ym_plan *plan)
+{
+    if (!plan->family || !plan->input_count || !plan->outcome.kind)
+        return;
+    if (count_params(plan) > YM_PLAN_MAX_PARAMS)
+        ym_schema_say(s, model, plan->family == YM_FAMILY_MLP ? "hidden" : "inputs", T(PLAN_TOO_LARGE),
+                      YM_PLAN_MAX_PARAMS);
+}
+
+/* ---- privacy ---- */
+
+static void check_delta(struct ym_schema *s, const struct ym_at *privacy, const struct ym_plan *plan)
+{
+    const __int128 unit = (__int128)1000000000000000000;
+    if (!plan->delta.scaled || !plan->nominal_patients)
+        return;
+    __int128 people = (__int128)10 * plan->nominal_patients;
+    if (plan->delta.scaled * people <= unit)
+        return;
+    char limit[32];
+    snprintf(limit, sizeof limit, "%.3g", 1.0 / (double)people);
+    ym_schema_say(s, privacy, "delta", T(PLAN_DELTA), limit);
+}
+
+/* What the fold over a ledger will say after all rounds: one event a round,
+ * added up; each sum is nudged up so that no order of adding exceeds it. */
+static double whole_cost(const struct ym_plan *plan)
+{
+    struct ym_event event = {plan->sigma_units, plan->sampling_k, plan->steps_per_round};
+    struct ym_rdp round, total;
+    ym_rdp_clear(&round);
+    ym_rdp_clear(&total);
+    if (ym_rdp_add(&round, &event, NULL) != YM_OK)
+        return INFINITY;
+    for (uint32_t r = 0; r < plan->rounds; r++)
+        for (size_t i = 0; i < YM_RDP_ORDERS; i++)
+            total.at[i] = round.at[i] > 0 ? nextafter(total.at[i] + round.at[i], INFINITY) : total.at[i];
+    return ym_rdp_epsilon(&total, ym_decimal_double(plan->delta), NULL);
+}
+
+static void check_epsilon(struct ym_schema *s, const struct ym_at *privacy, const struct ym_plan *plan)
+{
+    if (!plan->sigma_units || !plan->sampling_k || !plan->steps_per_round || !plan->rounds || !plan->delta.scaled ||
+        !plan->epsilon_max.scaled)
+        return;
+    double cost = whole_cost(plan), epsilon = ym_decimal_double(plan->epsilon_max);
+    const __int128 micro = (__int128)1000000000000;
+    if (ym_epsilon_micro(cost) <= (int64_t)(plan->epsilon_max.scaled / micro))
+        return;
+    uint64_t steps = (uint64_t)plan->rounds * plan->steps_per_round, sigma;
+    struct ym_buf asked = {0};
+    ym_decimal_format(plan->epsilon_max, &asked);
+    /* a millionth of slack covers the nudges of whole_cost */
+    if (ym_rdp_calibrate(epsilon * (1 - 1e-6), ym_decimal_double(plan->delta), plan->sampling_k, steps, &sigma, NULL) ==
+        YM_OK)
+        ym_schema_say(s, privacy, "epsilon", T(PLAN_EPSILON), (unsigned long long)steps, cost, ym_buf_str(&asked),
+                      ceil((double)sigma / YM_CLIP_UNITS * 1000) / 1000);
+    else
+        ym_schema_say(s, privacy, "epsilon", T(PLAN_EPSILON_NEVER), (unsigned long long)steps, cost,
+                      ym_buf_str(&asked));
+    ym_buf_release(&asked);
+}
+
+/* ---- sums ---- */
+
+/* docs/plan.md, "No sum wraps": sum of weights * 2^(w-1) < 2^62. */
+static void check_lattice(struct ym_schema *s, const struct ym_at *root, const struct ym_plan *plan)
+{
+    struct ym_at update = ym_schema_peek(s, root, "update");
+    uint64_t weights = 0;
+    uint32_t width = plan->update_width_bits, fits = 60;
+    for (size_t i = 0; i < plan->site_count; i++)
+        weights += plan->site[i].weight; /* <= 100 * 1000 < 2^17 */
+    if (plan->update_scale_bits && width && plan->update_scale_bits >= width)
+        ym_schema_say(s, &update, "scale_bits", "%s", T(PLAN_SCALE));
+    while (weights && weights >= UINT64_C(1) << (63 - fits))
+        fits--;
+    if (weights && width > fits)
+        ym_schema_say(s, &update, "width_bits", T(PLAN_LATTICE), (unsigned long long)weights, fits);
+}
+
+static void check_quorum(struct ym_schema *s, const struct ym_at *federation, const struct ym_plan *plan)
+{
+    if (plan->site_count && plan->quorum > plan->site_count)
+        ym_schema_say(s, federation, "quorum", T(PLAN_QUORUM), plan->site_count);
+}
+
+void ym_plan_check(struct ym_schema *s, const struct ym_at *root, const struct ym_plan *plan)
+{
+    struct ym_at model = ym_schema_peek(s, root, "model");
+    struct ym_at privacy = ym_schema_peek(s, root, "privacy");
+    struct ym_at federation = ym_schema_peek(s, root, "federation");
+    check_variable_names(s, &model, plan);
+    check_outcome(s, &model, plan);
+    check_size(s, &model, plan);
+    check_delta(s, &privacy, plan);
+    check_epsilon(s, &privacy, plan);
+    check_lattice(s, root, plan);
+    check_site_names(s, &federation, plan);
+    check_quorum(s, &federation, plan);
+}

@@ -1,0 +1,14 @@
+#ifndef YM_GATE_PLAN_INTERNAL_H
+#define YM_GATE_PLAN_INTERNAL_H
+
+#include "gate/plan.h"
+#include "gate/schema.h"
+
+/* What keys say (plan_read.c) and what they say together (plan_check.c). Fields
+ * that could not be read stay zero, and rules about them are skipped. */
+void ym_plan_read_keys(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan);
+void ym_plan_check(struct ym_schema *s, const struct ym_at *root, const struct ym_plan *plan);
+
+extern const char *const ym_plan_families[]; /* by enum ym_family - 1 */
+
+#endif

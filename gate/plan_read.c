@@ -1,0 +1,356 @@
+#include "gate/plan_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "privacy/clip.h"
+
+const char *const ym_plan_families[] = {"linear", "logistic", "multinomial", "mlp", NULL};
+static const char *const activations[] = {"tanh", "relu", NULL};
+static const char *const optimizers[] = {"fedavg", "fedadam", NULL};
+static const char *const missing_rules[] = {"drop", "constant", "indicator", NULL};
+
+static const struct ym_decimal_range any_value = {"-1000000000000", "1000000000000", false};
+static const struct ym_decimal_range positive_1000 = {"0", "1000", true};
+static const struct ym_decimal_range zero_1000 = {"0", "1000", false};
+static const struct ym_decimal_range zero_one = {"0", "1", true};
+static const struct ym_decimal_range momentum = {"0", "0.9999", false};
+/* 2^16 clips of noise: 2^40 lattice units, what privacy/noise.h draws */
+static const struct ym_decimal_range noise_range = {"0.01", "65536", false};
+static const struct ym_decimal_range epsilon_range = {"0", "100", true};
+static const struct ym_decimal_range clip_range = {"0", "1000000", true};
+
+enum { MAX_TIMEOUT_S = 30 * 86400 };
+
+/* ---- variables ---- */
+
+static bool copy_levels(struct ym_schema *s, struct ym_at *list, struct ym_variable *v)
+{
+    size_t count = ym_schema_count(list), good = 0;
+    v->level = calloc(count, sizeof *v->level);
+    if (!v->level) {
+        s->exhausted = true;
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        char *level = v->level[good];
+        if (!ym_schema_item_text(s, list, i, level, sizeof v->level[0]))
+            continue;
+        for (size_t k = 0; k < good; k++)
+            if (!strcmp(v->level[k], level))
+                ym_schema_say(s, list, NULL, T(PLAN_DUPLICATE_LEVEL), level);
+        good++;
+    }
+    v->level_count = good;
+    return good == count;
+}
+
+static void read_number(struct ym_schema *s, const struct ym_at *at, struct ym_variable *v)
+{
+    struct ym_decimal low, high;
+    v->kind = YM_VAR_NUMBER;
+    ym_schema_text(s, at, "unit", "", v->unit, sizeof v->unit);
+    bool ok = ym_schema_decimal(s, at, "low", NULL, &any_value, &low);
+    ok &= ym_schema_decimal(s, at, "high", NULL, &any_value, &high);
+    if (!ok)
+        return;
+    if (low.scaled >= high.scaled)
+        ym_schema_say(s, at, "low", "%s", T(PLAN_LOW_HIGH));
+    v->low = ym_decimal_double(low);
+    v->high = ym_decimal_double(high);
+}
+
+static void read_category(struct ym_schema *s, const struct ym_at *at, struct ym_variable *v)
+{
+    struct ym_at list = ym_schema_list(s, at, "levels", 2, YM_PLAN_MAX_LEVELS);
+    v->kind = YM_VAR_CATEGORY;
+    if (list.value)
+        copy_levels(s, &list, v);
+}
+
+/* The parts that inputs and the outcome share. */
+static bool read_variable(struct ym_schema *s, const struct ym_at *at, struct ym_variable *v)
+{
+    bool number = ym_schema_has(at, "low") || ym_schema_has(at, "high") || ym_schema_has(at, "unit");
+    bool category = ym_schema_has(at, "levels");
+    ym_schema_name(s, at, "name", v->name);
+    if (number == category) {
+        ym_schema_say(s, at, NULL, "%s", T(PLAN_NUMBER_OR_LEVELS));
+        return false;
+    }
+    if (number)
+        read_number(s, at, v);
+    else
+        read_category(s, at, v);
+    return true;
+}
+
+static void read_constant(struct ym_schema *s, const struct ym_at *at, struct ym_variable *v)
+{
+    char level[64];
+    struct ym_decimal d;
+    if (v->kind == YM_VAR_NUMBER) {
+        if (!ym_schema_decimal(s, at, "constant", NULL, &any_value, &d))
+            return;
+        v->constant = ym_decimal_double(d);
+        if (v->low < v->high && (v->constant < v->low || v->constant > v->high))
+            ym_schema_say(s, at, "constant", "%s", T(PLAN_CONSTANT_RANGE));
+        return;
+    }
+    if (!ym_schema_text(s, at, "constant", NULL, level, sizeof level))
+        return;
+    for (size_t i = 0; i < v->level_count; i++)
+        if (!strcmp(v->level[i], level)) {
+            v->constant = (double)i;
+            return;
+        }
+    ym_schema_say(s, at, "constant", "%s", T(PLAN_CONSTANT_LEVEL));
+}
+
+static void read_input(struct ym_schema *s, const struct ym_at *at, struct ym_variable *v)
+{
+    static const char *const keys[] = {"name", "unit", "low", "high", "levels", "missing", "constant", NULL};
+    size_t rule;
+    ym_schema_keys(s, at, keys);
+    if (!read_variable(s, at, v) || !ym_schema_choice(s, at, "missing", "drop", missing_rules, &rule))
+        return;
+    v->missing = (enum ym_missing)(rule + 1);
+    if (v->missing == YM_MISSING_CONSTANT)
+        read_constant(s, at, v);
+    else if (ym_schema_has(at, "constant"))
+        ym_schema_say(s, at, "constant", "%s", T(PLAN_CONSTANT_UNUSED));
+}
+
+static void read_inputs(struct ym_schema *s, const struct ym_at *model, struct ym_plan *plan)
+{
+    struct ym_at list = ym_schema_list(s, model, "inputs", 1, YM_PLAN_MAX_INPUTS);
+    size_t count = ym_schema_count(&list);
+    if (!count)
+        return;
+    plan->input = calloc(count, sizeof *plan->input);
+    if (!plan->input) {
+        s->exhausted = true;
+        return;
+    }
+    plan->input_count = count;
+    for (size_t i = 0; i < count; i++) {
+        struct ym_at item = ym_schema_item(s, &list, i);
+        if (item.value)
+            read_input(s, &item, &plan->input[i]);
+    }
+}
+
+static void read_outcome(struct ym_schema *s, const struct ym_at *model, struct ym_plan *plan)
+{
+    static const char *const keys[] = {"name", "unit", "low", "high", "levels", NULL};
+    struct ym_at at = ym_schema_object(s, model, "outcome", true);
+    if (!at.value)
+        return;
+    ym_schema_keys(s, &at, keys);
+    read_variable(s, &at, &plan->outcome);
+    plan->outcome.missing = YM_MISSING_DROP;
+}
+
+/* ---- sections ---- */
+
+static void read_hidden(struct ym_schema *s, const struct ym_at *model, struct ym_plan *plan)
+{
+    struct ym_at list = ym_schema_list(s, model, "hidden", 1, YM_PLAN_MAX_HIDDEN);
+    for (size_t i = 0; i < ym_schema_count(&list); i++) {
+        int64_t width;
+        if (ym_schema_item_int(s, &list, i, 1, 65536, &width))
+            plan->hidden[plan->hidden_count++] = (uint32_t)width;
+    }
+}
+
+static void read_mlp(struct ym_schema *s, const struct ym_at *model, struct ym_plan *plan)
+{
+    size_t activation;
+    if (plan->family != YM_FAMILY_MLP) {
+        if (ym_schema_has(model, "hidden"))
+            ym_schema_say(s, model, "hidden", "%s", T(PLAN_MLP_ONLY));
+        if (ym_schema_has(model, "activation"))
+            ym_schema_say(s, model, "activation", "%s", T(PLAN_MLP_ONLY));
+        return;
+    }
+    read_hidden(s, model, plan);
+    if (ym_schema_choice(s, model, "activation", "tanh", activations, &activation))
+        plan->activation = (enum ym_activation)(activation + 1);
+}
+
+static void read_model(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
+{
+    static const char *const keys[] = {"family", "inputs", "outcome", "hidden", "activation", "seed", NULL};
+    static const int64_t one = 1;
+    struct ym_at at = ym_schema_object(s, root, "model", true);
+    size_t family;
+    int64_t seed;
+    ym_schema_keys(s, &at, keys);
+    if (ym_schema_choice(s, &at, "family", NULL, ym_plan_families, &family)) {
+        plan->family = (enum ym_family)(family + 1);
+        read_mlp(s, &at, plan);
+    }
+    read_inputs(s, &at, plan);
+    read_outcome(s, &at, plan);
+    if (ym_schema_int(s, &at, "seed", &one, 0, INT64_MAX, &seed))
+        plan->init_seed = (uint64_t)seed;
+}
+
+static void get_u32(struct ym_schema *s, const struct ym_at *at, const char *key, const int64_t *fallback, int64_t low,
+                    int64_t high, uint32_t *out)
+{
+    int64_t v;
+    if (ym_schema_int(s, at, key, fallback, low, high, &v))
+        *out = (uint32_t)v;
+}
+
+static void get_double(struct ym_schema *s, const struct ym_at *at, const char *key, const char *fallback,
+                       const struct ym_decimal_range *range, double *out)
+{
+    struct ym_decimal d;
+    if (ym_schema_decimal(s, at, key, fallback, range, &d))
+        *out = ym_decimal_double(d);
+}
+
+static void read_training(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
+{
+    static const char *const keys[] = {"rounds",        "local_steps", "sampling_probability",    "nominal_patients",
+                                       "learning_rate", "l2",          "max_records_per_patient", NULL};
+    static const int64_t one = 1;
+    struct ym_at at = ym_schema_object(s, root, "training", true);
+    struct ym_decimal q;
+    ym_schema_keys(s, &at, keys);
+    get_u32(s, &at, "rounds", NULL, 1, 10000, &plan->rounds);
+    get_u32(s, &at, "local_steps", NULL, 1, 1000, &plan->steps_per_round);
+    if (ym_schema_decimal(s, &at, "sampling_probability", NULL, &zero_one, &q))
+        YM_ASSERT(ym_decimal_k64(q, &plan->sampling_k, NULL) == YM_OK);
+    get_u32(s, &at, "nominal_patients", NULL, 1, 1000000000, &plan->nominal_patients);
+    get_double(s, &at, "learning_rate", NULL, &positive_1000, &plan->learning_rate);
+    get_double(s, &at, "l2", "0", &zero_1000, &plan->l2);
+    get_u32(s, &at, "max_records_per_patient", &one, 1, 1000, &plan->max_records_per_patient);
+}
+
+/* ceil(z * 2^24) in integers: z <= 2^16, so 10^18 z 2^24 < 2^100. */
+static uint64_t sigma_from(struct ym_decimal z)
+{
+    const __int128 unit = (__int128)1000000000000000000;
+    return (uint64_t)((z.scaled * YM_CLIP_UNITS + unit - 1) / unit);
+}
+
+static void read_privacy(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
+{
+    static const char *const keys[] = {"clip_norm", "noise_multiplier", "delta", "epsilon", "min_patients", NULL};
+    static const int64_t twenty = 20;
+    struct ym_at at = ym_schema_object(s, root, "privacy", true);
+    struct ym_decimal z;
+    ym_schema_keys(s, &at, keys);
+    get_double(s, &at, "clip_norm", "1", &clip_range, &plan->clip_norm);
+    if (ym_schema_decimal(s, &at, "noise_multiplier", NULL, &noise_range, &z))
+        plan->sigma_units = sigma_from(z);
+    ym_schema_decimal(s, &at, "delta", NULL, &zero_one, &plan->delta);
+    ym_schema_decimal(s, &at, "epsilon", NULL, &epsilon_range, &plan->epsilon_max);
+    get_u32(s, &at, "min_patients", &twenty, 1, 1000000000, &plan->min_patients);
+}
+
+static void read_server(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
+{
+    static const char *const keys[] = {"optimizer", "learning_rate", "beta1", "beta2", "tau", NULL};
+    static const char *const adam[] = {"beta1", "beta2", "tau", NULL};
+    struct ym_at at = ym_schema_object(s, root, "server", false);
+    size_t optimizer;
+    ym_schema_keys(s, &at, keys);
+    if (!ym_schema_choice(s, &at, "optimizer", "fedavg", optimizers, &optimizer))
+        return;
+    plan->server = (enum ym_server_opt)(optimizer + 1);
+    if (plan->server == YM_SERVER_FEDADAM) {
+        get_double(s, &at, "learning_rate", "0.01", &positive_1000, &plan->server_lr);
+        get_double(s, &at, "beta1", "0.9", &momentum, &plan->beta1);
+        get_double(s, &at, "beta2", "0.99", &momentum, &plan->beta2);
+        get_double(s, &at, "tau", "0.001", &positive_1000, &plan->server_eps);
+        return;
+    }
+    get_double(s, &at, "learning_rate", "1", &positive_1000, &plan->server_lr);
+    for (size_t i = 0; adam[i]; i++)
+        if (ym_schema_has(&at, adam[i]))
+            ym_schema_say(s, &at, adam[i], "%s", T(PLAN_FEDADAM_ONLY));
+}
+
+static void read_update(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
+{
+    static const char *const keys[] = {"scale_bits", "width_bits", NULL};
+    static const int64_t scale = 20, width = 40;
+    struct ym_at at = ym_schema_object(s, root, "update", false);
+    ym_schema_keys(s, &at, keys);
+    get_u32(s, &at, "scale_bits", &scale, 1, 40, &plan->update_scale_bits);
+    get_u32(s, &at, "width_bits", &width, 8, 60, &plan->update_width_bits);
+}
+
+static void read_sites(struct ym_schema *s, const struct ym_at *federation, struct ym_plan *plan)
+{
+    static const char *const keys[] = {"name", "weight", NULL};
+    static const int64_t one = 1;
+    struct ym_at list = ym_schema_list(s, federation, "hospitals", 1, YM_PLAN_MAX_SITES);
+    size_t count = ym_schema_count(&list);
+    plan->site = count ? calloc(count, sizeof *plan->site) : NULL;
+    if (!plan->site) {
+        s->exhausted |= count > 0;
+        return;
+    }
+    plan->site_count = count;
+    for (size_t i = 0; i < count; i++) {
+        struct ym_at item = ym_schema_item(s, &list, i);
+        ym_schema_keys(s, &item, keys);
+        ym_schema_name(s, &item, "name", plan->site[i].name);
+        get_u32(s, &item, "weight", &one, 1, 1000, &plan->site[i].weight);
+    }
+}
+
+static void get_ms(struct ym_schema *s, const struct ym_at *at, const char *key, int64_t fallback, int64_t low,
+                   uint32_t *out)
+{
+    uint32_t seconds = 0;
+    get_u32(s, at, key, &fallback, low, MAX_TIMEOUT_S, &seconds);
+    *out = seconds * 1000;
+}
+
+static void read_federation(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
+{
+    static const char *const keys[] = {
+        "hospitals", "quorum", "max_attempts", "ready_timeout_s", "collect_timeout_s", "start_after_s", NULL};
+    static const int64_t three = 3;
+    struct ym_at at = ym_schema_object(s, root, "federation", true);
+    ym_schema_keys(s, &at, keys);
+    read_sites(s, &at, plan);
+    int64_t all = plan->site_count ? (int64_t)plan->site_count : 1;
+    get_u32(s, &at, "quorum", &all, 1, YM_PLAN_MAX_SITES, &plan->quorum);
+    get_u32(s, &at, "max_attempts", &three, 1, 100, &plan->max_attempts);
+    get_ms(s, &at, "ready_timeout_s", 60, 1, &plan->ready_ms);
+    get_ms(s, &at, "collect_timeout_s", 600, 1, &plan->collect_ms);
+    get_ms(s, &at, "start_after_s", 0, 0, &plan->start_ms);
+}
+
+static void read_head(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
+{
+    static const char *const keys[] = {"yumen",    "study",   "sponsor", "title",  "purpose",    "model",
+                                       "training", "privacy", "server",  "update", "federation", NULL};
+    char version[64];
+    ym_schema_keys(s, root, keys);
+    if (ym_schema_text(s, root, "yumen", NULL, version, sizeof version) && strcmp(version, "plan/1"))
+        ym_schema_say(s, root, "yumen", "%s", T(PLAN_VERSION));
+    ym_schema_name(s, root, "study", plan->study);
+    ym_schema_name(s, root, "sponsor", plan->sponsor);
+    ym_schema_text(s, root, "title", NULL, plan->title, sizeof plan->title);
+    ym_schema_text(s, root, "purpose", NULL, plan->purpose, sizeof plan->purpose);
+}
+
+void ym_plan_read_keys(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
+{
+    read_head(s, root, plan);
+    read_model(s, root, plan);
+    read_training(s, root, plan);
+    read_privacy(s, root, plan);
+    read_server(s, root, plan);
+    read_update(s, root, plan);
+    read_federation(s, root, plan);
+}

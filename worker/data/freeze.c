@@ -1,0 +1,419 @@
+#include "worker/data/freeze.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "gate/schema.h"
+#include "worker/data/freeze_report.h"
+#include "worker/data/recode.h"
+
+enum { READ_BYTES = 65536 };
+
+struct row {
+    uint8_t patient[YM_HASH_BYTES];
+    size_t index; /* order in the file, and place of its values */
+    bool bad;
+};
+
+struct ym_freeze {
+    const struct ym_card *card;
+    bool skip_bad, have_header, header_bad;
+    uint8_t salt[32];
+    struct ym_report report;
+    struct ym_recode *recode;
+    struct ym_csv *csv;
+    size_t *at;        /* [var_count] place of each variable's column in a record */
+    size_t patient_at; /* place of the patient column */
+    size_t width;      /* cells of the header */
+    size_t *outside;   /* [var_count] values outside the card's range */
+    struct row *row;
+    double *value; /* [row_count][var_count] */
+    size_t row_count, row_cap;
+};
+
+/* Quotes are as they must be; what is wrong is reported. */
+static bool record_whole(struct ym_freeze *f, const struct ym_csv_record *r)
+{
+    if (r->fault != YM_CSV_FINE)
+        ym_report_line(&f->report, r->line, "%s", r->fault == YM_CSV_UNCLOSED ? T(DATA_UNCLOSED) : T(DATA_AFTER_QUOTE));
+    return r->fault == YM_CSV_FINE;
+}
+
+/* ---- header ---- */
+
+static bool cell_is(const struct ym_csv_field *cell, const char *name)
+{
+    const char *text = cell->text;
+    size_t len = cell->len;
+    ym_cell_trim(&text, &len);
+    return strlen(name) == len && !memcmp(name, text, len);
+}
+
+/* Header cells as words, for suggestions; free the array and words[0]. */
+static const char **header_words(const struct ym_csv_record *r)
+{
+    size_t total = 1;
+    for (size_t i = 0; i < r->count; i++)
+        total += r->field[i].len + 1;
+    const char **words = calloc(r->count + 1, sizeof *words);
+    char *text = malloc(total);
+    if (!words || !text) {
+        free(words);
+        free(text);
+        return NULL;
+    }
+    for (size_t i = 0; i < r->count; i++) {
+        const char *cell = r->field[i].text;
+        size_t len = r->field[i].len;
+        ym_cell_trim(&cell, &len);
+        words[i] = text;
+        memcpy(text, cell, len);
+        text[len] = 0;
+        text += len + 1;
+    }
+    return words;
+}
+
+static void report_absent(struct ym_freeze *f, const struct ym_csv_record *r, const char *name)
+{
+    const char **words = header_words(r);
+    const char *near = words ? ym_word_nearest(name, words) : NULL;
+    if (near && ym_text_printable(near, strlen(near)))
+        ym_report_line(&f->report, r->line, T(DATA_NO_COLUMN_NEAR), name, near);
+    else
+        ym_report_line(&f->report, r->line, T(DATA_NO_COLUMN), name);
+    if (words)
+        free((void *)words[0]);
+    free(words);
+}
+
+static size_t column_find(struct ym_freeze *f, const struct ym_csv_record *r, const char *name)
+{
+    size_t found = SIZE_MAX;
+    for (size_t i = 0; i < r->count; i++) {
+        if (!cell_is(&r->field[i], name))
+            continue;
+        if (found != SIZE_MAX) {
+            ym_report_line(&f->report, r->line, T(DATA_COLUMN_TWICE), name);
+            f->header_bad = true;
+        }
+        found = i;
+    }
+    if (found != SIZE_MAX)
+        return found;
+    report_absent(f, r, name);
+    f->header_bad = true;
+    return 0;
+}
+
+static bool header_text(struct ym_freeze *f, const struct ym_csv_record *r)
+{
+    enum ym_cell_fault fault = YM_CELL_FINE;
+    for (size_t i = 0; i < r->count && !fault; i++)
+        fault = ym_cell_text(r->field[i].text, r->field[i].len);
+    if (fault)
+        ym_report_line(&f->report, r->line, T(DATA_HEADER_BYTES), f->card->encoding);
+    return !fault && record_whole(f, r);
+}
+
+static enum ym_code header_read(struct ym_freeze *f, const struct ym_csv_record *r, struct ym_status *st)
+{
+    f->have_header = true;
+    f->width = r->count;
+    f->header_bad = !header_text(f, r);
+    if (f->header_bad)
+        return ym_status_set(st, YM_INVALID, "the header line of data set '%s' cannot be read", f->card->name);
+    f->patient_at = column_find(f, r, f->card->patient_column);
+    for (size_t i = 0; i < f->card->var_count; i++)
+        f->at[i] = column_find(f, r, f->card->var[i].column);
+    if (f->header_bad)
+        return ym_status_set(st, YM_INVALID, "the file of data set '%s' lacks columns that its card names",
+                             f->card->name);
+    return YM_OK;
+}
+
+/* ---- rows ---- */
+
+static enum ym_code rows_grow(struct ym_freeze *f, struct ym_status *st)
+{
+    size_t cap = f->row_cap ? f->row_cap * 2 : 256, bytes;
+    if (__builtin_mul_overflow(cap, f->card->var_count * sizeof(double), &bytes) || bytes > YM_FROZEN_MAX_BYTES)
+        return ym_status_set(st, YM_EXHAUSTED, "data set '%s' is larger than this program takes", f->card->name);
+    struct row *row = realloc(f->row, cap * sizeof *row);
+    if (row)
+        f->row = row;
+    double *value = realloc(f->value, bytes);
+    if (value)
+        f->value = value;
+    if (!row || !value)
+        return ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    f->row_cap = cap;
+    return YM_OK;
+}
+
+static void patient_hash(const struct ym_freeze *f, const char *text, size_t len, uint8_t out[YM_HASH_BYTES])
+{
+    struct ym_sha256 *h = ym_sha256_new();
+    ym_sha256_update(h, f->salt, sizeof f->salt);
+    ym_sha256_update(h, text, len);
+    ym_sha256_final(&h, out);
+}
+
+/* False when nobody can say whose row this is. */
+static bool patient_read(struct ym_freeze *f, const struct ym_csv_record *r, uint8_t out[YM_HASH_BYTES])
+{
+    if (r->count <= f->patient_at)
+        return false;
+    const struct ym_csv_field *cell = &r->field[f->patient_at];
+    const char *text = cell->text;
+    size_t len = cell->len;
+    enum ym_cell_fault fault = ym_cell_text(text, len);
+    if (fault) {
+        ym_report_cell(&f->report, cell->line, f->card->patient_column, f->card, fault, text, len);
+        return false;
+    }
+    ym_cell_trim(&text, &len);
+    if (!len) {
+        ym_report_line(&f->report, cell->line, T(DATA_NO_PATIENT), f->card->patient_column);
+        return false;
+    }
+    patient_hash(f, text, len, out);
+    return true;
+}
+
+static bool values_read(struct ym_freeze *f, const struct ym_csv_record *r, double *value)
+{
+    bool good = true;
+    for (size_t i = 0; i < f->card->var_count; i++) {
+        const struct ym_card_var *var = &f->card->var[i];
+        const struct ym_csv_field *cell = &r->field[f->at[i]];
+        enum ym_cell_fault fault = ym_cell_value(var, cell->text, cell->len, &value[i]);
+        if (fault) {
+            ym_report_cell(&f->report, cell->line, var->column, f->card, fault, cell->text, cell->len);
+            good = false;
+            value[i] = NAN;
+        } else if (!var->category) {
+            f->outside[i] += value[i] < var->low || value[i] > var->high;
+        }
+    }
+    return good;
+}
+
+static enum ym_code row_read(struct ym_freeze *f, const struct ym_csv_record *r, struct ym_status *st)
+{
+    if (f->row_count == f->row_cap) {
+        enum ym_code code = rows_grow(f, st);
+        if (code != YM_OK)
+            return code;
+    }
+    struct row *row = &f->row[f->row_count];
+    bool shaped = record_whole(f, r);
+    if (shaped && r->count != f->width) {
+        ym_report_line(&f->report, r->line, T(DATA_RAGGED), r->count, f->width);
+        shaped = false;
+    }
+    if (!patient_read(f, r, row->patient))
+        return YM_OK;
+    row->index = f->row_count;
+    row->bad = !shaped || !values_read(f, r, f->value + f->row_count * f->card->var_count);
+    f->row_count++;
+    return YM_OK;
+}
+
+static enum ym_code on_record(void *ctx, const struct ym_csv_record *r, struct ym_status *st)
+{
+    struct ym_freeze *f = ctx;
+    if (r->fault == YM_CSV_TOO_LONG) {
+        ym_report_line(&f->report, r->line, T(DATA_LINE_LONG), YM_CSV_RECORD_BYTES);
+        return YM_OK; /* the tokeniser ends the reading */
+    }
+    return f->have_header ? row_read(f, r, st) : header_read(f, r, st);
+}
+
+/* ---- the whole ---- */
+
+static enum ym_code to_csv(void *ctx, const void *data, size_t len, struct ym_status *st)
+{
+    struct ym_freeze *f = ctx;
+    return ym_csv_push(f->csv, data, len, st);
+}
+
+enum ym_code ym_freeze_new(const struct ym_card *card, const uint8_t salt[32], bool skip_bad, struct ym_buf *report,
+                           struct ym_freeze **out, struct ym_status *st)
+{
+    struct ym_freeze *f = calloc(1, sizeof *f);
+    if (!f)
+        return ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    f->card = card;
+    f->skip_bad = skip_bad;
+    f->report.out = report;
+    memcpy(f->salt, salt, sizeof f->salt);
+    f->csv = ym_csv_new(card->separator, on_record, f);
+    f->at = calloc(card->var_count, sizeof *f->at);
+    f->outside = calloc(card->var_count, sizeof *f->outside);
+    enum ym_code code = f->csv && f->at && f->outside ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    if (code == YM_OK)
+        code = ym_recode_open(card->encoding, to_csv, f, &f->recode, st);
+    if (code != YM_OK) {
+        ym_freeze_free(f);
+        return code;
+    }
+    *out = f;
+    return YM_OK;
+}
+
+void ym_freeze_free(struct ym_freeze *f)
+{
+    if (!f)
+        return;
+    ym_wipe(f->salt, sizeof f->salt);
+    ym_recode_close(f->recode);
+    ym_csv_free(f->csv);
+    free(f->at);
+    free(f->outside);
+    free(f->row);
+    free(f->value);
+    free(f);
+}
+
+enum ym_code ym_freeze_push(struct ym_freeze *f, const void *data, size_t len, struct ym_status *st)
+{
+    return ym_recode_push(f->recode, data, len, st);
+}
+
+static int row_compare(const void *a, const void *b)
+{
+    const struct row *x = a, *y = b;
+    int order = memcmp(x->patient, y->patient, sizeof x->patient);
+    return order ? order : (x->index > y->index) - (x->index < y->index);
+}
+
+/* Sort by patient and drop every patient with a bad row. */
+static void rows_settle(struct ym_freeze *f)
+{
+    size_t kept = 0;
+    if (f->row_count)
+        qsort(f->row, f->row_count, sizeof *f->row, row_compare);
+    for (size_t i = 0, end; i < f->row_count; i = end) {
+        bool bad = false;
+        for (end = i; end < f->row_count && !memcmp(f->row[i].patient, f->row[end].patient, YM_HASH_BYTES); end++)
+            bad |= f->row[end].bad;
+        if (bad)
+            continue;
+        memmove(f->row + kept, f->row + i, (end - i) * sizeof *f->row);
+        kept += end - i;
+    }
+    f->row_count = kept;
+}
+
+static enum ym_code encode(struct ym_freeze *f, struct ym_buf *out, struct ym_status *st)
+{
+    size_t vars = f->card->var_count, patients = 0;
+    double *value = calloc(f->row_count * vars, sizeof *value);
+    uint64_t *first = calloc(f->row_count + 1, sizeof *first);
+    enum ym_code code = YM_EXHAUSTED;
+    if (!value || !first) {
+        ym_status_set(st, code, "out of memory");
+        goto out;
+    }
+    for (size_t i = 0; i < f->row_count; i++) {
+        if (!i || memcmp(f->row[i - 1].patient, f->row[i].patient, YM_HASH_BYTES))
+            first[patients++] = i;
+        memcpy(value + i * vars, f->value + f->row[i].index * vars, vars * sizeof *value);
+    }
+    first[patients] = f->row_count;
+    code = ym_frozen_encode(f->card, first, patients, value, f->row_count, out, st);
+out:
+    free(value);
+    free(first);
+    return code;
+}
+
+static void note_ranges(struct ym_freeze *f)
+{
+    for (size_t i = 0; i < f->card->var_count; i++) {
+        const struct ym_card_var *var = &f->card->var[i];
+        if (!f->outside[i])
+            continue;
+        ym_buf_printf(f->report.out, T(DATA_OUTSIDE), var->column, f->outside[i], var->low, var->high);
+        ym_buf_puts(f->report.out, "\n");
+    }
+}
+
+enum ym_code ym_freeze_finish(struct ym_freeze *f, struct ym_buf *frozen_bytes, struct ym_status *st)
+{
+    enum ym_code code = ym_recode_finish(f->recode, st);
+    if (code == YM_OK)
+        code = ym_csv_finish(f->csv, st);
+    if (code != YM_OK)
+        return code;
+    size_t failing = f->report.count, read = f->row_count;
+    if (f->skip_bad || !failing)
+        rows_settle(f);
+    if (!failing && !read)
+        ym_report_line(&f->report, 0, "%s", T(DATA_NO_ROWS));
+    else if (f->skip_bad && !f->row_count)
+        ym_report_line(&f->report, 0, "%s", T(DATA_ALL_DROPPED));
+    if ((failing && !f->skip_bad) || !f->row_count)
+        return ym_status_set(st, YM_INVALID, "data set '%s' has lines that cannot be read", f->card->name);
+    note_ranges(f);
+    return encode(f, frozen_bytes, st);
+}
+
+/* ---- files ---- */
+
+static enum ym_code open_file(const char *path, int *fd, struct ym_status *st)
+{
+    struct stat info;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (*fd < 0)
+        return ym_status_set(st, errno == ENOENT ? YM_NOT_FOUND : YM_UNAVAILABLE, "cannot open '%s': %s", path,
+                             strerror(errno));
+    if (fstat(*fd, &info) == 0 && S_ISREG(info.st_mode))
+        return YM_OK;
+    close(*fd);
+    return ym_status_set(st, YM_INVALID, "'%s' is not a regular file", path);
+}
+
+static enum ym_code push_file(struct ym_freeze *f, int fd, const char *path, struct ym_status *st)
+{
+    char piece[READ_BYTES];
+    for (;;) {
+        ssize_t n = read(fd, piece, sizeof piece);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return ym_status_set(st, YM_UNAVAILABLE, "cannot read '%s': %s", path, strerror(errno));
+        if (n == 0)
+            return YM_OK;
+        enum ym_code code = ym_freeze_push(f, piece, (size_t)n, st);
+        if (code != YM_OK)
+            return code;
+    }
+}
+
+enum ym_code ym_freeze_csv(const struct ym_card *card, const char *csv_path, const uint8_t salt[32], bool skip_bad,
+                           struct ym_buf *frozen_bytes, struct ym_buf *report, struct ym_status *st)
+{
+    struct ym_freeze *f = NULL;
+    int fd;
+    enum ym_code code = open_file(csv_path, &fd, st);
+    if (code != YM_OK)
+        return code;
+    code = ym_freeze_new(card, salt, skip_bad, report, &f, st);
+    if (code == YM_OK)
+        code = push_file(f, fd, csv_path, st);
+    if (code == YM_OK)
+        code = ym_freeze_finish(f, frozen_bytes, st);
+    if (f)
+        ym_report_end(&f->report);
+    ym_freeze_free(f);
+    close(fd);
+    return code;
+}
