@@ -1,0 +1,188 @@
+/* The clip is where sensitivity is decided: whatever the floats, the integer norm
+ * stays within 2^24, and an ordinary gradient loses next to nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "privacy/clip.h"
+
+static unsigned __int128 square_norm(const int32_t *q, size_t dim)
+{
+    unsigned __int128 sum = 0;
+
+    for (size_t i = 0; i < dim; i++)
+        sum += (uint64_t)((int64_t)q[i] * q[i]);
+    return sum;
+}
+
+static const unsigned __int128 bound = (unsigned __int128)1 << 48;
+
+/* splitmix64: tests repeat; a failure names its seed by its place in the loop. */
+static uint64_t next(uint64_t *s)
+{
+    uint64_t z = *s += 0x9e3779b97f4a7c15u;
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static float hostile(uint64_t *s)
+{
+    static const float special[] = {1e38f,   -FLT_MAX, FLT_MIN,     1e-45f, -0.0f, 1.0f, 1.0f + FLT_EPSILON,
+                                    0.5773f, -1e-30f,  3.4028e+38f, 1e19f,  0.0f};
+    uint64_t r = next(s);
+    uint32_t bits = (uint32_t)(r >> 32);
+    float f;
+
+    if (r % 2 == 0)
+        return special[(r >> 8) % (sizeof special / sizeof *special)];
+    memcpy(&f, &bits, sizeof f);
+    return isfinite(f) ? f : 1;
+}
+
+static void norm_never_passes_the_ball(void **state)
+{
+    static const size_t dims[] = {1, 2, 3, 7, 100, 4095, 4096, 4097};
+    static const double norms[] = {1, 1e-3, 0.1, 1e6, 1e-300, 1e300, 0.57735026918962576};
+    float *g = malloc(4097 * sizeof *g);
+    int32_t *q = malloc(4097 * sizeof *q);
+    uint64_t seed = 1;
+
+    (void)state;
+    for (int round = 0; round < 300; round++) {
+        size_t dim = dims[round % 8];
+
+        for (size_t i = 0; i < dim; i++)
+            g[i] = hostile(&seed);
+        for (size_t c = 0; c < sizeof norms / sizeof *norms; c++) {
+            ym_clip_patient(g, dim, norms[c], q);
+            assert_true(square_norm(q, dim) <= bound);
+        }
+    }
+    free(g);
+    free(q);
+}
+
+static void a_million_coordinates_stay_in_the_ball(void **state)
+{
+    const size_t dim = 1000000;
+    float *g = malloc(dim * sizeof *g);
+    int32_t *q = malloc(dim * sizeof *q);
+    uint64_t seed = 2;
+
+    (void)state;
+    for (int kind = 0; kind < 4; kind++) {
+        for (size_t i = 0; i < dim; i++)
+            g[i] = kind == 0 ? 1e38f : kind == 1 ? 1e-3f : kind == 2 ? 1e-42f : hostile(&seed);
+        ym_clip_patient(g, dim, 1, q);
+        assert_true(square_norm(q, dim) <= bound);
+    }
+    free(g);
+    free(q);
+}
+
+static void one_bad_number_empties_the_patient(void **state)
+{
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+
+    (void)state;
+    for (size_t b = 0; b < 3; b++) {
+        for (size_t at = 0; at < 5; at++) {
+            float g[5] = {1, 2, 3, 4, 5};
+            int32_t q[5] = {9, 9, 9, 9, 9};
+
+            g[at] = bad[b];
+            ym_clip_patient(g, 5, 1, q);
+            for (size_t i = 0; i < 5; i++)
+                assert_int_equal(q[i], 0);
+        }
+    }
+}
+
+static void single_coordinate_reaches_the_bound_exactly(void **state)
+{
+    float g[] = {0.75f, nextafterf(0.75f, 1), -nextafterf(0.75f, 1), 100, -1e38f};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof g / sizeof *g; i++) {
+        int32_t q;
+
+        ym_clip_patient(&g[i], 1, 0.75, &q);
+        assert_true(labs(q) <= YM_CLIP_UNITS && labs(q) >= YM_CLIP_UNITS - 17); /* one shrink by 2^-20 */
+        assert_true((q > 0) == (g[i] > 0));
+    }
+}
+
+/* Truncation toward zero loses less than a unit a coordinate and never adds. */
+static void short_gradient_is_only_truncated(void **state)
+{
+    float g[] = {0.1f, -0.2f, 0.3f, -1e-9f, 0};
+    int32_t q[5];
+
+    (void)state;
+    ym_clip_patient(g, 5, 1, q);
+    for (size_t i = 0; i < 5; i++) {
+        double v = (double)g[i] * YM_CLIP_UNITS;
+
+        assert_true(fabs(v) - fabs((double)q[i]) >= 0 && fabs(v) - fabs((double)q[i]) < 1);
+        assert_true(q[i] == 0 || (q[i] > 0) == (g[i] > 0));
+    }
+}
+
+/* A long gradient keeps its direction and comes out close to full length. */
+static void long_gradient_keeps_its_direction(void **state)
+{
+    float g[3] = {30, -40, 120}; /* norm 130 */
+    int32_t q[3];
+
+    (void)state;
+    ym_clip_patient(g, 3, 0.5, q);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(fabs(q[i] - g[i] / 130.0 * YM_CLIP_UNITS) <= 1 + 16);
+    assert_true((double)square_norm(q, 3) >= 0.9999 * (double)bound);
+}
+
+static void sums_ignore_the_order_of_patients(void **state)
+{
+    enum { PATIENTS = 200, DIM = 333 };
+    static int32_t q[PATIENTS][DIM];
+    static int64_t forth[DIM], back[DIM];
+    uint64_t seed = 3;
+
+    (void)state;
+    for (size_t p = 0; p < PATIENTS; p++) {
+        float g[DIM];
+
+        for (size_t i = 0; i < DIM; i++)
+            g[i] = hostile(&seed);
+        ym_clip_patient(g, DIM, 0.25, q[p]);
+    }
+    for (size_t p = 0; p < PATIENTS; p++) {
+        ym_clip_add(forth, q[p], DIM);
+        ym_clip_add(back, q[PATIENTS - 1 - p], DIM);
+    }
+    assert_memory_equal(forth, back, sizeof forth);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(norm_never_passes_the_ball),
+        cmocka_unit_test(a_million_coordinates_stay_in_the_ball),
+        cmocka_unit_test(one_bad_number_empties_the_patient),
+        cmocka_unit_test(single_coordinate_reaches_the_bound_exactly),
+        cmocka_unit_test(short_gradient_is_only_truncated),
+        cmocka_unit_test(long_gradient_keeps_its_direction),
+        cmocka_unit_test(sums_ignore_the_order_of_patients),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
