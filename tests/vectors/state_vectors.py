@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""The state chain computed again, from docs/formats.md ("State") alone, with struct, json and math.
+
+Without arguments: exit 0 when tests/vectors/state holds exactly what this script computes.
+--write: write the files. Files of a case: CASE.0, CASE.1, ... states; CASE.sum1, ... the sums folded in.
+"""
+
+import hashlib
+import json
+import math
+import os
+import struct
+import sys
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "state")
+PLAN_HASH = bytes((i * 7 + 1) % 256 for i in range(32)).hex()
+SITES = [("h1", 1), ("h2", 3), ("h3", 2)]
+MASK = (1 << 64) - 1
+
+CASES = {
+    "fedavg": dict(widths=[3, 1], adam=False, lr=0.75, seed=1, scale=20),
+    "fedadam": dict(widths=[5, 4, 3], adam=True, lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=20240117, scale=24),
+}
+ROUNDS = [["h1", "h2", "h3"], ["h2"], ["h1", "h3"]]
+
+
+class SplitMix64:
+    def __init__(self, seed):
+        self.state = seed
+
+    def next(self):
+        self.state = (self.state + 0x9E3779B97F4A7C15) & MASK
+        z = self.state
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+        return z ^ (z >> 31)
+
+
+def float32(x):
+    return struct.unpack("<f", struct.pack("<f", x))[0]
+
+
+def initial(case):
+    widths, rng, params = case["widths"], SplitMix64(case["seed"]), []
+    for i, o in zip(widths, widths[1:]):
+        bound = math.sqrt(6.0 / (i + o))
+        for _ in range(i * o):
+            params.append(float32(((rng.next() >> 11) * 2.0**-52 - 1) * bound) if len(widths) > 2 else 0.0)
+        params += [0.0] * o
+    return params
+
+
+def header(case, meta):
+    tensors, at = {"__metadata__": meta}, 0
+
+    def put(name, dtype, shape, size):
+        nonlocal at
+        count = math.prod(shape)
+        tensors[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + size * count]}
+        at += size * count
+
+    for layer, (i, o) in enumerate(zip(case["widths"], case["widths"][1:])):
+        put(f"layer{layer}.weight", "F32", [o, i], 4)
+        put(f"layer{layer}.bias", "F32", [o], 4)
+    dim = at // 4
+    if case["adam"]:
+        put("server.m", "F64", [dim], 8)
+        put("server.v", "F64", [dim], 8)
+    text = json.dumps(tensors, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text
+
+
+def encode(case, meta, params, m, v):
+    data = header(case, meta) + struct.pack(f"<{len(params)}f", *params)
+    if case["adam"]:
+        data += struct.pack(f"<{len(m)}d", *m) + struct.pack(f"<{len(v)}d", *v)
+    return data
+
+
+def metadata(round_, previous, sum_, survivors):
+    weights = dict(SITES)
+    return {
+        "format": "yumen-state/1",
+        "plan": PLAN_HASH,
+        "previous": previous,
+        "round": str(round_),
+        "study": "study-1",
+        "sum": sum_,
+        "survivors": ",".join(survivors),
+        "weights": ",".join(str(weights[s]) for s in survivors),
+    }
+
+
+def make_sum(case, dim, round_, survivors):
+    """Large and small values, both signs, some past 2^53 where the conversion to double rounds."""
+    rng, weight, total = SplitMix64(1000 * round_ + case["seed"]), dict(SITES), [0] * dim
+    for site in survivors:
+        for j in range(dim):
+            bits = (8, 20, 30, 58)[(j + round_) % 4]
+            total[j] += weight[site] * ((rng.next() >> (64 - bits)) - (1 << (bits - 1)))
+    return total
+
+
+def advance(case, params, m, v, total, divisor):
+    for j, s in enumerate(total):
+        mean = float(s) / divisor
+        if case["adam"]:
+            m[j] = case["b1"] * m[j] + (1 - case["b1"]) * mean
+            v[j] = case["b2"] * v[j] + (1 - case["b2"]) * (mean * mean)
+            move = case["lr"] * m[j] / (math.sqrt(v[j]) + case["eps"])
+        else:
+            move = case["lr"] * mean
+        params[j] = float32(params[j] + move)
+
+
+def files(name, case):
+    params = initial(case)
+    dim = len(params)
+    m, v = [0.0] * dim, [case.get("eps", 0.0) * case.get("eps", 0.0)] * dim
+    state = encode(case, metadata(0, "", "", []), params, m, v)
+    yield f"{name}.0", state
+    for round_, survivors in enumerate(ROUNDS, 1):
+        total = make_sum(case, dim, round_, survivors)
+        packed = struct.pack(f"<{dim}q", *total)
+        yield f"{name}.sum{round_}", packed
+        divisor = float(sum(dict(SITES)[s] for s in survivors)) * 2.0 ** case["scale"]
+        advance(case, params, m, v, total, divisor)
+        meta = metadata(round_, hashlib.sha256(state).hexdigest(), hashlib.sha256(packed).hexdigest(), survivors)
+        state = encode(case, meta, params, m, v)
+        yield f"{name}.{round_}", state
+
+
+def main():
+    wrong = 0
+    for name, case in CASES.items():
+        for file, data in files(name, case):
+            path = os.path.join(FOLDER, file)
+            if "--write" in sys.argv[1:]:
+                with open(path, "wb") as f:
+                    f.write(data)
+                continue
+            with open(path, "rb") as f:
+                if f.read() != data:
+                    print(f"{file} is not what {os.path.basename(__file__)} computes", file=sys.stderr)
+                    wrong = 1
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main())
