@@ -196,6 +196,17 @@ static const struct ym_cli_command *find_command(const struct parse *p, const ch
     return found;
 }
 
+/* "study" beside "study watch": what follows it is meant as a command, not as an argument. */
+static bool is_group(const struct parse *p, const struct ym_cli_command *c)
+{
+    size_t len = strlen(c->words);
+
+    for (const struct ym_cli_command *other = p->table; len && other->words; other++)
+        if (strncmp(other->words, c->words, len) == 0 && other->words[len] == ' ')
+            return true;
+    return false;
+}
+
 static void print_options(const struct ym_cli_option *options)
 {
     for (; options && options->name; options++) {
@@ -253,7 +264,7 @@ static int unknown_command(const struct parse *p, const char *const *argument, s
     for (const struct ym_cli_command *c = p->table; c->words; c++) {
         size_t d = distance(strchr(c->words, ' ') ? given : one, c->words);
 
-        if (d < near) {
+        if (d && d < near) {
             near = d;
             nearest = c->words;
         }
@@ -377,6 +388,8 @@ static int run(struct parse *p, const char **argument)
     if (code != YM_EXIT_DONE)
         return code;
     c = find_command(p, argument, count, &taken);
+    if (c && c->max_positional == 0 && count > (size_t)taken && is_group(p, c))
+        c = NULL;
     if (asks_for(p, "--version")) {
         printf("%s %s\n", p->program, YM_VERSION);
         return YM_EXIT_DONE;

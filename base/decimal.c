@@ -24,7 +24,6 @@ static bool take_digit(struct parts *p, int *zeros, char c)
 {
     if (c == '0') {
         *zeros += p->count > 0;
-        p->exponent += p->count == 0;
         return true;
     }
     p->count += *zeros + 1;
@@ -71,13 +70,14 @@ static const char *parse_mantissa(const char *s, struct parts *p)
 
 static bool scale(const struct parts *p, __int128 *out)
 {
-    unsigned __int128 v = p->digits;
+    __int128 v = p->negative ? -(__int128)p->digits : (__int128)p->digits;
 
-    if (p->digits && (p->exponent < -PLACES || p->exponent + p->count > 20))
+    if (p->digits && p->exponent < -PLACES)
         return false;
-    for (int i = 0; p->digits && i < p->exponent + PLACES; i++)
-        v *= 10;
-    *out = p->negative ? -(__int128)v : (__int128)v;
+    for (int i = 0; v && i < p->exponent + PLACES; i++)
+        if (__builtin_mul_overflow(v, (__int128)10, &v))
+            return false;
+    *out = v;
     return true;
 }
 
