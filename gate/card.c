@@ -156,7 +156,7 @@ static void read_date_format(struct ym_schema *s, const struct ym_at *at, struct
         return;
     if (ym_schema_text(s, at, "date_format", NULL, v->date_format, sizeof v->date_format) &&
         !date_format_valid(v->date_format))
-        ym_schema_say(s, at, "date_format", "%s", T(CARD_DATE_FORMAT));
+        ym_schema_say(s, at, "date_format", T(CARD_DATE_FORMAT), "%Y-%m-%d", "%H %M %S");
 }
 
 static void read_number(struct ym_schema *s, const struct ym_at *at, struct ym_card_var *v)

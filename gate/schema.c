@@ -114,7 +114,7 @@ struct ym_at ym_schema_peek(const struct ym_schema *s, const struct ym_at *at, c
 {
     struct ym_at child = at_nothing(at, key);
     child.value = at->value ? json_object_get(at->value, key) : NULL;
-    int line = child.value ? ym_doc_line(s->doc, child.value) : 0;
+    int line = child.value ? ym_doc_key_line(s->doc, at->value, key) : 0;
     if (line)
         child.line = line;
     return child;
@@ -140,7 +140,7 @@ bool ym_schema_has(const struct ym_at *at, const char *key)
 
 void ym_schema_begin(struct ym_schema *s, const struct ym_doc *doc, struct ym_problems *p)
 {
-    *s = (struct ym_schema){.doc = doc, .problems = p, .canon = json_object()};
+    *s = (struct ym_schema){.doc = doc, .problems = p, .first = p ? p->count : 0, .canon = json_object()};
     s->exhausted = !s->canon;
 }
 
@@ -183,9 +183,24 @@ void ym_schema_say_item(struct ym_schema *s, const struct ym_at *list, size_t i,
     va_end(ap);
 }
 
+/* By line, as people work through a file; those of one line stay in order. */
+static void sort_problems(struct ym_schema *s)
+{
+    struct ym_problem *item = s->problems->item + s->first;
+    for (size_t i = 1; i < s->problems->count - s->first; i++) {
+        struct ym_problem moved = item[i];
+        size_t k = i;
+        for (; k && item[k - 1].line > moved.line; k--)
+            item[k] = item[k - 1];
+        item[k] = moved;
+    }
+}
+
 static enum ym_code end_refused(struct ym_schema *s, struct ym_status *st)
 {
     const char *file = ym_doc_file(s->doc);
+    if (s->problems)
+        sort_problems(s);
     if (s->reported > YM_SCHEMA_MAX_PROBLEMS)
         ym_problems_add(s->problems, file, 0, "", T(SCHEMA_MORE), s->reported - YM_SCHEMA_MAX_PROBLEMS);
     return ym_status_set(st, YM_INVALID, "'%s' has %zu problems", file, s->reported);

@@ -17,8 +17,9 @@
 #define YM_SCHEMA_PATH_BYTES 192
 
 struct ym_schema {
-    const struct ym_doc *doc; /* borrowed */
-    struct ym_problems *problems;
+    const struct ym_doc *doc;     /* borrowed */
+    struct ym_problems *problems; /* borrowed */
+    size_t first;                 /* problems that were there before */
     size_t reported;
     bool exhausted; /* an allocation failed: the answer cannot be trusted */
     json_t *canon;  /* owned */

@@ -1,0 +1,449 @@
+#include "gate/plan.h"
+
+#include <math.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "gate_help.h"
+#include "privacy/accountant.h"
+
+static void every_key_reaches_the_plan(void **state)
+{
+    struct ym_plan *p = plan_must(good_plan);
+    (void)state;
+    assert_string_equal(p->study, "s1");
+    assert_string_equal(p->sponsor, "acme");
+    assert_string_equal(p->title, "一项研究");
+    assert_int_equal(p->family, YM_FAMILY_LOGISTIC);
+    assert_int_equal(p->input_count, 2);
+    assert_int_equal(p->input[0].kind, YM_VAR_NUMBER);
+    assert_string_equal(p->input[0].unit, "mm");
+    assert_true(p->input[0].low == 6 && p->input[0].high == 30);
+    assert_int_equal(p->input[1].kind, YM_VAR_CATEGORY);
+    assert_string_equal(p->input[1].level[1], "male");
+    assert_int_equal(p->outcome.level_count, 2);
+    assert_int_equal(p->rounds, 15);
+    assert_int_equal(p->steps_per_round, 4);
+    assert_true(p->sampling_k == UINT64_C(1) << 62);
+    assert_int_equal(p->nominal_patients, 100);
+    assert_true(p->learning_rate == 0.5 && p->clip_norm == 1 && p->l2 == 0);
+    assert_int_equal(p->sigma_units, 4 << 24);
+    assert_true(p->delta.scaled == (__int128)10000000000000);
+    assert_int_equal(p->min_patients, 20);
+    assert_int_equal(p->max_records_per_patient, 1);
+    assert_int_equal(p->server, YM_SERVER_FEDAVG);
+    assert_true(p->server_lr == 1);
+    assert_int_equal(p->update_scale_bits, 20);
+    assert_int_equal(p->update_width_bits, 40);
+    assert_int_equal(p->site_count, 2);
+    assert_int_equal(p->site[1].weight, 1);
+    assert_int_equal(p->quorum, 2);
+    assert_int_equal(p->max_attempts, 3);
+    assert_int_equal(p->ready_ms, 60000);
+    assert_int_equal(p->collect_ms, 600000);
+    assert_int_equal(p->start_ms, 0);
+    assert_int_equal(p->init_seed, 1);
+    assert_int_equal(ym_plan_columns(p), 2);
+    assert_int_equal(ym_plan_outputs(p), 1);
+    ym_plan_free(p);
+}
+
+static void noise_is_rounded_up_to_the_lattice(void **state)
+{
+    /* 4.0000001 * 2^24 = 67108865.677..., by hand */
+    char *text = text_edit(good_plan, "4.0\n", "4.0000001\n");
+    struct ym_plan *p = plan_must(text);
+    (void)state;
+    assert_int_equal(p->sigma_units, 67108866);
+    ym_plan_free(p);
+    free(text);
+}
+
+static void mlp_and_fedadam_have_their_keys(void **state)
+{
+    char *a = text_edit(good_plan, "family: logistic\n", "family: mlp\n  hidden: [8, 4]\n  activation: relu\n");
+    char *b = text_edit(a, "federation:", "server: {optimizer: fedadam, learning_rate: 0.1, tau: 1e-3}\nfederation:");
+    struct ym_plan *p = plan_must(b);
+    (void)state;
+    assert_int_equal(p->hidden_count, 2);
+    assert_int_equal(p->hidden[1], 4);
+    assert_int_equal(p->activation, YM_ACT_RELU);
+    assert_int_equal(ym_plan_outputs(p), 1);
+    assert_int_equal(p->server, YM_SERVER_FEDADAM);
+    assert_true(p->beta1 == 0.9 && p->beta2 == 0.99 && p->server_eps == 1e-3 && p->server_lr == 0.1);
+    ym_plan_free(p);
+    free(a);
+    free(b);
+}
+
+static void missing_rules_add_columns_and_constants(void **state)
+{
+    char *text = text_edit(good_plan, "    - {name: sex, levels: [female, male], missing: drop}\n",
+                           "    - {name: sex, levels: [female, male, other], missing: indicator}\n"
+                           "    - {name: age, unit: year, low: 0, high: 120, missing: constant, constant: 60}\n"
+                           "    - {name: stage, levels: [i, ii, iii], missing: constant, constant: iii}\n"
+                           "    - {name: crp, unit: mg/L, low: 0, high: 300, missing: indicator}\n");
+    struct ym_plan *p = plan_must(text);
+    (void)state;
+    assert_int_equal(ym_plan_columns(p), 1 + 3 + 1 + 2 + 2);
+    assert_int_equal(p->input[1].missing, YM_MISSING_INDICATOR);
+    assert_true(p->input[2].constant == 60);
+    assert_true(p->input[3].constant == 2);
+    ym_plan_free(p);
+    free(text);
+}
+
+static void levels_that_yaml_reads_as_numbers_are_names(void **state)
+{
+    char *text = text_edit(good_plan, "levels: [benign, malignant]", "levels: [0, 1]");
+    struct ym_plan *p = plan_must(text);
+    (void)state;
+    assert_string_equal(p->outcome.level[0], "0");
+    assert_string_equal(p->outcome.level[1], "1");
+    assert_non_null(strstr(ym_buf_str(&p->canonical), "\"levels\":[\"0\",\"1\"]"));
+    ym_plan_free(p);
+    free(text);
+}
+
+static void canonical_form_reads_back_to_the_same_bytes(void **state)
+{
+    struct ym_plan *p = plan_must(good_plan), *q = NULL;
+    uint8_t hash[YM_HASH_BYTES];
+    (void)state;
+    assert_int_equal(ym_plan_decode(p->canonical.data, p->canonical.len, &q, NULL), YM_OK);
+    assert_int_equal(q->canonical.len, p->canonical.len);
+    assert_memory_equal(q->canonical.data, p->canonical.data, p->canonical.len);
+    assert_memory_equal(q->hash, p->hash, sizeof hash);
+    ym_sha256(p->canonical.data, p->canonical.len, hash);
+    assert_memory_equal(p->hash, hash, sizeof hash);
+    assert_string_equal(q->title, p->title);
+    assert_int_equal(q->sigma_units, p->sigma_units);
+    ym_plan_free(p);
+    ym_plan_free(q);
+}
+
+static void canonical_form_does_not_depend_on_spelling(void **state)
+{
+    char *a = text_edit(good_plan, "noise_multiplier: 4.0", "noise_multiplier: 4");
+    char *b = text_edit(a, "delta: 1e-5", "delta: 0.000010");
+    char *c = text_edit(b, "{name: h2}", "{weight: 1, name: h2}");
+    struct ym_plan *p = plan_must(good_plan), *q = plan_must(c);
+    (void)state;
+    assert_memory_equal(p->hash, q->hash, YM_HASH_BYTES);
+    ym_plan_free(p);
+    ym_plan_free(q);
+    free(a);
+    free(b);
+    free(c);
+}
+
+static void other_spellings_of_the_same_plan_are_refused_on_the_wire(void **state)
+{
+    static const char *const edits[][2] = {
+        {"\"rounds\":15", "\"rounds\": 15"},
+        {"\"delta\":\"0.00001\"", "\"delta\":\"1e-5\""},
+        {"\"delta\":\"0.00001\"", "\"delta\":\"0.000010\""},
+        {"\"min_patients\":20,", ""}, /* a default left out */
+        {"\"clip_norm\":\"1\"", "\"clip_norm\":1"},
+        {"\\u4e00", "一"},
+    };
+    struct ym_plan *p = plan_must(good_plan), *q = NULL;
+    struct ym_status st;
+    (void)state;
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        const char *find = edits[i][0];
+        if (i == 5 && !strstr(ym_buf_str(&p->canonical), find))
+            find = "\\u4E00";
+        char *text = text_edit(ym_buf_str(&p->canonical), find, edits[i][1]);
+        assert_int_equal(ym_plan_decode(text, strlen(text), &q, &st), YM_INVALID);
+        assert_non_null(strstr(st.message, "canonical"));
+        assert_null(q);
+        free(text);
+    }
+    ym_plan_free(p);
+}
+
+static void wire_refusal_names_the_key(void **state)
+{
+    struct ym_plan *p = plan_must(good_plan), *q = NULL;
+    struct ym_status st;
+    char *text = text_edit(ym_buf_str(&p->canonical), "\"rounds\":15", "\"rounds\":0");
+    (void)state;
+    assert_int_equal(ym_plan_decode(text, strlen(text), &q, &st), YM_INVALID);
+    assert_non_null(strstr(st.message, "training.rounds"));
+    assert_int_equal(ym_plan_decode("[]", 2, &q, &st), YM_INVALID);
+    assert_int_equal(ym_plan_decode("", 0, &q, &st), YM_INVALID);
+    ym_plan_free(p);
+    free(text);
+}
+
+struct bad {
+    const char *find, *replace;
+    int line;
+    const char *key, *part;
+};
+
+static const struct bad bad_plans[] = {
+    /* head */
+    {"yumen: plan/1", "yumen: plan/2", 1, "yumen", "plan/1"},
+    {"", "trainig: 1\n", 25, "trainig", "\"training\""},
+    {"", "colour: blue\n", 25, "colour", "known here"},
+    {"study: s1\n", "", 1, "study", "missing"},
+    {"study: s1", "study: My Study", 2, "study", "name"},
+    {"title: 一项研究", "title: ''", 4, "title", "text"},
+    {"title: 一项研究", "title: \"a\\u202Eb\"", 4, "title", "direction"},
+    {"title: 一项研究", "title: \"a\\eb\"", 4, "title", "control"},
+    {"purpose: test", "purpose: [a]", 5, "purpose", "text"},
+    /* model */
+    {"family: logistic", "family: cox", 7, "model.family", "logistic"},
+    {"family: logistic\n", "family: logistic\n  hidden: [3]\n", 8, "model.hidden", "mlp"},
+    {"family: logistic\n", "family: logistic\n  activation: tanh\n", 8, "model.activation", "mlp"},
+    {"family: logistic", "family: linear", 11, "model.outcome", "linear"},
+    {"family: logistic\n", "family: mlp\n", 6, "model.hidden", "missing"},
+    {"family: logistic\n", "family: mlp\n  hidden: [0]\n", 8, "model.hidden[0]", "whole number"},
+    {"family: logistic\n", "family: mlp\n  hidden: [9, 9, 9, 9, 9, 9, 9, 9, 9]\n", 8, "model.hidden", "1 to 8"},
+    {"family: logistic\n", "family: mlp\n  hidden: [8191, 8192]\n", 8, "model.hidden", "67108864"},
+    {"levels: [benign, malignant]}", "levels: [a, b, c]}", 11, "model.outcome", "two levels"},
+    {"levels: [benign, malignant]}", "levels: [a, b], missing: drop}", 11, "model.outcome.missing", "unknown"},
+    {"levels: [benign, malignant]}", "unit: mm, low: 0, high: 1}", 11, "model.outcome", "category"},
+    {"low: 6, high: 30", "low: 30, high: 6", 9, "model.inputs[0].low", "less than"},
+    {"low: 6, high: 30", "low: 6, high: 6.0", 9, "model.inputs[0].low", "less than"},
+    {"low: 6, high: 30", "low: six, high: 30", 9, "model.inputs[0].low", "number"},
+    {"low: 6, high: 30", "low: -1e13, high: 30", 9, "model.inputs[0].low", "-1000000000000"},
+    {"missing: drop", "mising: drop", 10, "model.inputs[1].mising", "\"missing\""},
+    {"low: 6, high: 30", "low: 6, high: .nan", 9, "model.inputs[0].high", "number"},
+    {", unit: mm, low: 6, high: 30", "", 9, "model.inputs[0]", "levels"},
+    {"low: 6, high: 30", "low: 6, high: 30, levels: [a, b]", 9, "model.inputs[0]", "not both"},
+    {"levels: [female, male]", "levels: [male, male]", 10, "model.inputs[1].levels", "twice"},
+    {"levels: [female, male]", "levels: [male]", 10, "model.inputs[1].levels", "2 to 64"},
+    {"levels: [female, male]", "levels: [a, [b]]", 10, "model.inputs[1].levels[1]", "text"},
+    {"missing: drop", "missing: mean", 10, "model.inputs[1].missing", "indicator"},
+    {"missing: drop", "constant: male", 10, "model.inputs[1].constant", "missing: constant"},
+    {"missing: drop", "missing: constant, constant: other", 10, "model.inputs[1].constant", "levels"},
+    {"missing: drop", "missing: constant", 10, "model.inputs[1].constant", "missing"},
+    {"high: 30}", "high: 30, missing: constant, constant: 31}", 9, "model.inputs[0].constant", "between"},
+    {"name: sex", "name: radius", 10, "model.inputs[1].name", "twice"},
+    {"name: sex", "name: malignant", 10, "model.inputs[1].name", "twice"},
+    /* training */
+    {"rounds: 15", "rounds: 0", 13, "training.rounds", "1 to 10000"},
+    {"rounds: 15", "rounds: 1000000000", 13, "training.rounds", "1 to 10000"},
+    {"rounds: 15", "rounds: 1.5", 13, "training.rounds", "whole number"},
+    {"rounds: 15", "rounds: \"15\"", 13, "training.rounds", "whole number"},
+    {"rounds: 15", "rounds: true", 13, "training.rounds", "whole number"},
+    {"  rounds: 15\n", "", 12, "training.rounds", "missing"},
+    {"sampling_probability: 0.25", "sampling_probability: 0", 15, "training.sampling_probability", "greater than 0"},
+    {"sampling_probability: 0.25", "sampling_probability: 1.01", 15, "training.sampling_probability", "at most 1"},
+    {"learning_rate: 0.5", "learning_rate: 0", 17, "training.learning_rate", "greater than 0"},
+    {"learning_rate: 0.5", "learning_rate: true", 17, "training.learning_rate", "number"},
+    {"learning_rate: 0.5", "learning_rate: 0.1234567890123456", 17, "training.learning_rate", "15 digits"},
+    {"nominal_patients: 100", "nominal_patients: 0", 16, "training.nominal_patients", "whole number"},
+    /* privacy */
+    {"noise_multiplier: 4.0", "noise_multiplier: 0", 19, "privacy.noise_multiplier", "from 0.01 to 65536"},
+    {"noise_multiplier: 4.0", "noise_multiplier: -4", 19, "privacy.noise_multiplier", "from 0.01 to 65536"},
+    {"delta: 1e-5", "delta: 0.0011", 20, "privacy.delta", "0.001"},
+    {"delta: 1e-5", "delta: 0", 20, "privacy.delta", "greater than 0"},
+    {"epsilon: 3", "epsilon: 0", 21, "privacy.epsilon", "greater than 0"},
+    {"epsilon: 3", "epsilon: -1", 21, "privacy.epsilon", "greater than 0"},
+    {"epsilon: 3", "epsilon: 1000000", 21, "privacy.epsilon", "at most 100"},
+    {"epsilon: 3", "epsilon: 1", 21, "privacy.epsilon", "noise_multiplier"},
+    {"epsilon: 3\n", "epsilon: 3\n  min_patients: 0\n", 22, "privacy.min_patients", "whole number"},
+    /* server, update */
+    {"", "server: {beta1: 0.5}\n", 25, "server.beta1", "fedadam"},
+    {"", "server: {optimizer: sgd}\n", 25, "server.optimizer", "fedavg"},
+    {"", "server: fedavg\n", 25, "server", "mapping"},
+    {"", "update: {width_bits: 61}\n", 25, "update.width_bits", "8 to 60"},
+    {"", "update: {width_bits: 20}\n", 25, "update.scale_bits", "less than"},
+    /* federation */
+    {"{name: h2}", "{name: h1}", 23, "federation.hospitals[1].name", "\"h1\""},
+    {"{name: h2}", "{name: h2, weight: 0}", 23, "federation.hospitals[1].weight", "1 to 1000"},
+    {"{name: h2}", "h2", 23, "federation.hospitals[1]", "mapping"},
+    {"[{name: h1, weight: 1}, {name: h2}]", "[]", 23, "federation.hospitals", "1 to 100"},
+    {"quorum: 2", "quorum: 3", 24, "federation.quorum", "2 hospitals"},
+    {"quorum: 2", "quorum: 0", 24, "federation.quorum", "whole number"},
+    {"quorum: 2\n", "quorum: 2\n  ready_timeout_s: 0\n", 25, "federation.ready_timeout_s", "whole number"},
+};
+
+static void each_mistake_gives_one_problem_with_line_and_key(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof bad_plans / sizeof *bad_plans; i++) {
+        const struct bad *b = &bad_plans[i];
+        char *text = text_edit(good_plan, b->find, b->replace);
+        struct ym_problems p = {0};
+        struct ym_plan *plan = NULL;
+        assert_int_equal(plan_parse(text, &plan, &p), YM_INVALID);
+        assert_null(plan);
+        assert_problem(&p, b->line, b->key, b->part);
+        ym_problems_release(&p);
+        free(text);
+    }
+}
+
+static void aliases_and_duplicate_keys_are_refused(void **state)
+{
+    static const char *const edits[][2] = {
+        {"outcome: {name: malignant, levels: [benign, malignant]}", "outcome: &o {name: m, levels: [a, b]}"},
+        {"{name: h1, weight: 1}, {name: h2}", "&a {name: h1}, *a"},
+        {"  rounds: 15\n", "  rounds: 15\n  rounds: 15\n"},
+        {"study: s1", "study: !!str s1"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        char *text = text_edit(good_plan, edits[i][0], edits[i][1]);
+        struct ym_problems p = {0};
+        struct ym_plan *plan = NULL;
+        assert_int_equal(plan_parse(text, &plan, &p), YM_INVALID);
+        assert_int_equal(p.count, 1);
+        assert_true(p.item[0].line >= 2);
+        ym_problems_release(&p);
+        free(text);
+    }
+}
+
+static void all_mistakes_are_told_at_once_in_the_order_of_lines(void **state)
+{
+    char *a = text_edit(good_plan, "study: s1", "study: S1"), *b = text_edit(a, "quorum: 2", "quorum: 7"),
+         *c = text_edit(b, "rounds: 15", "rounds: x"), *d = text_edit(c, "low: 6", "low: 60");
+    struct ym_problems p = {0};
+    struct ym_plan *plan = NULL;
+    static const int lines[] = {2, 9, 13, 24};
+    (void)state;
+    assert_int_equal(plan_parse(d, &plan, &p), YM_INVALID);
+    assert_int_equal(p.count, 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(p.item[i].line, lines[i]);
+    ym_problems_release(&p);
+    free(a);
+    free(b);
+    free(c);
+    free(d);
+}
+
+static void problems_are_told_in_chinese_too(void **state)
+{
+    char *text = text_edit(good_plan, "rounds: 15", "rounds: 0");
+    struct ym_problems p = {0};
+    struct ym_plan *plan = NULL;
+    (void)state;
+    ym_text_init("zh");
+    assert_int_equal(plan_parse(text, &plan, &p), YM_INVALID);
+    ym_text_init("en");
+    assert_problem(&p, 13, "training.rounds", "整数");
+    ym_problems_release(&p);
+    free(text);
+}
+
+static void a_flood_of_problems_is_cut(void **state)
+{
+    struct ym_buf text = {0};
+    struct ym_problems p = {0};
+    struct ym_plan *plan = NULL;
+    (void)state;
+    ym_buf_puts(&text, good_plan);
+    for (int i = 0; i < 1000; i++)
+        ym_buf_printf(&text, "x%d: 1\n", i);
+    assert_int_equal(plan_parse(ym_buf_str(&text), &plan, &p), YM_INVALID);
+    assert_int_equal(p.count, 201);
+    assert_non_null(strstr(p.item[200].message, "800 more"));
+    ym_problems_release(&p);
+    ym_buf_release(&text);
+}
+
+/* The message's own advice must work, and a hair less noise must not. */
+static void the_noise_that_the_message_names_fits(void **state)
+{
+    char *text = text_edit(good_plan, "epsilon: 3", "epsilon: 1"), noise[64];
+    struct ym_problems p = {0};
+    struct ym_plan *plan = NULL;
+    double advised;
+    (void)state;
+    assert_int_equal(plan_parse(text, &plan, &p), YM_INVALID);
+    assert_int_equal(sscanf(strstr(p.item[0].message, "noise_multiplier to "), "noise_multiplier to %lf", &advised), 1);
+    ym_problems_release(&p);
+    for (int less = 0; less <= 1; less++) {
+        snprintf(noise, sizeof noise, "noise_multiplier: %.3f", advised - 0.002 * less);
+        char *edited = text_edit(text, "noise_multiplier: 4.0", noise);
+        assert_int_equal(plan_parse(edited, &plan, &p), less ? YM_INVALID : YM_OK);
+        ym_problems_release(&p);
+        if (!less)
+            ym_plan_free(plan);
+        free(edited);
+    }
+    free(text);
+}
+
+/* The fold of a hospital's ledger, round by round, stays within what was checked. */
+static void an_accepted_plan_fits_round_by_round(void **state)
+{
+    struct ym_plan *p = plan_must(good_plan);
+    struct ym_rdp spent;
+    (void)state;
+    ym_rdp_clear(&spent);
+    for (uint32_t r = 0; r < p->rounds; r++) {
+        struct ym_event e = {p->sigma_units, p->sampling_k, p->steps_per_round};
+        assert_int_equal(ym_rdp_add(&spent, &e, NULL), YM_OK);
+    }
+    assert_true(ym_rdp_epsilon(&spent, 1e-5, NULL) <= 3);
+    ym_plan_free(p);
+}
+
+static void widest_lattice_is_exactly_the_bound(void **state)
+{
+    /* weights sum to 8: 8 * 2^(w-1) < 2^62 holds for w = 59, not for w = 60 */
+    char *a = text_edit(good_plan, "{name: h1, weight: 1}, {name: h2}", "{name: h1, weight: 7}, {name: h2}");
+    struct ym_problems p = {0};
+    struct ym_plan *plan = NULL;
+    (void)state;
+    for (int w = 58; w <= 60; w++) {
+        char update[64];
+        snprintf(update, sizeof update, "update: {width_bits: %d}\n", w);
+        char *text = text_edit(a, "", update);
+        assert_int_equal(plan_parse(text, &plan, &p), w < 60 ? YM_OK : YM_INVALID);
+        if (w < 60)
+            ym_plan_free(plan);
+        else
+            assert_problem(&p, 25, "update.width_bits", "59");
+        ym_problems_release(&p);
+        free(text);
+    }
+    free(a);
+}
+
+static void the_example_in_docs_is_a_plan(void **state)
+{
+    struct ym_doc *doc = NULL;
+    struct ym_problems p = {0};
+    struct ym_plan *plan = NULL;
+    (void)state;
+    assert_int_equal(ym_doc_load(YM_TEST_SOURCE_ROOT "/docs/examples/wdbc-plan.yaml", &doc, &p, NULL), YM_OK);
+    assert_int_equal(ym_plan_read(doc, &plan, &p, NULL), YM_OK);
+    assert_int_equal(plan->input_count, 30);
+    ym_plan_free(plan);
+    ym_doc_free(doc);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_key_reaches_the_plan),
+        cmocka_unit_test(noise_is_rounded_up_to_the_lattice),
+        cmocka_unit_test(mlp_and_fedadam_have_their_keys),
+        cmocka_unit_test(missing_rules_add_columns_and_constants),
+        cmocka_unit_test(levels_that_yaml_reads_as_numbers_are_names),
+        cmocka_unit_test(canonical_form_reads_back_to_the_same_bytes),
+        cmocka_unit_test(canonical_form_does_not_depend_on_spelling),
+        cmocka_unit_test(other_spellings_of_the_same_plan_are_refused_on_the_wire),
+        cmocka_unit_test(wire_refusal_names_the_key),
+        cmocka_unit_test(each_mistake_gives_one_problem_with_line_and_key),
+        cmocka_unit_test(aliases_and_duplicate_keys_are_refused),
+        cmocka_unit_test(all_mistakes_are_told_at_once_in_the_order_of_lines),
+        cmocka_unit_test(problems_are_told_in_chinese_too),
+        cmocka_unit_test(a_flood_of_problems_is_cut),
+        cmocka_unit_test(the_noise_that_the_message_names_fits),
+        cmocka_unit_test(an_accepted_plan_fits_round_by_round),
+        cmocka_unit_test(widest_lattice_is_exactly_the_bound),
+        cmocka_unit_test(the_example_in_docs_is_a_plan),
+    };
+    ym_text_init("en");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
