@@ -1,12 +1,13 @@
 #include "sim/plain.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/trainer/local.h"
+
 struct plain {
-    float *theta, *gradient; /* [dim] */
-    double *sum;             /* [dim] */
+    double *theta, *sum;  /* [dim] */
+    float *at, *gradient; /* [dim] */
     struct ym_model_work *work;
 };
 
@@ -23,31 +24,31 @@ static size_t most_rows(const struct ym_table *t)
     return most;
 }
 
-static void step(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *t, struct plain *s)
+static void add_gradients(const struct ym_model *m, const struct ym_table *t, struct plain *s)
 {
+    for (size_t j = 0; j < m->dim; j++)
+        s->at[j] = (float)s->theta[j];
     memset(s->sum, 0, m->dim * sizeof *s->sum);
     for (size_t p = 0; p < t->patients; p++) {
         size_t first = (size_t)t->first_row[p], n = (size_t)t->first_row[p + 1] - first;
 
-        ym_model_patient_gradient(m, s->theta, t->x + first * t->columns, t->y + first, n, s->work, s->gradient);
+        ym_model_patient_gradient(m, s->at, t->x + first * t->columns, t->y + first, n, s->work, s->gradient);
         for (size_t j = 0; j < m->dim; j++)
             s->sum[j] += (double)s->gradient[j];
     }
-    for (size_t j = 0; j < m->dim; j++) {
-        double theta = (double)s->theta[j];
-
-        s->theta[j] = (float)(theta - plan->learning_rate * (s->sum[j] / plan->nominal_patients + plan->l2 * theta));
-    }
 }
 
-static int64_t to_lattice(double difference, uint32_t scale_bits, uint32_t width_bits)
+static void descend(const struct ym_plan *plan, const struct ym_model *m, struct plain *s)
 {
-    double high = ldexp(1.0, (int)width_bits - 1) - 1, low = -ldexp(1.0, (int)width_bits - 1);
-    double units = nearbyint(ldexp(difference, (int)scale_bits));
+    for (size_t i = 0; i < 2 * m->layer_count; i++) {
+        struct ym_tensor_info t = ym_model_tensor(m, i);
+        bool bias = t.cols == 0;
+        size_t end = t.offset + t.rows * (bias ? 1 : t.cols);
 
-    if (isnan(units))
-        return 0;
-    return (int64_t)(units > high ? high : units < low ? low : units);
+        for (size_t j = t.offset; j < end; j++)
+            s->theta[j] -=
+                plan->learning_rate * (s->sum[j] / plan->nominal_patients + (bias ? 0 : plan->l2 * s->theta[j]));
+    }
 }
 
 enum ym_code ym_plain_round(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
@@ -55,26 +56,29 @@ enum ym_code ym_plain_round(const struct ym_plan *plan, const struct ym_model *m
 {
     struct plain s = {
         .theta = malloc(m->dim * sizeof *s.theta),
-        .gradient = malloc(m->dim * sizeof *s.gradient),
         .sum = malloc(m->dim * sizeof *s.sum),
+        .at = malloc(m->dim * sizeof *s.at),
+        .gradient = malloc(m->dim * sizeof *s.gradient),
         .work = ym_model_work_new(m, most_rows(data)),
     };
     enum ym_code code = YM_OK;
 
-    if (s.theta == NULL || s.gradient == NULL || s.sum == NULL || s.work == NULL) {
+    if (s.theta == NULL || s.sum == NULL || s.at == NULL || s.gradient == NULL || s.work == NULL) {
         code = ym_status_set(st, YM_EXHAUSTED, "no memory for %zu parameters", m->dim);
         goto out;
     }
-    memcpy(s.theta, params, m->dim * sizeof *s.theta);
-    for (uint32_t i = 0; i < plan->steps_per_round; i++)
-        step(plan, m, data, &s);
     for (size_t j = 0; j < m->dim; j++)
-        update[j] =
-            to_lattice((double)s.theta[j] - (double)params[j], plan->update_scale_bits, plan->update_width_bits);
+        s.theta[j] = (double)params[j];
+    for (uint32_t i = 0; i < plan->steps_per_round; i++) {
+        add_gradients(m, data, &s);
+        descend(plan, m, &s);
+    }
+    ym_local_quantize(plan, m->dim, s.theta, params, update);
 out:
     free(s.theta);
-    free(s.gradient);
     free(s.sum);
+    free(s.at);
+    free(s.gradient);
     ym_model_work_free(s.work);
     return code;
 }

@@ -8,7 +8,8 @@
 /* One hospital's part of a round without privacy, for `yumen simulate
  * --no-privacy` alone: the plan's number of steps, each over every patient, no
  * sampling, no clip, no noise.
- *   theta <- theta - lr * (sum of patients' gradients / nominal_patients + l2 * theta)
+ *   theta <- theta - lr * (sum of patients' gradients / nominal_patients + l2 * theta),
+ * l2 on weights, not on biases,
  * which is what a private step is on average when nothing reaches the clip: the
  * batch holds q of the patients and is divided by q * nominal_patients.
  *   update [m->dim] out: the difference, rounded half-even to the plan's update

@@ -50,7 +50,8 @@ static enum ym_code load_site(struct simulation *s, const char *spec, struct ym_
         return ym_status_set(st, YM_INVALID, T(SPONSOR_SIM_SITES_MANY), YM_PLAN_MAX_SITES);
     snprintf(s->name[i], sizeof s->name[i], "%.*s", (int)(eq - spec), spec);
     code = ym_sim_load_site(s->plan, eq + 1, &s->table[i], &report, st);
-    fputs(ym_buf_str(&report), stderr);
+    if (code != YM_OK) /* else it holds notes that `yumen-site data check` shows */
+        fputs(ym_buf_str(&report), stderr);
     ym_buf_release(&report);
     if (code != YM_OK)
         return ym_status_wrap(st, code, "%s", s->name[i]);
@@ -64,7 +65,8 @@ static enum ym_code load_test(struct simulation *s, const char *path, struct ym_
     struct ym_buf report = {0};
     enum ym_code code = ym_sim_load_test(s->plan, path, &s->test, &report, st);
 
-    fputs(ym_buf_str(&report), stderr);
+    if (code != YM_OK)
+        fputs(ym_buf_str(&report), stderr);
     ym_buf_release(&report);
     s->options.test = s->test;
     return code;

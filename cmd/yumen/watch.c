@@ -259,7 +259,8 @@ static enum ym_code learn_plan(struct watch *w, const Yumen__V1__Study *s)
         code = ym_model_from_plan(w->plan, &w->model, w->st);
     if (code == YM_OK && w->test_path != NULL)
         code = ym_sim_load_test(w->plan, w->test_path, &w->test, &report, w->st);
-    fputs(ym_buf_str(&report), stderr);
+    if (code != YM_OK)
+        fputs(ym_buf_str(&report), stderr);
     ym_buf_release(&report);
     return code;
 }

@@ -76,7 +76,7 @@ function write_card(site, title, size,   v, card)
     print "variables:" > card
     for (v = 1; v <= count; v++)
         printf "  - {name: %s, column: %s%s, low: %s, high: %s}\n", name[v], header(site, v), \
-            (factor(site, v) == 1 ? "" : ", factor: " factor(site, v)), low[v], high[v] > card
+            (factor(site, v) == 1 ? "" : ", factor: " factor(site, v)), least[v], most[v] > card
     printf "  - {name: diagnosis, column: %s, map: {\"%s\": benign, \"%s\": malignant}, levels: [benign, malignant]}\n", \
         outcome(site), benign(site), malignant(site) > card
     close(card)
@@ -84,7 +84,7 @@ function write_card(site, title, size,   v, card)
 
 BEGIN { FS = "\t" }
 FNR == 1 { file++ }
-file == 1 && !/^#/ { count++; name[count] = $1; low[count] = $2; high[count] = $3; chinese[count] = $4 }
+file == 1 && !/^#/ { count++; name[count] = $1; low[count] = $2; high[count] = $3; least[count] = $4; most[count] = $5; chinese[count] = $6 }
 file == 2 && FNR == 1 {
     FS = ","
     for (i = 1; i <= 4; i++)
