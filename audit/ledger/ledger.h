@@ -11,7 +11,8 @@
  *   <dir>/tile/entries/...   entry bundles, u16 big-endian length prefixed
  *   <dir>/tile/0/... 1/...   hash tiles
  *   <dir>/checkpoint         signed note: origin, size, root, signature
- * Write order: bundle (temp, fsync, rename, fsync folder), tiles, checkpoint.
+ * Write order: bundle (temp, fsync, rename, fsync folder), tiles, checkpoint;
+ * temporaries live in <dir>/tmp. At most 4096 leaves an append.
  * At open: entries past the checkpoint are taken in (a crash between), fewer
  * entries than the checkpoint says, a root that differs or a leaf that does not
  * parse is YM_CORRUPT: full stop, nothing is changed. Not thread-safe. */
@@ -25,7 +26,8 @@ enum ym_code ym_ledger_open(const char *dir, const char *origin, const struct ym
 void ym_ledger_close(struct ym_ledger **l);
 
 /* Append ready-made leaf lines (another party's, verified by the caller). All
- * or none; durable and under a signed checkpoint on return. YM_UNCERTAIN when
+ * or none, across a crash too; durable and under a signed checkpoint on return.
+ * YM_EXHAUSTED: disk full, nothing changed. YM_UNCERTAIN when
  * the disk failed in a way that leaves the outcome open: the process must exit. */
 enum ym_code ym_ledger_append(struct ym_ledger *l, const struct ym_bytes *leaf, size_t count, uint64_t *first_index,
                               struct ym_status *st);

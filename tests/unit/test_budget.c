@@ -1,0 +1,341 @@
+#include <math.h>
+
+#include "ledger_help.h"
+
+#include "audit/ledger/budget.h"
+#include "audit/spend.h"
+#include "privacy/clip.h"
+
+struct fixture {
+    char dir[64];
+    struct ym_key *key;
+    struct ym_ledger *l;
+    uint32_t round;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    help_temp(f->dir);
+    f->key = help_key();
+    assert_int_equal(ym_ledger_open(f->dir, ORIGIN, f->key, &f->l, NULL), YM_OK);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    ym_ledger_close(&f->l);
+    ym_key_free(f->key);
+    help_remove(f->dir);
+    free(f);
+    return 0;
+}
+
+/* Takes members. */
+static void put(struct fixture *f, const char *type, json_t *members)
+{
+    struct ym_buf line = {0};
+    struct ym_bytes leaf;
+
+    assert_non_null(members);
+    assert_int_equal(ym_leaf_sign(type, members, "h1", 1700000000, f->key, &line, NULL), YM_OK);
+    leaf = (struct ym_bytes){line.data, line.len};
+    assert_int_equal(ym_ledger_append(f->l, &leaf, 1, NULL, NULL), YM_OK);
+    ym_buf_release(&line);
+    json_decref(members);
+}
+
+static void put_policy(struct fixture *f, int64_t cap_micro, int64_t delta_e18)
+{
+    put(f, "policy",
+        json_pack("{s:I,s:I,s:i,s:s,s:s}", "epsilon_cap_micro", (json_int_t)cap_micro, "delta_e18",
+                  (json_int_t)delta_e18, "min_patients", 10, "unit", "patient", "relation", "add-or-remove-one"));
+}
+
+static void put_card(struct fixture *f, const char *dataset, const char *shares)
+{
+    json_t *group = shares ? json_pack("[s,s]", dataset, shares) : json_pack("[s]", dataset);
+
+    put(f, "dataset_card",
+        json_pack("{s:s,s:s,s:s,s:{},s:o}", "dataset", dataset, "card", "00", "data", "00", "public", "group", group));
+}
+
+/* sigma = 2 C, q = 1/2 by default, ten steps. */
+static json_t *charge(const char *study, uint32_t round, const char *dataset)
+{
+    return json_pack("{s:s,s:I,s:i,s:s,s:s,s:s,s:i,s:s,s:s,s:i,s:s,s:s,s:s}", "study", study, "round",
+                     (json_int_t)round, "attempt", 1, "dataset", dataset, "mechanism",
+                     "poisson-sampled rounded gaussian", "route", "integer", "clip_units", YM_CLIP_UNITS,
+                     "noise_variance", "1125899906842624", "sampling_k", "9223372036854775808", "steps", 10, "unit",
+                     "patient", "relation", "add-or-remove-one", "accountant", "rdp/1");
+}
+
+static int64_t spent(struct fixture *f, const char *dataset)
+{
+    struct ym_budget *b = NULL;
+    int64_t micro, cap, delta;
+
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+    assert_int_equal(ym_budget_spent(b, dataset, &micro, &cap, &delta, NULL), YM_OK);
+    ym_budget_free(b);
+    return micro;
+}
+
+/* What the accountant says of n such charges together. */
+static int64_t expected(uint64_t charges, double delta)
+{
+    struct ym_event e = {2 * YM_CLIP_UNITS, (uint64_t)1 << 63, 10 * charges};
+    struct ym_rdp r;
+
+    ym_rdp_clear(&r);
+    assert_int_equal(ym_rdp_add(&r, &e, NULL), YM_OK);
+    return ym_epsilon_micro(ym_rdp_epsilon(&r, delta, NULL));
+}
+
+/* Upward rounding may add a millionth, never take one. */
+static void assert_figure(int64_t got, int64_t want)
+{
+    if (got < want || got > want + 1)
+        fail_msg("%lld millionths, expected %lld", (long long)got, (long long)want);
+}
+
+static void fresh_data_set_has_spent_nothing(void **state)
+{
+    put_policy(*state, 3000000, 10000000000000);
+    put_card(*state, "a", NULL);
+    assert_int_equal(spent(*state, "a"), 0);
+}
+
+static void two_studies_compose_on_the_same_patients(void **state)
+{
+    struct fixture *f = *state;
+
+    put_policy(f, 30000000, 10000000000000);
+    put_card(f, "a", NULL);
+    put(f, "charge", charge("s1", 1, "a"));
+    assert_figure(spent(f, "a"), expected(1, 1e-5));
+    put(f, "charge", charge("s2", 1, "a"));
+    assert_figure(spent(f, "a"), expected(2, 1e-5));
+    /* Composed as one mechanism: more than one study's, less than their sum. */
+    assert_true(spent(f, "a") > expected(1, 1e-5));
+    assert_true(spent(f, "a") < 2 * expected(1, 1e-5));
+}
+
+static void data_sets_that_share_patients_share_the_budget(void **state)
+{
+    struct fixture *f = *state;
+
+    put_policy(f, 30000000, 10000000000000);
+    put_card(f, "a", NULL);
+    put_card(f, "b", "a");
+    put_card(f, "c", NULL);
+    put(f, "charge", charge("s1", 1, "a"));
+    assert_figure(spent(f, "b"), expected(1, 1e-5));
+    assert_int_equal(spent(f, "c"), 0);
+    put(f, "charge", charge("s1", 2, "c"));
+    put_card(f, "d", "c"); /* joining afterwards brings along what was spent */
+    put_card(f, "d", "b");
+    assert_figure(spent(f, "a"), expected(2, 1e-5));
+    assert_figure(spent(f, "d"), expected(2, 1e-5));
+    put_card(f, "d", NULL); /* and a later card cannot leave the group */
+    assert_figure(spent(f, "d"), expected(2, 1e-5));
+}
+
+static void budget_never_shrinks(void **state)
+{
+    struct fixture *f = *state;
+    int64_t before = 0;
+
+    put_policy(f, 30000000, 10000000000000);
+    put_card(f, "a", NULL);
+    for (uint32_t round = 1; round <= 20; round++) {
+        int64_t now;
+
+        put(f, "charge", charge("s1", round, "a"));
+        put(f, "abort", json_pack("{s:s}", "study", "s1"));
+        put_card(f, "a", NULL);
+        now = spent(f, "a");
+        assert_true(now > before);
+        before = now;
+    }
+}
+
+static void latest_policy_decides_and_history_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_budget *b = NULL;
+    int64_t micro, cap, delta;
+
+    put_policy(f, 5000000, 10000000000000);
+    put_card(f, "a", NULL);
+    put(f, "charge", charge("s1", 1, "a"));
+    put_policy(f, 1000000, 1000000000000);
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+    assert_int_equal(ym_budget_spent(b, "a", &micro, &cap, &delta, NULL), YM_OK);
+    assert_int_equal(cap, 1000000);
+    assert_int_equal(delta, 1000000000000);
+    assert_figure(micro, expected(1, 1e-6));
+    assert_int_equal(ym_budget_count(b), 1);
+    assert_int_equal(ym_budget_at(b, 0)->cap_micro, 5000000);
+    assert_figure(ym_budget_at(b, 0)->spent_micro, expected(1, 1e-5));
+    assert_true(ym_budget_charged(b, "s1", 1, 1));
+    assert_false(ym_budget_charged(b, "s1", 1, 2));
+    assert_false(ym_budget_charged(b, "s2", 1, 1));
+    ym_budget_free(b);
+}
+
+static void check_stops_at_the_cap(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_event e = {2 * YM_CLIP_UNITS, (uint64_t)1 << 63, 10};
+    struct ym_budget *b = NULL;
+    struct ym_status st = YM_STATUS_INIT;
+    int64_t alone = -1, after = -1;
+
+    put_policy(f, expected(2, 1e-5) + 1, 10000000000000);
+    put_card(f, "a", NULL);
+    put(f, "charge", charge("s1", 1, "a"));
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+    assert_int_equal(ym_budget_check(b, "a", &e, &alone, &after, NULL), YM_OK);
+    assert_figure(alone, expected(1, 1e-5));
+    assert_figure(after, expected(2, 1e-5));
+    e.steps = 11;
+    assert_int_equal(ym_budget_check(b, "a", &e, &alone, &after, &st), YM_EXHAUSTED);
+    assert_non_null(strstr(st.message, "cap"));
+    assert_int_equal(ym_budget_check(b, "b", &e, &alone, &after, NULL), YM_NOT_FOUND);
+    e.sigma_units = 0;
+    assert_int_equal(ym_budget_check(b, "a", &e, &alone, &after, NULL), YM_INVALID);
+    ym_budget_free(b);
+}
+
+static void without_a_policy_nothing_is_allowed(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_event e = {2 * YM_CLIP_UNITS, (uint64_t)1 << 63, 10};
+    struct ym_budget *b = NULL;
+    int64_t alone, after;
+
+    put_card(f, "a", NULL);
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+    assert_int_equal(ym_budget_check(b, "a", &e, &alone, &after, NULL), YM_DENIED);
+    ym_budget_free(b);
+}
+
+static void order_of_charges_does_not_matter_to_the_bit(void **state)
+{
+    struct ym_event e[3] = {{3 << 24, 1ull << 60, 7}, {2 << 24, 1ull << 62, 3}, {3 << 24, 1ull << 61, 5}};
+    static const int order[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    struct ym_spend_cache *cache = ym_spend_cache_new();
+    int64_t first = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        struct ym_spend s = {0};
+        int64_t micro, plus;
+
+        ym_spend_add(&s, &e[order[i][0]], NULL);
+        ym_spend_add(&s, &e[order[i][1]], NULL);
+        assert_int_equal(ym_spend_micro(&s, &e[order[i][2]], 1000000000000, cache, &plus, NULL), YM_OK);
+        ym_spend_add(&s, &e[order[i][2]], NULL);
+        assert_int_equal(ym_spend_micro(&s, NULL, 1000000000000, cache, &micro, NULL), YM_OK);
+        assert_int_equal(plus, micro);
+        first = i == 0 ? micro : first;
+        assert_int_equal(micro, first);
+        ym_spend_release(&s);
+    }
+    ym_spend_cache_free(cache);
+}
+
+static void charges_that_cannot_be_understood_are_a_full_stop(void **state)
+{
+    static const struct {
+        const char *key;
+        const char *text; /* NULL: the integer */
+        int64_t number;
+    } bad[] = {
+        {"mechanism", "laplace", 0}, {"unit", "record", 0},      {"relation", "replace-one", 0},
+        {"accountant", "prv/9", 0},  {"route", "float", 0},      {"clip_units", NULL, 1},
+        {"noise_variance", "0", 0},  {"noise_variance", "2", 0}, {"noise_variance", "01", 0},
+        {"noise_variance", NULL, 4}, {"sampling_k", "0", 0},     {"sampling_k", "18446744073709551616", 0},
+        {"sampling_k", "-1", 0},     {"steps", NULL, 0},         {"steps", NULL, -1},
+        {"steps", "10", 0},          {"dataset", "unknown", 0},  {"dataset", "A", 0},
+        {"round", NULL, 0},          {"attempt", NULL, 0},       {"study", "", 0},
+    };
+    struct fixture *f = *state;
+    struct ym_budget *b = NULL;
+
+    put_policy(f, 5000000, 10000000000000);
+    put_card(f, "a", NULL);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        json_t *members = charge("s1", 1, "a");
+        struct ym_buf line = {0};
+        struct ym_status st = YM_STATUS_INIT;
+
+        json_object_set_new(members, bad[i].key, bad[i].text ? json_string(bad[i].text) : json_integer(bad[i].number));
+        assert_int_equal(ym_leaf_sign("charge", members, "h1", 1, f->key, &line, NULL), YM_OK);
+        assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+        assert_int_equal(ym_budget_take(b, (struct ym_bytes){line.data, line.len}, &st), YM_CORRUPT);
+        /* and it stays stopped */
+        ym_buf_clear(&line);
+        help_leaf(f->key, 1, &line);
+        assert_int_equal(ym_budget_take(b, (struct ym_bytes){line.data, line.len}, &st), YM_CORRUPT);
+        ym_budget_free(b);
+        ym_buf_release(&line);
+        json_decref(members);
+    }
+}
+
+static void the_same_attempt_charged_twice_is_a_full_stop(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_budget *b = NULL;
+
+    put_policy(f, 5000000, 10000000000000);
+    put_card(f, "a", NULL);
+    put(f, "charge", charge("s1", 1, "a"));
+    put(f, "charge", charge("s1", 1, "a"));
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_CORRUPT);
+    assert_null(b);
+}
+
+static void a_policy_of_another_signer_is_a_full_stop(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_key *own = f->key, *other = help_key();
+    struct ym_budget *b = NULL;
+
+    put(f, "genesis", json_pack("{s:s}", "role", "hospital"));
+    put_policy(f, 5000000, 10000000000000);
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+    ym_budget_free(b);
+    b = NULL;
+    f->key = other;
+    put_policy(f, 50000000, 10000000000000);
+    f->key = own;
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_CORRUPT);
+    ym_key_free(other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        CASE(fresh_data_set_has_spent_nothing),
+        CASE(two_studies_compose_on_the_same_patients),
+        CASE(data_sets_that_share_patients_share_the_budget),
+        CASE(budget_never_shrinks),
+        CASE(latest_policy_decides_and_history_stays),
+        CASE(check_stops_at_the_cap),
+        CASE(without_a_policy_nothing_is_allowed),
+        CASE(order_of_charges_does_not_matter_to_the_bit),
+        CASE(charges_that_cannot_be_understood_are_a_full_stop),
+        CASE(the_same_attempt_charged_twice_is_a_full_stop),
+        CASE(a_policy_of_another_signer_is_a_full_stop),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

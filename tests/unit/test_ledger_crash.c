@@ -1,0 +1,473 @@
+/* Every system call of an append is a place to die. These definitions take
+ * precedence over libc's in this program: they count, and at the chosen call
+ * they fail, kill the process, or cut the power. Cutting the power forgets what
+ * was not synced: file contents after the last fsync, names in folders after the
+ * folder's last fsync, each on a coin of its own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "ledger_help.h"
+
+#include "base/fs.h"
+
+enum mode { COUNT, KILL, POWER, ERROR };
+
+static struct {
+    enum mode mode;
+    long at, calls; /* calls: 1-based number of the present one */
+    int error;
+    uint64_t coin;
+    bool sync_only; /* ERROR: only fsync counts */
+} hook;
+
+#define WATCHED_MAX 512
+struct unsynced {
+    enum { FILE_DATA, NEW_NAME, OLD_NAME, NEW_FOLDER } what;
+    char path[256], folder[256];
+    void *before; /* content that the name had before, NULL: none */
+    size_t before_len;
+    mode_t permissions;
+};
+static struct unsynced watched[WATCHED_MAX];
+static size_t watched_count;
+
+static void path_of(int dirfd, const char *name, char out[256])
+{
+    char link[64];
+    ssize_t n = 0;
+
+    out[0] = '\0';
+    if (name[0] != '/') {
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd);
+        n = readlink(link, out, 200);
+        out[n < 0 ? 0 : n] = '\0';
+    }
+    snprintf(out + strlen(out), 256 - strlen(out), "%s%s", out[0] ? "/" : "", name);
+}
+
+static struct unsynced *watch(int what, const char *path)
+{
+    struct unsynced *u = &watched[watched_count];
+    char *slash;
+
+    if (watched_count == WATCHED_MAX)
+        abort();
+    watched_count++;
+    memset(u, 0, sizeof(*u));
+    u->what = what;
+    snprintf(u->path, sizeof(u->path), "%s", path);
+    snprintf(u->folder, sizeof(u->folder), "%s", path);
+    slash = strrchr(u->folder, '/');
+    if (slash)
+        *slash = '\0';
+    return u;
+}
+
+static void keep_content(struct unsynced *u)
+{
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, u->path, O_RDONLY, 0);
+    struct stat s;
+
+    if (fd < 0 || fstat(fd, &s) != 0 || !S_ISREG(s.st_mode))
+        goto out;
+    u->before = malloc((size_t)s.st_size + 1);
+    u->before_len = (size_t)read(fd, u->before, (size_t)s.st_size);
+    u->permissions = s.st_mode;
+out:
+    if (fd >= 0)
+        close(fd);
+}
+
+static void put_back(const struct unsynced *u)
+{
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, u->path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+    if (fd < 0)
+        return;
+    if (syscall(SYS_write, fd, u->before, u->before_len) < 0)
+        abort();
+    close(fd);
+}
+
+static void forget(const struct unsynced *u)
+{
+    struct stat s;
+
+    switch (u->what) {
+    case FILE_DATA:
+        if (stat(u->path, &s) == 0 && truncate(u->path, s.st_size / 2) != 0)
+            abort();
+        break;
+    case NEW_NAME:
+        if (u->before)
+            put_back(u);
+        else
+            syscall(SYS_unlinkat, AT_FDCWD, u->path, 0);
+        break;
+    case OLD_NAME:
+        put_back(u);
+        break;
+    case NEW_FOLDER:
+        help_remove(u->path);
+        break;
+    }
+}
+
+static void cut_power(void)
+{
+    uint64_t x = hook.coin * 0x9e3779b97f4a7c15u + 1;
+
+    for (size_t i = watched_count; i-- > 0;) {
+        x = x * 6364136223846793005u + 1442695040888963407u;
+        if (hook.coin == 0 || x >> 63)
+            forget(&watched[i]);
+    }
+}
+
+/* True: the call shall fail with errno set. */
+static bool at_call(bool sync)
+{
+    if (hook.mode == COUNT)
+        return false;
+    if (hook.mode == ERROR && hook.sync_only && !sync)
+        return false;
+    if (++hook.calls != hook.at)
+        return false;
+    if (hook.mode == POWER)
+        cut_power();
+    if (hook.mode == KILL || hook.mode == POWER) {
+        kill(getpid(), SIGKILL);
+        pause();
+    }
+    errno = hook.error;
+    return hook.mode == ERROR;
+}
+
+ssize_t write(int fd, const void *data, size_t len)
+{
+    char path[256] = "", link[64];
+    ssize_t n;
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    n = readlink(link, path, sizeof(path) - 1);
+    path[n < 0 ? 0 : n] = '\0';
+    if (strncmp(path, "/tmp/yumen-test-", 16) != 0)
+        return syscall(SYS_write, fd, data, len);
+    if (at_call(false))
+        return -1;
+    if (hook.mode == POWER)
+        watch(FILE_DATA, path);
+    /* Every write is short at first: a torn file when the next call dies. */
+    return syscall(SYS_write, fd, data, len > 1 ? len / 2 : len);
+}
+
+int fsync(int fd)
+{
+    char path[256], link[64];
+    ssize_t n;
+
+    if (at_call(true))
+        return -1;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    n = readlink(link, path, sizeof(path) - 1);
+    path[n < 0 ? 0 : n] = '\0';
+    for (size_t i = 0; i < watched_count; i++)
+        if (strcmp(watched[i].what == FILE_DATA ? watched[i].path : watched[i].folder, path) == 0) {
+            free(watched[i].before);
+            watched[i--] = watched[--watched_count];
+        }
+    return (int)syscall(SYS_fsync, fd);
+}
+
+int renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+    char target[256];
+    struct unsynced *u;
+
+    if (at_call(false))
+        return -1;
+    path_of(to_dir, to, target);
+    if (hook.mode == POWER) {
+        u = watch(NEW_NAME, target);
+        keep_content(u);
+    }
+    return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, 0);
+}
+
+int mkdirat(int dir, const char *name, mode_t mode)
+{
+    char path[256];
+    int rc;
+
+    if (at_call(false))
+        return -1;
+    rc = (int)syscall(SYS_mkdirat, dir, name, mode);
+    path_of(dir, name, path);
+    if (rc == 0 && hook.mode == POWER)
+        watch(NEW_FOLDER, path);
+    return rc;
+}
+
+int unlinkat(int dir, const char *name, int flags)
+{
+    char path[256];
+    struct unsynced *u;
+
+    if (at_call(false))
+        return -1;
+    path_of(dir, name, path);
+    if (flags == 0 && hook.mode == POWER && access(path, F_OK) == 0) {
+        u = watch(OLD_NAME, path);
+        keep_content(u);
+    }
+    return (int)syscall(SYS_unlinkat, dir, name, flags);
+}
+
+static struct ym_key *key;
+static char base_dir[64], work_dir[64];
+#define START 250
+/* Sizes of the appends under test: inside a bundle, to its edge exactly, one
+ * past it, over two edges, and one more. */
+static const size_t batch[] = {1, 5, 1, 300, 1};
+#define BATCHES (sizeof(batch) / sizeof(batch[0]))
+
+#define LINES (START + 400)
+static struct ym_buf line[LINES];
+
+/* Like help_append, from lines signed once. */
+static enum ym_code append(struct ym_ledger *l, uint64_t from, size_t count, struct ym_status *st)
+{
+    struct ym_bytes leaf[LINES];
+
+    assert_true(from + count <= LINES);
+    for (size_t i = 0; i < count; i++)
+        leaf[i] = (struct ym_bytes){line[from + i].data, line[from + i].len};
+    return ym_ledger_append(l, leaf, count, NULL, st);
+}
+
+static void copy_ledger(void)
+{
+    char command[256];
+
+    help_remove(work_dir);
+    snprintf(command, sizeof(command), "cp -r %s %s", base_dir, work_dir);
+    assert_int_equal(system(command), 0);
+}
+
+/* In the child: every acknowledged size goes to the pipe. */
+static void run_appends(int acks)
+{
+    struct ym_ledger *l = NULL;
+    uint64_t size = START;
+
+    if (ym_ledger_open(work_dir, ORIGIN, key, &l, NULL) != YM_OK)
+        _exit(3);
+    for (size_t i = 0; i < BATCHES; i++) {
+        if (append(l, size, batch[i], NULL) != YM_OK)
+            _exit(4);
+        size += batch[i];
+        if (syscall(SYS_write, acks, &size, sizeof(size)) != sizeof(size))
+            _exit(5);
+    }
+    _exit(0);
+}
+
+/* Runs the appends in a child that dies at call `at`; true when it did die. */
+static bool die_at(enum mode mode, long at, uint64_t coin, uint64_t *acked)
+{
+    int ends[2], status;
+    uint64_t size;
+    pid_t child;
+
+    copy_ledger();
+    assert_int_equal(pipe(ends), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        hook.mode = mode;
+        hook.at = at;
+        hook.coin = coin;
+        run_appends(ends[1]);
+    }
+    close(ends[1]);
+    *acked = START;
+    while (read(ends[0], &size, sizeof(size)) == sizeof(size))
+        *acked = size;
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFSIGNALED(status))
+        return true;
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return false;
+}
+
+static uint64_t size_after(uint64_t acked)
+{
+    uint64_t size = START;
+
+    for (size_t i = 0; i < BATCHES && size <= acked; i++)
+        size += batch[i];
+    return size;
+}
+
+static bool count_entry(void *ctx, uint64_t index, struct ym_bytes leaf)
+{
+    char reason[40];
+
+    snprintf(reason, sizeof(reason), "\"reason\":\"entry %llu\"", (unsigned long long)index);
+    assert_non_null(memmem(leaf.data, leaf.len, reason, strlen(reason)));
+    ++*(uint64_t *)ctx;
+    return true;
+}
+
+/* Old or new, never between, never less than acknowledged; and it goes on. */
+static void expect_old_or_new(uint64_t acked, long at)
+{
+    struct ym_ledger *l = NULL;
+    struct ym_status st = YM_STATUS_INIT;
+    uint64_t seen = 0, size;
+
+    if (ym_ledger_open(work_dir, ORIGIN, key, &l, &st) != YM_OK)
+        fail_msg("dead at call %ld: %s", at, st.message);
+    size = ym_ledger_size(l);
+    if (size != acked && size != size_after(acked))
+        fail_msg("dead at call %ld: %llu entries, acknowledged %llu", at, (unsigned long long)size,
+                 (unsigned long long)acked);
+    assert_int_equal(ym_ledger_each(l, 0, count_entry, &seen, NULL), YM_OK);
+    assert_int_equal(seen, size);
+    assert_int_equal(append(l, size, 7, &st), YM_OK);
+    ym_ledger_close(&l);
+    assert_int_equal(ym_ledger_open(work_dir, ORIGIN, key, &l, &st), YM_OK);
+    assert_int_equal(ym_ledger_size(l), size + 7);
+    ym_ledger_close(&l);
+}
+
+static void die_everywhere(enum mode mode, uint64_t coin)
+{
+    uint64_t acked;
+    long at = 1;
+
+    for (; die_at(mode, at, coin, &acked); at++)
+        expect_old_or_new(acked, at);
+    assert_int_equal(acked, size_after(START + 307)); /* the last run was whole */
+    assert_true(at > 50);
+}
+
+static void kill_9_at_every_call_keeps_what_was_acknowledged(void **state)
+{
+    (void)state;
+    die_everywhere(KILL, 0);
+}
+
+static void power_cut_at_every_call_keeps_what_was_acknowledged(void **state)
+{
+    (void)state;
+    die_everywhere(POWER, 0);
+    die_everywhere(POWER, 11);
+}
+
+/* One append with call `at` failing; false when there is no such call. */
+static bool fail_at(long at, int error, bool sync_only)
+{
+    struct ym_ledger *l = NULL;
+    struct ym_status st = YM_STATUS_INIT;
+    enum ym_code code;
+    uint64_t size;
+    bool failed;
+
+    copy_ledger();
+    assert_int_equal(ym_ledger_open(work_dir, ORIGIN, key, &l, NULL), YM_OK);
+    hook.mode = ERROR;
+    hook.at = at;
+    hook.calls = 0;
+    hook.error = error;
+    hook.sync_only = sync_only;
+    code = append(l, START, 300, &st);
+    failed = hook.calls >= at;
+    memset(&hook, 0, sizeof(hook));
+    size = ym_ledger_size(l);
+    if (code == YM_EXHAUSTED) {
+        assert_int_equal(size, START);
+        assert_false(sync_only && error == EIO);
+    } else if (code == YM_UNCERTAIN) {
+        assert_int_equal(append(l, START, 1, NULL), YM_UNCERTAIN);
+    } else {
+        assert_int_equal(code, YM_OK); /* only spare files could not be removed */
+        assert_int_equal(size, START + 300);
+    }
+    ym_ledger_close(&l);
+    assert_int_equal(ym_ledger_open(work_dir, ORIGIN, key, &l, &st), YM_OK);
+    if (code == YM_EXHAUSTED)
+        assert_int_equal(ym_ledger_size(l), START);
+    else if (code == YM_UNCERTAIN)
+        assert_true(ym_ledger_size(l) == START || ym_ledger_size(l) == START + 300);
+    else
+        assert_int_equal(ym_ledger_size(l), START + 300);
+    size = ym_ledger_size(l);
+    assert_int_equal(append(l, size, 3, NULL), YM_OK);
+    ym_ledger_close(&l);
+    return failed;
+}
+
+static void no_space_at_any_call_changes_nothing_or_is_uncertain(void **state)
+{
+    long at = 1;
+
+    (void)state;
+    while (fail_at(at, ENOSPC, false))
+        at++;
+    assert_true(at > 20);
+}
+
+static void a_failed_sync_is_uncertain(void **state)
+{
+    long at = 1;
+
+    (void)state;
+    while (fail_at(at, EIO, true))
+        at++;
+    assert_true(at > 5);
+}
+
+static int setup(void **state)
+{
+    struct ym_ledger *l = NULL;
+
+    (void)state;
+    key = help_key();
+    help_temp(base_dir);
+    snprintf(work_dir, sizeof(work_dir), "/tmp/yumen-test-w%d", (int)getpid());
+    for (size_t i = 0; i < LINES; i++)
+        help_leaf(key, i, &line[i]);
+    assert_int_equal(ym_ledger_open(base_dir, ORIGIN, key, &l, NULL), YM_OK);
+    assert_int_equal(append(l, 0, START, NULL), YM_OK);
+    ym_ledger_close(&l);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    help_remove(base_dir);
+    help_remove(work_dir);
+    for (size_t i = 0; i < LINES; i++)
+        ym_buf_release(&line[i]);
+    ym_key_free(key);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kill_9_at_every_call_keeps_what_was_acknowledged),
+        cmocka_unit_test(power_cut_at_every_call_keeps_what_was_acknowledged),
+        cmocka_unit_test(no_space_at_any_call_changes_nothing_or_is_uncertain),
+        cmocka_unit_test(a_failed_sync_is_uncertain),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
