@@ -1,0 +1,240 @@
+#include "base/text.h"
+#include "gate_help.h"
+#include "worker/data/freeze.h"
+
+static const char card_text[] = "yumen: card/1\n"
+                                "name: d1\n"
+                                "title: t\n"
+                                "file: x.csv\n"
+                                "patient_column: id\n"
+                                "size_class: \"<100\"\n"
+                                "tier: general\n"
+                                "variables:\n"
+                                "  - {name: bmi, column: b, unit: kg/m2, low: 10, high: 60}\n"
+                                "  - {name: stage, column: s, levels: [other, iii, ii, i]}\n"
+                                "  - {name: ill, column: y, levels: [yes, no]}\n"
+                                "  - {name: score, column: c, unit: \"1\", low: 0, high: 10}\n";
+
+static const char csv_text[] = "id,b,s,y,c\n"
+                               "p1,20,i,no,0\n"
+                               "p1,30,ii,yes,10\n"
+                               "p1,40,iii,no,5\n"
+                               "p2,99,other,yes,2.5\n"
+                               "p3,,i,yes,1\n"
+                               "p4,25,i,,1\n";
+
+static struct ym_frozen *frozen_make(void)
+{
+    static const uint8_t salt[32] = {1};
+    struct ym_card *card = card_must(card_text);
+    struct ym_freeze *f = NULL;
+    struct ym_buf bytes = {0}, report = {0};
+    struct ym_frozen *out = NULL;
+    assert_int_equal(ym_freeze_new(card, salt, false, &report, &f, NULL), YM_OK);
+    assert_int_equal(ym_freeze_push(f, csv_text, strlen(csv_text), NULL), YM_OK);
+    assert_int_equal(ym_freeze_finish(f, &bytes, NULL), YM_OK);
+    assert_int_equal(ym_frozen_parse(bytes_in(&bytes), &out, NULL), YM_OK);
+    ym_freeze_free(f);
+    ym_card_free(card);
+    ym_buf_release(&bytes);
+    ym_buf_release(&report);
+    return out;
+}
+
+/* A plan with these inputs on the data above. */
+static struct ym_plan *plan_make(const char *inputs, const char *family, const char *outcome, int records, int minimum)
+{
+    struct ym_buf text = {0};
+    ym_buf_printf(
+        &text,
+        "yumen: plan/1\nstudy: s\nsponsor: a\ntitle: t\npurpose: p\nmodel:\n  family: %s\n  inputs: [%s]\n"
+        "  outcome: {%s}\ntraining: {rounds: 1, local_steps: 1, sampling_probability: 0.5, nominal_patients: 4, "
+        "learning_rate: 1, max_records_per_patient: %d}\n"
+        "privacy: {noise_multiplier: 10, delta: 1e-5, epsilon: 3, min_patients: %d}\n"
+        "federation: {hospitals: [{name: h1}]}\n",
+        family, inputs, outcome, records, minimum);
+    struct ym_plan *plan = plan_must(ym_buf_str(&text));
+    ym_buf_release(&text);
+    return plan;
+}
+
+struct built {
+    enum ym_code code;
+    struct ym_table *t;
+    struct ym_buf report;
+};
+
+static struct built build(const char *inputs, const char *family, const char *outcome, int records, int minimum)
+{
+    struct built b = {0};
+    struct ym_frozen *f = frozen_make();
+    struct ym_plan *plan = plan_make(inputs, family, outcome, records, minimum);
+    b.code = ym_table_build(plan, f, &b.t, &b.report, NULL);
+    if (b.t)
+        assert_int_equal(b.t->columns, ym_plan_columns(plan));
+    ym_plan_free(plan);
+    ym_frozen_free(f);
+    return b;
+}
+
+static void built_release(struct built *b)
+{
+    ym_table_free(b->t);
+    ym_buf_release(&b->report);
+}
+
+/* The row with this outcome and these columns is in the table, whatever the
+ * order of patients. */
+static size_t count_rows(const struct ym_table *t, float y, const float *x)
+{
+    size_t n = 0;
+    for (size_t r = 0; r < t->rows; r++)
+        n += t->y[r] == y && !memcmp(t->x + r * t->columns, x, t->columns * sizeof *x);
+    return n;
+}
+
+#define ILL "name: ill, levels: [no, yes]"
+
+static void rows_with_missing_values_or_unknown_levels_are_dropped(void **state)
+{
+    struct built b = build("{name: bmi, unit: kg/m2, low: 20, high: 40}, {name: stage, levels: [i, ii, iii]}",
+                           "logistic", ILL, 9, 1);
+    (void)state;
+    assert_int_equal(b.code, YM_OK);
+    /* p2's stage is unknown to the plan, p3's bmi and p4's outcome are missing: p1 is left */
+    assert_int_equal(b.t->patients, 1);
+    assert_int_equal(b.t->rows, 3);
+    assert_int_equal(b.t->first_row[1], 3);
+    static const float x[] = {-1, 0, 0, 0, 1, 0, 1, 0, 1}, y[] = {0, 1, 0};
+    assert_memory_equal(b.t->x, x, sizeof x);
+    assert_memory_equal(b.t->y, y, sizeof y);
+    assert_non_null(strstr(ym_buf_str(&b.report), "1 of 6 rows are left out because \"stage\" is missing"));
+    assert_non_null(strstr(ym_buf_str(&b.report), "1 of 6 rows are left out because \"ill\" is missing"));
+    built_release(&b);
+}
+
+static void indicators_and_constants_keep_rows(void **state)
+{
+    struct built b = build("{name: bmi, unit: kg/m2, low: 20, high: 40, missing: indicator}, "
+                           "{name: stage, levels: [i, ii, iii], missing: constant, constant: ii}",
+                           "logistic", ILL, 9, 1);
+    static const float p2[] = {1, 0, 1, 0}, p3[] = {0, 1, 0, 0}, first[] = {-1, 0, 0, 0};
+    (void)state;
+    assert_int_equal(b.code, YM_OK);
+    assert_int_equal(b.t->patients, 3);
+    assert_int_equal(b.t->rows, 5);
+    assert_int_equal(count_rows(b.t, 1, p2), 1); /* bmi 99 is cut to 40; stage other becomes ii */
+    assert_int_equal(count_rows(b.t, 1, p3), 1); /* no bmi: 0 and the indicator */
+    assert_int_equal(count_rows(b.t, 0, first), 1);
+    assert_non_null(strstr(ym_buf_str(&b.report), "1 values of \"bmi\" lie outside the plan's range"));
+    built_release(&b);
+}
+
+static void categories_can_have_an_indicator_and_numbers_a_constant(void **state)
+{
+    struct built b = build("{name: bmi, unit: kg/m2, low: 20, high: 40, missing: constant, constant: 25}, "
+                           "{name: stage, levels: [i, ii, iii], missing: indicator}",
+                           "logistic", ILL, 9, 1);
+    static const float p2[] = {1, 0, 0, 1}, p3[] = {-0.5f, 0, 0, 0};
+    (void)state;
+    assert_int_equal(b.code, YM_OK);
+    assert_int_equal(count_rows(b.t, 1, p2), 1);
+    assert_int_equal(count_rows(b.t, 1, p3), 1);
+    built_release(&b);
+}
+
+static void records_past_the_bound_are_left_out_in_file_order(void **state)
+{
+    struct built b = build("{name: bmi, unit: kg/m2, low: 20, high: 40}", "logistic", ILL, 2, 1);
+    static const float first[] = {-1}, second[] = {0}, third[] = {1};
+    (void)state;
+    assert_int_equal(b.code, YM_OK);
+    assert_int_equal(b.t->patients, 2); /* p1 and p2 */
+    assert_int_equal(b.t->rows, 3);
+    assert_int_equal(count_rows(b.t, 0, first), 1);
+    assert_int_equal(count_rows(b.t, 1, second), 1);
+    assert_int_equal(count_rows(b.t, 0, third), 0);
+    assert_int_equal(count_rows(b.t, 1, third), 1); /* p2, cut */
+    assert_non_null(strstr(ym_buf_str(&b.report), "1 rows are left out because their patient has more than 2"));
+    built_release(&b);
+}
+
+static void number_outcomes_are_scaled_by_the_plan(void **state)
+{
+    struct built b = build("{name: bmi, unit: kg/m2, low: 20, high: 40}", "linear",
+                           "name: score, unit: \"1\", low: 0, high: 5", 9, 1);
+    static const float first[] = {-1}, cut[] = {0};
+    (void)state;
+    assert_int_equal(b.code, YM_OK);
+    assert_int_equal(count_rows(b.t, -1, first), 1);
+    assert_int_equal(count_rows(b.t, 1, cut), 1); /* 10 is cut to 5 */
+    built_release(&b);
+}
+
+static void levels_follow_their_names_not_their_place(void **state)
+{
+    struct built b =
+        build("{name: bmi, unit: kg/m2, low: 20, high: 40}", "multinomial", "name: stage, levels: [ii, i, iii]", 9, 1);
+    static const float first[] = {-1}, second[] = {0}, third[] = {1};
+    (void)state;
+    assert_int_equal(b.code, YM_OK);
+    assert_int_equal(count_rows(b.t, 1, first), 1);
+    assert_int_equal(count_rows(b.t, 0, second), 1);
+    assert_int_equal(count_rows(b.t, 2, third), 1);
+    built_release(&b);
+}
+
+static void misfits_are_told_by_code_and_report(void **state)
+{
+    static const struct {
+        const char *inputs;
+        int minimum;
+        enum ym_code code;
+        const char *part;
+    } cases[] = {
+        {"{name: age, unit: year, low: 0, high: 99}", 1, YM_NOT_FOUND, "\"age\" is not in this data set"},
+        {"{name: bmi, unit: lb/in2, low: 20, high: 40}", 1, YM_INVALID, "\"kg/m2\""},
+        {"{name: bmi, unit: kg/m2, low: 2000, high: 4000}", 1, YM_INVALID, "range"},
+        {"{name: bmi, levels: [a, b]}", 1, YM_INVALID, "number"},
+        {"{name: stage, levels: [i, iv]}", 1, YM_INVALID, "\"iv\""},
+        {"{name: bmi, unit: kg/m2, low: 20, high: 40}", 2, YM_OK, ""},
+        {"{name: bmi, unit: kg/m2, low: 20, high: 40}", 3, YM_DENIED, "2 patients can take part, the plan asks for 3"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct built b = build(cases[i].inputs, "logistic", ILL, 9, cases[i].minimum);
+        assert_int_equal(b.code, cases[i].code);
+        if (!strstr(ym_buf_str(&b.report), cases[i].part))
+            fail_msg("'%s' is not in '%s'", cases[i].part, ym_buf_str(&b.report));
+        assert_true((b.t != NULL) == (b.code == YM_OK));
+        built_release(&b);
+    }
+}
+
+static void a_report_is_not_needed(void **state)
+{
+    struct ym_frozen *f = frozen_make();
+    struct ym_plan *plan = plan_make("{name: bmi, unit: kg/m2, low: 20, high: 40}", "logistic", ILL, 9, 1);
+    struct ym_table *t = NULL;
+    (void)state;
+    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_OK);
+    ym_table_free(t);
+    ym_plan_free(plan);
+    ym_frozen_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_with_missing_values_or_unknown_levels_are_dropped),
+        cmocka_unit_test(indicators_and_constants_keep_rows),
+        cmocka_unit_test(categories_can_have_an_indicator_and_numbers_a_constant),
+        cmocka_unit_test(records_past_the_bound_are_left_out_in_file_order),
+        cmocka_unit_test(number_outcomes_are_scaled_by_the_plan),
+        cmocka_unit_test(levels_follow_their_names_not_their_place),
+        cmocka_unit_test(misfits_are_told_by_code_and_report),
+        cmocka_unit_test(a_report_is_not_needed),
+    };
+    ym_text_init("en");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
