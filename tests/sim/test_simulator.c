@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "models/model.h"
+#include "models/state.h"
 #include "privacy/accountant.h"
 #include "sim/federation.h"
 #include "sim/plain.h"
@@ -197,6 +198,36 @@ static void epsilon_is_the_accountants_figure(void **state)
     ym_plan_free(plan);
 }
 
+/* The second hospital has weight 2 in the plan: one round by hand. */
+static void updates_are_weighed_by_the_plan(void **state)
+{
+    struct ym_plan *plan = plan_of(PLAN("logistic", SICK, "1", "2"));
+    struct ym_sim_options o = {.no_privacy = true};
+    struct ym_buf end = run(plan, &o, false), first = {0}, next = {0};
+    static const char *const names[] = {"h1", "h2"};
+    struct toy h1, h2;
+    struct ym_model m;
+    float params[3] = {0};
+    int64_t a[3], b[3], sum[3];
+    struct ym_round_sum round = {.round = 1, .sum = sum, .survivor = names, .survivor_count = 2};
+
+    (void)state;
+    toy_fill(&h1, 30, 0.1f);
+    toy_fill(&h2, 20, 0.2f);
+    assert_int_equal(ym_model_from_plan(plan, &m, NULL), YM_OK);
+    assert_int_equal(ym_plain_round(plan, &m, &h1.table, params, a, NULL), YM_OK);
+    assert_int_equal(ym_plain_round(plan, &m, &h2.table, params, b, NULL), YM_OK);
+    for (int j = 0; j < 3; j++)
+        sum[j] = a[j] + 2 * b[j];
+    assert_int_equal(ym_state_initial(plan, &first, NULL), YM_OK);
+    assert_int_equal(ym_state_next(plan, (struct ym_bytes){first.data, first.len}, &round, &next, NULL), YM_OK);
+    assert_true(same(&end, &next));
+    ym_buf_release(&end);
+    ym_buf_release(&first);
+    ym_buf_release(&next);
+    ym_plan_free(plan);
+}
+
 static void sites_that_do_not_fit_are_refused(void **state)
 {
     struct ym_plan *plan = plan_of(PLAN("logistic", SICK, "1", "2"));
@@ -379,6 +410,7 @@ int main(void)
         cmocka_unit_test(each_opened_generator_draws_its_own_stream),
         cmocka_unit_test(separable_sets_are_told_apart_without_privacy),
         cmocka_unit_test(epsilon_is_the_accountants_figure),
+        cmocka_unit_test(updates_are_weighed_by_the_plan),
         cmocka_unit_test(sites_that_do_not_fit_are_refused),
         cmocka_unit_test(plain_step_is_gradient_descent_over_the_nominal_cohort),
         cmocka_unit_test(folder_with_a_sites_keys_is_refused),
