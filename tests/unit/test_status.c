@@ -52,7 +52,9 @@ static void foreign_bytes_become_question_marks(void **state)
 
     (void)state;
     ym_status_set(&st, YM_INVALID, "'%s'", "a\xFF\x1B[31m\r\x7F");
-    assert_string_equal(st.message, "'a?" "?[31m?" "?'");
+    assert_string_equal(st.message, "'a?"
+                                    "?[31m?"
+                                    "?'");
 }
 
 static void code_names_are_stable(void **state)

@@ -1,0 +1,46 @@
+#include <math.h>
+#include <string.h>
+
+#include "worker/data/frozen.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char plan_text[] = "yumen: plan/1\nstudy: s\nsponsor: a\ntitle: t\npurpose: p\n"
+                                "model:\n"
+                                "  family: logistic\n"
+                                "  inputs:\n"
+                                "    - {name: age, unit: year, low: 0, high: 100, missing: indicator}\n"
+                                "  outcome: {name: sex, levels: [female, male]}\n"
+                                "training: {rounds: 1, local_steps: 1, sampling_probability: 0.5, nominal_patients: 4, "
+                                "learning_rate: 1, max_records_per_patient: 2}\n"
+                                "privacy: {noise_multiplier: 10, delta: 1e-5, epsilon: 3, min_patients: 1}\n"
+                                "federation: {hospitals: [{name: h1}]}\n";
+
+static struct ym_plan *plan_make(void)
+{
+    struct ym_doc *doc = NULL;
+    struct ym_plan *plan = NULL;
+    YM_ASSERT(ym_doc_parse("p", plan_text, strlen(plan_text), &doc, NULL, NULL) == YM_OK);
+    YM_ASSERT(ym_plan_read(doc, &plan, NULL, NULL) == YM_OK);
+    ym_doc_free(doc);
+    return plan;
+}
+
+/* Whatever loads is what its header says, and a table of it stays in [-1, 1]. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct ym_plan *plan;
+    struct ym_frozen *f = NULL;
+    struct ym_table *t = NULL;
+    if (!plan)
+        plan = plan_make();
+    if (ym_frozen_parse((struct ym_bytes){data, size}, &f, NULL) != YM_OK)
+        return 0;
+    YM_ASSERT(f->first_row[f->patient_count] == f->row_count);
+    if (ym_table_build(plan, f, &t, NULL, NULL) == YM_OK)
+        for (size_t i = 0; i < t->rows * t->columns; i++)
+            YM_ASSERT(fabsf(t->x[i]) <= 1);
+    ym_table_free(t);
+    ym_frozen_free(f);
+    return 0;
+}
