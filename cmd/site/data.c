@@ -1,0 +1,207 @@
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "cmd/site/site.h"
+#include "gate/card.h"
+#include "worker/data/frozen.h"
+
+/* Data sets: card and CSV are read here, outside the trainer, which then reads
+ * only the frozen copy in the site's folder. */
+
+enum { SALT_BYTES = 32 };
+
+static void print_problems(const struct ym_problems *p)
+{
+    struct ym_buf text = {0};
+
+    if (p->count > 0 && ym_problems_format(p, &text) == YM_OK)
+        fputs(ym_buf_str(&text), stderr);
+    ym_buf_release(&text);
+}
+
+static enum ym_code load_card(const char *path, struct ym_card **out, struct ym_status *st)
+{
+    struct ym_problems problems = {0};
+    struct ym_doc *doc = NULL;
+    enum ym_code code = ym_doc_load(path, &doc, &problems, st);
+
+    if (code == YM_OK)
+        code = ym_card_read(doc, out, &problems, st);
+    print_problems(&problems);
+    ym_problems_release(&problems);
+    ym_doc_free(doc);
+    return code;
+}
+
+static enum ym_code csv_path(const char *card_path, const char *file, char out[YM_SITE_PATH], struct ym_status *st)
+{
+    char *copy = strdup(card_path);
+    enum ym_code code = copy ? YM_OK : YM_EXHAUSTED;
+
+    if (code == YM_OK)
+        code = file[0] == '/' ? ym_fs_join(out, YM_SITE_PATH, "", file + 1)
+                              : ym_fs_join(out, YM_SITE_PATH, dirname(copy), file);
+    free(copy);
+    return code == YM_OK ? code : ym_status_set(st, code, "the path of \"%s\" is too long", file);
+}
+
+static enum ym_code load_salt(const struct ym_site *s, uint8_t salt[SALT_BYTES], struct ym_status *st)
+{
+    struct ym_buf b = {0};
+    char path[YM_SITE_PATH];
+    enum ym_code code = ym_site_path(s, "salt", NULL, path);
+
+    if (code == YM_OK)
+        code = ym_fs_read(path, SALT_BYTES, &b, st);
+    if (code == YM_OK && b.len != SALT_BYTES)
+        code = ym_status_set(st, YM_CORRUPT, "\"%s\" does not hold %d bytes", path, SALT_BYTES);
+    if (code == YM_OK)
+        memcpy(salt, b.data, SALT_BYTES);
+    ym_buf_wipe(&b);
+    return code;
+}
+
+struct loaded {
+    struct ym_card *card;
+    struct ym_buf frozen, report;
+    struct ym_frozen *view;
+};
+
+static void loaded_release(struct loaded *l)
+{
+    ym_card_free(l->card);
+    ym_frozen_free(l->view);
+    ym_buf_wipe(&l->frozen);
+    ym_buf_wipe(&l->report);
+}
+
+static enum ym_code load(const struct ym_cli_args *a, const struct ym_site *s, struct loaded *l, struct ym_status *st)
+{
+    uint8_t salt[SALT_BYTES];
+    char csv[YM_SITE_PATH];
+    const char *path = a->positional[0];
+    enum ym_code code = load_card(path, &l->card, st);
+
+    if (code == YM_OK)
+        code = csv_path(path, l->card->file, csv, st);
+    if (code == YM_OK)
+        code = load_salt(s, salt, st);
+    if (code == YM_OK)
+        code = ym_freeze_csv(l->card, csv, salt, ym_cli_has(a, "skip-bad"), &l->frozen, &l->report, st);
+    ym_wipe(salt, sizeof salt);
+    if (l->report.len > 0) {
+        fprintf(stderr, T(SITE_DATA_BAD), csv);
+        fputs(ym_buf_str(&l->report), stderr);
+        if (code != YM_OK)
+            fprintf(stderr, "%s\n", T(SITE_DATA_HINT));
+    }
+    if (code == YM_OK)
+        code = ym_frozen_parse((struct ym_bytes){l->frozen.data, l->frozen.len}, &l->view, st);
+    return code;
+}
+
+int ym_site_cmd_data_check(const struct ym_cli_args *a)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct loaded l = {0};
+    struct ym_site s;
+    enum ym_code code = ym_site_open(a, &s, &st);
+    int rc = YM_EXIT_DONE;
+
+    if (code == YM_OK)
+        code = load(a, &s, &l, &st);
+    if (code != YM_OK)
+        rc = ym_site_fail(&s, &st);
+    else
+        printf(T(SITE_DATA_GOOD), l.card->name, l.view->patient_count, l.view->row_count, l.view->var_count);
+    loaded_release(&l);
+    return code == YM_INVALID ? YM_EXIT_NO : rc;
+}
+
+static enum ym_code store(const struct ym_site *s, const struct loaded *l, struct ym_status *st)
+{
+    char file[80], path[YM_SITE_PATH];
+    enum ym_code code;
+
+    snprintf(file, sizeof file, "%s.frozen", l->card->name);
+    code = ym_site_path(s, "data", file, path);
+    if (code == YM_OK)
+        code = ym_fs_write(path, (struct ym_bytes){l->frozen.data, l->frozen.len}, 0600, st);
+    snprintf(file, sizeof file, "%s.card.json", l->card->name);
+    if (code == YM_OK)
+        code = ym_site_path(s, "data", file, path);
+    if (code == YM_OK)
+        code = ym_fs_write(path, (struct ym_bytes){l->card->canonical.data, l->card->canonical.len}, 0600, st);
+    return code;
+}
+
+static bool stored_before(const struct ym_site *s, const char *name)
+{
+    char file[80], path[YM_SITE_PATH];
+
+    snprintf(file, sizeof file, "%s.frozen", name);
+    return ym_site_path(s, "data", file, path) == YM_OK && ym_fs_exists(path);
+}
+
+static void show_added(const struct loaded *l, const json_t *reply, bool before)
+{
+    if (json_is_true(json_object_get(reply, "same"))) {
+        printf(T(SITE_DATA_SAME), l->card->name);
+        return;
+    }
+    printf(T(SITE_DATA_ADDED), l->card->name, l->view->patient_count, l->view->row_count, ym_get_text(reply, "data"));
+    if (before)
+        fputs(T(SITE_DATA_CHANGED), stdout);
+}
+
+int ym_site_cmd_data_add(const struct ym_cli_args *a)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct loaded l = {0};
+    struct ym_site s;
+    json_t *reply = NULL;
+    bool before = false;
+    enum ym_code code = ym_site_open(a, &s, &st);
+    int rc = YM_EXIT_DONE;
+
+    if (code == YM_OK)
+        code = load(a, &s, &l, &st);
+    if (code == YM_OK) {
+        before = stored_before(&s, l.card->name);
+        code = store(&s, &l, &st);
+    }
+    if (code == YM_OK)
+        code = ym_site_ask(&s, json_pack("{s:s, s:s}", "do", "data_add", "dataset", l.card->name), &reply, &st);
+    if (code != YM_OK)
+        rc = ym_site_fail(&s, &st);
+    else if (ym_cli_has(a, "json"))
+        ym_site_print_json(reply);
+    else
+        show_added(&l, reply, before);
+    json_decref(reply);
+    loaded_release(&l);
+    return code == YM_INVALID ? YM_EXIT_NO : rc;
+}
+
+static void show_list(const json_t *o)
+{
+    const json_t *list = json_object_get(o, "datasets"), *d;
+    size_t i;
+
+    fputs(T(SITE_DATA_HEAD), stdout);
+    if (json_array_size(list) == 0)
+        fputs(T(SITE_NONE), stdout);
+    json_array_foreach(list, i, d)
+    {
+        printf("%-22s  %.16s  %s / %s\n", ym_get_text(d, "dataset"), ym_get_text(d, "data"),
+               ym_epsilon_text(ym_get_int(d, "spent_micro")), ym_epsilon_text(ym_get_int(d, "cap_micro")));
+    }
+}
+
+int ym_site_cmd_data_list(const struct ym_cli_args *a)
+{
+    return ym_site_run(a, json_pack("{s:s}", "do", "data_list"), show_list);
+}

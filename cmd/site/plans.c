@@ -1,0 +1,143 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/site/site.h"
+
+/* Plans: shown whole, tried on the hospital's rows, decided by hash. */
+
+static void show_list(const json_t *o)
+{
+    const json_t *list = json_object_get(o, "plans"), *p;
+    bool asks = false;
+    size_t i;
+
+    fputs(T(SITE_PLAN_HEAD), stdout);
+    if (json_array_size(list) == 0)
+        fputs(T(SITE_NONE), stdout);
+    json_array_foreach(list, i, p)
+    {
+        printf("%.8s  %-24s %-20s %-10s %-10s %lld/%lld%s\n", ym_get_text(p, "plan"), ym_get_text(p, "study"),
+               ym_get_text(p, "sponsor"), ym_get_text(p, "decision"), ym_get_text(p, "phase"), ym_get_int(p, "round"),
+               ym_get_int(p, "rounds"), json_is_true(json_object_get(p, "paused")) ? " paused" : "");
+        asks |= strcmp(ym_get_text(p, "decision"), "undecided") == 0 && strcmp(ym_get_text(p, "phase"), "closed") != 0;
+    }
+    if (asks)
+        fputs(T(SITE_PLAN_ASK), stdout);
+}
+
+int ym_site_cmd_plans_list(const struct ym_cli_args *a)
+{
+    return ym_site_run(a, json_pack("{s:s}", "do", "plans_list"), show_list);
+}
+
+static void show_plan(const json_t *o)
+{
+    char *content = json_dumps(json_object_get(o, "content"), JSON_INDENT(2) | JSON_SORT_KEYS);
+
+    printf(T(SITE_PLAN_TITLE), ym_get_text(o, "plan"), ym_get_text(o, "study"), ym_get_text(o, "sponsor"),
+           ym_get_text(o, "title"));
+    printf(T(SITE_PLAN_COST), ym_epsilon_text(ym_get_int(o, "epsilon_study_micro")),
+           ym_epsilon_text(ym_get_int(o, "epsilon_round_micro")), ym_get_int(o, "rounds"),
+           ym_delta_text(ym_get_int(o, "delta_e18")));
+    printf(T(SITE_PLAN_DECISION), ym_get_text(o, "decision"));
+    if (content)
+        puts(content);
+    free(content);
+}
+
+int ym_site_cmd_plans_show(const struct ym_cli_args *a)
+{
+    return ym_site_run(a, json_pack("{s:s, s:s}", "do", "plan_show", "plan", a->positional[0]), show_plan);
+}
+
+/* The trial's report, and whether the hospital may go on. */
+static bool show_checked(const json_t *o)
+{
+    bool runs = json_is_true(json_object_get(o, "runs"));
+    bool fits = json_is_true(json_object_get(o, "budget_fits"));
+
+    fputs(ym_get_text(o, "report"), stderr);
+    if (!runs) {
+        printf(T(SITE_CHECK_FAILS), ym_get_text(o, "dataset"), ym_get_text(o, "why"));
+        return false;
+    }
+    printf(T(SITE_CHECK_RUNS), ym_get_text(o, "dataset"), ym_get_int(o, "parameters"), ym_get_int(o, "step_ms"),
+           ym_get_int(o, "release_bytes"));
+    printf(T(SITE_CHECK_BUDGET), ym_epsilon_text(ym_get_int(o, "epsilon_study_micro")),
+           ym_epsilon_text(ym_get_int(o, "spent_micro")), ym_epsilon_text(ym_get_int(o, "cap_micro")));
+    if (!fits)
+        printf(T(SITE_CHECK_NO_BUDGET), ym_get_text(o, "budget_why"));
+    return fits;
+}
+
+static int try_plan(const struct ym_cli_args *a, const char *what)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_site s;
+    const char *dataset = ym_cli_get(a, "dataset");
+    json_t *reply = NULL;
+    bool good, approve = strcmp(what, "plan_approve") == 0;
+    enum ym_code code;
+
+    if (!dataset) {
+        fprintf(stderr, "yumen-site: ");
+        fprintf(stderr, T(SITE_NEED_OPTION), "dataset");
+        fprintf(stderr, "\n");
+        return YM_EXIT_USAGE;
+    }
+    code = ym_site_open(a, &s, &st);
+    if (code == YM_OK)
+        code = ym_site_ask(
+            &s, json_pack("{s:s, s:s, s:s}", "do", what, "plan", a->positional[0], "dataset", dataset), &reply, &st);
+    if (code != YM_OK)
+        return ym_site_fail(&s, &st);
+    good = json_is_true(json_object_get(reply, "runs")) && json_is_true(json_object_get(reply, "budget_fits"));
+    if (ym_cli_has(a, "json"))
+        ym_site_print_json(reply);
+    else
+        show_checked(reply);
+    if (approve) {
+        good = json_is_true(json_object_get(reply, "approved"));
+        if (good && !ym_cli_has(a, "json"))
+            printf(T(SITE_APPROVED), ym_get_text(reply, "dataset"), ym_get_text(reply, "plan"),
+                   ym_get_text(reply, "study"));
+    }
+    json_decref(reply);
+    return good ? YM_EXIT_DONE : YM_EXIT_NO;
+}
+
+int ym_site_cmd_plans_check(const struct ym_cli_args *a)
+{
+    return try_plan(a, "plan_check");
+}
+
+int ym_site_cmd_plans_approve(const struct ym_cli_args *a)
+{
+    return try_plan(a, "plan_approve");
+}
+
+static void show_vetoed(const json_t *o)
+{
+    printf(T(SITE_VETOED), ym_get_text(o, "plan"), ym_get_text(o, "study"));
+}
+
+int ym_site_cmd_plans_veto(const struct ym_cli_args *a)
+{
+    return ym_site_run(a, json_pack("{s:s, s:s}", "do", "plan_veto", "plan", a->positional[0]), show_vetoed);
+}
+
+static void show_paused(const json_t *o)
+{
+    if (json_is_true(json_object_get(o, "paused")))
+        printf(T(SITE_PAUSED), ym_get_text(o, "study"), ym_get_text(o, "study"));
+    else
+        printf(T(SITE_RESUMED), ym_get_text(o, "study"));
+}
+
+int ym_site_cmd_plans_pause(const struct ym_cli_args *a)
+{
+    return ym_site_run(
+        a, json_pack("{s:s, s:s, s:b}", "do", "pause", "study", a->positional[0], "paused", !ym_cli_has(a, "off")),
+        show_paused);
+}

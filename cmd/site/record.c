@@ -1,0 +1,273 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "audit/ledger/budget.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "cmd/site/site.h"
+#include "worker/trainer/trainer_internal.h"
+
+/* Commands about the site itself: init, enrol, status, budget, egress. */
+
+enum { ENROL_TRIES = 50, ENROL_PAUSE_US = 200000 };
+
+static int need(const char *option)
+{
+    fprintf(stderr, "yumen-site: ");
+    fprintf(stderr, T(SITE_NEED_OPTION), option);
+    fprintf(stderr, "\n");
+    return YM_EXIT_USAGE;
+}
+
+static int bad_number(const char *option, const char *value)
+{
+    fprintf(stderr, "yumen-site: ");
+    fprintf(stderr, T(SITE_BAD_NUMBER), option, value);
+    fprintf(stderr, "\n");
+    return YM_EXIT_USAGE;
+}
+
+/* ---- init ---- */
+
+static bool decimal_between(const char *text, const char *low, const char *high, struct ym_decimal *out)
+{
+    struct ym_decimal a, b;
+
+    return ym_decimal_parse(text, out, NULL) == YM_OK && ym_decimal_parse(low, &a, NULL) == YM_OK &&
+           ym_decimal_parse(high, &b, NULL) == YM_OK && out->scaled >= a.scaled && out->scaled <= b.scaled;
+}
+
+static const char *or_else(const char *value, const char *fallback)
+{
+    return value ? value : fallback;
+}
+
+static int read_policy(const struct ym_cli_args *a, struct ym_site_policy *p)
+{
+    const char *cap = or_else(ym_cli_get(a, "epsilon-cap"), "10");
+    const char *delta = or_else(ym_cli_get(a, "delta"), "1e-5");
+    const char *min = or_else(ym_cli_get(a, "min-patients"), "20");
+    char *end;
+
+    if (!decimal_between(cap, "0.001", "1000", &p->epsilon_cap))
+        return bad_number("epsilon-cap", cap);
+    if (!decimal_between(delta, "0.000000000000001", "0.1", &p->delta))
+        return bad_number("delta", delta);
+    p->min_patients = strtoll(min, &end, 10);
+    if (*end || end == min || p->min_patients < 1 || p->min_patients > 1000000000)
+        return bad_number("min-patients", min);
+    return YM_EXIT_DONE;
+}
+
+int ym_site_cmd_init(const struct ym_cli_args *a)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_site_policy policy;
+    struct ym_buf vkey = {0};
+    const char *dir = ym_site_dir(a), *name = ym_cli_get(a, "name");
+    int rc = name ? read_policy(a, &policy) : need("name");
+
+    if (rc != YM_EXIT_DONE)
+        return rc;
+    if (ym_site_init(dir, name, &policy, ym_cli_get(a, "gateway"), ym_clock_unix(), &vkey, &st) != YM_OK) {
+        ym_buf_release(&vkey);
+        return ym_site_fail(NULL, &st);
+    }
+    printf(T(SITE_INIT_DONE), name, dir, ym_buf_str(&vkey));
+    fputs(T(SITE_INIT_KEEP), stdout);
+    ym_buf_release(&vkey);
+    return YM_EXIT_DONE;
+}
+
+/* ---- enrol ---- */
+
+static bool next_port(const char *hub, char *out, size_t cap)
+{
+    const char *colon = strrchr(hub, ':');
+    char *end;
+    long port = colon ? strtol(colon + 1, &end, 10) : 0;
+
+    if (!colon || *end || port < 1 || port > 65534 || (size_t)(colon - hub) + 8 > cap)
+        return false;
+    snprintf(out, cap, "%.*s:%ld", (int)(colon - hub), hub, port + 1);
+    return true;
+}
+
+/* The gateway may have been started a moment ago: give it time to connect. */
+static enum ym_code ask_to_join(const struct ym_site *s, const char *token, const char *hub, const char *enrol,
+                                json_t **reply, struct ym_status *st)
+{
+    enum ym_code code = YM_UNAVAILABLE;
+
+    for (int i = 0; i < ENROL_TRIES && code == YM_UNAVAILABLE; i++) {
+        if (i > 0)
+            usleep(ENROL_PAUSE_US);
+        code = ym_site_ask(s, json_pack("{s:s, s:s, s:s, s:s}", "do", "enrol", "token", token, "hub", hub, "enrol", enrol),
+                           reply, st);
+        if (code == YM_UNAVAILABLE && !strstr(st->message, "gateway"))
+            return code;
+    }
+    return code;
+}
+
+int ym_site_cmd_enrol(const struct ym_cli_args *a)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_site s;
+    const char *token = ym_cli_get(a, "token"), *hub = ym_cli_get(a, "hub"), *enrol = ym_cli_get(a, "enrol");
+    char enrol_default[300];
+    json_t *reply = NULL;
+    enum ym_code code;
+
+    if (!token || !hub)
+        return need(token ? "hub" : "token");
+    if (!enrol) {
+        if (!next_port(hub, enrol_default, sizeof enrol_default))
+            return bad_number("hub", hub);
+        enrol = enrol_default;
+    }
+    code = ym_site_open(a, &s, &st);
+    if (code == YM_OK)
+        code = ask_to_join(&s, token, hub, enrol, &reply, &st);
+    if (code != YM_OK)
+        return ym_site_fail(&s, &st);
+    printf(T(SITE_ENROLLED), ym_get_text(reply, "federation"), ym_get_text(reply, "log"));
+    json_decref(reply);
+    return YM_EXIT_DONE;
+}
+
+/* ---- status ---- */
+
+static const char *yes_no(const json_t *o, const char *key)
+{
+    return json_is_true(json_object_get(o, key)) ? T(SITE_YES) : T(SITE_NO);
+}
+
+static void show_status(const json_t *o)
+{
+    const json_t *list = json_object_get(o, "studies"), *s;
+    size_t i;
+
+    printf(T(SITE_STATUS_HEAD), ym_get_text(o, "name"), ym_get_int(o, "leaves"), ym_get_text(o, "sandbox"));
+    if (json_is_true(json_object_get(o, "enrolled")))
+        printf(T(SITE_STATUS_JOINED), ym_get_text(o, "federation"));
+    else
+        printf("%s\n", T(SITE_STATUS_ALONE));
+    printf(T(SITE_STATUS_LINKS), yes_no(o, "gateway"), yes_no(o, "hub"),
+           ym_time_text(ym_get_int(o, "certificate_until")));
+    json_array_foreach(list, i, s)
+    {
+        printf("  %-24s %-10s %-10s %lld/%lld %s\n", ym_get_text(s, "study"), ym_get_text(s, "decision"),
+               ym_get_text(s, "phase"), ym_get_int(s, "round"), ym_get_int(s, "rounds"), ym_get_text(s, "reason"));
+    }
+}
+
+int ym_site_cmd_status(const struct ym_cli_args *a)
+{
+    return ym_site_run(a, json_pack("{s:s}", "do", "status"), show_status);
+}
+
+/* ---- budget and egress: from the trainer, or from the folder at rest ---- */
+
+static enum ym_code from_folder(const struct ym_site *s, bool egress, json_t **out, struct ym_status *st)
+{
+    struct ym_key *key = NULL;
+    struct ym_ledger *l = NULL;
+    struct ym_budget *b = NULL;
+    int lock = -1;
+    enum ym_code code = ym_fs_lock(s->dir, &lock, st);
+
+    if (code == YM_OK)
+        code = ym_site_key(s, &key, st);
+    if (code == YM_OK)
+        code = ym_site_ledger(s, key, &l, st);
+    if (code == YM_OK)
+        code = ym_budget_fold(l, &b, st);
+    if (code == YM_OK) {
+        *out = egress ? json_pack("{s:b, s:s, s:o}", "ok", 1, "name", s->name, "releases", ym_show_egress(l))
+                      : ym_show_budget(l, b);
+        code = *out ? YM_OK : ym_status_set(st, YM_CORRUPT, "the ledger cannot be read");
+    }
+    if (code == YM_OK)
+        json_object_set_new(*out, "name", json_string(s->name));
+    ym_budget_free(b);
+    ym_ledger_close(&l);
+    ym_key_free(key);
+    if (lock >= 0)
+        ym_fs_unlock(&lock);
+    return code;
+}
+
+static int run_record(const struct ym_cli_args *a, bool egress, void (*show)(const json_t *))
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_site s;
+    json_t *reply = NULL;
+    enum ym_code code = ym_site_open(a, &s, &st);
+
+    if (code != YM_OK)
+        return ym_site_fail(&s, &st);
+    code = ym_site_ask(&s, json_pack("{s:s}", "do", egress ? "egress" : "budget"), &reply, &st);
+    if (code == YM_UNAVAILABLE)
+        code = from_folder(&s, egress, &reply, &st);
+    if (code != YM_OK) {
+        int rc = ym_site_fail(&s, &st);
+
+        return code == YM_CORRUPT ? YM_EXIT_UNREACHED : rc;
+    }
+    if (ym_cli_has(a, "json"))
+        ym_site_print_json(reply);
+    else
+        show(reply);
+    json_decref(reply);
+    return YM_EXIT_DONE;
+}
+
+static void show_budget(const json_t *o)
+{
+    const json_t *list = json_object_get(o, "datasets"), *charges = json_object_get(o, "charges"), *d, *c;
+    size_t i, j;
+
+    fputs(T(SITE_BUDGET_HEAD), stdout);
+    if (json_array_size(list) == 0)
+        fputs(T(SITE_NONE), stdout);
+    json_array_foreach(list, i, d)
+    {
+        printf(T(SITE_BUDGET_SET), ym_get_text(d, "dataset"), ym_epsilon_text(ym_get_int(d, "spent_micro")),
+               ym_epsilon_text(ym_get_int(d, "cap_micro")), ym_delta_text(ym_get_int(d, "delta_e18")));
+        json_array_foreach(charges, j, c)
+        {
+            if (strcmp(ym_get_text(c, "dataset"), ym_get_text(d, "dataset")) == 0)
+                printf(T(SITE_BUDGET_CHARGE), ym_get_text(c, "study"), ym_get_int(c, "round"),
+                       ym_get_int(c, "attempt"), ym_epsilon_text(ym_get_int(c, "epsilon_round_micro")),
+                       ym_epsilon_text(ym_get_int(c, "epsilon_spent_micro")));
+        }
+    }
+}
+
+int ym_site_cmd_budget(const struct ym_cli_args *a)
+{
+    return run_record(a, false, show_budget);
+}
+
+static void show_egress(const json_t *o)
+{
+    const json_t *list = json_object_get(o, "releases"), *r;
+    size_t i;
+
+    fputs(T(SITE_EGRESS_HEAD), stdout);
+    if (json_array_size(list) == 0)
+        fputs(T(SITE_NONE), stdout);
+    json_array_foreach(list, i, r)
+    {
+        printf("%-21s %-24s %5lld  %7lld %10lld  %s\n", ym_time_text(ym_get_int(r, "time")), ym_get_text(r, "study"),
+               ym_get_int(r, "round"), ym_get_int(r, "attempt"), ym_get_int(r, "bytes"), ym_get_text(r, "update"));
+    }
+}
+
+int ym_site_cmd_egress(const struct ym_cli_args *a)
+{
+    return run_record(a, true, show_egress);
+}

@@ -1,0 +1,51 @@
+#ifndef YM_CMD_SITE_H
+#define YM_CMD_SITE_H
+
+#include <jansson.h>
+
+#include "base/cli.h"
+#include "worker/trainer/site.h"
+
+/* yumen-site: the hospital's own desk. What the trainer knows is asked through
+ * its admin socket; what lies in the folder is read here. */
+
+#define YM_SITE_WAIT_MS 600000 /* a dry run on large data takes its time */
+
+/* --dir, else $YUMEN_DIR, else "." */
+const char *ym_site_dir(const struct ym_cli_args *a);
+/* site.yaml of that folder; prints all its problems. */
+enum ym_code ym_site_open(const struct ym_cli_args *a, struct ym_site *out, struct ym_status *st);
+/* Ask the trainer; takes request. *reply is new. */
+enum ym_code ym_site_ask(const struct ym_site *s, json_t *request, json_t **reply, struct ym_status *st);
+/* "yumen-site: ..." with advice for the usual causes; the exit code. */
+int ym_site_fail(const struct ym_site *s, const struct ym_status *st);
+/* Canonical JSON and a newline on stdout; 0. */
+int ym_site_print_json(const json_t *value);
+/* Open, ask, print as JSON when --json, else by show; the exit code. Takes request. */
+int ym_site_run(const struct ym_cli_args *a, json_t *request, void (*show)(const json_t *reply));
+
+/* Members of a reply, never failing. */
+const char *ym_get_text(const json_t *o, const char *key);
+long long ym_get_int(const json_t *o, const char *key);
+/* Millionths as "0.123456", delta units of 1e-18 as "0.00001", unix seconds as
+ * "2026-01-31 08:15:00 UTC"; static buffers, each call of one kind reuses one of four. */
+const char *ym_epsilon_text(long long micro);
+const char *ym_delta_text(long long e18);
+const char *ym_time_text(long long unix_s);
+
+int ym_site_cmd_init(const struct ym_cli_args *a);
+int ym_site_cmd_enrol(const struct ym_cli_args *a);
+int ym_site_cmd_status(const struct ym_cli_args *a);
+int ym_site_cmd_data_add(const struct ym_cli_args *a);
+int ym_site_cmd_data_check(const struct ym_cli_args *a);
+int ym_site_cmd_data_list(const struct ym_cli_args *a);
+int ym_site_cmd_plans_list(const struct ym_cli_args *a);
+int ym_site_cmd_plans_show(const struct ym_cli_args *a);
+int ym_site_cmd_plans_check(const struct ym_cli_args *a);
+int ym_site_cmd_plans_approve(const struct ym_cli_args *a);
+int ym_site_cmd_plans_veto(const struct ym_cli_args *a);
+int ym_site_cmd_plans_pause(const struct ym_cli_args *a);
+int ym_site_cmd_budget(const struct ym_cli_args *a);
+int ym_site_cmd_egress(const struct ym_cli_args *a);
+
+#endif

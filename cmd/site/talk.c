@@ -1,0 +1,144 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/fs.h"
+#include "base/json.h"
+#include "cmd/site/site.h"
+#include "worker/trainer/admin.h"
+
+enum { TEXTS = 4, TEXT_BYTES = 64 };
+
+const char *ym_site_dir(const struct ym_cli_args *a)
+{
+    const char *dir = ym_cli_get(a, "dir");
+
+    if (!dir)
+        dir = getenv("YUMEN_DIR");
+    return dir ? dir : ".";
+}
+
+enum ym_code ym_site_open(const struct ym_cli_args *a, struct ym_site *out, struct ym_status *st)
+{
+    struct ym_problems problems = {0};
+    struct ym_buf text = {0};
+    enum ym_code code = ym_site_load(ym_site_dir(a), out, &problems, st);
+
+    if (problems.count > 0 && ym_problems_format(&problems, &text) == YM_OK)
+        fputs(ym_buf_str(&text), stderr);
+    ym_buf_release(&text);
+    ym_problems_release(&problems);
+    return code;
+}
+
+enum ym_code ym_site_ask(const struct ym_site *s, json_t *request, json_t **reply, struct ym_status *st)
+{
+    char endpoint[128], path[YM_SITE_PATH];
+    int fd = -1;
+    enum ym_code code = request ? ym_site_endpoint(s, "admin.sock", endpoint, st)
+                                : ym_status_set(st, YM_EXHAUSTED, "no memory for the request");
+    bool running = ym_site_path(s, "run/admin.sock", NULL, path) == YM_OK && ym_fs_exists(path);
+
+    /* nobody holds the folder: no answer will come, so do not wait for one */
+    if (code == YM_OK && (!running || ym_fs_lock(s->dir, &fd, NULL) == YM_OK)) {
+        if (fd >= 0)
+            ym_fs_unlock(&fd);
+        code = ym_status_set(st, YM_UNAVAILABLE, T(SITE_NO_TRAINER), s->dir);
+    }
+    if (code == YM_OK)
+        code = ym_admin_call(endpoint, request, YM_SITE_WAIT_MS, reply, st);
+    json_decref(request);
+    return code;
+}
+
+int ym_site_fail(const struct ym_site *s, const struct ym_status *st)
+{
+    (void)s;
+    if (st->code == YM_CORRUPT)
+        fprintf(stderr, "%s\n", T(SITE_LEDGER_STOP));
+    return ym_cli_fail("yumen-site", st);
+}
+
+int ym_site_print_json(const json_t *value)
+{
+    struct ym_buf text = {0};
+    struct ym_status st = YM_STATUS_INIT;
+
+    if (ym_json_canonical(value, &text, &st) != YM_OK)
+        return ym_cli_fail("yumen-site", &st);
+    printf("%s\n", ym_buf_str(&text));
+    ym_buf_release(&text);
+    return YM_EXIT_DONE;
+}
+
+int ym_site_run(const struct ym_cli_args *a, json_t *request, void (*show)(const json_t *reply))
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_site s;
+    json_t *reply = NULL;
+    enum ym_code code = ym_site_open(a, &s, &st);
+
+    if (code == YM_OK)
+        code = ym_site_ask(&s, request, &reply, &st);
+    else
+        json_decref(request);
+    if (code != YM_OK)
+        return ym_site_fail(&s, &st);
+    if (ym_cli_has(a, "json"))
+        ym_site_print_json(reply);
+    else
+        show(reply);
+    json_decref(reply);
+    return YM_EXIT_DONE;
+}
+
+const char *ym_get_text(const json_t *o, const char *key)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+
+    return text ? text : "";
+}
+
+long long ym_get_int(const json_t *o, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(o, key));
+}
+
+const char *ym_epsilon_text(long long micro)
+{
+    static char text[TEXTS][TEXT_BYTES];
+    static int next;
+    char *out = text[next++ % TEXTS];
+
+    snprintf(out, TEXT_BYTES, "%lld.%06lld", micro / 1000000, micro % 1000000);
+    return out;
+}
+
+const char *ym_delta_text(long long e18)
+{
+    static char text[TEXTS][TEXT_BYTES];
+    static int next;
+    char *out = text[next++ % TEXTS];
+    struct ym_buf b = {0};
+
+    if (ym_decimal_format((struct ym_decimal){e18}, &b) == YM_OK)
+        snprintf(out, TEXT_BYTES, "%s", ym_buf_str(&b));
+    else
+        snprintf(out, TEXT_BYTES, "?");
+    ym_buf_release(&b);
+    return out;
+}
+
+const char *ym_time_text(long long unix_s)
+{
+    static char text[TEXTS][TEXT_BYTES];
+    static int next;
+    char *out = text[next++ % TEXTS];
+    time_t t = (time_t)unix_s;
+    struct tm tm;
+
+    if (unix_s <= 0 || !gmtime_r(&t, &tm) || strftime(out, TEXT_BYTES, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+        snprintf(out, TEXT_BYTES, "-");
+    return out;
+}

@@ -1,0 +1,53 @@
+#include <stddef.h>
+
+#include "base/log.h"
+#include "cmd/site/site.h"
+
+#define OPTION(name, value, help) {name, value, YM_TEXT_SITE_OPT_##help, false}
+#define DIR OPTION("dir", "DIR", DIR)
+#define JSON OPTION("json", NULL, JSON)
+#define DATASET OPTION("dataset", "NAME", DATASET)
+#define SKIP OPTION("skip-bad", NULL, SKIP)
+#define END {NULL, NULL, 0, false}
+
+static const struct ym_cli_option init_options[] = {DIR,
+                                                    OPTION("name", "NAME", NAME),
+                                                    OPTION("epsilon-cap", "EPSILON", CAP),
+                                                    OPTION("delta", "DELTA", DELTA),
+                                                    OPTION("min-patients", "N", MIN),
+                                                    OPTION("gateway", "DIR", GATEWAY),
+                                                    END};
+static const struct ym_cli_option enrol_options[] = {
+    DIR, OPTION("token", "TOKEN", TOKEN), OPTION("hub", "HOST:PORT", HUB), OPTION("enrol", "HOST:PORT", ENROL), END};
+static const struct ym_cli_option plain_options[] = {DIR, JSON, END};
+static const struct ym_cli_option check_options[] = {DIR, SKIP, END};
+static const struct ym_cli_option add_options[] = {DIR, SKIP, JSON, END};
+static const struct ym_cli_option try_options[] = {DIR, DATASET, JSON, END};
+static const struct ym_cli_option pause_options[] = {DIR, OPTION("off", NULL, OFF), JSON, END};
+
+#define COMMAND(words, arguments, help, count, options, run)                                                           \
+    {words, arguments, YM_TEXT_SITE_HELP_##help, count, count, options, run}
+
+static const struct ym_cli_command commands[] = {
+    COMMAND("init", "", INIT, 0, init_options, ym_site_cmd_init),
+    COMMAND("enrol", "", ENROL, 0, enrol_options, ym_site_cmd_enrol),
+    COMMAND("status", "", STATUS, 0, plain_options, ym_site_cmd_status),
+    COMMAND("data add", "CARD.yaml", DATA_ADD, 1, add_options, ym_site_cmd_data_add),
+    COMMAND("data check", "CARD.yaml", DATA_CHECK, 1, check_options, ym_site_cmd_data_check),
+    COMMAND("data list", "", DATA_LIST, 0, plain_options, ym_site_cmd_data_list),
+    COMMAND("plans list", "", PLANS_LIST, 0, plain_options, ym_site_cmd_plans_list),
+    COMMAND("plans show", "HASH|STUDY", PLANS_SHOW, 1, plain_options, ym_site_cmd_plans_show),
+    COMMAND("plans check", "HASH|STUDY", PLANS_CHECK, 1, try_options, ym_site_cmd_plans_check),
+    COMMAND("plans approve", "HASH|STUDY", PLANS_APPROVE, 1, try_options, ym_site_cmd_plans_approve),
+    COMMAND("plans veto", "HASH|STUDY", PLANS_VETO, 1, plain_options, ym_site_cmd_plans_veto),
+    COMMAND("plans pause", "STUDY", PLANS_PAUSE, 1, pause_options, ym_site_cmd_plans_pause),
+    COMMAND("budget", "", BUDGET, 0, plain_options, ym_site_cmd_budget),
+    COMMAND("egress list", "", EGRESS, 0, plain_options, ym_site_cmd_egress),
+    {NULL, NULL, 0, 0, 0, NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+    ym_log_init("yumen-site");
+    return ym_cli_main("yumen-site", YM_TEXT_SITE_ABOUT, commands, argc, argv);
+}

@@ -1,0 +1,133 @@
+#include <string.h>
+
+#include "audit/ledger/leaf.h"
+#include "base/json.h"
+#include "worker/trainer/trainer_internal.h"
+
+enum { EGRESS_MAX = 10000 }; /* newest shown */
+
+static void copy_member(json_t *to, const json_t *from, const char *key)
+{
+    json_t *v = json_object_get(from, key);
+
+    if (v)
+        json_object_set(to, key, v);
+}
+
+/* ---- egress ---- */
+
+static bool add_release(void *ctx, uint64_t index, struct ym_bytes leaf)
+{
+    static const char *const keys[] = {"time", "study", "round", "attempt", "bytes", "update", "charge"};
+    json_t *list = ctx, *o = NULL, *row;
+
+    if (ym_leaf_parse(leaf, &o, NULL) == YM_OK) {
+        const char *type = json_string_value(json_object_get(o, "type"));
+
+        if (type && strcmp(type, "release") == 0 && (row = json_object()) != NULL) {
+            for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+                copy_member(row, o, keys[i]);
+            json_object_set_new(row, "leaf", json_integer((json_int_t)index));
+            json_array_append_new(list, row);
+            if (json_array_size(list) > EGRESS_MAX)
+                json_array_remove(list, 0);
+        }
+    }
+    json_decref(o);
+    return true;
+}
+
+json_t *ym_show_egress(struct ym_ledger *l)
+{
+    json_t *list = json_array();
+
+    if (list && ym_ledger_each(l, 0, add_release, list, NULL) != YM_OK) {
+        json_decref(list);
+        list = NULL;
+    }
+    return list;
+}
+
+/* ---- budget ---- */
+
+struct datasets {
+    const struct ym_budget *budget;
+    json_t *list;
+};
+
+static json_t *find_row(json_t *list, const char *name)
+{
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(list, i, row)
+    {
+        if (strcmp(json_string_value(json_object_get(row, "dataset")), name) == 0)
+            return row;
+    }
+    return NULL;
+}
+
+static bool add_dataset(void *ctx, uint64_t index, struct ym_bytes leaf)
+{
+    struct datasets *d = ctx;
+    json_t *o = NULL, *row;
+    int64_t spent, cap, delta;
+
+    (void)index;
+    if (ym_leaf_parse(leaf, &o, NULL) == YM_OK) {
+        const char *type = json_string_value(json_object_get(o, "type"));
+        const char *name = json_string_value(json_object_get(o, "dataset"));
+
+        if (type && name && strcmp(type, "dataset_card") == 0 &&
+            ym_budget_spent(d->budget, name, &spent, &cap, &delta, NULL) == YM_OK) {
+            row = find_row(d->list, name);
+            if (!row) {
+                row = json_object();
+                json_array_append_new(d->list, row);
+            }
+            json_object_set_new(row, "dataset", json_string(name));
+            json_object_set_new(row, "spent_micro", json_integer(spent));
+            json_object_set_new(row, "cap_micro", json_integer(cap));
+            json_object_set_new(row, "delta_e18", json_integer(delta));
+            copy_member(row, o, "group");
+            copy_member(row, o, "data");
+        }
+    }
+    json_decref(o);
+    return true;
+}
+
+static json_t *charge_row(const struct ym_budget_line *l)
+{
+    struct ym_buf sigma = {0}, k = {0};
+    json_t *o = NULL;
+
+    if (ym_u128_format(l->event.sigma_units, &sigma) == YM_OK && ym_u128_format(l->event.sampling_k, &k) == YM_OK)
+        o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:I}", "dataset", l->dataset, "study", l->study,
+                      "round", (json_int_t)l->round, "attempt", (json_int_t)l->attempt, "epsilon_round_micro",
+                      (json_int_t)l->round_micro, "epsilon_spent_micro", (json_int_t)l->spent_micro, "delta_e18",
+                      (json_int_t)l->delta_e18, "sigma_units", ym_buf_str(&sigma), "sampling_k", ym_buf_str(&k),
+                      "steps", (json_int_t)l->event.steps);
+    ym_buf_release(&sigma);
+    ym_buf_release(&k);
+    return o;
+}
+
+json_t *ym_show_budget(struct ym_ledger *l, const struct ym_budget *b)
+{
+    struct datasets d = {b, json_array()};
+    json_t *charges = json_array();
+    size_t count = ym_budget_count(b), first = count > EGRESS_MAX ? count - EGRESS_MAX : 0;
+
+    if (ym_ledger_each(l, 0, add_dataset, &d, NULL) != YM_OK) {
+        json_decref(d.list);
+        json_decref(charges);
+        return NULL;
+    }
+    for (size_t i = first; i < count; i++)
+        json_array_append_new(charges, charge_row(ym_budget_at(b, i)));
+    return json_pack("{s:b, s:s, s:s, s:s, s:I, s:o, s:o}", "ok", 1, "unit", "patient", "relation",
+                     "add-or-remove-one", "accountant", "rdp/1", "charges_in_all", (json_int_t)count, "datasets",
+                     d.list, "charges", charges);
+}

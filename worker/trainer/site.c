@@ -1,0 +1,381 @@
+#include "worker/trainer/site.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/ledger/leaf.h"
+#include "base/cert.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/rng.h"
+#include "base/text.h"
+#include "gate/schema.h"
+
+enum { CONFIG_MAX = 64 * 1024, SOCKET_PATH_MAX = 107, DEFAULT_RESERVE_MB = 64, SALT_BYTES = 32 };
+
+enum ym_code ym_site_path(const struct ym_site *s, const char *part, const char *name, char out[YM_SITE_PATH])
+{
+    int n = snprintf(out, YM_SITE_PATH, "%s/%s%s%s", s->dir, part, name ? "/" : "", name ? name : "");
+
+    return n > 0 && n < YM_SITE_PATH ? YM_OK : YM_INVALID;
+}
+
+enum ym_code ym_site_hash_path(const struct ym_site *s, const char *part, const uint8_t hash[YM_HASH_BYTES],
+                               const char *suffix, char out[YM_SITE_PATH])
+{
+    struct ym_buf name = {0};
+    enum ym_code code = YM_EXHAUSTED;
+
+    if (ym_hex_encode(hash, YM_HASH_BYTES, &name) == YM_OK && ym_buf_puts(&name, suffix) == YM_OK)
+        code = ym_site_path(s, part, ym_buf_str(&name), out);
+    ym_buf_release(&name);
+    return code;
+}
+
+enum ym_code ym_site_endpoint(const struct ym_site *s, const char *name, char out[128], struct ym_status *st)
+{
+    int n = snprintf(out, 128, "ipc://%s/run/%s", s->dir, name);
+
+    if (n < 0 || n - 6 > SOCKET_PATH_MAX)
+        return ym_status_set(st, YM_INVALID,
+                             "the path \"%s/run/%s\" is too long for a socket (%d bytes at most): move the folder to a "
+                             "shorter one",
+                             s->dir, name, SOCKET_PATH_MAX);
+    return YM_OK;
+}
+
+void ym_site_origin(const char *name, char out[128])
+{
+    snprintf(out, 128, "yumen/hospital/%s", name);
+}
+
+/* ---- site.yaml ---- */
+
+static void read_site(struct ym_schema *s, struct ym_site *site)
+{
+    static const char *const keys[] = {"yumen", "name", "reserve_mb", "require_landlock", NULL};
+    static const char *const formats[] = {"site/1", NULL};
+    static const char *const yes_no[] = {"no", "yes", NULL};
+    const int64_t reserve = DEFAULT_RESERVE_MB;
+    struct ym_at at = ym_schema_root(s);
+    size_t choice = 1;
+
+    ym_schema_keys(s, &at, keys);
+    ym_schema_choice(s, &at, "yumen", NULL, formats, &(size_t){0});
+    ym_schema_name(s, &at, "name", site->name);
+    ym_schema_int(s, &at, "reserve_mb", &reserve, 0, 1 << 20, &site->reserve_mb);
+    ym_schema_choice(s, &at, "require_landlock", "yes", yes_no, &choice);
+    site->require_landlock = choice == 1;
+}
+
+enum ym_code ym_site_load(const char *dir, struct ym_site *out, struct ym_problems *p, struct ym_status *st)
+{
+    struct ym_site site = {0};
+    struct ym_schema schema;
+    struct ym_doc *doc = NULL;
+    struct ym_buf canonical = {0};
+    char path[YM_SITE_PATH];
+    enum ym_code code;
+
+    if (!realpath(dir, site.dir))
+        return ym_status_set(st, YM_NOT_FOUND, "there is no folder \"%s\"", dir);
+    code = ym_site_path(&site, "site.yaml", NULL, path);
+    if (code == YM_OK)
+        code = ym_doc_load(path, &doc, p, st);
+    if (code != YM_OK)
+        return ym_status_wrap(st, code, "no readable site in \"%s\"", dir);
+    ym_schema_begin(&schema, doc, p);
+    read_site(&schema, &site);
+    code = ym_schema_end(&schema, CONFIG_MAX, &canonical, st);
+    ym_schema_release(&schema);
+    ym_buf_release(&canonical);
+    ym_doc_free(doc);
+    if (code == YM_OK)
+        *out = site;
+    return code;
+}
+
+/* ---- keys and ledger ---- */
+
+enum ym_code ym_site_key(const struct ym_site *s, struct ym_key **key, struct ym_status *st)
+{
+    struct ym_buf secret = {0};
+    char path[YM_SITE_PATH];
+    enum ym_code code = ym_secret_load(s->dir, false, &secret, st);
+
+    if (code == YM_OK)
+        code = ym_site_path(s, "identity.key", NULL, path);
+    if (code == YM_OK)
+        code = ym_key_load(path, (struct ym_bytes){secret.data, secret.len}, key, st);
+    ym_buf_wipe(&secret);
+    return code;
+}
+
+enum ym_code ym_site_ledger(const struct ym_site *s, const struct ym_key *key, struct ym_ledger **out,
+                            struct ym_status *st)
+{
+    char path[YM_SITE_PATH], origin[128];
+    enum ym_code code = ym_site_path(s, "ledger", NULL, path);
+
+    ym_site_origin(s->name, origin);
+    if (code == YM_OK)
+        code = ym_ledger_open(path, origin, key, out, st);
+    return code == YM_OK ? code : ym_status_wrap(st, code, "the ledger in \"%s/ledger\" cannot be used", s->dir);
+}
+
+/* ---- init ---- */
+
+static enum ym_code sign_into(struct ym_buf *line, const char *type, json_t *members, const char *by, int64_t now,
+                              const struct ym_key *key, struct ym_status *st)
+{
+    enum ym_code code = members ? ym_leaf_sign(type, members, by, now, key, line, st)
+                                : ym_status_set(st, YM_EXHAUSTED, "no memory for a %s leaf", type);
+
+    json_decref(members);
+    return code;
+}
+
+static json_t *genesis_members(const char *name, const struct ym_key *key)
+{
+    uint8_t pub[YM_PUBKEY_BYTES];
+    struct ym_buf text = {0};
+    json_t *m = NULL;
+
+    ym_key_public(key, pub);
+    if (ym_base64_encode(pub, sizeof pub, &text) == YM_OK)
+        m = json_pack("{s:s, s:s, s:s, s:s}", "role", "hospital", "name", name, "identity_key", ym_buf_str(&text),
+                      "program", "yumen");
+    ym_buf_release(&text);
+    return m;
+}
+
+static json_t *policy_members(const struct ym_site_policy *p)
+{
+    /* scaled is value * 10^18: millionths of epsilon are rounded down, for a cap */
+    return json_pack("{s:I, s:I, s:I, s:s, s:s}", "epsilon_cap_micro",
+                     (json_int_t)(p->epsilon_cap.scaled / 1000000000000), "delta_e18", (json_int_t)p->delta.scaled,
+                     "min_patients", (json_int_t)p->min_patients, "unit", "patient", "relation",
+                     "add-or-remove-one");
+}
+
+static enum ym_code first_leaves(const struct ym_site *s, const struct ym_key *key, const struct ym_site_policy *policy,
+                                 int64_t now, struct ym_status *st)
+{
+    struct ym_ledger *ledger = NULL;
+    struct ym_buf line[2] = {{0}, {0}};
+    enum ym_code code = ym_site_ledger(s, key, &ledger, st);
+
+    if (code == YM_OK && ym_ledger_size(ledger) == 0) {
+        code = sign_into(&line[0], "genesis", genesis_members(s->name, key), s->name, now, key, st);
+        if (code == YM_OK)
+            code = sign_into(&line[1], "policy", policy_members(policy), s->name, now, key, st);
+        if (code == YM_OK)
+            code = ym_ledger_append(ledger,
+                                    (struct ym_bytes[]){{line[0].data, line[0].len}, {line[1].data, line[1].len}}, 2,
+                                    &(uint64_t){0}, st);
+    }
+    ym_ledger_close(&ledger);
+    ym_buf_release(&line[0]);
+    ym_buf_release(&line[1]);
+    return code;
+}
+
+static enum ym_code make_key(const struct ym_site *s, struct ym_key **key, struct ym_status *st)
+{
+    struct ym_buf secret = {0};
+    char path[YM_SITE_PATH];
+    enum ym_code code = ym_secret_load(s->dir, true, &secret, st);
+
+    if (code == YM_OK)
+        code = ym_site_path(s, "identity.key", NULL, path);
+    if (code == YM_OK && ym_fs_exists(path)) {
+        code = ym_key_load(path, (struct ym_bytes){secret.data, secret.len}, key, st);
+    } else if (code == YM_OK) {
+        code = ym_key_generate(key, st);
+        if (code == YM_OK)
+            code = ym_key_save(*key, path, (struct ym_bytes){secret.data, secret.len}, st);
+    }
+    ym_buf_wipe(&secret);
+    return code;
+}
+
+static enum ym_code make_salt(const struct ym_site *s, struct ym_status *st)
+{
+    uint8_t salt[SALT_BYTES];
+    char path[YM_SITE_PATH];
+    enum ym_code code = ym_site_path(s, "salt", NULL, path);
+
+    if (code != YM_OK || ym_fs_exists(path))
+        return code;
+    ym_random(salt, sizeof salt);
+    code = ym_fs_write(path, (struct ym_bytes){salt, sizeof salt}, 0600, st);
+    ym_wipe(salt, sizeof salt);
+    return code;
+}
+
+static enum ym_code write_text(const char *path, struct ym_buf *text, struct ym_status *st)
+{
+    enum ym_code code = ym_fs_write(path, (struct ym_bytes){text->data, text->len}, 0600, st);
+
+    ym_buf_release(text);
+    return code;
+}
+
+static enum ym_code make_folders(const struct ym_site *s, struct ym_status *st)
+{
+    static const char *const part[] = {"ledger", "plans", "data", "outbox", "objects", "run"};
+    char path[YM_SITE_PATH];
+    enum ym_code code = YM_OK;
+
+    for (size_t i = 0; code == YM_OK && i < sizeof part / sizeof *part; i++) {
+        code = ym_site_path(s, part[i], NULL, path);
+        if (code == YM_OK)
+            code = ym_fs_mkdirs(path, 0700, st);
+    }
+    return code;
+}
+
+static enum ym_code make_gateway(const struct ym_site *s, const char *gateway_dir, struct ym_status *st)
+{
+    char path[YM_SITE_PATH];
+    struct ym_buf text = {0};
+    enum ym_code code = ym_fs_mkdirs(gateway_dir, 0700, st);
+
+    if (code == YM_OK)
+        code = ym_fs_join(path, sizeof path, gateway_dir, "gateway.yaml");
+    if (code != YM_OK || ym_fs_exists(path))
+        return code;
+    if (ym_buf_printf(&text, "yumen: gateway/1\nname: %s\ntrainer: %s/run/trainer.sock\n", s->name, s->dir) != YM_OK)
+        return ym_status_set(st, YM_EXHAUSTED, "no memory");
+    return write_text(path, &text, st);
+}
+
+static enum ym_code make_config(const struct ym_site *s, struct ym_status *st)
+{
+    char path[YM_SITE_PATH];
+    struct ym_buf text = {0};
+    enum ym_code code = ym_site_path(s, "site.yaml", NULL, path);
+
+    if (code == YM_OK && ym_buf_printf(&text,
+                                       "yumen: site/1\nname: %s\n"
+                                       "# free space, in MiB, that a round must leave on this disk\nreserve_mb: %d\n"
+                                       "# decline rounds when the kernel has no Landlock\nrequire_landlock: yes\n",
+                                       s->name, DEFAULT_RESERVE_MB) != YM_OK)
+        code = YM_EXHAUSTED;
+    return code == YM_OK ? write_text(path, &text, st) : ym_status_set(st, code, "cannot make site.yaml");
+}
+
+/* site.yaml comes last: until it is there, the folder is no site and init may be
+ * run again. */
+enum ym_code ym_site_init(const char *dir, const char *name, const struct ym_site_policy *policy,
+                          const char *gateway_dir, int64_t now, struct ym_buf *vkey, struct ym_status *st)
+{
+    struct ym_site s = {0};
+    struct ym_key *key = NULL;
+    uint8_t pub[YM_PUBKEY_BYTES];
+    char path[YM_SITE_PATH], origin[128], endpoint[128];
+    enum ym_code code;
+
+    if (!ym_name_valid(name))
+        return ym_status_set(st, YM_INVALID, "\"%s\" is not a name: use a-z, 0-9, \"-\" and \"_\", at most 63", name);
+    snprintf(s.name, sizeof s.name, "%s", name);
+    code = ym_fs_mkdirs(dir, 0700, st);
+    if (code != YM_OK)
+        return code;
+    if (!realpath(dir, s.dir))
+        return ym_status_set(st, YM_UNAVAILABLE, "cannot resolve \"%s\"", dir);
+    code = ym_site_path(&s, "site.yaml", NULL, path);
+    if (code == YM_OK && ym_fs_exists(path))
+        return ym_status_set(st, YM_CONFLICT, "\"%s\" holds a site already; nothing was changed", s.dir);
+    code = ym_site_endpoint(&s, "trainer.sock", endpoint, st);
+    if (code == YM_OK)
+        code = make_folders(&s, st);
+    if (code == YM_OK)
+        code = make_key(&s, &key, st);
+    if (code == YM_OK)
+        code = make_salt(&s, st);
+    if (code == YM_OK)
+        code = first_leaves(&s, key, policy, now, st);
+    if (code == YM_OK && gateway_dir)
+        code = make_gateway(&s, gateway_dir, st);
+    if (code == YM_OK)
+        code = make_config(&s, st);
+    if (code == YM_OK) {
+        ym_key_public(key, pub);
+        ym_site_origin(name, origin);
+        code = ym_vkey_format(origin, pub, vkey);
+    }
+    ym_key_free(key);
+    return code;
+}
+
+/* ---- trust ---- */
+
+static enum ym_code trust_read(const json_t *o, struct ym_trust *t, struct ym_status *st)
+{
+    const char *federation, *log;
+    char name[256];
+    enum ym_code code = ym_json_get_str(o, "federation", &federation, st);
+
+    if (code == YM_OK)
+        code = ym_json_get_str(o, "log", &log, st);
+    if (code == YM_OK)
+        code = ym_vkey_parse(log, name, t->hub_key, st);
+    if (code == YM_OK && !ym_name_valid(federation))
+        code = ym_status_set(st, YM_CORRUPT, "\"%s\" is not a federation's name", federation);
+    if (code == YM_OK)
+        code = ym_buf_puts(&t->hub_log, log);
+    if (code == YM_OK)
+        snprintf(t->federation, sizeof t->federation, "%s", federation);
+    return code;
+}
+
+enum ym_code ym_trust_load(const struct ym_site *s, struct ym_trust *out, struct ym_status *st)
+{
+    struct ym_trust t = {0};
+    struct ym_buf text = {0};
+    json_t *o = NULL;
+    char path[YM_SITE_PATH];
+    enum ym_code code = ym_site_path(s, "trust.json", NULL, path);
+
+    if (code == YM_OK)
+        code = ym_fs_read(path, CONFIG_MAX, &text, st);
+    if (code == YM_OK)
+        code = ym_json_parse(text.data, text.len, CONFIG_MAX, &o, st);
+    if (code == YM_OK)
+        code = trust_read(o, &t, st);
+    json_decref(o);
+    ym_buf_release(&text);
+    if (code == YM_OK)
+        *out = t;
+    else
+        ym_trust_release(&t);
+    return code;
+}
+
+enum ym_code ym_trust_save(const struct ym_site *s, const struct ym_trust *t, struct ym_bytes ca_pem,
+                           struct ym_bytes hub_identity_pem, struct ym_status *st)
+{
+    struct ym_buf text = {0};
+    char path[YM_SITE_PATH];
+    json_t *o = json_pack("{s:s, s:s, s:s%, s:s%}", "federation", t->federation, "log", ym_buf_str(&t->hub_log), "ca",
+                          ca_pem.data, ca_pem.len, "hub_identity", hub_identity_pem.data, hub_identity_pem.len);
+    enum ym_code code = o ? YM_OK : ym_status_set(st, YM_INVALID, "the hub's certificates are not text");
+
+    if (code == YM_OK)
+        code = ym_json_canonical(o, &text, st);
+    if (code == YM_OK)
+        code = ym_site_path(s, "trust.json", NULL, path);
+    if (code == YM_OK)
+        code = ym_fs_write(path, (struct ym_bytes){text.data, text.len}, 0600, st);
+    json_decref(o);
+    ym_buf_release(&text);
+    return code;
+}
+
+void ym_trust_release(struct ym_trust *t)
+{
+    ym_buf_release(&t->hub_log);
+    memset(t, 0, sizeof *t);
+}

@@ -1,0 +1,63 @@
+#ifndef YM_TRAINER_SITE_H
+#define YM_TRAINER_SITE_H
+
+#include <limits.h>
+
+#include "audit/ledger/ledger.h"
+#include "base/doc.h"
+#include "base/decimal.h"
+
+/* The hospital's state folder in its data zone (docs/formats.md, "Folders"). */
+
+#define YM_SITE_PATH 4096
+
+struct ym_site {
+    char dir[YM_SITE_PATH];
+    char name[64];
+    int64_t reserve_mb;    /* free space that a round must leave on the disk */
+    bool require_landlock; /* decline rounds where the kernel has none */
+};
+
+/* site.yaml, validated as a whole. YM_INVALID when p got anything. */
+enum ym_code ym_site_load(const char *dir, struct ym_site *out, struct ym_problems *p, struct ym_status *st);
+/* dir/part/name, or dir/part when name is NULL. YM_INVALID when too long. */
+enum ym_code ym_site_path(const struct ym_site *s, const char *part, const char *name, char out[YM_SITE_PATH]);
+/* dir/part/<64 hex digits><suffix> */
+enum ym_code ym_site_hash_path(const struct ym_site *s, const char *part, const uint8_t hash[YM_HASH_BYTES],
+                               const char *suffix, char out[YM_SITE_PATH]);
+/* "ipc://dir/run/<name>"; YM_INVALID when longer than a unix socket's address. */
+enum ym_code ym_site_endpoint(const struct ym_site *s, const char *name, char out[128], struct ym_status *st);
+
+/* The secret that protects keys at rest: read before the sandbox is entered,
+ * for it may lie in a systemd credential. */
+enum ym_code ym_site_key(const struct ym_site *s, struct ym_key **key, struct ym_status *st);
+enum ym_code ym_site_ledger(const struct ym_site *s, const struct ym_key *key, struct ym_ledger **out,
+                            struct ym_status *st);
+/* "yumen/hospital/<name>" */
+void ym_site_origin(const char *name, char out[128]);
+
+struct ym_site_policy {
+    struct ym_decimal epsilon_cap, delta;
+    int64_t min_patients;
+};
+
+/* Make the folders, identity key, secret, salt, site.yaml and the ledger with
+ * its genesis and policy leaves; gateway_dir (may be NULL): the gateway's folder
+ * and gateway.yaml too. YM_CONFLICT when dir holds a site already; a half-made
+ * one is completed. vkey: the ledger's verifier key, for trust files. */
+enum ym_code ym_site_init(const char *dir, const char *name, const struct ym_site_policy *policy,
+                          const char *gateway_dir, int64_t now, struct ym_buf *vkey, struct ym_status *st);
+
+/* What the trainer believes about the hub: trust.json, written at enrolment. */
+struct ym_trust {
+    char federation[64];
+    uint8_t hub_key[YM_PUBKEY_BYTES];
+    struct ym_buf hub_log; /* verifier key of the hub's ledger */
+};
+/* YM_NOT_FOUND: not enrolled. */
+enum ym_code ym_trust_load(const struct ym_site *s, struct ym_trust *out, struct ym_status *st);
+enum ym_code ym_trust_save(const struct ym_site *s, const struct ym_trust *t, struct ym_bytes ca_pem,
+                           struct ym_bytes hub_identity_pem, struct ym_status *st);
+void ym_trust_release(struct ym_trust *t);
+
+#endif

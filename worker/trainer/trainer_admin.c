@@ -1,0 +1,495 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "models/model.h"
+#include "privacy/accountant.h"
+#include "worker/data/frozen.h"
+#include "worker/trainer/trainer_internal.h"
+
+/* What yumen-site asks. Every answer stays in the data zone. */
+
+enum { CARD_MAX = 1024 * 1024 };
+
+/* A dry run that somebody waits for; approve: the plan is approved when it went well. */
+struct waiting {
+    struct ym_ticket ticket;
+    bool approve;
+    char dataset[64];
+};
+
+static const char *get(const json_t *request, const char *key)
+{
+    const char *text = "";
+
+    ym_json_get_str(request, key, &text, NULL);
+    return text;
+}
+
+static void reply_new(struct ym_trainer *t, const struct ym_ticket *ticket, json_t *reply)
+{
+    ym_admin_reply(t->admin, ticket, reply);
+    json_decref(reply);
+}
+
+static json_t *hex_json(const uint8_t hash[YM_HASH_BYTES])
+{
+    struct ym_buf hex = {0};
+    json_t *o = NULL;
+
+    if (ym_hex_encode(hash, YM_HASH_BYTES, &hex) == YM_OK)
+        o = json_string(ym_buf_str(&hex));
+    ym_buf_release(&hex);
+    return o;
+}
+
+/* ---- showing ---- */
+
+static const char *decision_word(const struct ym_core_study *s)
+{
+    static const char *const word[] = {"undecided", "approved", "vetoed"};
+
+    return word[s->decision];
+}
+
+static const char *phase_word(const struct ym_core_study *s)
+{
+    static const char *const word[] = {"idle", "preparing", "ready", "training"};
+
+    return s->closed ? "closed" : word[s->phase];
+}
+
+static json_t *study_json(const struct ym_core_study *s)
+{
+    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:s}", "study", s->study, "plan",
+                     hex_json(s->hash), "sponsor", s->plan->sponsor, "title", s->plan->title, "decision",
+                     decision_word(s), "phase", phase_word(s), "paused", s->paused, "round", (json_int_t)s->round,
+                     "attempt", (json_int_t)s->attempt, "rounds", (json_int_t)s->plan->rounds, "charged_round",
+                     (json_int_t)s->charged_round, "charged_attempt", (json_int_t)s->charged_attempt, "reason",
+                     s->last_reason);
+}
+
+static json_t *studies_json(struct ym_trainer *t)
+{
+    json_t *list = json_array(), *row;
+
+    for (size_t i = 0; i < ym_core_study_count(t->core); i++) {
+        const struct ym_core_study *s = ym_core_study_at(t->core, i);
+
+        if (!s->plan)
+            continue;
+        row = study_json(s);
+        if (row && s->decision == YM_APPROVED)
+            json_object_set_new(row, "dataset", json_string(s->dataset));
+        json_array_append_new(list, row);
+    }
+    return list;
+}
+
+static void do_status(struct ym_trainer *t, const struct ym_ticket *ticket)
+{
+    bool link = ym_link_connected(t->link, ym_clock_mono_ms());
+
+    reply_new(t, ticket,
+              json_pack("{s:b, s:s, s:b, s:s, s:s, s:I, s:b, s:b, s:s, s:I, s:o}", "ok", 1, "name", t->site.name,
+                        "enrolled", t->enrolled, "federation", t->enrolled ? t->trust.federation : "", "sandbox",
+                        t->sandbox.text, "leaves", (json_int_t)ym_ledger_size(t->ledger), "gateway", link, "hub",
+                        link && t->gateway.connected, "hub_address", t->gateway.hub, "certificate_until",
+                        (json_int_t)t->gateway.not_after, "studies", studies_json(t)));
+}
+
+static void do_plans_list(struct ym_trainer *t, const struct ym_ticket *ticket)
+{
+    reply_new(t, ticket, json_pack("{s:b, s:o}", "ok", 1, "plans", studies_json(t)));
+}
+
+static int64_t plan_cost(const struct ym_plan *p, uint64_t rounds)
+{
+    struct ym_event e = {.sigma_units = p->sigma_units,
+                         .sampling_k = p->sampling_k,
+                         .steps = (uint64_t)p->steps_per_round * rounds};
+    struct ym_rdp rdp;
+
+    ym_rdp_clear(&rdp);
+    if (ym_rdp_add(&rdp, &e, NULL) != YM_OK)
+        return INT64_MAX;
+    return ym_epsilon_micro(ym_rdp_epsilon(&rdp, ym_decimal_double(p->delta), NULL));
+}
+
+static json_t *show_json(const struct ym_core_study *s)
+{
+    json_t *plan = NULL, *o = study_json(s);
+
+    ym_json_parse(s->plan->canonical.data, s->plan->canonical.len, YM_PLAN_MAX_BYTES, &plan, NULL);
+    json_object_set_new(o, "ok", json_true());
+    json_object_set_new(o, "content", plan);
+    json_object_set_new(o, "epsilon_study_micro", json_integer(plan_cost(s->plan, s->plan->rounds)));
+    json_object_set_new(o, "epsilon_round_micro", json_integer(plan_cost(s->plan, 1)));
+    json_object_set_new(o, "delta_e18", json_integer((json_int_t)s->plan->delta.scaled));
+    return o;
+}
+
+static enum ym_code do_plan_show(struct ym_trainer *t, const struct ym_ticket *ticket, const json_t *request,
+                                 struct ym_status *st)
+{
+    struct ym_core_study *s;
+    enum ym_code code = ym_core_find(t->core, get(request, "plan"), &s, st);
+
+    if (code == YM_OK)
+        reply_new(t, ticket, show_json(s));
+    return code;
+}
+
+static enum ym_code do_budget(struct ym_trainer *t, const struct ym_ticket *ticket, struct ym_status *st)
+{
+    json_t *o = ym_show_budget(t->ledger, t->budget);
+
+    if (!o)
+        return ym_status_set(st, YM_CORRUPT, "the ledger cannot be read");
+    json_object_set_new(o, "name", json_string(t->site.name));
+    reply_new(t, ticket, o);
+    return YM_OK;
+}
+
+static enum ym_code do_egress(struct ym_trainer *t, const struct ym_ticket *ticket, struct ym_status *st)
+{
+    json_t *list = ym_show_egress(t->ledger);
+
+    if (!list)
+        return ym_status_set(st, YM_CORRUPT, "the ledger cannot be read");
+    reply_new(t, ticket, json_pack("{s:b, s:s, s:o}", "ok", 1, "name", t->site.name, "releases", list));
+    return YM_OK;
+}
+
+/* ---- data ---- */
+
+static enum ym_code load_card(struct ym_trainer *t, const char *name, struct ym_card **out, struct ym_status *st)
+{
+    struct ym_problems problems = {0};
+    struct ym_buf text = {0};
+    struct ym_doc *doc = NULL;
+    json_t *o = NULL;
+    char file[80], path[YM_SITE_PATH];
+    enum ym_code code;
+
+    snprintf(file, sizeof file, "%s.card.json", name);
+    code = ym_site_path(&t->site, "data", file, path);
+    if (code == YM_OK)
+        code = ym_fs_read(path, CARD_MAX, &text, st);
+    if (code == YM_OK)
+        code = ym_json_parse(text.data, text.len, CARD_MAX, &o, st);
+    if (code == YM_OK && !(doc = ym_doc_wrap(file, o)))
+        code = ym_status_set(st, YM_EXHAUSTED, "no memory for the card");
+    if (code == YM_OK)
+        code = ym_card_read(doc, out, &problems, st);
+    ym_doc_free(doc);
+    json_decref(o);
+    ym_buf_release(&text);
+    ym_problems_release(&problems);
+    return code;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static json_t *group_of(const struct ym_card *card)
+{
+    const char **name = calloc(card->shares_count + 1, sizeof *name);
+    json_t *list = json_array();
+    size_t n = 0;
+
+    if (name) {
+        name[n++] = card->name;
+        for (size_t i = 0; i < card->shares_count; i++)
+            name[n++] = card->shares_patients_with[i];
+        qsort(name, n, sizeof *name, by_name);
+    }
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || strcmp(name[i], name[i - 1]) != 0)
+            json_array_append_new(list, json_string(name[i]));
+    free(name);
+    return list;
+}
+
+static enum ym_code card_members(const struct ym_card *card, const uint8_t data[YM_HASH_BYTES], json_t **out,
+                                 struct ym_status *st)
+{
+    json_t *public = NULL;
+    enum ym_code code =
+        ym_json_parse(card->public_json.data, card->public_json.len, card->public_json.len, &public, st);
+
+    if (code != YM_OK)
+        return code;
+    *out = json_pack("{s:s, s:o, s:o}", "dataset", card->name, "public", public, "group", group_of(card));
+    if (!*out)
+        return ym_status_set(st, YM_EXHAUSTED, "no memory for the card");
+    ym_json_set_hash(*out, "card", card->hash);
+    ym_json_set_hash(*out, "data", data);
+    return YM_OK;
+}
+
+static enum ym_code check_frozen(struct ym_trainer *t, const struct ym_card *card, uint8_t data[YM_HASH_BYTES],
+                                 struct ym_status *st)
+{
+    struct ym_frozen *f = NULL;
+    char file[80], path[YM_SITE_PATH];
+    enum ym_code code;
+
+    snprintf(file, sizeof file, "%s.frozen", card->name);
+    code = ym_site_path(&t->site, "data", file, path);
+    if (code == YM_OK)
+        code = ym_frozen_load(path, &f, st);
+    if (code == YM_OK && (strcmp(f->dataset, card->name) != 0 || memcmp(f->card_hash, card->hash, YM_HASH_BYTES) != 0))
+        code = ym_status_set(st, YM_CONFLICT, "the frozen data were made from another card: run data add again");
+    if (code == YM_OK)
+        memcpy(data, f->hash, YM_HASH_BYTES);
+    ym_frozen_free(f);
+    return code;
+}
+
+static enum ym_code do_data_add(struct ym_trainer *t, const struct ym_ticket *ticket, const json_t *request,
+                                struct ym_status *st)
+{
+    const struct ym_core_dataset *known;
+    struct ym_card *card = NULL;
+    struct ym_buf line = {0};
+    json_t *members = NULL;
+    uint8_t data[YM_HASH_BYTES];
+    bool same = false;
+    enum ym_code code = ym_name_valid(get(request, "dataset"))
+                            ? load_card(t, get(request, "dataset"), &card, st)
+                            : ym_status_set(st, YM_INVALID, "a data set's name is missing");
+
+    if (code == YM_OK)
+        code = check_frozen(t, card, data, st);
+    if (code == YM_OK) {
+        known = ym_core_dataset_find(t->core, card->name);
+        same = known && memcmp(known->data, data, sizeof data) == 0 &&
+               memcmp(known->card, card->hash, YM_HASH_BYTES) == 0;
+    }
+    if (code == YM_OK && !same) {
+        code = card_members(card, data, &members, st);
+        if (code == YM_OK)
+            code = ym_trainer_sign(t, "dataset_card", members, &line, st);
+        if (code == YM_OK)
+            code = ym_trainer_record(t, (struct ym_bytes){line.data, line.len}, true, st);
+    }
+    if (code == YM_OK)
+        reply_new(t, ticket,
+                  json_pack("{s:b, s:s, s:o, s:b}", "ok", 1, "dataset", card->name, "data", hex_json(data), "same",
+                            same));
+    json_decref(members);
+    ym_buf_release(&line);
+    ym_card_free(card);
+    return code;
+}
+
+static void do_data_list(struct ym_trainer *t, const struct ym_ticket *ticket)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < ym_core_dataset_count(t->core); i++) {
+        const struct ym_core_dataset *d = ym_core_dataset_at(t->core, i);
+        int64_t spent = 0, cap = 0, delta = 0;
+
+        ym_budget_spent(t->budget, d->name, &spent, &cap, &delta, NULL);
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:b, s:I, s:I}", "dataset", d->name, "data",
+                                              hex_json(d->data), "card", hex_json(d->card), "known_to_hub",
+                                              d->delivered, "spent_micro", (json_int_t)spent, "cap_micro",
+                                              (json_int_t)cap));
+    }
+    reply_new(t, ticket, json_pack("{s:b, s:o}", "ok", 1, "datasets", list));
+}
+
+/* ---- deciding ---- */
+
+static struct ym_job *check_job(struct ym_trainer *t, struct ym_core_study *s, const struct ym_core_dataset *d,
+                                const struct waiting *w)
+{
+    struct ym_job *j = calloc(1, sizeof *j);
+    char file[80];
+
+    if (!j)
+        return NULL;
+    j->kind = YM_JOB_CHECK;
+    j->plan = s->plan;
+    j->study = s;
+    j->min_patients = ym_core_min_patients(t->core);
+    memcpy(j->data, d->data, sizeof j->data);
+    snprintf(file, sizeof file, "%s.frozen", d->name);
+    j->user = malloc(sizeof *w);
+    if (!j->user || ym_site_path(&t->site, "data", file, j->data_path) != YM_OK) {
+        free(j->user);
+        ym_job_free(&j);
+        return NULL;
+    }
+    memcpy(j->user, w, sizeof *w);
+    return j;
+}
+
+static enum ym_code do_check(struct ym_trainer *t, const struct ym_ticket *ticket, const json_t *request, bool approve,
+                             struct ym_status *st)
+{
+    struct waiting w = {.ticket = *ticket, .approve = approve};
+    const struct ym_core_dataset *d;
+    struct ym_core_study *s;
+    struct ym_job *j;
+    enum ym_code code = ym_core_find(t->core, get(request, "plan"), &s, st);
+
+    if (code != YM_OK)
+        return code;
+    if (ym_core_min_patients(t->core) < 0)
+        return ym_status_set(st, YM_DENIED, "the ledger holds no policy");
+    d = ym_core_dataset_find(t->core, get(request, "dataset"));
+    if (!d)
+        return ym_status_set(st, YM_NOT_FOUND, "no data set \"%s\" is registered; see yumen-site data list",
+                             get(request, "dataset"));
+    snprintf(w.dataset, sizeof w.dataset, "%s", d->name);
+    j = check_job(t, s, d, &w);
+    if (!j)
+        return ym_status_set(st, YM_EXHAUSTED, "no memory for the dry run");
+    code = ym_work_push(t->work, &j, st);
+    if (j)
+        free(j->user);
+    ym_job_free(&j);
+    return code;
+}
+
+static json_t *checked_reply(struct ym_trainer *t, const struct ym_job *j, const struct waiting *w)
+{
+    int64_t alone = 0, after = 0, spent = 0, cap = 0, delta = 0;
+    struct ym_status st = YM_STATUS_INIT;
+    enum ym_code budget = ym_door_fits(t->door, j->plan, w->dataset, &alone, &after, &st);
+
+    ym_budget_spent(t->budget, w->dataset, &spent, &cap, &delta, NULL);
+    return json_pack("{s:b, s:s, s:o, s:s, s:b, s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok", 1,
+                     "study", j->study->study, "plan", hex_json(j->study->hash), "dataset", w->dataset, "runs",
+                     j->reason == NULL, "why", j->reason ? j->st.message : "", "report", ym_buf_str(&j->report),
+                     "budget_fits", budget == YM_OK, "budget_why", budget == YM_OK ? "" : st.message, "step_ms",
+                     (json_int_t)j->step_ms, "parameters", (json_int_t)j->dim, "spent_micro", (json_int_t)spent,
+                     "cap_micro", (json_int_t)cap, "delta_e18", (json_int_t)delta, "epsilon_round_micro",
+                     (json_int_t)alone, "epsilon_study_micro", (json_int_t)plan_cost(j->plan, j->plan->rounds),
+                     "release_bytes", (json_int_t)(8 * j->dim));
+}
+
+static enum ym_code approve_checked(struct ym_trainer *t, struct ym_job *j, const struct waiting *w,
+                                    struct ym_status *st)
+{
+    struct ym_actions a = {0};
+    const struct ym_core_dataset *d = ym_core_dataset_find(t->core, w->dataset);
+    enum ym_code code;
+
+    if (!d || memcmp(d->data, j->data, sizeof j->data) != 0)
+        return ym_status_set(st, YM_CONFLICT, "the data set changed during the dry run; try again");
+    code = ym_core_approve(t->core, j->study, w->dataset, &a, st);
+    ym_trainer_act(t, &a);
+    return code;
+}
+
+void ym_trainer_checked(struct ym_trainer *t, struct ym_job *j)
+{
+    struct waiting *w = j->user;
+    struct ym_status st = YM_STATUS_INIT;
+    json_t *reply = checked_reply(t, j, w);
+    enum ym_code code = YM_OK;
+
+    if (w->approve && j->reason == NULL)
+        code = approve_checked(t, j, w, &st);
+    if (code != YM_OK) {
+        ym_admin_fail(t->admin, &w->ticket, &st);
+    } else {
+        json_object_set_new(reply, "approved", json_boolean(w->approve && j->reason == NULL));
+        ym_admin_reply(t->admin, &w->ticket, reply);
+    }
+    json_decref(reply);
+    free(w);
+    j->user = NULL;
+}
+
+static enum ym_code do_veto(struct ym_trainer *t, const struct ym_ticket *ticket, const json_t *request,
+                            struct ym_status *st)
+{
+    struct ym_actions a = {0};
+    struct ym_core_study *s;
+    enum ym_code code = ym_core_find(t->core, get(request, "plan"), &s, st);
+
+    if (code == YM_OK)
+        code = ym_core_veto(t->core, s, &a, st);
+    ym_trainer_act(t, &a);
+    if (code == YM_OK)
+        reply_new(t, ticket, json_pack("{s:b, s:s, s:o}", "ok", 1, "study", s->study, "plan", hex_json(s->hash)));
+    return code;
+}
+
+static enum ym_code do_pause(struct ym_trainer *t, const struct ym_ticket *ticket, const json_t *request,
+                             struct ym_status *st)
+{
+    struct ym_actions a = {0};
+    bool paused = json_is_true(json_object_get(request, "paused"));
+    enum ym_code code = ym_core_pause(t->core, get(request, "study"), paused, &a, st);
+
+    ym_trainer_act(t, &a);
+    if (code == YM_OK)
+        reply_new(t, ticket, json_pack("{s:b, s:s, s:b}", "ok", 1, "study", get(request, "study"), "paused", paused));
+    return code;
+}
+
+static enum ym_code do_enrol(struct ym_trainer *t, const struct ym_ticket *ticket, const json_t *request,
+                             struct ym_status *st)
+{
+    enum ym_code code;
+
+    if (t->enrol_ticket.len != 0) { /* the earlier asker is answered, whoever waits last gets the hub's word */
+        ym_status_set(st, YM_CONFLICT, "another enrolment took over");
+        ym_admin_fail(t->admin, &t->enrol_ticket, st);
+        t->enrol_ticket.len = 0;
+    }
+    code = ym_trainer_enrol(t, request, st);
+    if (code == YM_OK)
+        t->enrol_ticket = *ticket;
+    return code;
+}
+
+void ym_trainer_admin(void *ctx, const struct ym_ticket *ticket, const json_t *request)
+{
+    struct ym_trainer *t = ctx;
+    struct ym_status st = YM_STATUS_INIT;
+    const char *what = get(request, "do");
+    enum ym_code code = YM_OK;
+
+    if (strcmp(what, "status") == 0)
+        do_status(t, ticket);
+    else if (strcmp(what, "enrol") == 0)
+        code = do_enrol(t, ticket, request, &st);
+    else if (strcmp(what, "data_add") == 0)
+        code = do_data_add(t, ticket, request, &st);
+    else if (strcmp(what, "data_list") == 0)
+        do_data_list(t, ticket);
+    else if (strcmp(what, "plans_list") == 0)
+        do_plans_list(t, ticket);
+    else if (strcmp(what, "plan_show") == 0)
+        code = do_plan_show(t, ticket, request, &st);
+    else if (strcmp(what, "plan_check") == 0)
+        code = do_check(t, ticket, request, false, &st);
+    else if (strcmp(what, "plan_approve") == 0)
+        code = do_check(t, ticket, request, true, &st);
+    else if (strcmp(what, "plan_veto") == 0)
+        code = do_veto(t, ticket, request, &st);
+    else if (strcmp(what, "pause") == 0)
+        code = do_pause(t, ticket, request, &st);
+    else if (strcmp(what, "budget") == 0)
+        code = do_budget(t, ticket, &st);
+    else if (strcmp(what, "egress") == 0)
+        code = do_egress(t, ticket, &st);
+    else
+        code = ym_status_set(&st, YM_INVALID, "\"%.40s\" is no request this trainer knows", what);
+    if (code != YM_OK)
+        ym_admin_fail(t->admin, ticket, &st);
+}

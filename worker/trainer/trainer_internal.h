@@ -1,0 +1,87 @@
+#ifndef YM_TRAINER_INTERNAL_H
+#define YM_TRAINER_INTERNAL_H
+
+#include "worker/trainer/admin.h"
+#include "worker/trainer/core.h"
+#include "worker/trainer/door.h"
+#include "worker/trainer/sandbox.h"
+#include "worker/trainer/work.h"
+
+struct ym_gateway_info { /* what the gateway last said of itself */
+    bool known, connected, enrolled;
+    uint8_t spki[YM_HASH_BYTES];
+    char hub[256];
+    int64_t not_after;
+};
+
+struct ym_incoming { /* the object that arrives */
+    int fd;          /* -1: none */
+    uint8_t hash[YM_HASH_BYTES];
+    uint64_t total, done;
+    struct ym_sha256 *sha;
+};
+
+struct ym_trainer {
+    struct ym_site site;
+    int lock;
+    struct ym_key *key;
+    uint8_t pub[YM_PUBKEY_BYTES];
+    struct ym_trust trust;
+    bool enrolled;
+    struct ym_sandbox_level sandbox;
+    struct ym_ledger *ledger;
+    struct ym_budget *budget;
+    struct ym_core *core;
+    struct ym_door *door;
+    struct ym_work *work;
+    void *zmq;
+    struct ym_link *link;
+    struct ym_admin *admin;
+    struct ym_gateway_info gateway;
+    struct ym_incoming in;
+    struct ym_charged *charged; /* what the worker thread trains */
+    struct ym_actions pending;  /* CHARGE actions that wait for it */
+    struct ym_ticket enrol_ticket;
+    bool stop;
+    enum ym_code fatal; /* not YM_OK: leave, st says why */
+    struct ym_status fatal_st;
+};
+
+void ym_trainer_fatal(struct ym_trainer *t, enum ym_code code, const struct ym_status *st);
+/* Carry out and release. */
+void ym_trainer_act(struct ym_trainer *t, struct ym_actions *a);
+/* Sign a leaf of ours; members is borrowed. */
+enum ym_code ym_trainer_sign(struct ym_trainer *t, const char *type, const json_t *members, struct ym_buf *line,
+                             struct ym_status *st);
+/* Append, fold into budget and core, queue for the gateway when post. */
+enum ym_code ym_trainer_record(struct ym_trainer *t, struct ym_bytes line, bool post, struct ym_status *st);
+
+/* trainer_admin.c */
+void ym_trainer_admin(void *ctx, const struct ym_ticket *ticket, const json_t *request);
+void ym_trainer_checked(struct ym_trainer *t, struct ym_job *job); /* a dry run came back */
+
+/* trainer_enrol.c */
+enum ym_code ym_trainer_enrol(struct ym_trainer *t, const json_t *request, struct ym_status *st);
+void ym_trainer_enrolled(struct ym_trainer *t, struct ym_bytes payload);
+/* "yumen/enrol/v1" 0x00 id spki identity_key name */
+enum ym_code ym_enrol_text(const uint8_t id[8], const uint8_t spki[YM_HASH_BYTES], const uint8_t key[YM_PUBKEY_BYTES],
+                           const char *name, struct ym_buf *out);
+
+/* trainer_plans.c: plans/ */
+enum ym_code ym_trainer_keep_plan(struct ym_trainer *t, const struct ym_core_study *s, struct ym_bytes parts,
+                                  struct ym_status *st);
+enum ym_code ym_trainer_close_plan(struct ym_trainer *t, const struct ym_core_study *s, struct ym_bytes line,
+                                   struct ym_status *st);
+enum ym_code ym_trainer_load_plans(struct ym_trainer *t, struct ym_status *st);
+
+/* trainer_object.c: objects/ */
+void ym_trainer_object(struct ym_trainer *t, const struct ym_frame *f);
+bool ym_trainer_have_state(struct ym_trainer *t, const uint8_t hash[YM_HASH_BYTES]);
+void ym_trainer_sweep_objects(struct ym_trainer *t);
+bool ym_trainer_disk_ok(const struct ym_trainer *t, uint64_t bytes);
+
+/* JSON for people and programs; also used by yumen-site on a folder at rest. */
+json_t *ym_show_budget(struct ym_ledger *l, const struct ym_budget *b);
+json_t *ym_show_egress(struct ym_ledger *l);
+
+#endif

@@ -1,0 +1,316 @@
+#include "worker/trainer/work.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/rng.h"
+#include "models/state.h"
+#include "worker/data/frozen.h"
+#include "worker/trainer/local.h"
+
+struct ym_work {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stop;
+    struct ym_job *todo[YM_WORK_QUEUE], *done[2 * YM_WORK_QUEUE];
+    size_t todo_count, done_count;
+    int fd;
+    /* the worker thread's own */
+    struct ym_table *table;
+    uint8_t table_plan[YM_HASH_BYTES], table_data[YM_HASH_BYTES];
+};
+
+void ym_job_free(struct ym_job **job)
+{
+    if (*job)
+        ym_buf_wipe(&(*job)->report);
+    free(*job);
+    *job = NULL;
+}
+
+/* ---- data ---- */
+
+static void forget(struct ym_work *w)
+{
+    ym_table_free(w->table);
+    w->table = NULL;
+    malloc_trim(0);
+}
+
+static enum ym_code load_table(struct ym_work *w, struct ym_job *j)
+{
+    struct ym_frozen *f = NULL;
+    struct ym_table *t = NULL;
+    enum ym_code code;
+
+    forget(w);
+    code = ym_frozen_load(j->data_path, &f, &j->st);
+    if (code == YM_OK && memcmp(f->hash, j->data, sizeof j->data) != 0)
+        code = ym_status_set(&j->st, YM_CORRUPT, "the frozen data set is not the one that was approved");
+    if (code == YM_OK)
+        code = ym_table_build(j->plan, f, &t, &j->report, &j->st);
+    if (code == YM_OK && t->patients < (size_t)j->min_patients)
+        code = ym_status_set(&j->st, YM_DENIED, "fewer patients are eligible than the site's policy asks for");
+    ym_frozen_free(f);
+    if (code != YM_OK) {
+        ym_table_free(t);
+        return code;
+    }
+    w->table = t;
+    memcpy(w->table_plan, j->plan->hash, YM_HASH_BYTES);
+    memcpy(w->table_data, j->data, YM_HASH_BYTES);
+    return YM_OK;
+}
+
+static enum ym_code need_table(struct ym_work *w, struct ym_job *j)
+{
+    if (w->table && memcmp(w->table_plan, j->plan->hash, YM_HASH_BYTES) == 0 &&
+        memcmp(w->table_data, j->data, YM_HASH_BYTES) == 0)
+        return YM_OK;
+    return load_table(w, j);
+}
+
+static enum ym_code load_params(struct ym_job *j, const struct ym_model *m, float **out)
+{
+    struct ym_buf state = {0};
+    const uint8_t *params = NULL;
+    uint8_t hash[YM_HASH_BYTES];
+    uint32_t round;
+    float *p = NULL;
+    enum ym_code code = ym_fs_read(j->state_path, YM_FRAME_MAX_TOTAL, &state, &j->st);
+
+    if (code == YM_OK) {
+        ym_sha256(state.data, state.len, hash);
+        if (memcmp(hash, j->state, sizeof hash) != 0)
+            code = ym_status_set(&j->st, YM_CORRUPT, "the state file is not the one the hub signed");
+    }
+    if (code == YM_OK)
+        code = ym_state_params(j->plan, (struct ym_bytes){state.data, state.len}, &round, &params, &j->st);
+    if (code == YM_OK && round + 1 != j->round)
+        code = ym_status_set(&j->st, YM_CORRUPT, "a state after round %u cannot begin round %u", round, j->round);
+    if (code == YM_OK && !(p = malloc(m->dim * sizeof *p)))
+        code = ym_status_set(&j->st, YM_EXHAUSTED, "no memory for the parameters");
+    if (code == YM_OK) {
+        memcpy(p, params, m->dim * sizeof *p);
+        *out = p;
+    }
+    ym_buf_release(&state);
+    return code;
+}
+
+/* ---- jobs ---- */
+
+static enum ym_code open_rng(void *ctx, struct ym_rng **out, struct ym_status *st)
+{
+    (void)ctx;
+    return ym_rng_open(out, st);
+}
+
+static const char *prepare(struct ym_work *w, struct ym_job *j, struct ym_model *m, float **params)
+{
+    if (ym_model_from_plan(j->plan, m, &j->st) != YM_OK || load_params(j, m, params) != YM_OK)
+        return "state_mismatch";
+    return need_table(w, j) == YM_OK ? NULL : "no_data";
+}
+
+static const char *train(struct ym_work *w, struct ym_job *j)
+{
+    struct ym_model m;
+    float *params = NULL;
+    const char *reason = prepare(w, j, &m, &params);
+
+    if (!reason && j->kind == YM_JOB_TRAIN &&
+        ym_local_round(j->plan, &m, w->table, params, open_rng, NULL, j->update, &j->st) != YM_OK)
+        reason = "crashed";
+    free(params);
+    return reason;
+}
+
+static enum ym_code time_steps(struct ym_work *w, struct ym_job *j, const struct ym_model *m)
+{
+    struct ym_local_work *scratch = ym_local_work_new(m, w->table);
+    float *params = calloc(m->dim, sizeof *params);
+    int64_t *sum = calloc(m->dim, sizeof *sum);
+    enum ym_code code = YM_OK;
+
+    if (!scratch || !params || !sum)
+        code = ym_status_set(&j->st, YM_EXHAUSTED, "no memory for a trial step");
+    if (code == YM_OK)
+        ym_model_init_params(m, j->plan->init_seed, params);
+    for (int i = 0; code == YM_OK && i < 2; i++) {
+        int64_t begin = ym_clock_mono_ms(), took;
+
+        code = ym_local_noisy_sum(j->plan, m, w->table, params, open_rng, NULL, scratch, sum, &j->st);
+        took = ym_clock_mono_ms() - begin;
+        if (took > j->step_ms)
+            j->step_ms = took;
+    }
+    if (sum)
+        ym_wipe(sum, m->dim * sizeof *sum);
+    free(sum);
+    free(params);
+    ym_local_work_free(scratch);
+    return code;
+}
+
+static const char *check(struct ym_work *w, struct ym_job *j)
+{
+    struct ym_model m;
+
+    if (ym_model_from_plan(j->plan, &m, &j->st) != YM_OK)
+        return "state_mismatch";
+    j->dim = m.dim;
+    if (load_table(w, j) != YM_OK)
+        return "no_data";
+    return time_steps(w, j, &m) == YM_OK ? NULL : "crashed";
+}
+
+static void run(struct ym_work *w, struct ym_job *j)
+{
+    switch (j->kind) {
+    case YM_JOB_PREPARE:
+    case YM_JOB_TRAIN:
+        j->reason = train(w, j);
+        break;
+    case YM_JOB_CHECK:
+        j->reason = check(w, j);
+        break;
+    case YM_JOB_FORGET:
+        forget(w);
+        break;
+    }
+}
+
+/* ---- the thread ---- */
+
+static void wake_owner(struct ym_work *w)
+{
+    uint64_t one = 1;
+
+    if (write(w->fd, &one, sizeof one) < 0)
+        return; /* the counter is full: it is readable anyway */
+}
+
+static void *work_main(void *arg)
+{
+    struct ym_work *w = arg;
+
+    pthread_mutex_lock(&w->lock);
+    while (!w->stop) {
+        struct ym_job *j;
+
+        if (w->todo_count == 0 || w->done_count == sizeof w->done / sizeof *w->done) {
+            pthread_cond_wait(&w->wake, &w->lock);
+            continue;
+        }
+        j = w->todo[0];
+        memmove(w->todo, w->todo + 1, --w->todo_count * sizeof *w->todo);
+        pthread_mutex_unlock(&w->lock);
+        run(w, j);
+        pthread_mutex_lock(&w->lock);
+        w->done[w->done_count++] = j;
+        wake_owner(w);
+    }
+    pthread_mutex_unlock(&w->lock);
+    forget(w);
+    return NULL;
+}
+
+static int start_thread(struct ym_work *w)
+{
+    sigset_t all, old;
+    int rc;
+
+    sigfillset(&all); /* signals are the main thread's */
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    rc = pthread_create(&w->thread, NULL, work_main, w);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return rc;
+}
+
+enum ym_code ym_work_start(struct ym_work **out, struct ym_status *st)
+{
+    struct ym_work *w = calloc(1, sizeof *w);
+
+    if (!w)
+        return ym_status_set(st, YM_EXHAUSTED, "no memory for the worker thread");
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->wake, NULL);
+    w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (w->fd < 0 || start_thread(w) != 0) {
+        if (w->fd >= 0)
+            close(w->fd);
+        free(w);
+        return ym_status_set(st, YM_UNAVAILABLE, "cannot start the worker thread");
+    }
+    *out = w;
+    return YM_OK;
+}
+
+void ym_work_stop(struct ym_work **work)
+{
+    struct ym_work *w = *work;
+
+    *work = NULL;
+    if (!w)
+        return;
+    pthread_mutex_lock(&w->lock);
+    w->stop = true;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    for (size_t i = 0; i < w->todo_count; i++)
+        ym_job_free(&w->todo[i]);
+    for (size_t i = 0; i < w->done_count; i++)
+        ym_job_free(&w->done[i]);
+    close(w->fd);
+    pthread_cond_destroy(&w->wake);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+int ym_work_fd(const struct ym_work *w)
+{
+    return w->fd;
+}
+
+enum ym_code ym_work_push(struct ym_work *w, struct ym_job **job, struct ym_status *st)
+{
+    enum ym_code code = YM_OK;
+
+    pthread_mutex_lock(&w->lock);
+    if (w->todo_count == YM_WORK_QUEUE) {
+        code = ym_status_set(st, YM_EXHAUSTED, "%d jobs wait already", YM_WORK_QUEUE);
+    } else {
+        w->todo[w->todo_count++] = *job;
+        *job = NULL;
+        pthread_cond_signal(&w->wake);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return code;
+}
+
+struct ym_job *ym_work_take(struct ym_work *w)
+{
+    struct ym_job *j = NULL;
+    uint64_t n;
+
+    if (read(w->fd, &n, sizeof n) < 0)
+        n = 0; /* nothing new was said; look anyway */
+    pthread_mutex_lock(&w->lock);
+    if (w->done_count > 0) {
+        j = w->done[0];
+        memmove(w->done, w->done + 1, --w->done_count * sizeof *w->done);
+        pthread_cond_signal(&w->wake);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return j;
+}

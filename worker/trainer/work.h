@@ -1,0 +1,47 @@
+#ifndef YM_TRAINER_WORK_H
+#define YM_TRAINER_WORK_H
+
+#include "gate/plan.h"
+#include "worker/trainer/core.h"
+
+/* The thread that reads rows and trains, so that vetoes and the hospital's
+ * commands are heard meanwhile. One job at a time, in order; the finished ones
+ * wake ym_work_fd. Only this thread touches patient data. */
+
+#define YM_WORK_QUEUE 64
+
+enum ym_job_kind {
+    YM_JOB_PREPARE, /* state and table can be used */
+    YM_JOB_TRAIN,   /* the round's noisy steps into update */
+    YM_JOB_CHECK,   /* dry run: table and two timed steps; nothing leaves, nothing is charged */
+    YM_JOB_FORGET,  /* free the table */
+};
+
+struct ym_job {
+    enum ym_job_kind kind;
+    const struct ym_plan *plan; /* borrowed; must outlive the job */
+    struct ym_core_study *study; /* for the owner only */
+    uint32_t round, attempt;
+    char data_path[YM_SITE_PATH], state_path[YM_SITE_PATH];
+    uint8_t data[YM_HASH_BYTES], state[YM_HASH_BYTES];
+    int64_t min_patients;
+    int64_t *update; /* TRAIN: [dim], the owner's until the job is pushed and after it is taken */
+    void *user;
+    /* answers */
+    const char *reason;   /* NULL: well; else a word of say_declined */
+    struct ym_buf report; /* CHECK: for the site's own screen only */
+    struct ym_status st;
+    int64_t step_ms;      /* CHECK: the slower of the two steps */
+    size_t dim;
+};
+void ym_job_free(struct ym_job **job);
+
+struct ym_work;
+enum ym_code ym_work_start(struct ym_work **out, struct ym_status *st);
+void ym_work_stop(struct ym_work **w); /* waits for the job at hand; frees the rest */
+int ym_work_fd(const struct ym_work *w);
+/* Takes *job. YM_EXHAUSTED: the queue is full; it stays the caller's. */
+enum ym_code ym_work_push(struct ym_work *w, struct ym_job **job, struct ym_status *st);
+struct ym_job *ym_work_take(struct ym_work *w); /* a finished one, or NULL */
+
+#endif
