@@ -1,0 +1,278 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "coordinator/hub_internal.h"
+
+/* What any enrolled party may read: checkpoint, log, and the objects of its own
+ * studies. Streams send from on_drain, one piece at a time, so that a slow
+ * reader costs the hub one piece. */
+
+/* ---- GetCheckpoint ---- */
+
+static void handle_checkpoint(struct ym_hub *h, struct hub_request *q)
+{
+    Yumen__V1__Checkpoint m = YUMEN__V1__CHECKPOINT__INIT;
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_buf note = {0};
+    enum ym_code code = hub_log_flush(h, &st);
+
+    if (code == YM_OK)
+        code = ym_ledger_checkpoint(h->ledger, &note, &st);
+    m.note = ym_message_bytes(note.data, note.len);
+    if (code == YM_OK)
+        hub_reply(q->call, &m);
+    else
+        hub_fail(q->call, &st);
+    ym_buf_release(&note);
+}
+
+void hub_on_checkpoint(struct ym_rpc_call *call, struct ym_bytes request, void *ctx)
+{
+    hub_request_post(ctx, call, request, &yumen__v1__get_checkpoint_request__descriptor, handle_checkpoint);
+}
+
+/* ---- ReadLog ---- */
+
+#define LOG_TURN 32 /* leaves a turn of the core */
+
+struct log_reader {
+    struct hub_job more, end;
+    struct ym_rpc_call *call; /* ref */
+    uint64_t next, until;
+    bool started;
+    unsigned turn;
+    atomic_bool posted;
+};
+
+static bool send_leaf(void *ctx, uint64_t index, struct ym_bytes leaf)
+{
+    struct log_reader *r = ctx;
+    Yumen__V1__LogEntry m = YUMEN__V1__LOG_ENTRY__INIT;
+    struct ym_buf wire = {0};
+    enum ym_code code;
+
+    if (index >= r->until || r->turn == LOG_TURN)
+        return false;
+    m.index = index;
+    m.leaf = ym_message_bytes(leaf.data, leaf.len);
+    code = ym_message_pack(&m, &wire, NULL);
+    if (code == YM_OK)
+        code = ym_rpc_call_send(r->call, (struct ym_bytes){wire.data, wire.len});
+    ym_buf_release(&wire);
+    if (code != YM_OK)
+        return false; /* full: on_drain comes; over: the end comes */
+    r->next = index + 1;
+    r->turn++;
+    return true;
+}
+
+static void read_more(struct ym_hub *h, struct hub_job *job)
+{
+    struct log_reader *r = (struct log_reader *)job;
+    struct ym_status st = YM_STATUS_INIT;
+
+    atomic_store(&r->posted, false);
+    if (!r->started) {
+        uint64_t size = h->logged;
+
+        r->until = r->until == 0 || r->until > size - (r->next < size ? r->next : size) ? size : r->next + r->until;
+        r->started = true;
+    }
+    r->turn = 0;
+    if (r->next < r->until && ym_ledger_each(h->ledger, r->next, send_leaf, r, &st) != YM_OK)
+        hub_fail(r->call, &st);
+    else if (r->next >= r->until)
+        ym_rpc_call_finish(r->call);
+}
+
+static void on_log_drain(struct ym_rpc_call *call, void *ctx)
+{
+    struct log_reader *r = ym_rpc_call_user(call);
+
+    if (!atomic_exchange(&r->posted, true))
+        hub_post_always(ctx, &r->more);
+}
+
+static void end_log(struct ym_hub *h, struct hub_job *job)
+{
+    struct log_reader *r = (struct log_reader *)((char *)job - offsetof(struct log_reader, end));
+
+    (void)h;
+    ym_rpc_call_unref(r->call);
+    free(r);
+}
+
+void hub_on_read_log(struct ym_rpc_call *call, struct ym_bytes request, void *ctx)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    Yumen__V1__ReadLogRequest *m = NULL;
+    struct log_reader *r;
+
+    if (ym_message_unpack(&yumen__v1__read_log_request__descriptor, request, &m, &st) != YM_OK) {
+        hub_fail(call, &st);
+        return;
+    }
+    r = calloc(1, sizeof *r);
+    if (!r) {
+        ym_message_free(m);
+        ym_rpc_call_fail(call, YM_EXHAUSTED, "the hub is out of memory");
+        return;
+    }
+    r->more.run = read_more;
+    r->end.run = end_log;
+    r->call = call;
+    r->next = m->from;
+    r->until = m->limit;
+    ym_message_free(m);
+    ym_rpc_call_ref(call);
+    ym_rpc_call_set_user(call, r);
+    ym_rpc_call_on_drain(call, on_log_drain, ctx); /* fires at once: the queue is empty */
+}
+
+void hub_on_read_log_end(struct ym_rpc_call *call, bool cancelled, void *ctx)
+{
+    struct log_reader *r = ym_rpc_call_user(call);
+
+    (void)cancelled;
+    if (r)
+        hub_post_always(ctx, &r->end);
+}
+
+/* ---- FetchObject ---- */
+
+struct fetcher {
+    struct hub_job begin, end;
+    struct ym_rpc_call *call; /* ref */
+    uint8_t hash[YM_HASH_BYTES];
+    uint64_t offset, total;
+    int fd; /* the core opens it before the first drain; then the call's thread's */
+};
+
+struct may_see {
+    struct ym_hub *h;
+    const struct ym_party *who;
+    bool yes;
+};
+
+static void owner_sees(void *ctx, const char *study)
+{
+    struct may_see *m = ctx;
+    struct hub_study *y = hub_study_find(m->h, study);
+    size_t site;
+
+    if (!y)
+        return;
+    site = ym_round_site_find(y->plan, m->who->name);
+    m->yes |= m->who->role == YM_ROLE_AUDITOR ||
+              (m->who->role == YM_ROLE_SPONSOR && strcmp(y->plan->sponsor, m->who->name) == 0) ||
+              (m->who->role == YM_ROLE_HOSPITAL && site != SIZE_MAX && !y->round.site[site].revoked);
+}
+
+static void send_chunk(struct ym_rpc_call *call, void *ctx)
+{
+    struct fetcher *f = ym_rpc_call_user(call);
+    Yumen__V1__Chunk m = YUMEN__V1__CHUNK__INIT;
+    struct ym_buf wire = {0};
+    uint8_t *data = NULL;
+    ssize_t n = 0;
+
+    (void)ctx;
+    if (f->offset < f->total) {
+        data = malloc(HUB_CHUNK_BYTES);
+        n = data ? pread(f->fd, data, HUB_CHUNK_BYTES, (off_t)f->offset) : -1;
+        if (n <= 0) {
+            ym_rpc_call_fail(call, YM_UNAVAILABLE, "the object cannot be read");
+            free(data);
+            return;
+        }
+    }
+    m.offset = f->offset;
+    m.total = f->total;
+    m.data = ym_message_bytes(data, (size_t)n);
+    f->offset += (uint64_t)n;
+    if (ym_message_pack(&m, &wire, NULL) != YM_OK ||
+        ym_rpc_call_send(call, (struct ym_bytes){wire.data, wire.len}) != YM_OK)
+        ym_rpc_call_fail(call, YM_UNAVAILABLE, "the object cannot be sent");
+    else if (f->offset >= f->total)
+        ym_rpc_call_finish(call);
+    ym_buf_release(&wire);
+    free(data);
+}
+
+static void begin_fetch(struct ym_hub *h, struct hub_job *job)
+{
+    struct fetcher *f = (struct fetcher *)job;
+    struct may_see m = {h, ym_rpc_call_who(f->call), false};
+    char path[YM_OBJECT_PATH];
+    struct stat info;
+    struct ym_status st = YM_STATUS_INIT;
+
+    if (h->store->ops->each_owner(h->store, f->hash, owner_sees, &m, &st) != YM_OK) {
+        hub_fail(f->call, &st);
+        return;
+    }
+    if (m.yes && ym_object_path(h->object_dir, f->hash, path) == YM_OK)
+        f->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (f->fd < 0 || fstat(f->fd, &info) != 0) {
+        ym_rpc_call_fail(f->call, YM_NOT_FOUND, "unknown_object: none of yours has that hash");
+        return;
+    }
+    f->total = (uint64_t)info.st_size;
+    if (f->offset > f->total)
+        ym_rpc_call_fail(f->call, YM_INVALID, "wrong_offset: past the end of the object");
+    else
+        ym_rpc_call_on_drain(f->call, send_chunk, h);
+}
+
+static void end_fetch(struct ym_hub *h, struct hub_job *job)
+{
+    struct fetcher *f = (struct fetcher *)((char *)job - offsetof(struct fetcher, end));
+
+    (void)h;
+    if (f->fd >= 0)
+        close(f->fd);
+    ym_rpc_call_unref(f->call);
+    free(f);
+}
+
+void hub_on_fetch(struct ym_rpc_call *call, struct ym_bytes request, void *ctx)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    Yumen__V1__FetchRequest *m = NULL;
+    struct fetcher *f;
+
+    if (ym_message_unpack(&yumen__v1__fetch_request__descriptor, request, &m, &st) != YM_OK) {
+        hub_fail(call, &st);
+        return;
+    }
+    f = m->sha256.len == YM_HASH_BYTES ? calloc(1, sizeof *f) : NULL;
+    if (!f) {
+        ym_message_free(m);
+        ym_rpc_call_fail(call, YM_NOT_FOUND, "unknown_object: none of yours has that hash");
+        return;
+    }
+    f->begin.run = begin_fetch;
+    f->end.run = end_fetch;
+    f->call = call;
+    f->fd = -1;
+    memcpy(f->hash, m->sha256.data, YM_HASH_BYTES);
+    f->offset = m->offset;
+    ym_message_free(m);
+    ym_rpc_call_ref(call);
+    ym_rpc_call_set_user(call, f);
+    if (!hub_post(ctx, &f->begin))
+        ym_rpc_call_fail(call, YM_UNAVAILABLE, "the hub is busy; try again");
+}
+
+void hub_on_fetch_end(struct ym_rpc_call *call, bool cancelled, void *ctx)
+{
+    struct fetcher *f = ym_rpc_call_user(call);
+
+    (void)cancelled;
+    if (f)
+        hub_post_always(ctx, &f->end);
+}
