@@ -5,17 +5,18 @@
 #include "base/crypto.h"
 #include "base/status.h"
 
-/* A uniform deviate is written in base 256 and drawn a digit at a time, when a
+/* A uniform deviate is written in base 16 and drawn a digit at a time, when a
  * comparison asks for it (von Neumann's way, after Karney 2016). Small digits are
- * a choice for the tests' sake: one comparison in 256 needs a second digit, so a
- * fault in the refinement shows in the distribution of a million draws. */
-#define DIGITS_MAX 64 /* 512 bits; asked for more with probability below 2^-500 */
+ * a choice for the tests' sake: one comparison in 16 needs a second digit, so that
+ * a fault in the refinement shows in the distribution of a million draws. */
+#define DIGIT_BITS 4
+#define DIGITS_MAX 128 /* 512 bits; asked for more with probability below 2^-500 */
 #define POOL_BYTES 4096
 #define SIGMA_MAX ((uint64_t)1 << 40)
 
-struct pool { /* keystream fetched ahead; bytes are used once and in order */
+struct pool { /* keystream fetched ahead; digits are used once and in order */
     struct ym_rng *rng;
-    size_t used, size;
+    size_t used, size; /* digits, bytes */
     uint8_t byte[POOL_BYTES];
 };
 
@@ -27,23 +28,27 @@ struct uniform {
 static void pool_open(struct pool *p, struct ym_rng *rng, size_t size)
 {
     p->rng = rng;
-    p->used = p->size = size;
+    p->size = size;
+    p->used = 2 * size;
 }
 
-static unsigned next_byte(struct pool *p)
+static unsigned next_digit(struct pool *p)
 {
-    if (p->used == p->size) {
+    size_t i = p->used++;
+
+    if (i == 2 * p->size) {
         ym_rng_fill(p->rng, p->byte, p->size);
-        p->used = 0;
+        p->used = 1;
+        i = 0;
     }
-    return p->byte[p->used++];
+    return p->byte[i / 2] >> (i % 2 * DIGIT_BITS) & 15;
 }
 
 static uint8_t digit_at(struct uniform *u, unsigned i, struct pool *p)
 {
     YM_ASSERT(i < DIGITS_MAX);
     while (u->count <= i)
-        u->digit[u->count++] = (uint8_t)next_byte(p);
+        u->digit[u->count++] = (uint8_t)next_digit(p);
     return u->digit[i];
 }
 
@@ -59,7 +64,7 @@ static bool less_than(struct uniform *a, struct uniform *b, struct pool *p)
 
 static bool less_than_half(struct uniform *u, struct pool *p)
 {
-    return digit_at(u, 0, p) < 128;
+    return digit_at(u, 0, p) < 8;
 }
 
 /* Karney 2016, algorithm H: true with probability exp(-1/2). */
@@ -97,14 +102,12 @@ static bool try_integer_part(struct pool *p, unsigned *k)
 /* Uniform on 0 .. n-1, n <= 2^16, by rejection. */
 static unsigned uniform_below(unsigned n, struct pool *p)
 {
-    unsigned bytes = n <= 256 ? 1 : 2;
-    unsigned range = 1u << (8 * bytes), limit = range - range % n, v;
+    unsigned range, v;
 
     do {
-        v = next_byte(p);
-        if (bytes == 2)
-            v = v << 8 | next_byte(p);
-    } while (v >= limit);
+        for (range = 1, v = 0; range < n; range <<= DIGIT_BITS)
+            v = v << DIGIT_BITS | next_digit(p);
+    } while (v >= range - range % n);
     return v % n;
 }
 
@@ -152,27 +155,29 @@ again:
     return k;
 }
 
-/* floor(sigma x + 1/2), decided in integers. With D the first n digits of x,
- * N = 2 sigma D + 256^n and M = 2 * 256^n, the answer is floor((N + t) / M) for some
- * 0 <= t < 2 sigma. Six digits make M > 2 sigma, so that at most one boundary lies
- * ahead, at distance e; every further digit d gives e' = 256 e - 2 sigma d. */
+/* floor(sigma x + 1/2), decided in integers. With D the first n digits of x and
+ * B = 16^n, N = 2 sigma D + B and M = 2 B, the answer is floor((N + t) / M) for some
+ * 0 < t < 2 sigma. Enough digits for sigma <= B leave at most one boundary ahead, at
+ * distance e; the next digit d moves it to e' = 16 e - 2 sigma d. */
 static uint64_t round_scaled(uint64_t sigma, struct uniform *x, struct pool *p)
 {
-    const unsigned first = 6;
-    uint64_t digits = 0, whole, ahead;
-    unsigned __int128 n;
+    unsigned __int128 n, m;
+    uint64_t whole, ahead, digits = 0, base = 1;
+    unsigned i;
 
-    for (unsigned i = 0; i < first; i++)
-        digits = digits << 8 | digit_at(x, i, p);
-    n = (unsigned __int128)(2 * sigma) * digits + ((uint64_t)1 << (8 * first));
-    whole = (uint64_t)(n >> (8 * first + 1));
-    ahead = (uint64_t)((((unsigned __int128)whole + 1) << (8 * first + 1)) - n);
-    for (unsigned i = first; ahead < 2 * sigma; i++) {
+    for (i = 0; base < sigma; i++, base <<= DIGIT_BITS)
+        digits = digits << DIGIT_BITS | digit_at(x, i, p);
+    n = (unsigned __int128)(2 * sigma) * digits + base;
+    m = 2 * base;
+    whole = (uint64_t)(n / m);
+    ahead = (uint64_t)((whole + 1) * m - n);
+    for (; ahead < 2 * sigma; i++) {
         uint64_t taken = 2 * sigma * digit_at(x, i, p);
 
-        if (256 * ahead <= taken)
+        ahead <<= DIGIT_BITS;
+        if (ahead <= taken)
             return whole + 1;
-        ahead = 256 * ahead - taken;
+        ahead -= taken;
     }
     return whole;
 }
@@ -183,7 +188,7 @@ static int64_t draw(uint64_t sigma, struct pool *p)
     unsigned k = half_normal(&x, p);
     int64_t v = (int64_t)(sigma * k + round_scaled(sigma, &x, p));
 
-    return next_byte(p) & 1 ? v : -v;
+    return next_digit(p) & 1 ? v : -v;
 }
 
 static void check_sigma(uint64_t sigma)
@@ -208,7 +213,7 @@ int64_t ym_noise_draw(uint64_t sigma_units, struct ym_rng *rng)
     int64_t v;
 
     check_sigma(sigma_units);
-    pool_open(&pool, rng, 64);
+    pool_open(&pool, rng, 32);
     v = draw(sigma_units, &pool);
     ym_wipe(&pool, sizeof pool);
     return v;

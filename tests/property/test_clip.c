@@ -150,6 +150,37 @@ static void long_gradient_keeps_its_direction(void **state)
     assert_true((double)square_norm(q, 3) >= 0.9999 * (double)bound);
 }
 
+/* Why the norm is counted in integers: one large coordinate, and small ones of
+ * 5.0001 lattice units each, whose squares lie 0.4 of an ulp above the grid of the
+ * double sum. Each addition loses that much, all the same way; their number is
+ * chosen so that the large one truncates by almost nothing. Scaled by the float
+ * norm alone, the vector leaves the ball. */
+static void float_norm_that_falls_short_is_caught(void **state)
+{
+    const float big = 1.884654f, small = (float)(1.884654 * 0x1p-24 * 5.0001);
+    const double square = (double)big * big, step = (square + (double)small * small) - square;
+    const double length = big * (0x1p24 / (0x1p24 - 1 + 2e-5));
+    const size_t smalls = (size_t)((length * length - square) / step), dim = smalls + 1;
+    float *g = malloc(dim * sizeof *g);
+    int32_t *q = malloc(dim * sizeof *q);
+    double seen = 0, factor;
+
+    (void)state;
+    for (size_t i = 0; i < dim; i++) {
+        g[i] = i == 0 ? big : small;
+        seen += (double)g[i] * g[i];
+    }
+    factor = YM_CLIP_UNITS / sqrt(seen);
+    for (size_t i = 0; i < dim; i++)
+        q[i] = (int32_t)(g[i] * factor);
+    assert_true(square_norm(q, dim) > bound); /* the case is a real one */
+    ym_clip_patient(g, dim, 1, q);
+    assert_true(square_norm(q, dim) <= bound);
+    assert_true((double)square_norm(q, dim) > 0.9999 * (double)bound);
+    free(g);
+    free(q);
+}
+
 static void sums_ignore_the_order_of_patients(void **state)
 {
     enum { PATIENTS = 200, DIM = 333 };
@@ -181,6 +212,7 @@ int main(void)
         cmocka_unit_test(single_coordinate_reaches_the_bound_exactly),
         cmocka_unit_test(short_gradient_is_only_truncated),
         cmocka_unit_test(long_gradient_keeps_its_direction),
+        cmocka_unit_test(float_norm_that_falls_short_is_caught),
         cmocka_unit_test(sums_ignore_the_order_of_patients),
     };
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/rng_internal.h"
 #include "privacy/noise.h"
 #include "tests/support/stats.h"
 
@@ -117,10 +118,30 @@ static void extremes_of_k_are_compared_like_any_other(void **state)
     assert_int_equal(count_once(0, UINT64_MAX), 0);
 }
 
+/* The comparison is u < k, to the unit. */
+static void coin_is_compared_below_k(void **state)
+{
+    static const uint8_t key[32] = {7};
+    struct ym_rng *rng;
+    uint32_t chosen[1];
+    uint64_t u;
+
+    (void)state;
+    assert_int_equal(ym_rng_open_keyed(key, &rng, NULL), YM_OK);
+    u = ym_rng_u64(rng);
+    ym_rng_close(&rng);
+    for (uint64_t more = 0; more < 2; more++) {
+        assert_int_equal(ym_rng_open_keyed(key, &rng, NULL), YM_OK);
+        assert_int_equal(ym_sample_patients(1, u + more, rng, chosen), more);
+        ym_rng_close(&rng);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_are_binomial_and_steps_independent),
+        cmocka_unit_test(coin_is_compared_below_k),
         cmocka_unit_test(extremes_of_k_are_compared_like_any_other),
     };
 
