@@ -131,7 +131,7 @@ enum ym_code ym_spend_merge(struct ym_spend *into, const struct ym_spend *from, 
 static enum ym_code compose(struct ym_rdp *sum, const struct ym_event *e, struct ym_spend_cache *c,
                             struct ym_status *st)
 {
-    const struct ym_rdp *one;
+    const struct ym_rdp *one = NULL;
     const double *order;
     size_t orders = ym_rdp_orders(&order);
     enum ym_code code = cache_get(c, e, &one, st);
