@@ -303,10 +303,10 @@ static void aliases_and_duplicate_keys_are_refused(void **state)
 static void all_mistakes_are_told_at_once_in_the_order_of_lines(void **state)
 {
     char *a = text_edit(good_plan, "study: s1", "study: S1"), *b = text_edit(a, "quorum: 2", "quorum: 7"),
-         *c = text_edit(b, "rounds: 15", "rounds: x"), *d = text_edit(c, "low: 6", "low: 60");
+         *c = text_edit(b, "rounds: 15", "rounds: x"), *d = text_edit(c, "name: sex", "name: radius");
     struct ym_problems p = {0};
     struct ym_plan *plan = NULL;
-    static const int lines[] = {2, 9, 13, 24};
+    static const int lines[] = {2, 10, 13, 24};
     (void)state;
     assert_int_equal(plan_parse(d, &plan, &p), YM_INVALID);
     assert_int_equal(p.count, 4);

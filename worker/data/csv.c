@@ -121,13 +121,18 @@ static enum ym_code record_end(struct ym_csv *csv, struct ym_status *st)
     return code;
 }
 
-static enum ym_code keep(struct ym_csv *csv, char c, struct ym_status *st)
+static enum ym_code keep_run(struct ym_csv *csv, const char *p, size_t len, struct ym_status *st)
 {
-    if (csv->text.len >= YM_CSV_RECORD_BYTES)
+    if (len > YM_CSV_RECORD_BYTES - csv->text.len)
         return too_long(csv, st);
-    if (ym_buf_append(&csv->text, &c, 1) != YM_OK)
+    if (ym_buf_append(&csv->text, p, len) != YM_OK)
         return ym_status_set(st, YM_EXHAUSTED, "out of memory");
     return YM_OK;
+}
+
+static enum ym_code keep(struct ym_csv *csv, char c, struct ym_status *st)
+{
+    return keep_run(csv, &c, 1, st);
 }
 
 static enum ym_code line_end(struct ym_csv *csv, struct ym_status *st)
@@ -194,12 +199,33 @@ static enum ym_code step_first(struct ym_csv *csv, char c, struct ym_status *st)
     return code == YM_OK ? step(csv, c, st) : code;
 }
 
+/* How many bytes at p only add to the cell: most of a file, taken at once. */
+static size_t run_at(const struct ym_csv *csv, const char *p, size_t len)
+{
+    size_t n = 0;
+    char stop = csv->state == IN_QUOTES ? '"' : csv->separator;
+    if (csv->bom >= 0 || (csv->state != IN_PLAIN && csv->state != IN_QUOTES))
+        return 0;
+    while (n < len && p[n] != stop && p[n] != '\n' && p[n] != '\r')
+        n++;
+    return n;
+}
+
 enum ym_code ym_csv_push(struct ym_csv *csv, const void *data, size_t len, struct ym_status *st)
 {
     const char *p = data;
     enum ym_code code = YM_OK;
-    for (size_t i = 0; i < len && code == YM_OK; i++)
+    for (size_t i = 0; i < len && code == YM_OK;) {
+        size_t run = run_at(csv, p + i, len - i);
+        if (run) {
+            csv->after_cr = false;
+            code = keep_run(csv, p + i, run, st);
+            i += run;
+            continue;
+        }
         code = csv->bom >= 0 ? step_first(csv, p[i], st) : step(csv, p[i], st);
+        i++;
+    }
     return code;
 }
 
