@@ -1,16 +1,30 @@
 #include "base/json.h"
 
 #include <inttypes.h>
-#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
 
-/* jansson would seed its tables from /dev/urandom, which the trainer's sandbox hides. */
-static void seed_tables(void)
+static _Thread_local bool starved;
+
+/* jansson 2.14 drops a character of a long string when its buffer cannot grow, and says nothing: whether an allocation
+ * failed is noted here, and asked after every call. */
+static void *noting_malloc(size_t size)
+{
+    void *p = malloc(size);
+
+    starved = starved || !p;
+    return p;
+}
+
+/* Before any thread could be inside jansson. Also the seed of its tables, which it would take from /dev/urandom: the
+ * trainer's sandbox hides that. */
+__attribute__((constructor)) static void prepare(void)
 {
     uint32_t seed;
 
+    json_set_alloc_funcs(noting_malloc, free);
     ym_random(&seed, sizeof(seed));
     json_object_seed(seed | 1);
 }
@@ -43,20 +57,21 @@ static enum ym_code scan(const uint8_t *p, size_t len, struct ym_status *st)
 
 enum ym_code ym_json_parse(const void *data, size_t len, size_t limit, json_t **out, struct ym_status *st)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     json_error_t error;
     json_t *value;
     enum ym_code code;
 
-    pthread_once(&once, seed_tables);
+    starved = false;
     if (len > limit)
         return ym_status_set(st, YM_INVALID, "JSON of %zu bytes, more than the %zu allowed", len, limit);
     code = scan(data, len, st);
     if (code != YM_OK)
         return code;
     value = json_loadb(len ? data : "", len, JSON_REJECT_DUPLICATES, &error);
-    if (!value && json_error_code(&error) == json_error_out_of_memory)
+    if (starved) {
+        json_decref(value);
         return ym_status_set(st, YM_EXHAUSTED, "no memory for JSON of %zu bytes", len);
+    }
     if (!value)
         return ym_status_set(st, YM_INVALID, "JSON is wrong at byte %d: %s", error.position, error.text);
     *out = value;
@@ -101,8 +116,10 @@ enum ym_code ym_json_canonical(const json_t *value, struct ym_buf *out, struct y
 
     if (code != YM_OK)
         return code;
+    starved = false;
     if (json_dump_callback(value, append_dump, out,
-                           JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII | JSON_ENCODE_ANY)) {
+                           JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII | JSON_ENCODE_ANY) ||
+        starved) {
         out->len = start;
         if (out->data)
             out->data[start] = '\0';
