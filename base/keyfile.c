@@ -1,4 +1,5 @@
 #include <limits.h>
+#include <malloc.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -92,6 +93,7 @@ out:
     X509_SIG_free(sealed);
     BIO_free(bio);
     ym_buf_release(&pem);
+    malloc_trim(0); /* scrypt took 16 MiB for a moment; a daemon would keep it for life */
     return code;
 }
 
