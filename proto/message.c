@@ -1,6 +1,7 @@
 #include "proto/message.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,30 +12,40 @@ struct budget {
     bool spent;
 };
 
+/* What is asked for is written before the block, so that what protobuf-c frees
+ * on the way (its lists of fields seen) returns to the budget. */
+union block {
+    size_t size;
+    max_align_t align;
+};
+
 static void *budget_alloc(void *data, size_t size)
 {
     struct budget *b = data;
-    if (size > b->left) {
+    union block *block = size <= b->left ? malloc(sizeof *block + size) : NULL;
+
+    if (!block) {
         b->spent = true;
         return NULL;
     }
-    void *p = malloc(size ? size : 1);
-    if (!p) {
-        b->spent = true;
-        return NULL;
-    }
+    block->size = size;
     b->left -= size;
-    return p;
+    return block + 1;
 }
 
 static void budget_free(void *data, void *p)
 {
-    (void)data;
-    free(p);
+    struct budget *b = data;
+    union block *block = p;
+
+    if (!p)
+        return;
+    block--;
+    if (b)
+        b->left += block->size;
+    free(block);
 }
 
-/* What protobuf-c frees never returns to the budget: the bound is on the whole
- * work of one unpack, not on its peak. */
 static ProtobufCAllocator budget_allocator(struct budget *b)
 {
     return (ProtobufCAllocator){.alloc = budget_alloc, .free = budget_free, .allocator_data = b};

@@ -19,7 +19,7 @@
 
 #define YM_MESSAGE_BYTES (1024 * 1024) /* wire bytes of one message */
 #define YM_MESSAGE_FIXED_BYTES (64 * 1024)
-#define YM_MESSAGE_FACTOR 8           /* memory of an unpack: FIXED + FACTOR * wire bytes, counted as allocated */
+#define YM_MESSAGE_FACTOR 8           /* memory of an unpack: at most FIXED + FACTOR * wire bytes at once */
 #define YM_MESSAGE_UNKNOWN 16         /* unknown fields in one message, all levels together */
 #define YM_MESSAGE_DEPTH 4            /* levels of sub-messages */
 #define YM_MESSAGE_CHUNK (512 * 1024) /* bytes of one `data` field */
