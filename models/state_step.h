@@ -1,0 +1,37 @@
+#ifndef YM_MODELS_STATE_STEP_H
+#define YM_MODELS_STATE_STEP_H
+
+#include "models/state_header.h"
+
+/* What the two forms of the state function share: one run of coordinates through
+ * the server optimizer, and the header that comes next. */
+
+#define YM_STATE_BLOCK 4096 /* coordinates handled at once */
+
+struct ym_state_block {
+    float theta[YM_STATE_BLOCK];
+    double m[YM_STATE_BLOCK], v[YM_STATE_BLOCK];
+};
+
+struct ym_state_step { /* what one round's arithmetic needs besides the block */
+    const struct ym_plan *plan;
+    double divisor; /* W * 2^s: exact */
+};
+
+bool ym_state_has_moments(const struct ym_plan *plan);
+size_t ym_state_block_size(size_t dim, size_t at);
+
+/* The first n coordinates of the block; false when a parameter leaves float32. */
+bool ym_state_advance(const struct ym_state_step *s, struct ym_state_block *b, const int64_t *sum, size_t n);
+
+/* Header of the state that follows round `round`, whose file hashes to previous;
+ * fills step. YM_INVALID when the sum does not follow. */
+enum ym_code ym_state_next_header(const struct ym_plan *plan, const struct ym_model *m, uint32_t round,
+                                  const uint8_t previous[YM_HASH_BYTES], const struct ym_round_sum *sum,
+                                  struct ym_state_step *step, struct ym_buf *header, struct ym_status *st);
+
+/* The two failures of both forms, as set statuses. */
+enum ym_code ym_state_no_memory(struct ym_status *st);
+enum ym_code ym_state_not_finite(struct ym_status *st);
+
+#endif
