@@ -1,0 +1,54 @@
+/* Noise against the keystream it eats, in one run, so that the machine's speed
+ * cancels: exit 1 when a draw costs more than LIMIT times the making of 8 bytes. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "privacy/noise.h"
+
+#define DRAWS 2000000
+#define STREAM_MIB 256
+#define LIMIT 250.0
+
+static double keystream_ns_per_8(struct ym_rng *rng)
+{
+    static uint8_t block[1 << 16];
+    int64_t start = ym_clock_mono_ms();
+
+    for (size_t i = 0; i < STREAM_MIB * 16; i++)
+        ym_rng_fill(rng, block, sizeof block);
+    return (double)(ym_clock_mono_ms() - start) * 1e6 / (STREAM_MIB * (1 << 20) / 8.0);
+}
+
+static double noise_ns(struct ym_rng *rng, uint64_t sigma)
+{
+    int64_t *sum = calloc(DRAWS, sizeof *sum), start = ym_clock_mono_ms();
+
+    if (!sum)
+        exit(3);
+    ym_noise_add(sum, DRAWS, sigma, rng);
+    free(sum);
+    return (double)(ym_clock_mono_ms() - start) * 1e6 / DRAWS;
+}
+
+int main(void)
+{
+    static const uint64_t sigma[] = {16, 1 << 24, UINT64_C(1) << 40};
+    struct ym_rng *rng;
+    double stream, worst = 0;
+
+    if (ym_rng_open(&rng, NULL) != YM_OK)
+        return 3;
+    stream = keystream_ns_per_8(rng);
+    printf("keystream: %.2f ns for 8 bytes\n", stream);
+    for (size_t i = 0; i < sizeof sigma / sizeof *sigma; i++) {
+        double ns = noise_ns(rng, sigma[i]);
+
+        printf("noise, sigma %" PRIu64 ": %.0f ns a draw, ratio %.1f\n", sigma[i], ns, ns / stream);
+        worst = ns / stream > worst ? ns / stream : worst;
+    }
+    ym_rng_close(&rng);
+    printf("bench_noise ratio %.1f limit %.1f\n", worst, LIMIT);
+    return worst > LIMIT;
+}
