@@ -47,7 +47,10 @@ double ym_model_loss(const struct ym_model *m, const float *params, const float 
                      struct ym_model_work *w);
 
 /* Tensor i of 2*layer_count: name ("layer0.weight"), shape, offset. */
-struct ym_tensor_info { char name[32]; size_t rows, cols, offset; /* cols 0: a vector */ };
+struct ym_tensor_info {
+    char name[32];
+    size_t rows, cols, offset; /* cols 0: a vector */
+};
 struct ym_tensor_info ym_model_tensor(const struct ym_model *m, size_t i);
 
 #endif

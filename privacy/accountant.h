@@ -11,16 +11,18 @@
  * patient. Pure; rounds up. Places for the tighter accountants: accountant_rdp.c
  * is this one; the contour integral and the tilted PLD come beside it. */
 
-struct ym_event { /* one charge: what an auditor needs to recompute it */
+struct ym_event {         /* one charge: what an auditor needs to recompute it */
     uint64_t sigma_units; /* noise std of a step's sum; sensitivity is YM_CLIP_UNITS */
     uint64_t sampling_k;  /* q = k / 2^64 */
     uint64_t steps;
 };
 
-#define YM_RDP_ORDERS 160 /* upper bound on the grid */
+#define YM_RDP_ORDERS 160                    /* upper bound on the grid */
 size_t ym_rdp_orders(const double **orders); /* the fixed grid, > 1, ascending */
 
-struct ym_rdp { double at[YM_RDP_ORDERS]; }; /* nats, accumulated over events */
+struct ym_rdp {
+    double at[YM_RDP_ORDERS];
+}; /* nats, accumulated over events */
 
 void ym_rdp_clear(struct ym_rdp *r);
 /* Adds an upper bound of the event's RDP at every order of the grid.
