@@ -1,0 +1,404 @@
+#include "audit/verify/entry.h"
+
+#include <string.h>
+
+#include "audit/verify/crypto.h"
+
+#define DOMAIN "yumen/leaf/v1"
+#define SIG_HEAD ",\"sig\":\""
+#define SIG_TEXT 88
+#define SIG_TAIL (sizeof(SIG_HEAD) - 1 + SIG_TEXT + 2)
+#define LINE_MAX_BYTES 65535
+#define DELTA_ONE 1000000000000000000
+
+enum kind {
+    NAME,
+    NAMES,  /* distinct names */
+    HASH,   /* 64 hex digits */
+    KEY,    /* base64 of 32 bytes */
+    TEXT,   /* 1..512 bytes */
+    ROLE,   /* hub, hospital, sponsor, auditor */
+    INT,    /* low..high */
+    DIGITS, /* a decimal number, at most 38 digits, canonical */
+    BOOL,
+    OBJECT,
+    WORD /* the constant text */
+};
+
+struct member {
+    const char *name;
+    enum kind kind;
+    int64_t low, high;
+    const char *text;
+};
+
+#define STUDY                                                                                                          \
+    {                                                                                                                  \
+        "study", NAME                                                                                                  \
+    }
+#define ROUND(from)                                                                                                    \
+    {                                                                                                                  \
+        "round", INT, from, UINT32_MAX                                                                                 \
+    }
+#define ATTEMPT(from)                                                                                                  \
+    {                                                                                                                  \
+        "attempt", INT, from, UINT32_MAX                                                                               \
+    }
+#define COUNT(name, from)                                                                                              \
+    {                                                                                                                  \
+        name, INT, from, INT64_MAX                                                                                     \
+    }
+#define EPSILON(name)                                                                                                  \
+    {                                                                                                                  \
+        name, INT, 0, INT64_MAX                                                                                        \
+    }
+#define DELTA                                                                                                          \
+    {                                                                                                                  \
+        "delta_e18", INT, 1, DELTA_ONE - 1                                                                             \
+    }
+#define UNIT                                                                                                           \
+    {"unit", WORD, 0, 0, "patient"},                                                                                   \
+    {                                                                                                                  \
+        "relation", WORD, 0, 0, "add-or-remove-one"                                                                    \
+    }
+
+static const struct member genesis[] = {
+    {"role", ROLE}, {"name", NAME}, {"identity_key", KEY}, {"program", TEXT}, {NULL}};
+static const struct member policy[] = {EPSILON("epsilon_cap_micro"), DELTA, COUNT("min_patients", 0), UNIT, {NULL}};
+static const struct member enrol[] = {{"role", ROLE}, {"name", NAME},        {"identity_key", KEY},
+                                      {"spki", HASH}, COUNT("not_after", 0), {"federation", TEXT},
+                                      {NULL}};
+static const struct member revoke[] = {{"role", ROLE}, {"name", NAME}, {"reason", TEXT}, {NULL}};
+static const struct member card[] = {{"dataset", NAME},  {"card", HASH},   {"data", HASH},
+                                     {"public", OBJECT}, {"group", NAMES}, {NULL}};
+static const struct member plan[] = {STUDY, {"plan", HASH}, {"sponsor", NAME}, {NULL}};
+static const struct member approval[] = {STUDY, {"plan", HASH}, {"dataset", NAME}, {"data", HASH}, {NULL}};
+static const struct member veto[] = {STUDY, {"plan", HASH}, {NULL}};
+static const struct member pause_[] = {STUDY, {"paused", BOOL}, {NULL}};
+static const struct member round_open[] = {STUDY,
+                                           ROUND(1),
+                                           ATTEMPT(1),
+                                           {"plan", HASH},
+                                           {"state", HASH},
+                                           COUNT("state_bytes", 1),
+                                           {"roster", NAMES},
+                                           COUNT("ready_by", 0),
+                                           COUNT("collect_by", 0),
+                                           {NULL}};
+static const struct member charge[] = {STUDY,
+                                       ROUND(1),
+                                       ATTEMPT(1),
+                                       {"plan", HASH},
+                                       {"state", HASH},
+                                       {"dataset", NAME},
+                                       {"data", HASH},
+                                       {"mechanism", WORD, 0, 0, "poisson-sampled rounded gaussian"},
+                                       {"route", WORD, 0, 0, "integer"},
+                                       {"clip_units", INT, 1 << 24, 1 << 24},
+                                       {"noise_variance", DIGITS},
+                                       {"sampling_k", DIGITS},
+                                       COUNT("steps", 1),
+                                       UNIT,
+                                       {"accountant", WORD, 0, 0, "rdp/1"},
+                                       EPSILON("epsilon_round_micro"),
+                                       EPSILON("epsilon_spent_micro"),
+                                       EPSILON("epsilon_cap_micro"),
+                                       DELTA,
+                                       {"sandbox", TEXT},
+                                       {NULL}};
+static const struct member release[] = {STUDY,
+                                        ROUND(1),
+                                        ATTEMPT(1),
+                                        {"plan", HASH},
+                                        {"state", HASH},
+                                        {"charge", HASH},
+                                        {"update", HASH},
+                                        COUNT("bytes", 1),
+                                        {"scale_bits", INT, 0, 63},
+                                        {"width_bits", INT, 1, 63},
+                                        {NULL}};
+static const struct member round_result[] = {STUDY,
+                                             ROUND(1),
+                                             ATTEMPT(1),
+                                             {"state_before", HASH},
+                                             {"state_after", HASH},
+                                             {"sum", HASH},
+                                             {"survivors", NAMES},
+                                             {"left_out", NAMES},
+                                             {"last", BOOL},
+                                             {NULL}};
+static const struct member abort_[] = {STUDY, ROUND(0), ATTEMPT(0), {"reason", TEXT}, {"final", BOOL}, {NULL}};
+static const struct member incident[] = {{"reason", TEXT}, {NULL}};
+static const struct member envelope[] = {{"type", TEXT}, {"v", INT, 1, 1}, COUNT("time", 0),
+                                         {"by", NAME},   {"key", TEXT},    {NULL}};
+
+static const struct {
+    const char *name;
+    const struct member *members;
+    unsigned signers, logs;
+} types[YM_ENTRY_TYPES] = {
+    [YM_ENTRY_GENESIS] = {"genesis", genesis, YM_BY_OWNER, YM_IN_HUB | YM_IN_HOSPITAL},
+    [YM_ENTRY_POLICY] = {"policy", policy, YM_BY_OWNER, YM_IN_HOSPITAL},
+    [YM_ENTRY_ENROL] = {"enrol", enrol, YM_BY_HUB, YM_IN_HUB | YM_IN_HOSPITAL},
+    [YM_ENTRY_REVOKE] = {"revoke", revoke, YM_BY_HUB, YM_IN_HUB},
+    [YM_ENTRY_CARD] = {"dataset_card", card, YM_BY_HOSPITAL, YM_IN_HUB | YM_IN_HOSPITAL},
+    [YM_ENTRY_PLAN] = {"plan", plan, YM_BY_SPONSOR, YM_IN_HUB | YM_IN_HOSPITAL},
+    [YM_ENTRY_APPROVAL] = {"approval", approval, YM_BY_HOSPITAL, YM_IN_HUB | YM_IN_HOSPITAL},
+    [YM_ENTRY_VETO] = {"veto", veto, YM_BY_HOSPITAL, YM_IN_HUB | YM_IN_HOSPITAL},
+    [YM_ENTRY_PAUSE] = {"pause", pause_, YM_BY_HOSPITAL, YM_IN_HUB | YM_IN_HOSPITAL},
+    [YM_ENTRY_ROUND_OPEN] = {"round_open", round_open, YM_BY_HUB, YM_IN_HUB},
+    [YM_ENTRY_CHARGE] = {"charge", charge, YM_BY_HOSPITAL, YM_IN_HUB | YM_IN_HOSPITAL},
+    [YM_ENTRY_RELEASE] = {"release", release, YM_BY_HOSPITAL, YM_IN_HUB | YM_IN_HOSPITAL},
+    [YM_ENTRY_ROUND_RESULT] = {"round_result", round_result, YM_BY_HUB, YM_IN_HUB},
+    [YM_ENTRY_ABORT] = {"abort", abort_, YM_BY_HUB | YM_BY_SPONSOR, YM_IN_HUB},
+    [YM_ENTRY_INCIDENT] = {"incident", incident, YM_BY_OWNER, YM_IN_HUB | YM_IN_HOSPITAL},
+};
+
+unsigned ym_entry_signers(enum ym_entry_type type)
+{
+    return types[type].signers;
+}
+
+unsigned ym_entry_logs(enum ym_entry_type type)
+{
+    return types[type].logs;
+}
+
+static bool name_good(const struct ym_vnode *n)
+{
+    return n->kind == YM_V_TEXT && strlen(n->text) == n->text_len && ym_name_valid(n->text);
+}
+
+static bool names_good(const struct ym_vjson *j, const struct ym_vnode *list)
+{
+    if (list->kind != YM_V_ARRAY || list->count > 4096)
+        return false;
+    for (const struct ym_vnode *n = ym_vjson_first(j, list); n; n = ym_vjson_next(j, n)) {
+        if (!name_good(n))
+            return false;
+        for (const struct ym_vnode *m = ym_vjson_first(j, list); m != n; m = ym_vjson_next(j, m))
+            if (strcmp(m->text, n->text) == 0)
+                return false;
+    }
+    return true;
+}
+
+static bool role_good(const char *text)
+{
+    return strcmp(text, "hub") == 0 || strcmp(text, "hospital") == 0 || strcmp(text, "sponsor") == 0 ||
+           strcmp(text, "auditor") == 0;
+}
+
+static bool digits_good(const char *text)
+{
+    size_t n = strlen(text);
+
+    return n > 0 && n <= 38 && text[0] != '0' && strspn(text, "0123456789") == n;
+}
+
+static bool text_good(const struct member *m, const struct ym_vnode *n)
+{
+    uint8_t raw[32];
+
+    if (n->kind != YM_V_TEXT || strlen(n->text) != n->text_len)
+        return false;
+    switch (m->kind) {
+    case HASH:
+        return ym_vhex(n->text, n->text_len, raw, sizeof(raw));
+    case KEY:
+        return ym_vbase64(n->text, n->text_len, raw, sizeof(raw));
+    case ROLE:
+        return role_good(n->text);
+    case DIGITS:
+        return digits_good(n->text);
+    case WORD:
+        return strcmp(n->text, m->text) == 0;
+    default:
+        return n->text_len > 0 && n->text_len <= 512;
+    }
+}
+
+static bool member_good(const struct ym_vjson *j, const struct member *m, const struct ym_vnode *n)
+{
+    switch (m->kind) {
+    case NAME:
+        return name_good(n);
+    case NAMES:
+        return names_good(j, n);
+    case INT:
+        return n->kind == YM_V_INT && n->integer >= m->low && n->integer <= m->high;
+    case BOOL:
+        return n->kind == YM_V_TRUE || n->kind == YM_V_FALSE;
+    case OBJECT:
+        return n->kind == YM_V_OBJECT;
+    default:
+        return text_good(m, n);
+    }
+}
+
+/* How many of the table's members are there and good; -1 when one is not. */
+static int count_members(const struct ym_vjson *j, const struct member *table)
+{
+    int count = 0;
+
+    for (const struct member *m = table; m->name; m++, count++) {
+        const struct ym_vnode *n = ym_vjson_get(j, ym_vjson_root(j), m->name);
+
+        if (!n || !member_good(j, m, n))
+            return -1;
+    }
+    return count;
+}
+
+static bool find_type(const char *name, enum ym_entry_type *out)
+{
+    for (int t = 0; t < YM_ENTRY_TYPES; t++)
+        if (strcmp(types[t].name, name) == 0) {
+            *out = (enum ym_entry_type)t;
+            return true;
+        }
+    return false;
+}
+
+/* The line as it was signed: without sig, closed again. */
+static bool bare_line(struct ym_bytes line, struct ym_buf *out)
+{
+    return ym_buf_append(out, line.data, line.len - SIG_TAIL) == YM_OK && ym_buf_puts(out, "}") == YM_OK;
+}
+
+static bool split(struct ym_bytes line, struct ym_entry *out, const char **why)
+{
+    const char *tail;
+
+    if (line.len > LINE_MAX_BYTES || line.len < SIG_TAIL + 2) {
+        *why = "its length is out of bounds";
+        return false;
+    }
+    tail = (const char *)line.data + line.len - SIG_TAIL;
+    if (memcmp(tail, SIG_HEAD, sizeof(SIG_HEAD) - 1) != 0 || memcmp(tail + SIG_TAIL - 2, "\"}", 2) != 0 ||
+        !ym_vbase64(tail + sizeof(SIG_HEAD) - 1, SIG_TEXT, out->sig, sizeof(out->sig))) {
+        *why = "it does not end with a signature";
+        return false;
+    }
+    return true;
+}
+
+static bool parse_line(struct ym_bytes line, struct ym_entry *out, const char **why)
+{
+    struct ym_buf bare = {0};
+    bool good = split(line, out, why);
+
+    if (good && !bare_line(line, &bare)) {
+        *why = "out of memory";
+        good = false;
+    }
+    if (good)
+        good = ym_vjson_parse((struct ym_bytes){bare.data, bare.len}, &out->json, why);
+    ym_buf_release(&bare);
+    return good;
+}
+
+enum ym_entry_fault ym_entry_parse(struct ym_bytes line, struct ym_entry *out, const char **why)
+{
+    const struct ym_vnode *root;
+    int common, own;
+
+    *out = (struct ym_entry){.line = line};
+    if (!parse_line(line, out, why))
+        return YM_ENTRY_MALFORMED;
+    root = ym_vjson_root(&out->json);
+    *why = "its type, v, time, by or key is missing or malformed";
+    common = count_members(&out->json, envelope);
+    if (common < 0)
+        return YM_ENTRY_MALFORMED;
+    out->type_name = ym_vjson_get(&out->json, root, "type")->text;
+    out->by = ym_vjson_get(&out->json, root, "by")->text;
+    out->key = ym_vjson_get(&out->json, root, "key")->text;
+    if (strlen(out->key) != 16 || strspn(out->key, "0123456789abcdef") != 16)
+        return YM_ENTRY_MALFORMED;
+    *why = "this program does not know its type";
+    if (!find_type(out->type_name, &out->type))
+        return YM_ENTRY_BAD_TYPE;
+    *why = "its members are not those of its type, or out of range";
+    own = count_members(&out->json, types[out->type].members);
+    if (own < 0 || (size_t)(own + common) != root->count)
+        return YM_ENTRY_BAD_FIELDS;
+    *why = NULL;
+    return YM_ENTRY_GOOD;
+}
+
+void ym_entry_release(struct ym_entry *e)
+{
+    ym_vjson_release(&e->json);
+}
+
+bool ym_entry_signed_by(const struct ym_entry *e, const uint8_t pub[32])
+{
+    struct ym_buf text = {0};
+    bool good = ym_buf_append(&text, DOMAIN, sizeof(DOMAIN)) == YM_OK &&
+                ym_buf_append(&text, e->type_name, strlen(e->type_name) + 1) == YM_OK && bare_line(e->line, &text) &&
+                ym_vsig_good(pub, text.data, text.len, e->sig);
+
+    ym_buf_release(&text);
+    return good;
+}
+
+void ym_entry_key_id(const uint8_t pub[32], char out[17])
+{
+    uint8_t hash[YM_VHASH];
+
+    ym_vhash(pub, 32, hash);
+    ym_vhex_text(hash, 8, out);
+}
+
+static const struct ym_vnode *member_of(const struct ym_entry *e, const char *member, enum ym_vkind kind)
+{
+    const struct ym_vnode *n = ym_vjson_get(&e->json, ym_vjson_root(&e->json), member);
+
+    YM_ASSERT(n && n->kind == kind);
+    return n;
+}
+
+const char *ym_entry_text(const struct ym_entry *e, const char *member)
+{
+    return member_of(e, member, YM_V_TEXT)->text;
+}
+
+int64_t ym_entry_int(const struct ym_entry *e, const char *member)
+{
+    return member_of(e, member, YM_V_INT)->integer;
+}
+
+bool ym_entry_bool(const struct ym_entry *e, const char *member)
+{
+    const struct ym_vnode *n = ym_vjson_get(&e->json, ym_vjson_root(&e->json), member);
+
+    YM_ASSERT(n && (n->kind == YM_V_TRUE || n->kind == YM_V_FALSE));
+    return n->kind == YM_V_TRUE;
+}
+
+const char *ym_entry_nth(const struct ym_entry *e, const char *member, size_t i)
+{
+    const struct ym_vnode *n = ym_vjson_first(&e->json, member_of(e, member, YM_V_ARRAY));
+
+    while (n && i-- > 0)
+        n = ym_vjson_next(&e->json, n);
+    return n ? n->text : NULL;
+}
+
+bool ym_entry_lists(const struct ym_entry *e, const char *member, const char *name)
+{
+    const char *at;
+
+    for (size_t i = 0; (at = ym_entry_nth(e, member, i)); i++)
+        if (strcmp(at, name) == 0)
+            return true;
+    return false;
+}
+
+void ym_entry_pub(const struct ym_entry *e, const char *member, uint8_t out[32])
+{
+    const struct ym_vnode *n = member_of(e, member, YM_V_TEXT);
+
+    YM_ASSERT(ym_vbase64(n->text, n->text_len, out, 32));
+}

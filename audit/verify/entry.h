@@ -1,0 +1,59 @@
+#ifndef YM_VERIFY_ENTRY_H
+#define YM_VERIFY_ENTRY_H
+
+#include "audit/verify/json.h"
+
+/* One leaf, taken apart: form, type, and members as docs/leaves.md lists them. */
+enum ym_entry_type {
+    YM_ENTRY_GENESIS,
+    YM_ENTRY_POLICY,
+    YM_ENTRY_ENROL,
+    YM_ENTRY_REVOKE,
+    YM_ENTRY_CARD,
+    YM_ENTRY_PLAN,
+    YM_ENTRY_APPROVAL,
+    YM_ENTRY_VETO,
+    YM_ENTRY_PAUSE,
+    YM_ENTRY_ROUND_OPEN,
+    YM_ENTRY_CHARGE,
+    YM_ENTRY_RELEASE,
+    YM_ENTRY_ROUND_RESULT,
+    YM_ENTRY_ABORT,
+    YM_ENTRY_INCIDENT,
+    YM_ENTRY_TYPES
+};
+
+/* Who may sign a type, and whose log may hold it. */
+enum { YM_BY_OWNER = 1, YM_BY_HUB = 2, YM_BY_HOSPITAL = 4, YM_BY_SPONSOR = 8 };
+enum { YM_IN_HUB = 1, YM_IN_HOSPITAL = 2 };
+unsigned ym_entry_signers(enum ym_entry_type type);
+unsigned ym_entry_logs(enum ym_entry_type type);
+
+struct ym_entry {
+    struct ym_vjson json;
+    enum ym_entry_type type;
+    const char *type_name, *by, *key; /* inside json */
+    struct ym_bytes line;             /* borrowed */
+    uint8_t sig[64];
+};
+
+enum ym_entry_fault { YM_ENTRY_GOOD, YM_ENTRY_MALFORMED, YM_ENTRY_BAD_TYPE, YM_ENTRY_BAD_FIELDS };
+
+/* *why: a static sentence unless good. Release in either case. */
+enum ym_entry_fault ym_entry_parse(struct ym_bytes line, struct ym_entry *out, const char **why);
+void ym_entry_release(struct ym_entry *e);
+bool ym_entry_signed_by(const struct ym_entry *e, const uint8_t pub[32]);
+/* "key" member of what this public key signs. */
+void ym_entry_key_id(const uint8_t pub[32], char out[17]);
+
+/* Members that parse has checked; asking for others is a bug. */
+const char *ym_entry_text(const struct ym_entry *e, const char *member);
+int64_t ym_entry_int(const struct ym_entry *e, const char *member);
+bool ym_entry_bool(const struct ym_entry *e, const char *member);
+/* Name i of an array, NULL past its end. */
+const char *ym_entry_nth(const struct ym_entry *e, const char *member, size_t i);
+bool ym_entry_lists(const struct ym_entry *e, const char *member, const char *name);
+/* A public key member. */
+void ym_entry_pub(const struct ym_entry *e, const char *member, uint8_t out[32]);
+
+#endif

@@ -1,0 +1,146 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/verify/check.h"
+#include "audit/verify/crypto.h"
+#include "base/fs.h"
+#include "gate/plan.h"
+#include "models/model.h"
+#include "models/state.h"
+
+/* State r = f(state r-1, sum r) with the programs' own f (models/state.h). */
+
+#define OBJECT_MAX ((size_t)2 << 30)
+
+struct step {
+    struct ym_check *c;
+    const struct ym_vresult *r;
+    const struct ym_entry *e;
+    const char *objects;
+    struct ym_plan *plan;
+    struct ym_buf plan_bytes, before, sum, after;
+};
+
+#define FIND(s, reason, ...) ym_check_find((s)->c, (s)->r->log, (int64_t)(s)->r->entry, YM_REASON_##reason, __VA_ARGS__)
+
+/* An object by its hash; missing, unreadable or not what its name says: false. */
+static bool load(struct step *s, const char *what, const char *hash, struct ym_buf *out)
+{
+    char path[4096], actual[65];
+    uint8_t raw[YM_VHASH];
+
+    if (ym_fs_join(path, sizeof(path), s->objects, hash) == YM_OK && ym_fs_read(path, OBJECT_MAX, out, NULL) == YM_OK) {
+        ym_vhash(out->data, out->len, raw);
+        ym_vhex_text(raw, sizeof(raw), actual);
+        if (strcmp(actual, hash) == 0)
+            return true;
+    }
+    FIND(s, OBJECT_MISSING, "the %s %.16s... is not among the objects, or damaged", what, hash);
+    return false;
+}
+
+static bool load_all(struct step *s)
+{
+    struct ym_status st = YM_STATUS_INIT;
+
+    if (!load(s, "plan", s->r->plan, &s->plan_bytes) ||
+        !load(s, "state", ym_entry_text(s->e, "state_before"), &s->before) ||
+        !load(s, "sum", ym_entry_text(s->e, "sum"), &s->sum))
+        return false;
+    if (ym_plan_decode(s->plan_bytes.data, s->plan_bytes.len, &s->plan, &st) == YM_OK)
+        return true;
+    FIND(s, STATE_RECOMPUTED, "the plan cannot be read: %.150s", st.message);
+    return false;
+}
+
+static bool same_hash(const struct ym_buf *bytes, const char *hash)
+{
+    uint8_t raw[YM_VHASH];
+    char actual[65];
+
+    ym_vhash(bytes->data, bytes->len, raw);
+    ym_vhex_text(raw, sizeof(raw), actual);
+    return strcmp(actual, hash) == 0;
+}
+
+/* Round 1 starts from the state that the plan alone fixes. */
+static bool check_start(struct step *s)
+{
+    struct ym_buf first = {0};
+    bool good = ym_entry_int(s->e, "round") != 1;
+
+    if (!good)
+        good =
+            ym_state_initial(s->plan, &first, NULL) == YM_OK && same_hash(&first, ym_entry_text(s->e, "state_before"));
+    ym_buf_release(&first);
+    if (!good)
+        FIND(s, STATE_RECOMPUTED, "round 1 does not start from the plan's initial state");
+    return good;
+}
+
+/* int64 little-endian on disk; aligned and in host order for the function. */
+static int64_t *decode_sum(const struct ym_buf *bytes, size_t dim)
+{
+    int64_t *sum = bytes->len == 8 * dim ? malloc(8 * dim) : NULL;
+
+    for (size_t i = 0; sum && i < dim; i++) {
+        uint64_t v = 0;
+
+        for (int b = 7; b >= 0; b--)
+            v = v << 8 | bytes->data[8 * i + (size_t)b];
+        sum[i] = (int64_t)v;
+    }
+    return sum;
+}
+
+static void check_next(struct step *s)
+{
+    const char *survivor[YM_PLAN_MAX_SITES + 1];
+    struct ym_round_sum sum = {.round = (uint32_t)ym_entry_int(s->e, "round"), .survivor = survivor};
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_model model;
+    int64_t *values = NULL;
+
+    while (sum.survivor_count <= YM_PLAN_MAX_SITES &&
+           (survivor[sum.survivor_count] = ym_entry_nth(s->e, "survivors", sum.survivor_count)))
+        sum.survivor_count++;
+    if (ym_model_from_plan(s->plan, &model, &st) == YM_OK)
+        values = decode_sum(&s->sum, model.dim);
+    sum.sum = values;
+    if (!values || sum.survivor_count > YM_PLAN_MAX_SITES ||
+        ym_state_next(s->plan, (struct ym_bytes){s->before.data, s->before.len}, &sum, &s->after, &st) != YM_OK)
+        FIND(s, STATE_RECOMPUTED, "round %" PRIu32 " cannot be recomputed: %.150s", sum.round, st.message);
+    else if (!same_hash(&s->after, ym_entry_text(s->e, "state_after")))
+        FIND(s, STATE_RECOMPUTED, "round %" PRIu32 " gives another state than the log says", sum.round);
+    else
+        s->c->v->log[s->r->log].states++;
+    free(values);
+}
+
+static void recompute(struct ym_check *c, const struct ym_vresult *r, const char *objects)
+{
+    struct step s = {.c = c, .r = r, .objects = objects};
+    struct ym_entry e;
+
+    if (ym_check_entry(c, r->log, r->entry, &e)) {
+        s.e = &e;
+        if (load_all(&s) && check_start(&s))
+            check_next(&s);
+    }
+    ym_entry_release(&e);
+    ym_plan_free(s.plan);
+    ym_buf_release(&s.plan_bytes);
+    ym_buf_release(&s.before);
+    ym_buf_release(&s.sum);
+    ym_buf_release(&s.after);
+}
+
+enum ym_code ym_rules_recompute(struct ym_check *c, const char *objects, struct ym_status *st)
+{
+    if (!ym_fs_exists(objects))
+        return ym_status_set(st, YM_NOT_FOUND, "there is no folder '%s'", objects);
+    for (size_t i = 0; i < c->result_count; i++)
+        recompute(c, &c->result[i], objects);
+    return YM_OK;
+}

@@ -1,0 +1,245 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/verify/check.h"
+
+struct dataset {
+    char name[64], data[65]; /* data: hash of the newest frozen set, "" when only named in a group */
+    size_t group;            /* index of the data set that holds the group's spend */
+    struct ym_spend spend;
+};
+
+struct pass {
+    struct ym_check *c;
+    size_t log, i;
+    const struct ym_entry *e;
+    struct ym_vmap *seen;
+    bool have_policy;
+    int64_t cap, delta;
+    struct dataset *dataset;
+    size_t dataset_count;
+};
+
+#define FIND(p, reason, ...) ym_check_find((p)->c, (p)->log, (int64_t)(p)->i, YM_REASON_##reason, __VA_ARGS__)
+#define NOT_FOUND SIZE_MAX
+
+static size_t find_dataset(const struct pass *p, const char *name)
+{
+    for (size_t d = 0; d < p->dataset_count; d++)
+        if (strcmp(p->dataset[d].name, name) == 0)
+            return d;
+    return NOT_FOUND;
+}
+
+static size_t add_dataset(struct pass *p, const char *name)
+{
+    size_t d = find_dataset(p, name);
+    struct dataset *grown;
+
+    if (d != NOT_FOUND)
+        return d;
+    grown = realloc(p->dataset, (p->dataset_count + 1) * sizeof(*grown));
+    if (!grown) {
+        p->c->no_memory = true;
+        return NOT_FOUND;
+    }
+    p->dataset = grown;
+    d = p->dataset_count++;
+    memset(&grown[d], 0, sizeof(grown[d]));
+    memcpy(grown[d].name, name, strlen(name) + 1);
+    grown[d].group = d;
+    return d;
+}
+
+/* All of the group of b move to the group of a. */
+static void join(struct pass *p, size_t a, size_t b)
+{
+    size_t into = p->dataset[a].group, from = p->dataset[b].group;
+
+    if (into == from)
+        return;
+    p->c->no_memory |= ym_spend_merge(&p->dataset[into].spend, &p->dataset[from].spend, NULL) != YM_OK;
+    for (size_t d = 0; d < p->dataset_count; d++)
+        if (p->dataset[d].group == from)
+            p->dataset[d].group = into;
+}
+
+static void take_card(struct pass *p)
+{
+    size_t own = add_dataset(p, ym_entry_text(p->e, "dataset"));
+    const char *name;
+
+    if (own == NOT_FOUND)
+        return;
+    memcpy(p->dataset[own].data, ym_entry_text(p->e, "data"), 65);
+    for (size_t k = 0; (name = ym_entry_nth(p->e, "group", k)); k++) {
+        size_t other = add_dataset(p, name);
+
+        if (other == NOT_FOUND)
+            return;
+        join(p, own, other);
+    }
+}
+
+static void take_policy(struct pass *p)
+{
+    p->have_policy = true;
+    p->cap = ym_entry_int(p->e, "epsilon_cap_micro");
+    p->delta = ym_entry_int(p->e, "delta_e18");
+}
+
+/* The approval's own index + 1, so that a charge can be held against it; 0: vetoed. */
+static void take_decision(struct pass *p, bool approved)
+{
+    ym_check_keep(p->c, p->seen, approved ? p->i + 1 : 0, "a|%s|%s", ym_entry_text(p->e, "study"),
+                  ym_entry_text(p->e, "plan"));
+}
+
+static void check_approval(struct pass *p)
+{
+    struct ym_entry a;
+    size_t at = 0;
+
+    if (!ym_vmap_get(p->seen, &at, "a|%s|%s", ym_entry_text(p->e, "study"), ym_entry_text(p->e, "plan")) || at == 0) {
+        FIND(p, CHARGE_NOT_APPROVED, "the plan of '%s' is not approved, or vetoed", ym_entry_text(p->e, "study"));
+        return;
+    }
+    if (ym_check_entry(p->c, p->log, at - 1, &a) &&
+        (strcmp(ym_entry_text(&a, "dataset"), ym_entry_text(p->e, "dataset")) != 0 ||
+         strcmp(ym_entry_text(&a, "data"), ym_entry_text(p->e, "data")) != 0))
+        FIND(p, CHARGE_NOT_APPROVED, "the plan of '%s' is approved for other data", ym_entry_text(p->e, "study"));
+    ym_entry_release(&a);
+}
+
+static void check_policy(struct pass *p)
+{
+    if (!p->have_policy)
+        FIND(p, CHARGE_BEFORE_POLICY, "no policy had set a cap");
+    else if (ym_entry_int(p->e, "epsilon_cap_micro") != p->cap || ym_entry_int(p->e, "delta_e18") != p->delta)
+        FIND(p, CHARGE_POLICY, "cap %" PRId64 " or delta %" PRId64 " is not the policy's (%" PRId64 ", %" PRId64 ")",
+             ym_entry_int(p->e, "epsilon_cap_micro"), ym_entry_int(p->e, "delta_e18"), p->cap, p->delta);
+}
+
+static void keep_line(struct pass *p, int64_t round_micro, int64_t spent_micro)
+{
+    struct ym_verification *v = p->c->v;
+    struct ym_charge_line *line = realloc(v->charge, (v->charge_count + 1) * sizeof(*line));
+
+    if (!line) {
+        p->c->no_memory = true;
+        return;
+    }
+    v->charge = line;
+    line += v->charge_count++;
+    *line = (struct ym_charge_line){.log = p->log,
+                                    .entry = p->i,
+                                    .round = ym_entry_int(p->e, "round"),
+                                    .attempt = ym_entry_int(p->e, "attempt"),
+                                    .round_micro = round_micro,
+                                    .spent_micro = spent_micro,
+                                    .cap_micro = p->cap,
+                                    .delta_e18 = ym_entry_int(p->e, "delta_e18")};
+    snprintf(line->dataset, sizeof(line->dataset), "%s", ym_entry_text(p->e, "dataset"));
+    snprintf(line->study, sizeof(line->study), "%s", ym_entry_text(p->e, "study"));
+}
+
+/* The group's spend with this charge in it, at the policy's delta. */
+static void check_spent(struct pass *p, struct dataset *d, const struct ym_event *event, int64_t round_micro)
+{
+    struct ym_spend *spend = &p->dataset[d->group].spend;
+    int64_t said = ym_entry_int(p->e, "epsilon_spent_micro"), spent;
+
+    if (ym_spend_add(spend, event, NULL) != YM_OK ||
+        ym_spend_micro(spend, NULL, ym_entry_int(p->e, "delta_e18"), p->c->cache, &spent, NULL) != YM_OK) {
+        FIND(p, EPSILON_SPENT, "the charges of '%s' cannot be composed", d->name);
+        return;
+    }
+    if (said != spent)
+        FIND(p, EPSILON_SPENT, "it says %" PRId64 " millionths spent, recomputed %" PRId64, said, spent);
+    if (p->have_policy && spent > p->cap)
+        FIND(p, CAP_EXCEEDED, "%" PRId64 " millionths spent of a cap of %" PRId64, spent, p->cap);
+    keep_line(p, round_micro, spent);
+}
+
+static void take_charge(struct pass *p)
+{
+    const char *study = ym_entry_text(p->e, "study");
+    int64_t round = ym_entry_int(p->e, "round"), attempt = ym_entry_int(p->e, "attempt"), micro = 0;
+    size_t d = find_dataset(p, ym_entry_text(p->e, "dataset"));
+    struct ym_event event;
+    char hash[65];
+
+    if (ym_vmap_get(p->seen, NULL, "c|%s|%" PRId64 "|%" PRId64, study, round, attempt))
+        FIND(p, CHARGE_REPEATED, "round %" PRId64 " attempt %" PRId64 " of '%s' is charged twice", round, attempt,
+             study);
+    check_policy(p);
+    check_approval(p);
+    if (d == NOT_FOUND || strcmp(p->dataset[d].data, ym_entry_text(p->e, "data")) != 0)
+        FIND(p, CHARGE_DATASET, "no card describes this data of '%s'", ym_entry_text(p->e, "dataset"));
+    if (ym_check_round_epsilon(p->c, p->log, p->i, p->e, &event, &micro) && d != NOT_FOUND)
+        check_spent(p, &p->dataset[d], &event, micro);
+    ym_check_line_hash(p->e, hash);
+    ym_check_keep(p->c, p->seen, p->i, "c|%s|%" PRId64 "|%" PRId64, study, round, attempt);
+    ym_check_keep(p->c, p->seen, p->i, "h|%s", hash);
+    p->c->v->log[p->log].charges++;
+}
+
+static void take_release(struct pass *p)
+{
+    size_t at;
+
+    ym_check_release(p->c, p->log, p->i, p->e);
+    if (!ym_vmap_get(p->seen, &at, "h|%s", ym_entry_text(p->e, "charge")))
+        return;
+    for (size_t k = p->c->v->charge_count; k-- > 0 && p->c->v->charge[k].log == p->log;)
+        if (p->c->v->charge[k].entry == at) {
+            p->c->v->charge[k].released = true;
+            return;
+        }
+}
+
+static void take(struct pass *p)
+{
+    switch (p->e->type) {
+    case YM_ENTRY_POLICY:
+        take_policy(p);
+        break;
+    case YM_ENTRY_CARD:
+        take_card(p);
+        break;
+    case YM_ENTRY_APPROVAL:
+        take_decision(p, true);
+        break;
+    case YM_ENTRY_VETO:
+        take_decision(p, false);
+        break;
+    case YM_ENTRY_CHARGE:
+        take_charge(p);
+        break;
+    case YM_ENTRY_RELEASE:
+        take_release(p);
+        break;
+    default:
+        break;
+    }
+}
+
+void ym_rules_hospital(struct ym_check *c, size_t log)
+{
+    struct pass p = {.c = c, .log = log, .seen = &c->log[log].seen};
+
+    for (p.i = 0; p.i < c->log[log].folder.count && !c->no_memory; p.i++) {
+        struct ym_entry e;
+
+        if (ym_check_entry(c, log, p.i, &e)) {
+            p.e = &e;
+            take(&p);
+        }
+        ym_entry_release(&e);
+    }
+    for (size_t d = 0; d < p.dataset_count; d++)
+        ym_spend_release(&p.dataset[d].spend);
+    free(p.dataset);
+}

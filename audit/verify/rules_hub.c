@@ -1,0 +1,243 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/verify/check.h"
+
+struct study {
+    char name[64], plan[65], state[65]; /* state: newest published, "" before the first result */
+    bool ended;
+    int64_t done;                   /* rounds with a result */
+    int64_t opened, opened_attempt; /* newest round_open */
+    bool open;                      /* that attempt has no result or abort yet */
+    size_t open_entry;
+};
+
+struct pass {
+    struct ym_check *c;
+    size_t log, i;
+    const struct ym_entry *e;
+    struct ym_vmap *seen;
+    struct study *study;
+    size_t study_count;
+};
+
+#define FIND(p, reason, ...) ym_check_find((p)->c, (p)->log, (int64_t)(p)->i, YM_REASON_##reason, __VA_ARGS__)
+
+static struct study *find_study(struct pass *p)
+{
+    size_t at;
+
+    return ym_vmap_get(p->seen, &at, "s|%s", ym_entry_text(p->e, "study")) ? &p->study[at] : NULL;
+}
+
+static void take_plan(struct pass *p)
+{
+    const char *name = ym_entry_text(p->e, "study");
+    struct study *s;
+
+    if (find_study(p)) {
+        FIND(p, ROUND_ORDER, "study '%s' has a second plan", name);
+        return;
+    }
+    s = realloc(p->study, (p->study_count + 1) * sizeof(*s));
+    if (!s) {
+        p->c->no_memory = true;
+        return;
+    }
+    p->study = s;
+    s += p->study_count;
+    memset(s, 0, sizeof(*s));
+    memcpy(s->name, name, strlen(name) + 1);
+    memcpy(s->plan, ym_entry_text(p->e, "plan"), 65);
+    ym_check_keep(p->c, p->seen, p->study_count, "s|%s", name);
+    p->study_count++;
+}
+
+static void take_decision(struct pass *p, bool approved)
+{
+    ym_check_keep(p->c, p->seen, approved, "a|%s|%s|%s", p->e->by, ym_entry_text(p->e, "study"),
+                  ym_entry_text(p->e, "plan"));
+}
+
+static void take_open(struct pass *p)
+{
+    int64_t round = ym_entry_int(p->e, "round"), attempt = ym_entry_int(p->e, "attempt");
+    struct study *s = find_study(p);
+
+    if (!s || strcmp(s->plan, ym_entry_text(p->e, "plan")) != 0) {
+        FIND(p, ROUND_WITHOUT_PLAN, "round %" PRId64 " of '%s' has no such plan in the log", round,
+             ym_entry_text(p->e, "study"));
+        return;
+    }
+    if (s->ended)
+        FIND(p, STUDY_ENDED, "round %" PRId64 " of '%s' after its end", round, s->name);
+    else if (round != s->done + 1 || (round == s->opened && attempt <= s->opened_attempt))
+        FIND(p, ROUND_ORDER, "round %" PRId64 " attempt %" PRId64 " of '%s' after round %" PRId64 " attempt %" PRId64,
+             round, attempt, s->name, s->opened, s->opened_attempt);
+    else if (s->state[0] && strcmp(s->state, ym_entry_text(p->e, "state")) != 0)
+        FIND(p, STATE_CHAIN, "round %" PRId64 " of '%s' does not start from the published state", round, s->name);
+    s->opened = round;
+    s->opened_attempt = attempt;
+    s->open = true;
+    s->open_entry = p->i;
+}
+
+static void take_charge(struct pass *p)
+{
+    const char *study = ym_entry_text(p->e, "study");
+    int64_t round = ym_entry_int(p->e, "round"), attempt = ym_entry_int(p->e, "attempt"), micro;
+    struct ym_event event;
+    size_t approved = 0;
+    char hash[65];
+
+    if (ym_vmap_get(p->seen, NULL, "c|%s|%s|%" PRId64 "|%" PRId64, p->e->by, study, round, attempt)) {
+        FIND(p, CHARGE_REPEATED, "'%s' charged round %" PRId64 " attempt %" PRId64 " of '%s' twice", p->e->by, round,
+             attempt, study);
+        return;
+    }
+    ym_check_round_epsilon(p->c, p->log, p->i, p->e, &event, &micro);
+    if (ym_entry_int(p->e, "epsilon_spent_micro") > ym_entry_int(p->e, "epsilon_cap_micro"))
+        FIND(p, CAP_EXCEEDED, "'%s' spent more than its cap", p->e->by);
+    if (!ym_vmap_get(p->seen, &approved, "a|%s|%s|%s", p->e->by, study, ym_entry_text(p->e, "plan")) || !approved)
+        FIND(p, CHARGE_NOT_APPROVED, "'%s' had not approved this plan of '%s'", p->e->by, study);
+    ym_check_line_hash(p->e, hash);
+    ym_check_keep(p->c, p->seen, p->i, "c|%s|%s|%" PRId64 "|%" PRId64, p->e->by, study, round, attempt);
+    ym_check_keep(p->c, p->seen, p->i, "h|%s", hash);
+    p->c->v->log[p->log].charges++;
+}
+
+static void take_release(struct pass *p)
+{
+    ym_check_release(p->c, p->log, p->i, p->e);
+    ym_check_keep(p->c, p->seen, p->i, "r|%s|%s|%" PRId64 "|%" PRId64, p->e->by, ym_entry_text(p->e, "study"),
+                  ym_entry_int(p->e, "round"), ym_entry_int(p->e, "attempt"));
+}
+
+static void check_survivor(struct pass *p, const struct ym_entry *open, const char *name)
+{
+    const char *study = ym_entry_text(p->e, "study");
+    int64_t round = ym_entry_int(p->e, "round"), attempt = ym_entry_int(p->e, "attempt");
+
+    if (!ym_entry_lists(open, "roster", name) || ym_entry_lists(p->e, "left_out", name))
+        FIND(p, SURVIVOR_NOT_IN_ROSTER, "'%s' is counted in round %" PRId64 " of '%s' but was not asked or left out",
+             name, round, study);
+    else if (!ym_vmap_get(p->seen, NULL, "c|%s|%s|%" PRId64 "|%" PRId64, name, study, round, attempt))
+        FIND(p, SURVIVOR_WITHOUT_CHARGE, "'%s' is counted in round %" PRId64 " of '%s' without a charge", name, round,
+             study);
+    else if (!ym_vmap_get(p->seen, NULL, "r|%s|%s|%" PRId64 "|%" PRId64, name, study, round, attempt))
+        FIND(p, SURVIVOR_WITHOUT_RELEASE, "'%s' is counted in round %" PRId64 " of '%s' without a release", name, round,
+             study);
+}
+
+static void check_survivors(struct pass *p, const struct study *s)
+{
+    struct ym_entry open;
+    const char *name;
+
+    if (ym_check_entry(p->c, p->log, s->open_entry, &open)) {
+        if (strcmp(ym_entry_text(&open, "state"), ym_entry_text(p->e, "state_before")) != 0)
+            FIND(p, STATE_CHAIN, "round %" PRId64 " of '%s' was opened on another state", s->opened, s->name);
+        for (size_t k = 0; (name = ym_entry_nth(p->e, "survivors", k)); k++)
+            check_survivor(p, &open, name);
+    }
+    ym_entry_release(&open);
+}
+
+static void remember_result(struct pass *p, const struct study *s)
+{
+    struct ym_check *c = p->c;
+    struct ym_vresult *r = realloc(c->result, (c->result_count + 1) * sizeof(*r));
+
+    if (!r) {
+        c->no_memory = true;
+        return;
+    }
+    c->result = r;
+    r += c->result_count++;
+    r->log = p->log;
+    r->entry = p->i;
+    memcpy(r->plan, s->plan, sizeof(r->plan));
+}
+
+static void take_result(struct pass *p)
+{
+    int64_t round = ym_entry_int(p->e, "round"), attempt = ym_entry_int(p->e, "attempt");
+    struct study *s = find_study(p);
+
+    p->c->v->log[p->log].results++;
+    if (s && round <= s->done) {
+        FIND(p, RESULT_REPEATED, "round %" PRId64 " of '%s' has a second result", round, s->name);
+        return;
+    }
+    if (!s || !s->open || round != s->opened || attempt != s->opened_attempt) {
+        FIND(p, RESULT_WITHOUT_OPEN, "round %" PRId64 " attempt %" PRId64 " of '%s' is not open", round, attempt,
+             ym_entry_text(p->e, "study"));
+        return;
+    }
+    check_survivors(p, s);
+    remember_result(p, s);
+    s->open = false;
+    s->done = round;
+    s->ended = ym_entry_bool(p->e, "last");
+    memcpy(s->state, ym_entry_text(p->e, "state_after"), sizeof(s->state));
+}
+
+static void take_abort(struct pass *p)
+{
+    struct study *s = find_study(p);
+
+    if (!s)
+        return;
+    if (ym_entry_bool(p->e, "final"))
+        s->ended = true;
+    s->open = false;
+}
+
+static void take(struct pass *p)
+{
+    switch (p->e->type) {
+    case YM_ENTRY_PLAN:
+        take_plan(p);
+        break;
+    case YM_ENTRY_APPROVAL:
+        take_decision(p, true);
+        break;
+    case YM_ENTRY_VETO:
+        take_decision(p, false);
+        break;
+    case YM_ENTRY_ROUND_OPEN:
+        take_open(p);
+        break;
+    case YM_ENTRY_CHARGE:
+        take_charge(p);
+        break;
+    case YM_ENTRY_RELEASE:
+        take_release(p);
+        break;
+    case YM_ENTRY_ROUND_RESULT:
+        take_result(p);
+        break;
+    case YM_ENTRY_ABORT:
+        take_abort(p);
+        break;
+    default:
+        break;
+    }
+}
+
+void ym_rules_hub(struct ym_check *c, size_t log)
+{
+    struct pass p = {.c = c, .log = log, .seen = &c->log[log].seen};
+
+    for (p.i = 0; p.i < c->log[log].folder.count && !c->no_memory; p.i++) {
+        struct ym_entry e;
+
+        if (ym_check_entry(c, log, p.i, &e)) {
+            p.e = &e;
+            take(&p);
+        }
+        ym_entry_release(&e);
+    }
+    free(p.study);
+}

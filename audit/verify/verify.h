@@ -1,0 +1,134 @@
+#ifndef YM_VERIFY_H
+#define YM_VERIFY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* Checks ledger folders offline: form, signatures, tree, what each leaf type
+ * demands, the life of studies at the hub, the budget at hospitals, and both
+ * against each other (docs/audit.md). Reads files only; changes nothing; takes
+ * no lock. Its JSON, tree, note and signature code is its own; the accountant
+ * and the state function are shared with the programs. */
+
+/* Exit codes of yumen-audit verify. */
+enum ym_verdict {
+    YM_VERDICT_GOOD = 0,
+    YM_VERDICT_UNANCHORED = 1, /* consistent, origin not checked: no trust file */
+    YM_VERDICT_TAMPERED = 10,
+    YM_VERDICT_GAP = 11,
+    YM_VERDICT_BUDGET = 12,
+    YM_VERDICT_MODEL = 13,
+};
+
+/* Reasons: stable ids (lower case), with their verdict. Never rename one. */
+#define YM_REASONS(X)                                                                                                  \
+    X(CHECKPOINT_MALFORMED, checkpoint_malformed, TAMPERED)    /* not a signed note of origin, size, root */           \
+    X(CHECKPOINT_UNTRUSTED, checkpoint_untrusted, TAMPERED)    /* no signature by the key that must sign it */         \
+    X(CHECKPOINT_SIGNATURE, checkpoint_signature, TAMPERED)    /* that key's signature does not fit */                 \
+    X(ROOT_MISMATCH, root_mismatch, TAMPERED)                  /* the entries give another root */                     \
+    X(TILE_MISMATCH, tile_mismatch, TAMPERED)                  /* a hash tile does not fit the entries */              \
+    X(ENTRY_EXTRA, entry_extra, TAMPERED)                      /* a bundle holds more than its name says */            \
+    X(LEAF_MALFORMED, leaf_malformed, TAMPERED)                /* not canonical restricted JSON with a signature */    \
+    X(LEAF_TYPE, leaf_type, TAMPERED)                          /* a type that is unknown or not for this log */        \
+    X(LEAF_FIELDS, leaf_fields, TAMPERED)                      /* members missing, unknown, or out of range */         \
+    X(LEAF_SIGNER, leaf_signer, TAMPERED)                      /* signer unknown, or not the one the type asks for */  \
+    X(LEAF_SIGNATURE, leaf_signature, TAMPERED)                /* the leaf's signature does not fit */                 \
+    X(GENESIS_WRONG, genesis_wrong, TAMPERED)                  /* leaf 0 does not fit origin and key */                \
+    X(IDENTITY_DIFFERS, identity_differs, TAMPERED)            /* the hub enrolled another key than the site has */    \
+    X(CHARGE_DIFFERS, charge_differs, TAMPERED)                /* hub and hospital hold different charges */           \
+    X(CHECKPOINT_MISSING, checkpoint_missing, GAP)             /* entries without a checkpoint */                      \
+    X(CHECKPOINT_BEHIND, checkpoint_behind, GAP)               /* entries that no checkpoint covers */                 \
+    X(ENTRIES_MISSING, entries_missing, GAP)                   /* fewer entries than the checkpoint says */            \
+    X(BUNDLE_TORN, bundle_torn, GAP)                           /* a bundle ends inside an entry */                     \
+    X(TILE_MISSING, tile_missing, GAP)                         /* a hash tile is not there */                          \
+    X(TILE_TORN, tile_torn, GAP)                               /* a hash tile has the wrong length */                  \
+    X(CHARGE_ABSENT, charge_absent, GAP)                       /* a charge at the hub that the hospital lacks */       \
+    X(SURVIVOR_WITHOUT_CHARGE, survivor_without_charge, GAP)   /* counted without a charge in the log */               \
+    X(SURVIVOR_WITHOUT_RELEASE, survivor_without_release, GAP) /* counted without a release in the log */              \
+    X(OBJECT_MISSING, object_missing, GAP)                     /* a plan, state or sum is not among the objects */     \
+    X(CHARGE_REPEATED, charge_repeated, BUDGET)                /* one attempt charged twice */                         \
+    X(CHARGE_BEFORE_POLICY, charge_before_policy, BUDGET)      /* no policy allowed it */                              \
+    X(CHARGE_POLICY, charge_policy, BUDGET)                    /* cap or delta is not the policy's */                  \
+    X(CHARGE_DATASET, charge_dataset, BUDGET)                  /* no card of this data set, or other data */           \
+    X(CHARGE_NOT_APPROVED, charge_not_approved, BUDGET)        /* plan not approved, or vetoed since */                \
+    X(EPSILON_ROUND, epsilon_round, BUDGET)                    /* the round's epsilon is not what it costs */          \
+    X(EPSILON_SPENT, epsilon_spent, BUDGET)                    /* the epsilon spent is not what was spent */           \
+    X(CAP_EXCEEDED, cap_exceeded, BUDGET)                      /* more than the cap allowed */                         \
+    X(RELEASE_WITHOUT_CHARGE, release_without_charge, BUDGET)  /* no earlier charge for it */                          \
+    X(RELEASE_REPEATED, release_repeated, BUDGET)              /* two releases on one charge */                        \
+    X(RELEASE_DIFFERS, release_differs, BUDGET)                /* not the attempt, plan or state that was charged */   \
+    X(ROUND_WITHOUT_PLAN, round_without_plan, MODEL)           /* a round of a study or plan that is not logged */     \
+    X(ROUND_ORDER, round_order, MODEL)                         /* rounds or attempts out of order */                   \
+    X(STUDY_ENDED, study_ended, MODEL)                         /* a round after the study ended */                     \
+    X(STATE_CHAIN, state_chain, MODEL)                         /* a state that does not follow from the last */        \
+    X(RESULT_WITHOUT_OPEN, result_without_open, MODEL)         /* a result of an attempt that is not open */           \
+    X(RESULT_REPEATED, result_repeated, MODEL)                 /* two results of one round */                          \
+    X(SURVIVOR_NOT_IN_ROSTER, survivor_not_in_roster, MODEL)   /* counted without having been asked */                 \
+    X(STATE_RECOMPUTED, state_recomputed, MODEL)               /* recomputing gives another state */
+
+enum ym_reason {
+#define X(id, name, verdict) YM_REASON_##id,
+    YM_REASONS(X)
+#undef X
+        YM_REASON_COUNT
+};
+const char *ym_reason_name(enum ym_reason r);
+enum ym_verdict ym_reason_verdict(enum ym_reason r);
+
+struct ym_finding {
+    enum ym_reason reason;
+    size_t log;       /* index into the logs */
+    int64_t entry;    /* -1: the log as a whole */
+    char detail[256]; /* technical, English */
+};
+#define YM_FINDINGS_MAX 100 /* kept; the rest is counted */
+
+/* One charge of a hospital's ledger, recomputed. */
+struct ym_charge_line {
+    size_t log;
+    uint64_t entry;
+    char dataset[64], study[64];
+    int64_t round, attempt;
+    int64_t round_micro, spent_micro, cap_micro; /* millionths of epsilon */
+    int64_t delta_e18;
+    bool released;
+};
+
+struct ym_log_summary {
+    const char *dir; /* as given */
+    char origin[256], role[16], name[64];
+    uint64_t size;
+    uint8_t root[32];
+    bool anchored;                               /* the checkpoint's key is in the trust file */
+    uint64_t signatures, unchecked;              /* leaf signatures checked; foreign ones without a key */
+    uint64_t charges, releases, results, states; /* states recomputed */
+};
+
+struct ym_verification {
+    struct ym_log_summary *log;
+    size_t log_count;
+    struct ym_finding *finding;
+    size_t finding_count, finding_total;
+    struct ym_charge_line *charge;
+    size_t charge_count;
+};
+
+struct ym_verify_options {
+    const char *trust;   /* trust file, NULL: none */
+    const char *objects; /* the hub's objects folder, NULL: states not recomputed */
+};
+
+/* YM_OK whatever was found; else a folder or the trust file could not be read
+ * (YM_NOT_FOUND, YM_UNAVAILABLE) or is no trust file (YM_INVALID). */
+enum ym_code ym_verify(const char *const *dir, size_t count, const struct ym_verify_options *o,
+                       struct ym_verification **out, struct ym_status *st);
+void ym_verification_free(struct ym_verification *v);
+/* The finding that decides (tampering before gap before budget before model
+ * chain; the first of its kind); NULL when there is none. */
+const struct ym_finding *ym_verification_worst(const struct ym_verification *v);
+enum ym_verdict ym_verification_verdict(const struct ym_verification *v);
+
+#endif

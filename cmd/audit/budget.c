@@ -1,0 +1,136 @@
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/decimal.h"
+#include "base/text.h"
+#include "cmd/audit/report.h"
+#include "cmd/audit/table.h"
+
+#define COLUMNS 9
+#define CELL 72
+
+static void micro_text(int64_t micro, char out[CELL])
+{
+    uint64_t size = micro < 0 ? 0 - (uint64_t)micro : (uint64_t)micro;
+
+    if (micro == INT64_MAX)
+        snprintf(out, CELL, "inf");
+    else
+        snprintf(out, CELL, "%s%" PRIu64 ".%06" PRIu64, micro < 0 ? "-" : "", size / 1000000, size % 1000000);
+}
+
+static int64_t left_of(const struct ym_charge_line *l)
+{
+    return l->spent_micro == INT64_MAX ? 0 : l->cap_micro - l->spent_micro;
+}
+
+static void fill_row(const struct ym_charge_line *l, char (*cell)[CELL])
+{
+    snprintf(cell[0], CELL, "%s", l->dataset);
+    snprintf(cell[1], CELL, "%s", l->study);
+    snprintf(cell[2], CELL, "%" PRId64, l->round);
+    snprintf(cell[3], CELL, "%" PRId64, l->attempt);
+    micro_text(l->round_micro, cell[4]);
+    micro_text(l->spent_micro, cell[5]);
+    micro_text(l->cap_micro, cell[6]);
+    micro_text(left_of(l), cell[7]);
+    snprintf(cell[8], CELL, "%s", l->released ? T(AUDIT_YES) : T(AUDIT_NO));
+}
+
+/* The delta of a data set's figures, once for each that occurs. */
+static void print_deltas(const struct ym_verification *v)
+{
+    for (size_t i = 0; i < v->charge_count; i++) {
+        const struct ym_charge_line *l = &v->charge[i];
+        struct ym_buf delta = {0};
+        bool said = false;
+
+        for (size_t k = 0; k < i && !said; k++)
+            said = v->charge[k].delta_e18 == l->delta_e18 && strcmp(v->charge[k].dataset, l->dataset) == 0;
+        if (said || ym_decimal_format((struct ym_decimal){l->delta_e18}, &delta) != YM_OK)
+            continue;
+        printf(T(AUDIT_BUDGET_DELTA), l->dataset, ym_buf_str(&delta));
+        putchar('\n');
+        ym_buf_release(&delta);
+    }
+}
+
+static int print_table(const struct ym_verification *v)
+{
+    const enum ym_text_id head[COLUMNS] = {
+        YM_TEXT_AUDIT_COL_DATASET, YM_TEXT_AUDIT_COL_STUDY,   YM_TEXT_AUDIT_COL_ROUND,
+        YM_TEXT_AUDIT_COL_ATTEMPT, YM_TEXT_AUDIT_COL_EPSILON, YM_TEXT_AUDIT_COL_SPENT,
+        YM_TEXT_AUDIT_COL_CAP,     YM_TEXT_AUDIT_COL_LEFT,    YM_TEXT_AUDIT_COL_RELEASED};
+    size_t rows = v->charge_count + 1;
+    char(*text)[CELL] = calloc(rows * COLUMNS, CELL);
+    const char **cell = calloc(rows * COLUMNS, sizeof(*cell));
+
+    for (size_t i = 0; text && cell && i < rows * COLUMNS; i++) {
+        if (i >= COLUMNS && i % COLUMNS == 0)
+            fill_row(&v->charge[i / COLUMNS - 1], &text[i]);
+        cell[i] = i < COLUMNS ? ym_text(head[i]) : text[i];
+    }
+    if (text && cell) {
+        audit_table(cell, COLUMNS, rows, 0xfc);
+        print_deltas(v);
+        puts(T(AUDIT_BUDGET_UNIT));
+    }
+    free(text);
+    free(cell);
+    return !text || !cell;
+}
+
+static int print_csv(const struct ym_verification *v)
+{
+    puts("dataset,study,round,attempt,epsilon_round,epsilon_spent,epsilon_cap,epsilon_left,delta_e18,released,unit,"
+         "relation,accountant");
+    for (size_t i = 0; i < v->charge_count; i++) {
+        const struct ym_charge_line *l = &v->charge[i];
+        char cell[COLUMNS][CELL];
+
+        fill_row(l, cell);
+        printf("%s,%s,%s,%s,%s,%s,%s,%s,%" PRId64 ",%d,patient,add-or-remove-one,rdp/1\n", cell[0], cell[1], cell[2],
+               cell[3], cell[4], cell[5], cell[6], cell[7], l->delta_e18, l->released);
+    }
+    return 0;
+}
+
+static int print_json(const struct ym_verification *v)
+{
+    json_t *list = json_array(), *o;
+    int failed;
+
+    for (size_t i = 0; i < v->charge_count; i++) {
+        const struct ym_charge_line *l = &v->charge[i];
+
+        json_array_append_new(list, json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:I}", "dataset", l->dataset,
+                                              "study", l->study, "round", (json_int_t)l->round, "attempt",
+                                              (json_int_t)l->attempt, "epsilon_round_micro", (json_int_t)l->round_micro,
+                                              "epsilon_spent_micro", (json_int_t)l->spent_micro, "epsilon_cap_micro",
+                                              (json_int_t)l->cap_micro, "epsilon_left_micro", (json_int_t)left_of(l),
+                                              "delta_e18", (json_int_t)l->delta_e18, "released", l->released, "entry",
+                                              (json_int_t)l->entry));
+    }
+    o = json_pack("{s:s,s:s,s:s,s:s,s:o}", "origin", v->log[0].origin, "unit", "patient", "relation",
+                  "add-or-remove-one", "accountant", "rdp/1", "charges", list);
+    failed = !o || json_dumpf(o, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) != 0;
+    putchar('\n');
+    json_decref(o);
+    return failed;
+}
+
+int audit_budget(const struct ym_verification *v, enum audit_form form)
+{
+    if (form == AUDIT_JSON)
+        return print_json(v);
+    if (form == AUDIT_CSV)
+        return print_csv(v);
+    if (v->charge_count == 0) {
+        puts(T(AUDIT_BUDGET_EMPTY));
+        return 0;
+    }
+    return print_table(v);
+}

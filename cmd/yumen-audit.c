@@ -1,0 +1,169 @@
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/verify/crypto.h"
+#include "audit/verify/folder.h"
+#include "audit/verify/verify.h"
+#include "base/cli.h"
+#include "base/fs.h"
+#include "cmd/audit/report.h"
+
+#define PROGRAM "yumen-audit"
+#define LOGS_MAX 1024
+
+/* A state folder is taken for the ledger inside it. */
+static void ledger_path(const char *given, char out[4096])
+{
+    char note[4096];
+
+    snprintf(out, 4096, "%s", given);
+    if (ym_fs_join(note, sizeof(note), given, "ledger/checkpoint") == YM_OK && ym_fs_exists(note) &&
+        ym_fs_join(out, 4096, given, "ledger") != YM_OK)
+        snprintf(out, 4096, "%s", given);
+}
+
+static enum ym_code verify_all(const struct ym_cli_args *a, size_t count, char (*path)[4096],
+                               struct ym_verification **v, struct ym_status *st)
+{
+    struct ym_verify_options o = {ym_cli_get(a, "trust"), ym_cli_get(a, "objects")};
+    const char **dir = calloc(count, sizeof(*dir));
+    enum ym_code code;
+
+    if (!dir)
+        return ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        ledger_path(a->positional[i], path[i]);
+        dir[i] = path[i];
+    }
+    code = ym_verify(dir, count, &o, v, st);
+    free(dir);
+    return code;
+}
+
+static int run_verify(const struct ym_cli_args *a)
+{
+    size_t count = a->positional_count < LOGS_MAX ? a->positional_count : LOGS_MAX;
+    char(*path)[4096] = calloc(count, sizeof(*path));
+    struct ym_verification *v = NULL;
+    struct ym_status st = YM_STATUS_INIT;
+    int rc;
+
+    if (!path || a->positional_count > LOGS_MAX)
+        ym_status_set(&st, YM_EXHAUSTED, "more than %d ledgers at once", LOGS_MAX);
+    else
+        verify_all(a, count, path, &v, &st);
+    if (!v) {
+        free(path);
+        return ym_cli_fail(PROGRAM, &st);
+    }
+    rc = (int)ym_verification_verdict(v);
+    if (ym_cli_has(a, "json"))
+        audit_report_json(v);
+    else
+        audit_report_text(v, ym_cli_has(a, "objects"));
+    ym_verification_free(v);
+    free(path);
+    return rc;
+}
+
+static int print_budget(const struct ym_cli_args *a, const struct ym_verification *v)
+{
+    enum audit_form form = ym_cli_has(a, "json") ? AUDIT_JSON : ym_cli_has(a, "csv") ? AUDIT_CSV : AUDIT_TABLE;
+
+    if (ym_verification_worst(v)) {
+        audit_report_worst(v, stderr);
+        return (int)ym_verification_verdict(v);
+    }
+    if (strcmp(v->log[0].role, "hub") == 0) {
+        fprintf(stderr, PROGRAM ": ");
+        fprintf(stderr, T(AUDIT_BUDGET_HUB), a->positional[0]);
+        fputc('\n', stderr);
+        return YM_EXIT_NO;
+    }
+    if (!v->log[0].anchored)
+        fprintf(stderr, "%s\n", T(AUDIT_BUDGET_UNANCHORED));
+    return audit_budget(v, form) ? YM_EXIT_NO : YM_EXIT_DONE;
+}
+
+static int run_budget(const struct ym_cli_args *a)
+{
+    struct ym_verification *v = NULL;
+    struct ym_status st = YM_STATUS_INIT;
+    char path[1][4096];
+    int rc;
+
+    if (verify_all(a, 1, path, &v, &st) != YM_OK)
+        return ym_cli_fail(PROGRAM, &st);
+    rc = print_budget(a, v);
+    ym_verification_free(v);
+    return rc;
+}
+
+static int print_entry(const struct ym_folder *f, const char *text, bool raw)
+{
+    char *end;
+    uint64_t index = strtoull(text, &end, 10);
+    char hash[65];
+    json_t *o;
+
+    if (*text < '0' || *text > '9' || *end || index >= f->count) {
+        fprintf(stderr, PROGRAM ": ");
+        fprintf(stderr, T(AUDIT_ENTRY_INDEX), text, (uint64_t)f->count);
+        fputc('\n', stderr);
+        return YM_EXIT_USAGE;
+    }
+    if (raw) {
+        printf("%.*s\n", (int)f->entry[index].len, (const char *)f->entry[index].data);
+        return YM_EXIT_DONE;
+    }
+    ym_vhex_text(f->hash[index], 32, hash);
+    printf(T(AUDIT_ENTRY_LINE), index, hash);
+    putchar('\n');
+    o = json_loadb((const char *)f->entry[index].data, f->entry[index].len, 0, NULL);
+    if (o)
+        json_dumpf(o, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(o);
+    return o ? YM_EXIT_DONE : (int)YM_VERDICT_TAMPERED;
+}
+
+static int run_entry(const struct ym_cli_args *a)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_folder f;
+    char path[4096];
+    int rc;
+
+    ledger_path(a->positional[0], path);
+    if (ym_folder_load(path, &f, &st) != YM_OK)
+        return ym_cli_fail(PROGRAM, &st);
+    rc = print_entry(&f, a->positional[1], ym_cli_has(a, "json"));
+    ym_folder_release(&f);
+    return rc;
+}
+
+static const struct ym_cli_option verify_options[] = {{"trust", "FILE", YM_TEXT_AUDIT_HELP_TRUST, false},
+                                                      {"objects", "DIR", YM_TEXT_AUDIT_HELP_OBJECTS, false},
+                                                      {"json", NULL, YM_TEXT_AUDIT_HELP_JSON, false},
+                                                      {NULL, NULL, 0, false}};
+static const struct ym_cli_option budget_options[] = {{"trust", "FILE", YM_TEXT_AUDIT_HELP_TRUST, false},
+                                                      {"csv", NULL, YM_TEXT_AUDIT_HELP_CSV, false},
+                                                      {"json", NULL, YM_TEXT_AUDIT_HELP_JSON, false},
+                                                      {NULL, NULL, 0, false}};
+static const struct ym_cli_option entry_options[] = {{"json", NULL, YM_TEXT_AUDIT_HELP_JSON, false},
+                                                     {NULL, NULL, 0, false}};
+
+static const struct ym_cli_command commands[] = {
+    {"verify", "DIR...", YM_TEXT_AUDIT_HELP_VERIFY, 1, -1, verify_options, run_verify},
+    {"budget", "DIR", YM_TEXT_AUDIT_HELP_BUDGET, 1, 1, budget_options, run_budget},
+    {"entry", "DIR INDEX", YM_TEXT_AUDIT_HELP_ENTRY, 2, 2, entry_options, run_entry},
+    {NULL, NULL, 0, 0, 0, NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+    return ym_cli_main(PROGRAM, YM_TEXT_AUDIT_ABOUT, commands, argc, argv);
+}
