@@ -138,7 +138,8 @@ static int run_serve(const struct ym_cli_args *a)
         ;
     ym_hub_stop(&hub);
     say("%s", T(HUB_STOPPED));
-    return got == SIGUSR2 ? YM_EXIT_UNREACHED : YM_EXIT_DONE;
+    fflush(stdout);
+    _exit(got == SIGUSR2 ? YM_EXIT_UNREACHED : YM_EXIT_DONE); /* gRPC's own threads outlive main's destructors */
 }
 
 /* ---- visits ---- */

@@ -207,6 +207,8 @@ static const char *site_reason(const struct ym_round_site *s)
         return "revoked";
     if (s->reason[0])
         return s->reason;
+    if (s->dry_run_failed)
+        return "dry_run_failed";
     return s->paused ? "paused" : "";
 }
 

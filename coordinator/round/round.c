@@ -275,10 +275,10 @@ static void try_open(struct step *s)
     wake_after(s, r->plan->ready_ms);
     act(s, YM_ROUND_DO_LOG_OPEN);
     for (size_t i = 0; i < r->plan->site_count; i++) {
-        memset(r->site[i].release, 0, YM_HASH_BYTES);
-        set_part(s, i, ym_round_willing(&r->site[i]) ? YM_ROUND_AWAITED : YM_ROUND_ABSENT, "");
-        if (r->site[i].part == YM_ROUND_AWAITED)
-            send(s, i, YM_ROUND_TASK_ROUND);
+        if (!ym_round_willing(&r->site[i]))
+            continue; /* ABSENT since the last attempt was cleared */
+        set_part(s, i, YM_ROUND_AWAITED, "");
+        send(s, i, YM_ROUND_TASK_ROUND);
     }
 }
 
