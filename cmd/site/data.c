@@ -183,7 +183,7 @@ int ym_site_cmd_data_add(const struct ym_cli_args *a)
         show_added(&l, reply, before);
     json_decref(reply);
     loaded_release(&l);
-    return code == YM_INVALID ? YM_EXIT_NO : rc;
+    return rc;
 }
 
 static void show_list(const json_t *o)

@@ -398,14 +398,15 @@ void ym_trainer_checked(struct ym_trainer *t, struct ym_job *j)
     struct waiting *w = j->user;
     struct ym_status st = YM_STATUS_INIT;
     json_t *reply = checked_reply(t, j, w);
+    bool good = j->reason == NULL && json_is_true(json_object_get(reply, "budget_fits"));
     enum ym_code code = YM_OK;
 
-    if (w->approve && j->reason == NULL)
+    if (good && w->approve)
         code = approve_checked(t, j, w, &st);
     if (code != YM_OK) {
         ym_admin_fail(t->admin, &w->ticket, &st);
     } else {
-        json_object_set_new(reply, "approved", json_boolean(w->approve && j->reason == NULL));
+        json_object_set_new(reply, "approved", json_boolean(good && w->approve));
         ym_admin_reply(t->admin, &w->ticket, reply);
     }
     json_decref(reply);
