@@ -280,7 +280,7 @@ void ym_folder_release(struct ym_folder *f)
 
 static void check_tile(const char *dir, struct ym_folder *f, int level, uint64_t index, const void *hash, size_t width)
 {
-    char name[160], text[8];
+    char name[160], text[16];
     struct ym_buf bytes = {0};
     enum ym_code code;
 
