@@ -282,7 +282,7 @@ static void deliver(struct ym_rpc_call *c, grpc_byte_buffer *bb)
 
     grpc_byte_buffer_destroy(bb);
     if (!ok) {
-        fail_grpc(c, GRPC_STATUS_UNIMPLEMENTED, YM_INVALID, "compressed messages are not accepted");
+        fail_grpc(c, GRPC_STATUS_INVALID_ARGUMENT, YM_INVALID, "compressed messages are not accepted");
         return;
     }
     c->entry->method.on_message(c, (struct ym_bytes){c->message.data, c->message.len}, c->entry->ctx);
