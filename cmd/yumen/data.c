@@ -8,6 +8,8 @@
 #include "cmd/yumen/print.h"
 #include "proto/message.h"
 
+#define NAMES_SHOWN 8 /* of a card's variables; --json gives all */
+
 static enum ym_code list_data(struct ym_party_home *h, const struct ym_plan *plan, Yumen__V1__ListDataReply **reply,
                               struct ym_status *st)
 {
@@ -31,9 +33,9 @@ static void print_variables(const json_t *card)
     size_t count = json_array_size(list);
 
     printf(T(SPONSOR_DATA_VARIABLES), count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && i < NAMES_SHOWN; i++)
         printf("%s %s", i == 0 ? ":" : ",", text_of(json_array_get(list, i), "name"));
-    putchar('\n');
+    puts(count > NAMES_SHOWN ? ", ..." : "");
 }
 
 static void print_set(const Yumen__V1__DataSet *d, const json_t *leaf, bool matched)

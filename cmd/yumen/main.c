@@ -1,4 +1,6 @@
 #include <stddef.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "cmd/yumen/commands.h"
 
@@ -65,5 +67,11 @@ static const struct ym_cli_command commands[] = {
 
 int main(int argc, char **argv)
 {
-    return ym_cli_main("yumen", YM_TEXT_SPONSOR_ABOUT, commands, argc, argv);
+    int rc = ym_cli_main("yumen", YM_TEXT_SPONSOR_ABOUT, commands, argc, argv);
+
+    if (fflush(stdout) != 0 && rc == YM_EXIT_DONE)
+        rc = YM_EXIT_UNREACHED;
+    /* Not return: threads of the gRPC core go on for a moment after the last call, and the destructors of C++
+     * statics that an orderly exit runs would take what they use from under them. */
+    _exit(rc);
 }

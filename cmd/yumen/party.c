@@ -14,6 +14,7 @@
 
 #define PEM_MAX_BYTES (64 * 1024)
 #define CALL_MS 30000
+#define REACH_MS 10000
 #define FETCH_MS 600000
 #define STATE_HEADER_BYTES (256 * 1024)
 
@@ -138,6 +139,13 @@ void ym_home_close(struct ym_party_home *h)
     *h = (struct ym_party_home){0};
 }
 
+static enum ym_code reach(struct ym_party_home *h, struct ym_status *st)
+{
+    enum ym_code code = ym_rpc_client_wait(h->client, REACH_MS, st);
+
+    return code == YM_OK ? code : ym_status_set(st, YM_UNAVAILABLE, T(SPONSOR_UNREACHED), h->hub, REACH_MS / 1000);
+}
+
 enum ym_code ym_home_call(struct ym_party_home *h, const char *path, const void *request,
                           const ProtobufCMessageDescriptor *type, void *reply, struct ym_status *st)
 {
@@ -145,11 +153,11 @@ enum ym_code ym_home_call(struct ym_party_home *h, const char *path, const void 
     enum ym_code code = ym_message_pack(request, &wire, st);
 
     if (code == YM_OK)
+        code = reach(h, st);
+    if (code == YM_OK)
         code = ym_rpc_unary(h->client, path, view(&wire), CALL_MS, true, &answer, st);
     if (code == YM_OK)
         code = ym_message_unpack(type, view(&answer), reply, st);
-    else
-        ym_status_wrap(st, code, "%s", h->hub);
     ym_buf_release(&wire);
     ym_buf_release(&answer);
     return code;
@@ -206,7 +214,7 @@ enum ym_code ym_home_fetch(struct ym_party_home *h, const uint8_t sha256[32], si
 {
     struct ym_buf bytes = {0};
     uint8_t hash[YM_HASH_BYTES];
-    enum ym_code code = ym_rpc_client_wait(h->client, CALL_MS, st);
+    enum ym_code code = reach(h, st);
 
     if (code == YM_OK)
         code = fetch_bytes(h, sha256, limit, &bytes, st);
