@@ -175,8 +175,8 @@ static bool base64_group(const char *text, bool last, uint32_t *v, size_t *bytes
 
 enum ym_code ym_base64_decode(const char *text, size_t len, struct ym_buf *out)
 {
-    size_t start = out->len, bytes;
-    uint32_t v;
+    size_t start = out->len, bytes = 0;
+    uint32_t v = 0;
 
     if (len % 4)
         return YM_INVALID;
