@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/cli.h"
 #include "base/log.h"
@@ -34,6 +35,10 @@ int main(int argc, char **argv)
     static const struct ym_cli_command commands[] = {{"", "", YM_TEXT_GATEWAY_RUN, 0, 0, options, run},
                                                      {NULL, NULL, 0, 0, 0, NULL, NULL}};
 
+    int rc;
+
     ym_log_init("yumen-gateway");
-    return ym_cli_main("yumen-gateway", YM_TEXT_GATEWAY_ABOUT, commands, argc, argv);
+    rc = ym_cli_main("yumen-gateway", YM_TEXT_GATEWAY_ABOUT, commands, argc, argv);
+    fflush(stdout);
+    _exit(rc); /* threads of gRPC outlive main and trip over static destructors */
 }

@@ -3,12 +3,18 @@
 #include "base/log.h"
 #include "cmd/site/site.h"
 
-#define OPTION(name, value, help) {name, value, YM_TEXT_SITE_OPT_##help, false}
+#define OPTION(name, value, help)                                                                                      \
+    {                                                                                                                  \
+        name, value, YM_TEXT_SITE_OPT_##help, false                                                                    \
+    }
 #define DIR OPTION("dir", "DIR", DIR)
 #define JSON OPTION("json", NULL, JSON)
 #define DATASET OPTION("dataset", "NAME", DATASET)
 #define SKIP OPTION("skip-bad", NULL, SKIP)
-#define END {NULL, NULL, 0, false}
+#define END                                                                                                            \
+    {                                                                                                                  \
+        NULL, NULL, 0, false                                                                                           \
+    }
 
 static const struct ym_cli_option init_options[] = {DIR,
                                                     OPTION("name", "NAME", NAME),
@@ -26,7 +32,9 @@ static const struct ym_cli_option try_options[] = {DIR, DATASET, JSON, END};
 static const struct ym_cli_option pause_options[] = {DIR, OPTION("off", NULL, OFF), JSON, END};
 
 #define COMMAND(words, arguments, help, count, options, run)                                                           \
-    {words, arguments, YM_TEXT_SITE_HELP_##help, count, count, options, run}
+    {                                                                                                                  \
+        words, arguments, YM_TEXT_SITE_HELP_##help, count, count, options, run                                         \
+    }
 
 static const struct ym_cli_command commands[] = {
     COMMAND("init", "", INIT, 0, init_options, ym_site_cmd_init),

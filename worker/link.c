@@ -13,10 +13,10 @@ struct ym_link {
     struct ym_link_events events;
     uint64_t self, peer;
     bool up;
-    uint64_t next;                         /* sequence of the next frame sent */
-    uint64_t acked;                        /* last sequence the peer has taken */
-    struct ym_buf window[YM_LINK_WINDOW];  /* slot of sequence s: s % YM_LINK_WINDOW */
-    uint64_t seen;                         /* last sequence taken from the peer */
+    uint64_t next;                        /* sequence of the next frame sent */
+    uint64_t acked;                       /* last sequence the peer has taken */
+    struct ym_buf window[YM_LINK_WINDOW]; /* slot of sequence s: s % YM_LINK_WINDOW */
+    uint64_t seen;                        /* last sequence taken from the peer */
     bool owes_ack;
     int64_t heard_ms, hello_ms, progress_ms;
     uint64_t retired[RETIRED];
@@ -282,15 +282,9 @@ static enum ym_code set_options(void *socket, struct ym_status *st)
     static const struct {
         int option, value;
     } options[] = {
-        {ZMQ_LINGER, 0},
-        {ZMQ_SNDHWM, 2 * YM_LINK_WINDOW},
-        {ZMQ_RCVHWM, 2 * YM_LINK_WINDOW},
-        {ZMQ_HEARTBEAT_IVL, 1000},
-        {ZMQ_HEARTBEAT_TIMEOUT, 3000},
-        {ZMQ_HEARTBEAT_TTL, 4000},
-        {ZMQ_HANDSHAKE_IVL, 3000},
-        {ZMQ_RECONNECT_IVL, 50},
-        {ZMQ_RECONNECT_IVL_MAX, 1000},
+        {ZMQ_LINGER, 0},           {ZMQ_SNDHWM, 2 * YM_LINK_WINDOW}, {ZMQ_RCVHWM, 2 * YM_LINK_WINDOW},
+        {ZMQ_HEARTBEAT_IVL, 1000}, {ZMQ_HEARTBEAT_TIMEOUT, 3000},    {ZMQ_HEARTBEAT_TTL, 4000},
+        {ZMQ_HANDSHAKE_IVL, 3000}, {ZMQ_RECONNECT_IVL, 50},          {ZMQ_RECONNECT_IVL_MAX, 1000},
         {ZMQ_IMMEDIATE, 1},
     };
     int64_t max = YM_FRAME_HEADER + YM_FRAME_MAX_PAYLOAD;

@@ -88,8 +88,8 @@ static int try_plan(const struct ym_cli_args *a, const char *what)
     }
     code = ym_site_open(a, &s, &st);
     if (code == YM_OK)
-        code = ym_site_ask(
-            &s, json_pack("{s:s, s:s, s:s}", "do", what, "plan", a->positional[0], "dataset", dataset), &reply, &st);
+        code = ym_site_ask(&s, json_pack("{s:s, s:s, s:s}", "do", what, "plan", a->positional[0], "dataset", dataset),
+                           &reply, &st);
     if (code != YM_OK)
         return ym_site_fail(&s, &st);
     good = json_is_true(json_object_get(reply, "runs")) && json_is_true(json_object_get(reply, "budget_fits"));

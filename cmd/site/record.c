@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "cmd/site/site.h"
-#include "worker/trainer/trainer_internal.h"
+#include "worker/trainer/show.h"
 
 /* Commands about the site itself: init, enrol, status, budget, egress. */
 
@@ -104,8 +104,8 @@ static enum ym_code ask_to_join(const struct ym_site *s, const char *token, cons
     for (int i = 0; i < ENROL_TRIES && code == YM_UNAVAILABLE; i++) {
         if (i > 0)
             usleep(ENROL_PAUSE_US);
-        code = ym_site_ask(s, json_pack("{s:s, s:s, s:s, s:s}", "do", "enrol", "token", token, "hub", hub, "enrol", enrol),
-                           reply, st);
+        code = ym_site_ask(
+            s, json_pack("{s:s, s:s, s:s, s:s}", "do", "enrol", "token", token, "hub", hub, "enrol", enrol), reply, st);
         if (code == YM_UNAVAILABLE && !strstr(st->message, "gateway"))
             return code;
     }
@@ -240,8 +240,8 @@ static void show_budget(const json_t *o)
         json_array_foreach(charges, j, c)
         {
             if (strcmp(ym_get_text(c, "dataset"), ym_get_text(d, "dataset")) == 0)
-                printf(T(SITE_BUDGET_CHARGE), ym_get_text(c, "study"), ym_get_int(c, "round"),
-                       ym_get_int(c, "attempt"), ym_epsilon_text(ym_get_int(c, "epsilon_round_micro")),
+                printf(T(SITE_BUDGET_CHARGE), ym_get_text(c, "study"), ym_get_int(c, "round"), ym_get_int(c, "attempt"),
+                       ym_epsilon_text(ym_get_int(c, "epsilon_round_micro")),
                        ym_epsilon_text(ym_get_int(c, "epsilon_spent_micro")));
         }
     }

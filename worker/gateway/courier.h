@@ -28,9 +28,9 @@ struct ym_courier_event {
     enum ym_event_kind kind;
     Yumen__V1__TaskKind task;
     struct ym_buf leaf, enrol_leaf;
-    struct ym_buf object;             /* a plan's bytes */
+    struct ym_buf object; /* a plan's bytes */
     uint8_t object_hash[YM_HASH_BYTES];
-    uint64_t object_bytes;            /* 0: the task has none, or it could not be had */
+    uint64_t object_bytes; /* 0: the task has none, or it could not be had */
     struct ym_frame_answer answer;
     struct ym_buf payload;
 };

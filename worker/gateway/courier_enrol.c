@@ -99,7 +99,8 @@ static enum ym_code answer_json(const struct request *r, const struct ym_buf *ca
     json_t *o = json_pack("{s:b, s:s, s:s, s:s, s:s, s:s%, s:s}", "ok", 1, "hub", r->hub, "ca", ym_buf_str(ca),
                           "hub_identity", m->hub_identity, "log", m->log, "enrol_leaf", m->enrol_leaf.data,
                           m->enrol_leaf.len, "federation", m->federation);
-    enum ym_code code = o ? ym_json_canonical(o, out, st) : ym_status_set(st, YM_CORRUPT, "the hub's answer is not text");
+    enum ym_code code =
+        o ? ym_json_canonical(o, out, st) : ym_status_set(st, YM_CORRUPT, "the hub's answer is not text");
 
     json_decref(o);
     return code;
@@ -122,9 +123,9 @@ static enum ym_code join(struct ym_courier *c, const json_t *o, struct ym_buf *a
         code = answer_json(&r, &ca, m, answer, st);
     if (code == YM_OK) {
         pthread_mutex_lock(&c->lock);
-        code = ym_home_save_enrolment(
-            c->home, r.hub, ym_view(&ca),
-            (struct ym_bytes){(const uint8_t *)m->certificate, strlen(m->certificate)}, ym_view(answer), st);
+        code = ym_home_save_enrolment(c->home, r.hub, ym_view(&ca),
+                                      (struct ym_bytes){(const uint8_t *)m->certificate, strlen(m->certificate)},
+                                      ym_view(answer), st);
         pthread_mutex_unlock(&c->lock);
     }
     if (code == YM_OK)
@@ -209,8 +210,8 @@ static enum ym_code renew(struct ym_courier *c, struct ym_status *st)
         code = ym_message_unpack(&yumen__v1__renew_reply__descriptor, ym_view(&reply), &r, st);
     if (code == YM_OK) {
         pthread_mutex_lock(&c->lock);
-        code = ym_home_save_cert(c->home, (struct ym_bytes){(const uint8_t *)r->certificate, strlen(r->certificate)},
-                                 st);
+        code =
+            ym_home_save_cert(c->home, (struct ym_bytes){(const uint8_t *)r->certificate, strlen(r->certificate)}, st);
         pthread_mutex_unlock(&c->lock);
     }
     if (code == YM_OK)

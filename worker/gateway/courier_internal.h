@@ -66,9 +66,9 @@ bool ym_answer_passing(enum ym_code code);
 /* threads */
 void *ym_listen_main(void *courier); /* courier_listen.c */
 void *ym_fetch_main(void *courier);
-void *ym_post_main(void *courier);   /* courier_post.c */
+void *ym_post_main(void *courier); /* courier_post.c */
 void *ym_upload_main(void *courier);
-void *ym_enrol_main(void *courier);  /* courier_enrol.c */
+void *ym_enrol_main(void *courier); /* courier_enrol.c */
 void *ym_renew_main(void *courier);
 
 /* One line posted, asked until the hub answers. YM_OK: answer and reason hold

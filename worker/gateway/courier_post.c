@@ -198,8 +198,7 @@ static enum ym_code upload_once(struct ym_courier *c, struct upload *u, enum ym_
     return code;
 }
 
-static enum ym_code upload_bytes(struct ym_courier *c, const struct ym_parcel *p, enum ym_code *answer,
-                                 char reason[64])
+static enum ym_code upload_bytes(struct ym_courier *c, const struct ym_parcel *p, enum ym_code *answer, char reason[64])
 {
     struct upload u = {.p = p};
     struct ym_status st = YM_STATUS_INIT;

@@ -136,7 +136,8 @@ static enum ym_code load_enrolment(struct ym_home *h, struct ym_status *st)
     if (code == YM_OK)
         code = ym_cert_check(view(&h->key), view(&h->cert), view(&h->ca), ym_clock_unix(), st);
     if (code != YM_OK)
-        return ym_status_wrap(st, code, "the certificate in \"%s\" cannot be used: enrol again with a new token", h->dir);
+        return ym_status_wrap(st, code, "the certificate in \"%s\" cannot be used: enrol again with a new token",
+                              h->dir);
     h->enrolled = true;
     return YM_OK;
 }

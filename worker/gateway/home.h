@@ -18,9 +18,9 @@ struct ym_home {
     uint8_t spki[32];
     /* after enrolment */
     bool enrolled;
-    struct ym_buf ca, cert;     /* PEM */
-    char hub[256];              /* host:port */
-    struct ym_buf answer;       /* canonical JSON of ENROLLED, for the trainer */
+    struct ym_buf ca, cert; /* PEM */
+    char hub[256];          /* host:port */
+    struct ym_buf answer;   /* canonical JSON of ENROLLED, for the trainer */
     int64_t not_before, not_after;
 };
 

@@ -167,8 +167,7 @@ static enum ym_code read_reply(zmq_msg_t *m, json_t **reply, struct ym_status *s
     return code;
 }
 
-static enum ym_code exchange(void *socket, const struct ym_buf *text, int wait_ms, json_t **reply,
-                             struct ym_status *st)
+static enum ym_code exchange(void *socket, const struct ym_buf *text, int wait_ms, json_t **reply, struct ym_status *st)
 {
     zmq_msg_t m;
     enum ym_code code;

@@ -12,8 +12,8 @@
  * ledger, the plans it keeps, and the hub's key. Everything that the hub or a
  * sponsor says is checked here against their signatures. One thread. */
 
-#define YM_CORE_OPEN_PLANS 256    /* plans kept that are not closed */
-#define YM_CORE_CLOCK_SKEW_S 300  /* how far the hub's clock may be off */
+#define YM_CORE_OPEN_PLANS 256   /* plans kept that are not closed */
+#define YM_CORE_CLOCK_SKEW_S 300 /* how far the hub's clock may be off */
 #define YM_CORE_MAX_ATTEMPT 1000000
 
 enum ym_decision { YM_UNDECIDED, YM_APPROVED, YM_VETOED };
@@ -68,10 +68,10 @@ struct ym_core_dataset {
 struct ym_core_world {
     void *ctx;
     int64_t (*now)(void *ctx);
-    bool (*sandboxed)(void *ctx);                                 /* as the site asks */
-    bool (*state)(void *ctx, const uint8_t hash[YM_HASH_BYTES]);  /* received whole */
-    bool (*data)(void *ctx, const char *dataset);                 /* frozen file is there */
-    bool (*disk)(void *ctx, const struct ym_plan *plan);          /* room for a release */
+    bool (*sandboxed)(void *ctx);                                /* as the site asks */
+    bool (*state)(void *ctx, const uint8_t hash[YM_HASH_BYTES]); /* received whole */
+    bool (*data)(void *ctx, const char *dataset);                /* frozen file is there */
+    bool (*disk)(void *ctx, const struct ym_plan *plan);         /* room for a release */
     enum ym_code (*budget)(void *ctx, const struct ym_plan *plan, const char *dataset, struct ym_status *st);
 };
 
@@ -94,10 +94,10 @@ struct ym_action {
     enum ym_action_kind kind;
     struct ym_core_study *study; /* borrowed; lives as long as the core */
     uint32_t round, attempt;
-    const char *type;  /* RECORD, SAY */
-    json_t *members;   /* RECORD, SAY; owned */
+    const char *type;   /* RECORD, SAY */
+    json_t *members;    /* RECORD, SAY; owned */
     struct ym_buf line; /* LOG, KEEP_PLAN (parts), CLOSE; owned */
-    uint64_t index;    /* REPOST */
+    uint64_t index;     /* REPOST */
 };
 
 struct ym_actions {

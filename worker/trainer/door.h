@@ -83,8 +83,8 @@ enum ym_code ym_door_sweep(struct ym_door *d, const struct ym_bytes *keep, size_
 void ym_release_free(struct ym_release **r);
 
 /* ---- the socket ---- */
-void ym_door_reset(struct ym_door *d);                 /* a new pair: the owner queues again */
-void ym_door_pump(struct ym_door *d, int64_t now_ms);  /* send what the window takes */
-bool ym_door_idle(const struct ym_door *d);            /* nothing waits */
+void ym_door_reset(struct ym_door *d);                /* a new pair: the owner queues again */
+void ym_door_pump(struct ym_door *d, int64_t now_ms); /* send what the window takes */
+bool ym_door_idle(const struct ym_door *d);           /* nothing waits */
 
 #endif

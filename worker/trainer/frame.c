@@ -37,7 +37,8 @@ static bool all_zero(const uint8_t *p, size_t len)
 static enum ym_code check_bounds(const struct ym_frame *f, struct ym_status *st)
 {
     if (f->room > YM_FRAME_MAX_PAYLOAD || f->payload.len > f->room)
-        return ym_status_set(st, YM_INVALID, "frame payload of %zu in %u bytes is out of bounds", f->payload.len, f->room);
+        return ym_status_set(st, YM_INVALID, "frame payload of %zu in %u bytes is out of bounds", f->payload.len,
+                             f->room);
     if (f->total > YM_FRAME_MAX_TOTAL || f->offset > f->total)
         return ym_status_set(st, YM_INVALID, "frame offset or total is out of bounds");
     if (f->kind == YM_FRAME_HELLO && (f->sequence != 0 || f->room != 0))
@@ -74,7 +75,8 @@ enum ym_code ym_frame_decode(struct ym_bytes m, struct ym_frame *frame, struct y
     if (code != YM_OK)
         return code;
     if (f.room != m.len - YM_FRAME_HEADER)
-        return ym_status_set(st, YM_INVALID, "frame says %u payload bytes and holds %zu", f.room, m.len - YM_FRAME_HEADER);
+        return ym_status_set(st, YM_INVALID, "frame says %u payload bytes and holds %zu", f.room,
+                             m.len - YM_FRAME_HEADER);
     if (!all_zero(p + YM_FRAME_HEADER + length, f.room - length))
         return ym_status_set(st, YM_INVALID, "frame padding is not zero");
     *frame = f;

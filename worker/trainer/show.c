@@ -1,8 +1,10 @@
+#include "worker/trainer/show.h"
+
 #include <string.h>
 
 #include "audit/ledger/leaf.h"
+#include "base/decimal.h"
 #include "base/json.h"
-#include "worker/trainer/trainer_internal.h"
 
 enum { EGRESS_MAX = 10000 }; /* newest shown */
 
@@ -127,7 +129,7 @@ json_t *ym_show_budget(struct ym_ledger *l, const struct ym_budget *b)
     }
     for (size_t i = first; i < count; i++)
         json_array_append_new(charges, charge_row(ym_budget_at(b, i)));
-    return json_pack("{s:b, s:s, s:s, s:s, s:I, s:o, s:o}", "ok", 1, "unit", "patient", "relation",
-                     "add-or-remove-one", "accountant", "rdp/1", "charges_in_all", (json_int_t)count, "datasets",
-                     d.list, "charges", charges);
+    return json_pack("{s:b, s:s, s:s, s:s, s:I, s:o, s:o}", "ok", 1, "unit", "patient", "relation", "add-or-remove-one",
+                     "accountant", "rdp/1", "charges_in_all", (json_int_t)count, "datasets", d.list, "charges",
+                     charges);
 }

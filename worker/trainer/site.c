@@ -155,8 +155,7 @@ static json_t *policy_members(const struct ym_site_policy *p)
     /* scaled is value * 10^18: millionths of epsilon are rounded down, for a cap */
     return json_pack("{s:I, s:I, s:I, s:s, s:s}", "epsilon_cap_micro",
                      (json_int_t)(p->epsilon_cap.scaled / 1000000000000), "delta_e18", (json_int_t)p->delta.scaled,
-                     "min_patients", (json_int_t)p->min_patients, "unit", "patient", "relation",
-                     "add-or-remove-one");
+                     "min_patients", (json_int_t)p->min_patients, "unit", "patient", "relation", "add-or-remove-one");
 }
 
 static enum ym_code first_leaves(const struct ym_site *s, const struct ym_key *key, const struct ym_site_policy *policy,
@@ -171,9 +170,9 @@ static enum ym_code first_leaves(const struct ym_site *s, const struct ym_key *k
         if (code == YM_OK)
             code = sign_into(&line[1], "policy", policy_members(policy), s->name, now, key, st);
         if (code == YM_OK)
-            code = ym_ledger_append(ledger,
-                                    (struct ym_bytes[]){{line[0].data, line[0].len}, {line[1].data, line[1].len}}, 2,
-                                    &(uint64_t){0}, st);
+            code =
+                ym_ledger_append(ledger, (struct ym_bytes[]){{line[0].data, line[0].len}, {line[1].data, line[1].len}},
+                                 2, &(uint64_t){0}, st);
     }
     ym_ledger_close(&ledger);
     ym_buf_release(&line[0]);

@@ -4,8 +4,8 @@
 #include <limits.h>
 
 #include "audit/ledger/ledger.h"
-#include "base/doc.h"
 #include "base/decimal.h"
+#include "base/doc.h"
 
 /* The hospital's state folder in its data zone (docs/formats.md, "Folders"). */
 

@@ -18,48 +18,11 @@
 #include "models/model.h"
 #include "worker/trainer/trainer_internal.h"
 
-enum { POLL_MS = 200, ACTION_ROUNDS = 64 };
+enum { POLL_MS = 200 };
 
 static struct ym_bytes view(const struct ym_buf *b)
 {
     return (struct ym_bytes){b->data, b->len};
-}
-
-void ym_trainer_fatal(struct ym_trainer *t, enum ym_code code, const struct ym_status *st)
-{
-    if (t->fatal != YM_OK)
-        return;
-    t->fatal = code;
-    t->fatal_st = *st;
-    t->stop = true;
-}
-
-/* ---- the ledger ---- */
-
-enum ym_code ym_trainer_sign(struct ym_trainer *t, const char *type, const json_t *members, struct ym_buf *line,
-                             struct ym_status *st)
-{
-    return ym_leaf_sign(type, members, t->site.name, ym_clock_unix(), t->key, line, st);
-}
-
-/* Doubt about what is on the disk ends the process: it starts again from there. */
-static enum ym_code note_append(struct ym_trainer *t, enum ym_code code, struct ym_status *st)
-{
-    if (code == YM_UNCERTAIN || code == YM_CORRUPT)
-        ym_trainer_fatal(t, code, st);
-    return code;
-}
-
-enum ym_code ym_trainer_record(struct ym_trainer *t, struct ym_bytes line, bool post, struct ym_status *st)
-{
-    uint64_t index;
-    enum ym_code code = note_append(t, ym_door_append(t->door, line, &index, st), st);
-
-    if (code == YM_OK)
-        code = note_append(t, ym_core_take(t->core, index, line, st), st);
-    if (code == YM_OK && post && ym_door_control(t->door, line, st) != YM_OK)
-        ym_log(YM_LOG_WARN, "trainer.post", "why=\"%s\"", st->message); /* recorded; given again at the next pair */
-    return code;
 }
 
 /* ---- facts for the core ---- */
@@ -82,19 +45,11 @@ static bool world_state(void *ctx, const uint8_t hash[YM_HASH_BYTES])
     return ym_trainer_have_state(ctx, hash);
 }
 
-static enum ym_code data_path(const struct ym_trainer *t, const char *dataset, char out[YM_SITE_PATH])
-{
-    char name[80];
-
-    snprintf(name, sizeof name, "%s.frozen", dataset);
-    return ym_site_path(&t->site, "data", name, out);
-}
-
 static bool world_data(void *ctx, const char *dataset)
 {
     char path[YM_SITE_PATH];
 
-    return data_path(ctx, dataset, path) == YM_OK && ym_fs_exists(path);
+    return ym_trainer_data_path(ctx, dataset, path) == YM_OK && ym_fs_exists(path);
 }
 
 static bool world_disk(void *ctx, const struct ym_plan *plan)
@@ -112,409 +67,14 @@ static enum ym_code world_budget(void *ctx, const struct ym_plan *plan, const ch
     return ym_door_fits(t->door, plan, dataset, &alone, &after, st);
 }
 
-/* ---- actions ---- */
+/* ---- start ---- */
 
+/* A walk over the ledger and how it went. */
 struct stored {
     struct ym_trainer *t;
     struct ym_status *st;
     enum ym_code code;
 };
-
-static bool post_first(void *ctx, uint64_t index, struct ym_bytes leaf)
-{
-    struct stored *s = ctx;
-
-    (void)index;
-    s->code = ym_door_control(s->t->door, leaf, s->st);
-    return false;
-}
-
-static enum ym_code post_stored(struct ym_trainer *t, uint64_t index, struct ym_status *st)
-{
-    struct stored s = {t, st, YM_OK};
-    enum ym_code code = ym_ledger_each(t->ledger, index, post_first, &s, st);
-
-    return code == YM_OK ? s.code : code;
-}
-
-static enum ym_code act_say(struct ym_trainer *t, const struct ym_action *a, struct ym_status *st)
-{
-    struct ym_buf line = {0};
-    enum ym_code code = ym_trainer_sign(t, a->type, a->members, &line, st);
-
-    if (code == YM_OK)
-        code = a->kind == YM_ACTION_RECORD ? ym_trainer_record(t, view(&line), true, st)
-                                           : ym_door_control(t->door, view(&line), st);
-    if (code == YM_OK)
-        ym_log(YM_LOG_INFO, "trainer.say", "type=%s study=%s round=%u attempt=%u", a->type,
-               a->study ? a->study->study : "-", a->round, a->attempt);
-    ym_buf_release(&line);
-    return code;
-}
-
-static enum ym_code act_log(struct ym_trainer *t, const struct ym_action *a, struct ym_status *st)
-{
-    uint64_t index;
-
-    if (ym_ledger_find(t->ledger, view(&a->line), &index) == YM_OK)
-        return YM_OK;
-    return ym_trainer_record(t, view(&a->line), false, st);
-}
-
-static struct ym_job *job_for(struct ym_trainer *t, const struct ym_action *a, enum ym_job_kind kind)
-{
-    struct ym_job *j = calloc(1, sizeof *j);
-
-    if (!j)
-        return NULL;
-    j->kind = kind;
-    j->plan = a->study->plan;
-    j->study = a->study;
-    j->round = a->round;
-    j->attempt = a->attempt;
-    memcpy(j->data, a->study->data, sizeof j->data);
-    memcpy(j->state, a->study->state, sizeof j->state);
-    j->min_patients = ym_core_min_patients(t->core);
-    if (data_path(t, a->study->dataset, j->data_path) != YM_OK ||
-        ym_site_hash_path(&t->site, "objects", j->state, ".state", j->state_path) != YM_OK)
-        ym_job_free(&j);
-    return j;
-}
-
-static void act_prepare(struct ym_trainer *t, const struct ym_action *a, struct ym_actions *more)
-{
-    struct ym_job *j = job_for(t, a, YM_JOB_PREPARE);
-
-    ym_trainer_sweep_objects(t);
-    if (!j || ym_work_push(t->work, &j, NULL) != YM_OK)
-        ym_core_prepared(t->core, a->study, a->round, a->attempt, "busy", more);
-    ym_job_free(&j);
-}
-
-static const char *reason_of(enum ym_code code)
-{
-    return code == YM_CONFLICT ? "stale" : code == YM_NOT_FOUND ? "no_data" : "budget";
-}
-
-static enum ym_code charge(struct ym_trainer *t, const struct ym_action *a, const char **reason,
-                           struct ym_status *st)
-{
-    struct ym_core_study *s = a->study;
-    struct ym_model m;
-    struct ym_buf line = {0};
-    struct ym_door_request r = {.plan = s->plan,
-                                .dataset = s->dataset,
-                                .data = s->data,
-                                .state = s->state,
-                                .round = a->round,
-                                .attempt = a->attempt,
-                                .now = ym_clock_unix()};
-    enum ym_code code = ym_model_from_plan(s->plan, &m, st);
-
-    r.dim = m.dim;
-    if (code == YM_OK && !ym_trainer_disk_ok(t, 8 * (uint64_t)m.dim)) {
-        *reason = "disk";
-        return ym_status_set(st, YM_EXHAUSTED, "the disk is too full for a release; free some space");
-    }
-    if (code == YM_OK)
-        code = note_append(t, ym_door_charge(t->door, &r, &t->charged, &line, st), st);
-    if (code != YM_OK)
-        *reason = reason_of(code);
-    else
-        code = note_append(t, ym_core_take(t->core, ym_ledger_size(t->ledger) - 1, view(&line), st), st);
-    ym_buf_release(&line);
-    return code;
-}
-
-/* One update is in the making at a time; other studies' charges wait their turn. */
-static void act_charge(struct ym_trainer *t, struct ym_action *a, struct ym_actions *more)
-{
-    struct ym_status st = YM_STATUS_INIT;
-    const char *reason = "crashed";
-    struct ym_job *j = job_for(t, a, YM_JOB_TRAIN);
-    enum ym_code code = j ? charge(t, a, &reason, &st) : ym_status_set(&st, YM_EXHAUSTED, "no memory");
-
-    if (code == YM_OK) {
-        j->update = ym_charged_update(t->charged);
-        code = ym_work_push(t->work, &j, &st);
-        if (code != YM_OK)
-            ym_charged_free(&t->charged);
-    }
-    if (code != YM_OK) {
-        ym_log(YM_LOG_WARN, "trainer.no_charge", "study=%s round=%u attempt=%u why=\"%s\"", a->study->study, a->round,
-               a->attempt, st.message);
-        if (t->fatal == YM_OK)
-            ym_core_charge_refused(t->core, a->study, reason, more);
-    }
-    ym_job_free(&j);
-}
-
-static bool waits_for_thread(struct ym_trainer *t, const struct ym_action *a)
-{
-    struct ym_actions *p = &t->pending;
-    struct ym_action *grown;
-
-    if (!t->charged)
-        return false;
-    grown = reallocarray(p->item, p->count + 1, sizeof *p->item);
-    if (!grown)
-        return false;
-    p->item = grown;
-    p->item[p->count++] = *a;
-    return true;
-}
-
-static enum ym_code release(struct ym_trainer *t, struct ym_release **out, struct ym_status *st)
-{
-    struct ym_buf line = {0};
-    enum ym_code code = ym_door_store(t->door, t->charged, st);
-
-    if (code == YM_OK)
-        code = note_append(t, ym_door_seal(t->door, &t->charged, ym_clock_unix(), out, &line, st), st);
-    if (code == YM_OK)
-        code = note_append(t, ym_core_take(t->core, ym_ledger_size(t->ledger) - 1, view(&line), st), st);
-    ym_buf_release(&line);
-    return code;
-}
-
-static void act_release(struct ym_trainer *t, const struct ym_action *a, struct ym_actions *more)
-{
-    struct ym_status st = YM_STATUS_INIT;
-    struct ym_release *r = NULL;
-    enum ym_code code = release(t, &r, &st);
-
-    if (code == YM_OK)
-        code = ym_door_send(t->door, &r, &st);
-    ym_release_free(&r);
-    ym_charged_free(&t->charged);
-    if (t->fatal != YM_OK)
-        return;
-    if (code != YM_OK)
-        ym_log(YM_LOG_ERROR, "trainer.no_release", "study=%s round=%u why=\"%s\"", a->study->study, a->round,
-               st.message);
-    else
-        ym_log(YM_LOG_INFO, "trainer.release", "study=%s round=%u attempt=%u", a->study->study, a->round, a->attempt);
-    ym_core_released(t->core, a->study, code == YM_OK ? NULL : code == YM_EXHAUSTED ? "disk" : "crashed", more);
-}
-
-static void act_resend(struct ym_trainer *t, const struct ym_action *a)
-{
-    struct ym_status st = YM_STATUS_INIT;
-    struct ym_release *r = NULL;
-    struct ym_core_study *s = a->study;
-    enum ym_code code = ym_door_recover(t->door, view(&s->charge_line), view(&s->release_line), &r, &st);
-
-    if (code == YM_OK)
-        code = ym_door_send(t->door, &r, &st);
-    ym_release_free(&r);
-    if (code != YM_OK)
-        ym_log(YM_LOG_WARN, "trainer.no_resend", "study=%s round=%u why=\"%s\"", s->study, s->charged_round,
-               st.message);
-}
-
-static void act_close(struct ym_trainer *t, const struct ym_action *a, struct ym_status *st)
-{
-    struct ym_job *forget = calloc(1, sizeof *forget);
-
-    if (ym_trainer_close_plan(t, a->study, view(&a->line), st) != YM_OK)
-        ym_log(YM_LOG_WARN, "trainer.close", "study=%s why=\"%s\"", a->study->study, st->message);
-    ym_trainer_sweep_objects(t);
-    if (forget) {
-        forget->kind = YM_JOB_FORGET;
-        ym_work_push(t->work, &forget, NULL);
-        ym_job_free(&forget);
-    }
-}
-
-static void act_one(struct ym_trainer *t, struct ym_action *a, struct ym_actions *more)
-{
-    struct ym_status st = YM_STATUS_INIT;
-    enum ym_code code = YM_OK;
-
-    switch (a->kind) {
-    case YM_ACTION_KEEP_PLAN:
-        code = ym_trainer_keep_plan(t, a->study, view(&a->line), &st);
-        break;
-    case YM_ACTION_LOG:
-        code = act_log(t, a, &st);
-        break;
-    case YM_ACTION_RECORD:
-    case YM_ACTION_SAY:
-        code = act_say(t, a, &st);
-        break;
-    case YM_ACTION_REPOST:
-        code = post_stored(t, a->index, &st);
-        break;
-    case YM_ACTION_PREPARE:
-        act_prepare(t, a, more);
-        break;
-    case YM_ACTION_CHARGE:
-        if (!waits_for_thread(t, a))
-            act_charge(t, a, more);
-        break;
-    case YM_ACTION_RELEASE:
-        act_release(t, a, more);
-        break;
-    case YM_ACTION_DISCARD:
-        ym_charged_free(&t->charged);
-        break;
-    case YM_ACTION_RESEND:
-        act_resend(t, a);
-        break;
-    case YM_ACTION_DROP:
-        ym_door_drop(t->door, view(&a->study->charge_line));
-        break;
-    case YM_ACTION_CLOSE:
-        act_close(t, a, &st);
-        break;
-    }
-    if (code != YM_OK)
-        ym_log(YM_LOG_ERROR, "trainer.action", "kind=%d study=%s why=\"%s\"", (int)a->kind,
-               a->study ? a->study->study : "-", st.message);
-}
-
-static void act_batch(struct ym_trainer *t, struct ym_actions *a, struct ym_actions *more)
-{
-    struct ym_status st = YM_STATUS_INIT;
-
-    if (a->failed) {
-        ym_status_set(&st, YM_EXHAUSTED, "memory is exhausted");
-        ym_trainer_fatal(t, YM_EXHAUSTED, &st);
-    }
-    for (size_t i = 0; i < a->count && t->fatal == YM_OK; i++)
-        act_one(t, &a->item[i], more);
-    ym_actions_release(a);
-}
-
-void ym_trainer_act(struct ym_trainer *t, struct ym_actions *a)
-{
-    struct ym_actions batch = *a, more = {0};
-
-    memset(a, 0, sizeof *a);
-    for (int i = 0; (batch.count > 0 || batch.failed) && i < ACTION_ROUNDS; i++) {
-        act_batch(t, &batch, &more);
-        batch = more;
-        memset(&more, 0, sizeof more);
-    }
-    ym_actions_release(&batch);
-}
-
-/* ---- jobs ---- */
-
-static void start_waiting_charge(struct ym_trainer *t, struct ym_actions *a)
-{
-    struct ym_action next;
-
-    if (t->charged || t->pending.count == 0)
-        return;
-    next = t->pending.item[0];
-    memmove(t->pending.item, t->pending.item + 1, --t->pending.count * sizeof next);
-    if (next.study->phase == YM_STUDY_TRAINING && next.study->round == next.round &&
-        next.study->attempt == next.attempt)
-        act_charge(t, &next, a);
-}
-
-static void finish_job(struct ym_trainer *t, struct ym_job *j)
-{
-    struct ym_actions a = {0};
-
-    if (j->reason && j->kind != YM_JOB_CHECK)
-        ym_log(YM_LOG_WARN, "trainer.job", "study=%s round=%u reason=%s why=\"%s\"", j->study->study, j->round,
-               j->reason, j->st.message);
-    if (j->kind == YM_JOB_PREPARE)
-        ym_core_prepared(t->core, j->study, j->round, j->attempt, j->reason, &a);
-    else if (j->kind == YM_JOB_TRAIN)
-        ym_core_trained(t->core, j->study, j->round, j->attempt, j->reason, &a);
-    else if (j->kind == YM_JOB_CHECK)
-        ym_trainer_checked(t, j);
-    ym_trainer_act(t, &a);
-    start_waiting_charge(t, &a);
-    ym_trainer_act(t, &a);
-}
-
-/* ---- frames ---- */
-
-static void take_gateway(struct ym_trainer *t, struct ym_bytes payload)
-{
-    struct ym_gateway_info g = {.known = true};
-    json_t *o = NULL;
-    const char *hub = "";
-
-    if (ym_json_parse(payload.data, payload.len, YM_FRAME_CONTROL_BYTES, &o, NULL) == YM_OK &&
-        ym_json_get_hash(o, "spki", g.spki, NULL) == YM_OK && ym_json_get_str(o, "hub", &hub, NULL) == YM_OK &&
-        ym_json_get_int(o, "not_after", 0, INT64_MAX, &g.not_after, NULL) == YM_OK) {
-        g.connected = json_is_true(json_object_get(o, "connected"));
-        g.enrolled = json_is_true(json_object_get(o, "enrolled"));
-        snprintf(g.hub, sizeof g.hub, "%s", hub);
-        t->gateway = g;
-    }
-    json_decref(o);
-}
-
-static void take_answer(struct ym_trainer *t, struct ym_bytes payload, struct ym_actions *a)
-{
-    struct ym_frame_answer answer;
-
-    if (ym_frame_answer_decode(payload, &answer, NULL) != YM_OK)
-        return;
-    if (answer.answer != YM_OK)
-        ym_log(YM_LOG_WARN, "trainer.answer", "code=%s reason=%s", ym_code_name(answer.answer), answer.reason);
-    ym_core_answer(t->core, &answer, a);
-}
-
-static void on_frame(void *ctx, const struct ym_frame *f)
-{
-    struct ym_trainer *t = ctx;
-    struct ym_actions a = {0};
-    struct ym_status st = YM_STATUS_INIT;
-    enum ym_code code = YM_OK;
-
-    switch (f->kind) {
-    case YM_FRAME_GATEWAY:
-        take_gateway(t, f->payload);
-        break;
-    case YM_FRAME_ENROLLED:
-        ym_trainer_enrolled(t, f->payload);
-        break;
-    case YM_FRAME_PLAN:
-        code = ym_core_plan(t->core, f->payload, false, &a, &st);
-        break;
-    case YM_FRAME_OBJECT:
-        ym_trainer_object(t, f);
-        break;
-    case YM_FRAME_ROUND:
-        code = ym_core_round(t->core, f->payload, &a, &st);
-        break;
-    case YM_FRAME_COLLECT:
-        code = ym_core_collect(t->core, f->payload, &a, &st);
-        break;
-    case YM_FRAME_CLOSED:
-        code = ym_core_closed(t->core, f->payload, &a, &st);
-        break;
-    case YM_FRAME_ANSWER:
-        take_answer(t, f->payload, &a);
-        break;
-    default:
-        ym_log(YM_LOG_WARN, "trainer.frame", "kind=%d is not for a trainer", (int)f->kind);
-    }
-    if (code != YM_OK)
-        ym_log(YM_LOG_WARN, "trainer.task", "kind=%d code=%s why=\"%s\"", (int)f->kind, ym_code_name(code),
-               st.message);
-    ym_trainer_act(t, &a);
-}
-
-static void on_up(void *ctx)
-{
-    struct ym_trainer *t = ctx;
-    struct ym_actions a = {0};
-
-    ym_log(YM_LOG_INFO, "trainer.link", "gateway=up");
-    ym_door_reset(t->door);
-    ym_core_link_up(t->core, &a);
-    ym_trainer_act(t, &a);
-}
-
-/* ---- start ---- */
 
 static bool fold_leaf(void *ctx, uint64_t index, struct ym_bytes leaf)
 {
@@ -593,11 +153,8 @@ static enum ym_code open_state(struct ym_trainer *t, struct ym_status *st)
     if (code == YM_OK)
         code = fold_core(t, st);
     if (code == YM_OK) {
-        t->door = ym_door_new(&(struct ym_door_options){.site = &t->site,
-                                                        .key = t->key,
-                                                        .ledger = t->ledger,
-                                                        .budget = t->budget,
-                                                        .sandbox = t->sandbox.text});
+        t->door = ym_door_new(&(struct ym_door_options){
+            .site = &t->site, .key = t->key, .ledger = t->ledger, .budget = t->budget, .sandbox = t->sandbox.text});
         code = t->door ? sweep_outbox(t, st) : ym_status_set(st, YM_EXHAUSTED, "no memory");
     }
     return code;
@@ -605,7 +162,7 @@ static enum ym_code open_state(struct ym_trainer *t, struct ym_status *st)
 
 static enum ym_code open_sockets(struct ym_trainer *t, struct ym_status *st)
 {
-    const struct ym_link_events events = {.ctx = t, .up = on_up, .frame = on_frame};
+    const struct ym_link_events events = {.ctx = t, .up = ym_trainer_link_up, .frame = ym_trainer_frame};
     char gateway[128], admin[128];
     enum ym_code code = ym_site_endpoint(&t->site, "trainer.sock", gateway, st);
 
@@ -643,7 +200,7 @@ static void take_jobs(struct ym_trainer *t)
     struct ym_job *j;
 
     while ((j = ym_work_take(t->work)) != NULL) {
-        finish_job(t, j);
+        ym_trainer_finish(t, j);
         ym_job_free(&j);
     }
 }
@@ -727,8 +284,8 @@ enum ym_code ym_trainer_run(const char *dir, bool check_only, struct ym_problems
         code = open_sockets(t, st);
     }
     if (code == YM_OK && !check_only) {
-        printf("ready name=%s leaves=%" PRIu64 " enrolled=%s sandbox=\"%s\"\n", t->site.name,
-               ym_ledger_size(t->ledger), t->enrolled ? "yes" : "no", t->sandbox.text);
+        printf("ready name=%s leaves=%" PRIu64 " enrolled=%s sandbox=\"%s\"\n", t->site.name, ym_ledger_size(t->ledger),
+               t->enrolled ? "yes" : "no", t->sandbox.text);
         fflush(stdout);
         serve(t, signals);
         code = t->fatal;

@@ -110,9 +110,8 @@ static void do_plans_list(struct ym_trainer *t, const struct ym_ticket *ticket)
 
 static int64_t plan_cost(const struct ym_plan *p, uint64_t rounds)
 {
-    struct ym_event e = {.sigma_units = p->sigma_units,
-                         .sampling_k = p->sampling_k,
-                         .steps = (uint64_t)p->steps_per_round * rounds};
+    struct ym_event e = {
+        .sigma_units = p->sigma_units, .sampling_k = p->sampling_k, .steps = (uint64_t)p->steps_per_round * rounds};
     struct ym_rdp rdp;
 
     ym_rdp_clear(&rdp);
@@ -271,8 +270,8 @@ static enum ym_code do_data_add(struct ym_trainer *t, const struct ym_ticket *ti
         code = check_frozen(t, card, data, st);
     if (code == YM_OK) {
         known = ym_core_dataset_find(t->core, card->name);
-        same = known && memcmp(known->data, data, sizeof data) == 0 &&
-               memcmp(known->card, card->hash, YM_HASH_BYTES) == 0;
+        same =
+            known && memcmp(known->data, data, sizeof data) == 0 && memcmp(known->card, card->hash, YM_HASH_BYTES) == 0;
     }
     if (code == YM_OK && !same) {
         code = card_members(card, data, &members, st);
@@ -282,9 +281,9 @@ static enum ym_code do_data_add(struct ym_trainer *t, const struct ym_ticket *ti
             code = ym_trainer_record(t, (struct ym_bytes){line.data, line.len}, true, st);
     }
     if (code == YM_OK)
-        reply_new(t, ticket,
-                  json_pack("{s:b, s:s, s:o, s:b}", "ok", 1, "dataset", card->name, "data", hex_json(data), "same",
-                            same));
+        reply_new(
+            t, ticket,
+            json_pack("{s:b, s:s, s:o, s:b}", "ok", 1, "dataset", card->name, "data", hex_json(data), "same", same));
     json_decref(members);
     ym_buf_release(&line);
     ym_card_free(card);
@@ -300,10 +299,10 @@ static void do_data_list(struct ym_trainer *t, const struct ym_ticket *ticket)
         int64_t spent = 0, cap = 0, delta = 0;
 
         ym_budget_spent(t->budget, d->name, &spent, &cap, &delta, NULL);
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:b, s:I, s:I}", "dataset", d->name, "data",
-                                              hex_json(d->data), "card", hex_json(d->card), "known_to_hub",
-                                              d->delivered, "spent_micro", (json_int_t)spent, "cap_micro",
-                                              (json_int_t)cap));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:o, s:o, s:b, s:I, s:I}", "dataset", d->name, "data", hex_json(d->data),
+                                        "card", hex_json(d->card), "known_to_hub", d->delivered, "spent_micro",
+                                        (json_int_t)spent, "cap_micro", (json_int_t)cap));
     }
     reply_new(t, ticket, json_pack("{s:b, s:o}", "ok", 1, "datasets", list));
 }

@@ -183,8 +183,8 @@ static enum ym_code check_hub(struct ym_trainer *t, const struct answer *a, stru
     struct ym_party hub;
     char log_name[256];
     uint8_t log_key[YM_PUBKEY_BYTES];
-    enum ym_code code =
-        ym_cert_identity_verify(text_view(a->ca), text_view(a->hub_identity), ym_clock_unix(), &hub, trust->hub_key, st);
+    enum ym_code code = ym_cert_identity_verify(text_view(a->ca), text_view(a->hub_identity), ym_clock_unix(), &hub,
+                                                trust->hub_key, st);
 
     if (code == YM_OK)
         code = ym_vkey_parse(a->log, log_name, log_key, st);
@@ -219,9 +219,9 @@ static enum ym_code check_enrol_leaf(struct ym_trainer *t, const struct answer *
         code = ym_json_get_hash(o, "spki", spki, st);
     if (code == YM_OK)
         code = ym_base64_decode(text, strlen(text), &key);
-    if (code == YM_OK && (strcmp(role, "hospital") != 0 || strcmp(name, t->site.name) != 0 ||
-                          key.len != sizeof t->pub || memcmp(key.data, t->pub, sizeof t->pub) != 0 ||
-                          memcmp(spki, t->gateway.spki, sizeof spki) != 0))
+    if (code == YM_OK &&
+        (strcmp(role, "hospital") != 0 || strcmp(name, t->site.name) != 0 || key.len != sizeof t->pub ||
+         memcmp(key.data, t->pub, sizeof t->pub) != 0 || memcmp(spki, t->gateway.spki, sizeof spki) != 0))
         code = ym_status_set(st, YM_DENIED, "the hub enrolled somebody else's name or key");
     ym_buf_release(&key);
     json_decref(o);
@@ -274,8 +274,8 @@ static enum ym_code read_answer(const json_t *o, struct answer *a, struct ym_sta
         code = ym_json_get_str(o, "enrol_leaf", &a->enrol_leaf, st);
     if (code == YM_OK)
         code = ym_json_get_str(o, "federation", &a->federation, st);
-    if (code == YM_OK && (strlen(a->ca) > PEM_MAX || strlen(a->hub_identity) > PEM_MAX ||
-                          !ym_name_valid(a->federation)))
+    if (code == YM_OK &&
+        (strlen(a->ca) > PEM_MAX || strlen(a->hub_identity) > PEM_MAX || !ym_name_valid(a->federation)))
         code = ym_status_set(st, YM_INVALID, "the hub's answer is out of bounds");
     return code;
 }

@@ -5,6 +5,7 @@
 #include "worker/trainer/core.h"
 #include "worker/trainer/door.h"
 #include "worker/trainer/sandbox.h"
+#include "worker/trainer/show.h"
 #include "worker/trainer/work.h"
 
 struct ym_gateway_info { /* what the gateway last said of itself */
@@ -56,6 +57,15 @@ enum ym_code ym_trainer_sign(struct ym_trainer *t, const char *type, const json_
 /* Append, fold into budget and core, queue for the gateway when post. */
 enum ym_code ym_trainer_record(struct ym_trainer *t, struct ym_bytes line, bool post, struct ym_status *st);
 
+/* trainer_act.c: jobs that came back */
+void ym_trainer_finish(struct ym_trainer *t, struct ym_job *job);
+/* data/<dataset>.frozen */
+enum ym_code ym_trainer_data_path(const struct ym_trainer *t, const char *dataset, char out[YM_SITE_PATH]);
+
+/* trainer_frames.c: events of the link; ctx is the trainer */
+void ym_trainer_frame(void *ctx, const struct ym_frame *f);
+void ym_trainer_link_up(void *ctx);
+
 /* trainer_admin.c */
 void ym_trainer_admin(void *ctx, const struct ym_ticket *ticket, const json_t *request);
 void ym_trainer_checked(struct ym_trainer *t, struct ym_job *job); /* a dry run came back */
@@ -79,9 +89,5 @@ void ym_trainer_object(struct ym_trainer *t, const struct ym_frame *f);
 bool ym_trainer_have_state(struct ym_trainer *t, const uint8_t hash[YM_HASH_BYTES]);
 void ym_trainer_sweep_objects(struct ym_trainer *t);
 bool ym_trainer_disk_ok(const struct ym_trainer *t, uint64_t bytes);
-
-/* JSON for people and programs; also used by yumen-site on a folder at rest. */
-json_t *ym_show_budget(struct ym_ledger *l, const struct ym_budget *b);
-json_t *ym_show_egress(struct ym_ledger *l);
 
 #endif

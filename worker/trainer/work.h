@@ -19,7 +19,7 @@ enum ym_job_kind {
 
 struct ym_job {
     enum ym_job_kind kind;
-    const struct ym_plan *plan; /* borrowed; must outlive the job */
+    const struct ym_plan *plan;  /* borrowed; must outlive the job */
     struct ym_core_study *study; /* for the owner only */
     uint32_t round, attempt;
     char data_path[YM_SITE_PATH], state_path[YM_SITE_PATH];
@@ -31,7 +31,7 @@ struct ym_job {
     const char *reason;   /* NULL: well; else a word of say_declined */
     struct ym_buf report; /* CHECK: for the site's own screen only */
     struct ym_status st;
-    int64_t step_ms;      /* CHECK: the slower of the two steps */
+    int64_t step_ms; /* CHECK: the slower of the two steps */
     size_t dim;
 };
 void ym_job_free(struct ym_job **job);

@@ -1,0 +1,317 @@
+#include "worker/trainer/door_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "audit/ledger/leaf.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "privacy/clip.h"
+
+/* ---- charging ---- */
+
+static struct ym_event event_of(const struct ym_plan *plan)
+{
+    return (struct ym_event){
+        .sigma_units = plan->sigma_units, .sampling_k = plan->sampling_k, .steps = plan->steps_per_round};
+}
+
+/* The study's own ceiling: all its charges here and this one, at the plan's
+ * delta. Rounds of one plan are alike, so their steps add up to one event. */
+static enum ym_code study_fits(const struct ym_door *d, const struct ym_plan *plan, struct ym_status *st)
+{
+    struct ym_event all = event_of(plan);
+    struct ym_rdp rdp;
+    enum ym_code code = YM_OK;
+    double epsilon;
+
+    ym_rdp_clear(&rdp);
+    for (size_t i = 0; code == YM_OK && i < ym_budget_count(d->o.budget); i++) {
+        const struct ym_budget_line *l = ym_budget_at(d->o.budget, i);
+
+        if (strcmp(l->study, plan->study) != 0)
+            continue;
+        if (l->event.sigma_units == all.sigma_units && l->event.sampling_k == all.sampling_k)
+            all.steps += l->event.steps;
+        else
+            code = ym_rdp_add(&rdp, &l->event, st);
+    }
+    if (code == YM_OK)
+        code = ym_rdp_add(&rdp, &all, st);
+    if (code != YM_OK)
+        return code;
+    epsilon = ym_rdp_epsilon(&rdp, ym_decimal_double(plan->delta), NULL);
+    if (!(epsilon <= ym_decimal_double(plan->epsilon_max)))
+        return ym_status_set(st, YM_EXHAUSTED, "study \"%s\" would spend epsilon %.6f here; its plan allows %.6f",
+                             plan->study, epsilon, ym_decimal_double(plan->epsilon_max));
+    return YM_OK;
+}
+
+enum ym_code ym_door_fits(const struct ym_door *d, const struct ym_plan *plan, const char *dataset,
+                          int64_t *alone_micro, int64_t *after_micro, struct ym_status *st)
+{
+    struct ym_event e = event_of(plan);
+    enum ym_code code = ym_budget_check(d->o.budget, dataset, &e, alone_micro, after_micro, st);
+
+    return code == YM_OK ? study_fits(d, plan, st) : code;
+}
+
+static json_t *with_hash(json_t *o, const char *key, const uint8_t hash[YM_HASH_BYTES])
+{
+    if (o)
+        ym_json_set_hash(o, key, hash);
+    return o;
+}
+
+static enum ym_code sign_line(const struct ym_door *d, const char *type, json_t *members, int64_t now,
+                              struct ym_buf *line, struct ym_status *st)
+{
+    enum ym_code code = members ? ym_leaf_sign(type, members, d->o.site->name, now, d->o.key, line, st)
+                                : ym_status_set(st, YM_EXHAUSTED, "no memory for a %s leaf", type);
+
+    json_decref(members);
+    return code;
+}
+
+static json_t *charge_members(const struct ym_door *d, const struct ym_door_request *r, int64_t alone, int64_t after,
+                              int64_t cap, int64_t delta)
+{
+    const struct ym_plan *p = r->plan;
+    struct ym_buf variance = {0}, k = {0};
+    json_t *o = NULL;
+
+    if (ym_u128_format((unsigned __int128)p->sigma_units * p->sigma_units, &variance) == YM_OK &&
+        ym_u128_format(p->sampling_k, &k) == YM_OK)
+        o = json_pack("{s:s, s:I, s:I, s:s, s:s, s:s, s:I, s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s}",
+                      "study", p->study, "round", (json_int_t)r->round, "attempt", (json_int_t)r->attempt, "dataset",
+                      r->dataset, "mechanism", "poisson-sampled rounded gaussian", "route", "integer", "clip_units",
+                      (json_int_t)YM_CLIP_UNITS, "noise_variance", ym_buf_str(&variance), "sampling_k", ym_buf_str(&k),
+                      "steps", (json_int_t)p->steps_per_round, "unit", "patient", "relation", "add-or-remove-one",
+                      "accountant", "rdp/1", "epsilon_round_micro", (json_int_t)alone, "epsilon_spent_micro",
+                      (json_int_t)after, "epsilon_cap_micro", (json_int_t)cap, "delta_e18", (json_int_t)delta,
+                      "sandbox", d->o.sandbox);
+    ym_buf_release(&variance);
+    ym_buf_release(&k);
+    with_hash(o, "plan", p->hash);
+    with_hash(o, "state", r->state);
+    return with_hash(o, "data", r->data);
+}
+
+/* The file's blocks are taken before the charge: a full disk costs no budget. */
+static enum ym_code reserve_file(struct ym_charged *c, struct ym_status *st)
+{
+    struct ym_buf hex = {0};
+    char name[96];
+    int fd, rc;
+    enum ym_code code;
+
+    ym_hex_encode(c->state, 8, &hex);
+    snprintf(name, sizeof name, "reserved-%s-%u-%u", ym_buf_str(&hex), c->r.round, c->r.attempt);
+    ym_buf_release(&hex);
+    code = ym_site_path(c->door->o.site, "outbox", name, c->path);
+    if (code != YM_OK)
+        return ym_status_set(st, code, "the outbox's path is too long");
+    fd = open(c->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return ym_status_set(st, YM_EXHAUSTED, "cannot write to the outbox: %s", strerror(errno));
+    rc = posix_fallocate(fd, 0, (off_t)(c->r.dim * sizeof *c->update));
+    close(fd);
+    if (rc != 0)
+        return ym_status_set(st, YM_EXHAUSTED, "no room in the outbox: %s", strerror(rc));
+    return YM_OK;
+}
+
+static enum ym_code charged_new(struct ym_door *d, const struct ym_door_request *r, struct ym_charged **out,
+                                struct ym_status *st)
+{
+    struct ym_charged *c = calloc(1, sizeof *c);
+
+    if (!c)
+        return ym_status_set(st, YM_EXHAUSTED, "no memory for an update");
+    c->door = d;
+    c->r = *r;
+    snprintf(c->dataset, sizeof c->dataset, "%s", r->dataset);
+    memcpy(c->data, r->data, sizeof c->data);
+    memcpy(c->state, r->state, sizeof c->state);
+    c->r.dataset = c->dataset;
+    c->r.data = c->data;
+    c->r.state = c->state;
+    c->update = calloc(r->dim, sizeof *c->update);
+    *out = c;
+    return c->update ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory for an update of %zu numbers", r->dim);
+}
+
+enum ym_code ym_door_charge(struct ym_door *d, const struct ym_door_request *r, struct ym_charged **out,
+                            struct ym_buf *line, struct ym_status *st)
+{
+    struct ym_charged *c = NULL;
+    int64_t alone, after, spent, cap, delta;
+    enum ym_code code = charged_new(d, r, &c, st);
+
+    if (code == YM_OK && ym_budget_charged(d->o.budget, r->plan->study, r->round, r->attempt))
+        code = ym_status_set(st, YM_CONFLICT, "study \"%s\" round %u attempt %u was charged already", r->plan->study,
+                             r->round, r->attempt);
+    if (code == YM_OK)
+        code = reserve_file(c, st);
+    if (code == YM_OK)
+        code = ym_door_fits(d, r->plan, r->dataset, &alone, &after, st);
+    if (code == YM_OK)
+        code = ym_budget_spent(d->o.budget, r->dataset, &spent, &cap, &delta, st);
+    if (code == YM_OK)
+        code = sign_line(d, "charge", charge_members(d, r, alone, after, cap, delta), r->now, &c->charge_line, st);
+    if (code == YM_OK)
+        code = ym_buf_append(line, c->charge_line.data, c->charge_line.len);
+    if (code == YM_OK)
+        code = ym_door_append(d, ym_door_view(&c->charge_line), &(uint64_t){0}, st);
+    if (code != YM_OK) {
+        ym_charged_free(&c);
+        return code;
+    }
+    ym_sha256(c->charge_line.data, c->charge_line.len, c->charge);
+    *out = c;
+    return YM_OK;
+}
+
+int64_t *ym_charged_update(struct ym_charged *c)
+{
+    return c->update;
+}
+
+void ym_charged_free(struct ym_charged **charged)
+{
+    struct ym_charged *c = *charged;
+
+    *charged = NULL;
+    if (!c)
+        return;
+    if (c->update)
+        ym_wipe(c->update, c->r.dim * sizeof *c->update);
+    free(c->update);
+    if (c->path[0])
+        unlink(c->path);
+    ym_buf_release(&c->charge_line);
+    free(c);
+}
+
+/* ---- storing and sealing ---- */
+
+static enum ym_code write_over(const char *path, const uint8_t *data, size_t len, struct ym_status *st)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    size_t done = 0;
+
+    if (fd < 0)
+        return ym_status_set(st, YM_UNAVAILABLE, "cannot open the outbox file: %s", strerror(errno));
+    while (done < len) {
+        ssize_t n = pwrite(fd, data + done, len - done, (off_t)done);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    if (done < len || fsync(fd) != 0) {
+        int e = errno;
+
+        close(fd);
+        return ym_status_set(st, YM_EXHAUSTED, "cannot write the outbox file: %s", strerror(e));
+    }
+    close(fd);
+    return YM_OK;
+}
+
+static void to_little_endian(int64_t *v, size_t count)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    for (size_t i = 0; i < count; i++)
+        v[i] = (int64_t)__builtin_bswap64((uint64_t)v[i]);
+#else
+    (void)v;
+    (void)count;
+#endif
+}
+
+enum ym_code ym_door_store(struct ym_door *d, struct ym_charged *c, struct ym_status *st)
+{
+    char path[YM_SITE_PATH], dir[YM_SITE_PATH];
+    size_t len = c->r.dim * sizeof *c->update;
+    enum ym_code code;
+
+    to_little_endian(c->update, c->r.dim);
+    ym_sha256(c->update, len, c->update_hash);
+    code = write_over(c->path, (const uint8_t *)c->update, len, st);
+    if (code == YM_OK)
+        code = ym_outbox_path(d, c->charge, path);
+    if (code == YM_OK && rename(c->path, path) != 0)
+        code = ym_status_set(st, YM_UNAVAILABLE, "cannot name the outbox file: %s", strerror(errno));
+    if (code != YM_OK)
+        return code;
+    snprintf(c->path, sizeof c->path, "%s", path);
+    code = ym_site_path(d->o.site, "outbox", NULL, dir);
+    if (code == YM_OK)
+        code = ym_fs_sync_dir(dir, st);
+    c->stored = code == YM_OK;
+    return code;
+}
+
+static json_t *release_members(const struct ym_charged *c)
+{
+    const struct ym_plan *p = c->r.plan;
+    json_t *o =
+        json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "study", p->study, "round", (json_int_t)c->r.round, "attempt",
+                  (json_int_t)c->r.attempt, "bytes", (json_int_t)(c->r.dim * sizeof *c->update), "scale_bits",
+                  (json_int_t)p->update_scale_bits, "width_bits", (json_int_t)p->update_width_bits);
+
+    with_hash(o, "plan", p->hash);
+    with_hash(o, "state", c->state);
+    with_hash(o, "charge", c->charge);
+    return with_hash(o, "update", c->update_hash);
+}
+
+enum ym_code ym_door_seal(struct ym_door *d, struct ym_charged **charged, int64_t now, struct ym_release **out,
+                          struct ym_buf *line, struct ym_status *st)
+{
+    struct ym_charged *c = *charged;
+    struct ym_release *r;
+    enum ym_code code;
+
+    YM_ASSERT(c->stored);
+    r = calloc(1, sizeof *r);
+    code = r ? sign_line(d, "release", release_members(c), now, &r->release_line, st)
+             : ym_status_set(st, YM_EXHAUSTED, "no memory for a release");
+    if (code == YM_OK)
+        code = ym_buf_append(line, r->release_line.data, r->release_line.len);
+    if (code == YM_OK)
+        code = ym_door_append(d, ym_door_view(&r->release_line), &(uint64_t){0}, st);
+    if (code != YM_OK) {
+        ym_release_free(&r);
+        return code;
+    }
+    r->charge_line = c->charge_line;
+    memset(&c->charge_line, 0, sizeof c->charge_line);
+    memcpy(r->charge, c->charge, sizeof r->charge);
+    snprintf(r->path, sizeof r->path, "%s", c->path);
+    r->bytes = c->r.dim * sizeof *c->update;
+    c->path[0] = 0; /* the file stays */
+    ym_charged_free(charged);
+    *out = r;
+    return YM_OK;
+}
+
+void ym_release_free(struct ym_release **release)
+{
+    struct ym_release *r = *release;
+
+    *release = NULL;
+    if (!r)
+        return;
+    ym_buf_release(&r->charge_line);
+    ym_buf_release(&r->release_line);
+    free(r);
+}
