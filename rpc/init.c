@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -38,6 +39,23 @@ static void log_core(gpr_log_func_args *args)
     ym_log(args->severity == GPR_LOG_SEVERITY_ERROR ? YM_LOG_WARN : YM_LOG_TRACE, "rpc.core", "message=\"%s\"", text);
 }
 
+/* The core's timer and resolver threads would outlive main, and use what C++
+ * destroys at exit. This runs before those destructors, since it is registered
+ * after them. A destroyed channel gives its reference to the core back a moment
+ * later, on another thread; a client or server left open never does. */
+#define EXIT_TRIES 500
+
+static void shutdown_at_exit(void)
+{
+    for (int i = 0; i < EXIT_TRIES; i++) {
+        grpc_shutdown_blocking();
+        if (!grpc_is_initialized())
+            return;
+        usleep(1000);
+        grpc_init();
+    }
+}
+
 static void init_once(void)
 {
     /* The C core of this age has no setter for the TLS version. This suite
@@ -49,6 +67,7 @@ static void init_once(void)
     gpr_set_log_function(log_core);
     gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
     grpc_init();
+    atexit(shutdown_at_exit);
 }
 
 void ym_rpc_init(void)
