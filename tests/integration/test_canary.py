@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+"""Canaries: 16-byte values in patients' rows, searched for in everything that a
+hospital's data must never reach: files and memory of gateway and hub, the
+sponsor's folder, every log, every ledger, spools and outboxes. The same search
+must find them where they belong (the frozen data set) and where they are
+planted as a leak, so that it cannot pass by being blind."""
+
+import base64
+import os
+import random
+import struct
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from federation import BUILD, Federation  # noqa: E402
+
+PATIENTS = 20
+
+
+def canary_rows(rng):
+    rows = []
+    for _ in range(PATIENTS):
+        pid = "".join(rng.choice("ABCDEFGHJKLMNPQRSTUVWXYZ23456789") for _ in range(16))
+        rows.append((pid, rng.uniform(20, 90), rng.uniform(1, 10), rng.randrange(2)))
+    return rows
+
+
+def spellings(raw):
+    """A value raw, in hex both ways, and in base64 at each alignment."""
+    yield raw
+    yield raw.hex().encode()
+    yield raw.hex().upper().encode()
+    for shift in range(3):
+        text = base64.b64encode(b"\0" * shift + raw).rstrip(b"=")
+        yield text[(shift * 8 + 5) // 6:-1]
+
+
+def needles(rows):
+    """Every form a row could leave in, each at least 8 bytes long."""
+    out = {}
+
+    def add(kind, raw):
+        for form in spellings(raw):
+            assert len(form) >= 8
+            out[form] = kind
+
+    for pid, age, marker, _ in rows:
+        add("patient id", pid.encode())
+        for number in (age, marker):
+            add("decimal", repr(number).encode())
+            add("decimal", f"{number:.6f}".encode())
+            add("float64", struct.pack("<d", number))
+            add("float64 big-endian", struct.pack(">d", number))
+        scaled = (age / 120 * 2 - 1, marker / 10 * 2 - 1)
+        for pair in ((age, marker), scaled):
+            add("float32 pair", struct.pack("<2f", *pair))
+            add("float64 pair", struct.pack("<2d", *pair))
+        for number in scaled:
+            add("scaled decimal", repr(number).encode())
+            add("scaled float64", struct.pack("<d", number))
+    return out
+
+
+class Search:
+    """The scanner is tests/integration/find_forms.c; this hands it the forms."""
+
+    def __init__(self, forms, path):
+        self.kinds, self.path = list(forms.values()), path
+        with open(path, "wb") as f:
+            for form in forms:
+                f.write(struct.pack("<I", len(form)) + form)
+
+    def find(self, places):
+        tool = os.path.join(BUILD, "tests", "find_forms")
+        out = subprocess.run([tool, self.path, *places], stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout
+        return [f"{self.kinds[int(line.split()[0])]} in {line.split(maxsplit=1)[1]}" for line in out.splitlines()]
+
+
+def files_below(*folders):
+    for folder in folders:
+        for here, _, names in os.walk(folder):
+            for n in names:
+                path = os.path.join(here, n)
+                if os.path.isfile(path):
+                    yield path
+
+
+def search_outside(fed, search):
+    folders = [fed.path(x) for x in ["hub", "sponsor"] + ["gw-" + n for n in fed.names]]
+    folders += [fed.path(n, part) for n in fed.names for part in ("ledger", "outbox", "plans", "objects", "run")]
+    places = [*files_below(*folders), *(fed.path(f) for f in os.listdir(fed.root) if f.endswith(".log"))]
+    places += [f"pid:{d.proc.pid}" for name, d in fed.daemons.items() if not name.startswith("trainer") and d.alive()]
+    return search.find(places)
+
+
+def main():
+    rng = random.Random(20261121)
+    with Federation(sites=("h1", "h2")) as fed:
+        fed.init_hub()
+        rows = {n: canary_rows(rng) for n in fed.names}
+        for n in fed.names:
+            fed.init_site(n)
+            fed.enrol_site(n)
+            fed.site(n, "data", "add", fed.add_data(n, PATIENTS, rows=lambda i, r=rows[n]: "%s,%r,%r,%d\n" % r[i]))
+        search = Search(needles([r for n in fed.names for r in rows[n]]), fed.path("forms.bin"))
+        fed.enrol_sponsor()
+        fed.sponsor("study", "submit", fed.plan(quorum=2, rounds=40, steps=2, q="0.5", nominal=20, noise="40", collect=20))
+        fed.approve_all()
+
+        looks = 0
+        while True:
+            found = search_outside(fed, search)
+            looks += 1
+            assert not found, "LEAK:\n" + "\n".join(found)
+            s = fed.study()
+            if s and s["phase"] in ("done", "paused", "aborted"):
+                break
+        assert s["phase"] == "done", s
+        found = search_outside(fed, search)
+        assert not found, "LEAK:\n" + "\n".join(found)
+
+        # The search is not blind: it sees the rows where they belong ...
+        for n in fed.names:
+            assert search.find(files_below(fed.path(n, "data"))), f"the search does not even see the frozen data of {n}"
+        # ... and in the memory of a process that holds them (this one) ...
+        assert search.find([f"pid:{os.getpid()}"]), "the search does not see memory"
+        # ... and a leak in each form, planted where a gateway would keep it.
+        pid, age, marker, _ = rows["h1"][0]
+        leaks = [pid.encode(), repr(age).encode(), base64.b64encode(pid.encode()), struct.pack("<d", marker),
+                 struct.pack("<2f", age / 120 * 2 - 1, marker / 10 * 2 - 1)]
+        for leak in leaks:
+            path = fed.path("gw-h1", "leak")
+            with open(path, "wb") as f:
+                f.write(b"x" * 1001 + leak + b"y" * 7)
+            assert search_outside(fed, search), f"a planted leak was not seen: {leak!r}"
+            os.unlink(path)
+        print(f"{len(search.kinds)} forms of {2 * PATIENTS} patients: nothing outside in {looks + 1} looks; 5 planted leaks seen")
+
+
+if __name__ == "__main__":
+    main()

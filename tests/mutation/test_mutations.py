@@ -1,0 +1,111 @@
+#!/usr/bin/python3
+"""Turns protections off in a copy of the source, one at a time, and demands
+that a test goes red. A mutation whose text is no longer in the source fails
+too: this list must follow the code. Usage: test_mutations.py [NAME...]"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.environ.get("YM_SOURCE_ROOT", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+# name, file, text that must be there once, replacement, tests of which one at least must fail
+MUTATIONS = [
+    ("clip-off", "worker/trainer/local.c",
+     "ym_clip_patient(w->gradient, m->dim, plan->clip_norm, w->clipped);",
+     "ym_clip_patient(w->gradient, m->dim, plan->clip_norm * 1e6, w->clipped);\n"
+     "    for (size_t i = 0; i < m->dim; i++)\n"
+     "        w->clipped[i] = (int32_t)(w->gradient[i] / plan->clip_norm * YM_CLIP_UNITS);",
+     ["test_local_step"]),
+    ("clip-a-tenth-too-wide", "privacy/clip.c",
+     "double length, factor;\n", "double length, factor;\n\n    clip_norm /= 1.1;\n", ["test_clip", "test_local_step"]),
+    ("norm-check-off", "privacy/clip.c", "while (!within_ball(q, dim)) {", "while (dim == 0 && !within_ball(q, dim)) {",
+     ["test_clip"]),
+    ("nan-passes", "privacy/clip.c", "if (!isfinite(length) || !isfinite(factor)) {", "if (clip_norm <= 0) {", ["test_clip"]),
+    ("noise-off", "worker/trainer/local.c", "ym_noise_add(sum, m->dim, plan->sigma_units, noise);", "(void)noise;",
+     ["test_local_step"]),
+    ("noise-one-percent-low", "worker/trainer/local.c", "ym_noise_add(sum, m->dim, plan->sigma_units, noise);",
+     "ym_noise_add(sum, m->dim, plan->sigma_units - plan->sigma_units / 100, noise);", ["test_local_step"]),
+    ("noise-never-negative", "privacy/noise.c", "return next_digit(p) & 1 ? v : -v;", "return next_digit(p) & 1 ? v : v;",
+     ["test_noise"]),
+    ("every-patient-sampled", "worker/trainer/local.c",
+     "ym_sample_patients(data->patients, plan->sampling_k, sampling, w->chosen);",
+     "ym_sample_patients(data->patients, UINT64_MAX, sampling, w->chosen);", ["test_local_step"]),
+    ("sampled-too-often", "privacy/sample.c", "< k", "< k + k / 8", ["test_sample"]),
+    ("epsilon-too-small", "privacy/accountant_rdp.c", "(double)e->steps", "((double)e->steps * 0.99)", ["test_accountant"]),
+]
+
+
+def run(argv, cwd, timeout):
+    return subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=timeout)
+
+
+def build(tree, tests):
+    p = run(["ninja", "-C", "build", *[f"tests/{t}" for t in tests]], tree, 600)
+    if p.returncode != 0:
+        raise SystemExit(f"does not build:\n{p.stdout[-3000:]}")
+
+
+def failing(tree, tests):
+    red = []
+    for t in tests:
+        try:
+            p = run([os.path.join(tree, "build", "tests", t)], tree, 300)
+            if p.returncode != 0:
+                red.append(t)
+        except subprocess.TimeoutExpired:
+            red.append(t)
+    return red
+
+
+def mutate(tree, name, file, old, new, tests):
+    path = os.path.join(tree, file)
+    with open(path, encoding="utf-8") as f:
+        source = f.read()
+    if source.count(old) != 1:
+        return f"{name}: the text to change stands {source.count(old)} times in {file}"
+    try:
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(source.replace(old, new))
+        build(tree, tests)
+        red = failing(tree, tests)
+    finally:
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(source)
+    print(f"{name}: {'caught by ' + ', '.join(red) if red else 'NOT CAUGHT'}", flush=True)
+    return None if red else f"{name}: no test noticed"
+
+
+def main():
+    wanted = [m for m in MUTATIONS if not sys.argv[1:] or m[0] in sys.argv[1:]]
+    if not wanted:
+        raise SystemExit("no such mutation")
+    tree = tempfile.mkdtemp(prefix="yumen-mutation-")
+    try:
+        files = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], ROOT, 60).stdout.split("\0")
+        for f in filter(None, files):
+            if os.path.exists(os.path.join(ROOT, f)):
+                os.makedirs(os.path.dirname(os.path.join(tree, f)), exist_ok=True)
+                shutil.copy2(os.path.join(ROOT, f), os.path.join(tree, f))
+        p = run(["meson", "setup", "build", "-Db_sanitize=none", "-Doptimization=1"], tree, 300)
+        if p.returncode != 0:
+            raise SystemExit(p.stdout[-3000:])
+        tests = sorted({t for m in wanted for t in m[4]})
+        build(tree, tests)
+        red = failing(tree, tests)
+        if red:
+            raise SystemExit(f"red before anything was changed: {red}")
+        wrong = [w for w in (mutate(tree, *m) for m in wanted) if w]
+        build(tree, tests)
+        if wrong:
+            raise SystemExit("\n".join(wrong))
+        print(f"{len(wanted)} protections turned off, {len(wanted)} noticed")
+    finally:
+        shutil.rmtree(tree, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
