@@ -66,6 +66,7 @@ static enum ym_code log_revocation(struct ym_hub *h, uint64_t id, const char *na
         else
             s->ops->abort(s);
     }
+    hub_log_later(h);
     ym_buf_release(&leaf);
     return code;
 }

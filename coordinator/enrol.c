@@ -191,9 +191,8 @@ static enum ym_code enrol(struct enrolment *e, struct ym_status *st)
         code = hub_leaf_enrol(e->h, &e->party, e->cert.spki, e->cert.not_after_s, &e->leaf, st);
     if (code == YM_OK)
         code = keep_enrolment(e, st);
-    if (code == YM_OK)
-        code = hub_auth_reload(e->h, st);
-    return code;
+    hub_log_later(e->h);
+    return code == YM_OK ? hub_auth_reload(e->h, st) : code;
 }
 
 static void answer_enrol(struct hub_request *q, const struct enrolment *e)

@@ -45,8 +45,11 @@ static void run_jobs(struct ym_hub *h, struct hub_job *jobs)
 static void flush_log(struct ym_hub *h)
 {
     struct ym_status st = YM_STATUS_INIT;
-    enum ym_code code = hub_log_flush(h, &st);
+    enum ym_code code;
 
+    if (!h->log_due || (ym_clock_mono_ms() < h->log_flush_ms && !atomic_load(&h->stopping)))
+        return;
+    code = hub_log_flush(h, &st);
     if (code == YM_OK)
         return;
     if (code == YM_UNCERTAIN || code == YM_CORRUPT || code == YM_INVALID)
@@ -55,17 +58,27 @@ static void flush_log(struct ym_hub *h)
         ym_log(YM_LOG_ERROR, "hub.log_waits", "error=\"%s\"", st.message);
 }
 
+static int64_t wake_at(const struct ym_hub *h)
+{
+    int64_t at = hub_studies_wake(h);
+
+    if (h->next_chores_ms < at)
+        at = h->next_chores_ms;
+    return h->log_due && h->log_flush_ms < at ? h->log_flush_ms : at;
+}
+
 static void *core_main(void *arg)
 {
     struct ym_hub *h = arg;
 
     for (;;) {
-        int64_t until = hub_studies_wake(h);
-        struct hub_job *jobs = hub_queue_take(&h->queue, until < h->next_chores_ms ? until : h->next_chores_ms);
+        struct hub_job *jobs = hub_queue_take(&h->queue, wake_at(h));
 
         run_jobs(h, jobs);
-        if (!jobs && atomic_load(&h->stopping))
+        if (!jobs && atomic_load(&h->stopping)) {
+            flush_log(h);
             return NULL;
+        }
         if (atomic_load(&h->has_failed))
             continue; /* nothing more is decided on an uncertain log; the process ends */
         hub_studies_tick(h);

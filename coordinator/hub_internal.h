@@ -113,7 +113,9 @@ struct ym_hub {
 
     struct ym_store *store;
     struct ym_ledger *ledger;
-    uint64_t logged; /* leaves in the ledger */
+    uint64_t logged;      /* leaves in the ledger */
+    bool log_due;         /* the store may hold more */
+    int64_t log_flush_ms; /* and goes in at this time at the latest */
     uint64_t store_generation;
 
     pthread_t core;
@@ -173,6 +175,11 @@ enum ym_code hub_leaf_enrol(struct ym_hub *h, const struct ym_store_party *p, co
                             int64_t not_after_s, struct ym_buf *out, struct ym_status *st);
 enum ym_code hub_leaf_revoke(struct ym_hub *h, const struct ym_store_party *p, const char *reason, struct ym_buf *out,
                              struct ym_status *st);
+/* New rows wait a little, so that the files of the log are written once for
+ * many; who reads the log flushes first. */
+#define HUB_LOG_WAIT_MS 200
+#define HUB_LOG_RETRY_MS 1000
+void hub_log_later(struct ym_hub *h);
 /* Store rows past the ledger go into it, in order. YM_UNCERTAIN: the hub has failed. */
 enum ym_code hub_log_flush(struct ym_hub *h, struct ym_status *st);
 /* At start: the ledger's last leaf is the store's of that number. */

@@ -157,6 +157,14 @@ static enum ym_code append_batch(struct ym_hub *h, const struct batch *b, struct
     return code;
 }
 
+void hub_log_later(struct ym_hub *h)
+{
+    if (h->log_due)
+        return;
+    h->log_due = true;
+    h->log_flush_ms = ym_clock_mono_ms() + HUB_LOG_WAIT_MS;
+}
+
 enum ym_code hub_log_flush(struct ym_hub *h, struct ym_status *st)
 {
     uint64_t rows = 0;
@@ -173,6 +181,8 @@ enum ym_code hub_log_flush(struct ym_hub *h, struct ym_status *st)
             code = append_batch(h, &b, st);
         ym_buf_release(&b.bytes);
     }
+    h->log_due = code != YM_OK;
+    h->log_flush_ms = ym_clock_mono_ms() + (code == YM_OK ? HUB_LOG_WAIT_MS : HUB_LOG_RETRY_MS);
     return code;
 }
 

@@ -76,6 +76,10 @@ static void read_more(struct ym_hub *h, struct hub_job *job)
     struct ym_status st = YM_STATUS_INIT;
 
     atomic_store(&r->posted, false);
+    if (!r->started && hub_log_flush(h, &st) != YM_OK) {
+        hub_fail(r->call, &st);
+        return;
+    }
     if (!r->started) {
         uint64_t size = h->logged;
 

@@ -310,6 +310,7 @@ enum ym_code hub_apply(struct ym_hub *h, struct hub_apply *a)
         struct ym_round_actions *mine = acts->count ? malloc(sizeof *mine) : NULL; /* effects may step again */
 
         YM_ASSERT(mine || !acts->count);
+        hub_log_later(h);
         y->round = *next;
         y->hold_ms = 0;
         adopt_leaf(&y->open_leaf, &k.open);

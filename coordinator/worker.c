@@ -201,8 +201,10 @@ static enum ym_code keep_card(struct post *p, const char *dataset)
         else
             s->ops->abort(s);
     }
-    if (code == YM_OK)
+    if (code == YM_OK) {
+        hub_log_later(p->h);
         return no(p, YM_OK, "");
+    }
     ym_log(YM_LOG_ERROR, "hub.not_kept", "card=%s error=\"%s\"", dataset, st.message);
     return no(p, code == YM_EXHAUSTED ? YM_EXHAUSTED : YM_UNAVAILABLE, code == YM_EXHAUSTED ? "disk" : "store");
 }

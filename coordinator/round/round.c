@@ -292,6 +292,13 @@ static void begin_round(struct step *s, uint32_t round)
     wake_after(s, 0);
 }
 
+/* One transaction for the end of a round and the beginning of the next. */
+static void next_round(struct step *s)
+{
+    begin_round(s, s->r->round + 1);
+    try_open(s);
+}
+
 static void settle_offer(struct step *s, bool over)
 {
     const struct ym_round *r = s->r;
@@ -663,7 +670,7 @@ static void on_tick(struct step *s)
         else if (quorum_impossible(r)) /* vetoed while the round was folded */
             abort_study(s, "quorum_impossible");
         else
-            begin_round(s, r->round + 1);
+            next_round(s);
         break;
     case YM_ROUND_PAUSED:
         if (paused_for_disk(r) && !r->disk_low)

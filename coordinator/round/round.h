@@ -34,7 +34,7 @@
  *   FOLD       FOLDED                                                   PUBLISH (leaf round_result, tasks CLOSED)
  *              STORE_FAILED                                             PAUSED(disk)
  *              SPOOL_LOST                                               attempt fails
- *   PUBLISH    TICK: more rounds / last round                           OPEN / DONE
+ *   PUBLISH    TICK: more rounds (and on to DELIVER) / last round       OPEN / DONE
  *   PAUSED     RESUME; when for the disk: DISK ok, or 30 s              OPEN, or FOLD when it was folding
  *   any        quorum impossible (vetoes, revocations), CANCEL          ABORTED(reason)
  *

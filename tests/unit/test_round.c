@@ -18,9 +18,11 @@ static void a_study_goes_its_whole_way(void **state)
         assert_int_equal(kit_count(&k, YM_ROUND_DO_LOG_GIVEN), 1);
     }
     for (uint32_t round = 1; round <= 2; round++) {
-        assert_int_equal(k.r.phase, YM_ROUND_OPEN);
+        if (round == 1) {
+            assert_int_equal(k.r.phase, YM_ROUND_OPEN);
+            kit_tick(&k);
+        }
         assert_int_equal(k.r.round, round);
-        kit_tick(&k);
         assert_int_equal(k.r.phase, YM_ROUND_DELIVER);
         assert_int_equal(k.r.attempt, 1);
         assert_int_equal(k.out.action[0].kind, YM_ROUND_DO_LOG_OPEN); /* logged before anything is sent */
@@ -164,7 +166,6 @@ static void a_later_approval_joins_at_the_next_round(void **state)
         kit_say(&k, YM_ROUND_EV_UPLOADED, i);
     }
     kit_folded(&k, 2);
-    kit_tick(&k);
     kit_tick(&k);
     assert_int_equal(k.r.round, 2);
     assert_true(kit_sent(&k, 2, YM_ROUND_TASK_ROUND));
