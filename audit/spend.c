@@ -1,5 +1,6 @@
 #include "audit/spend.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,22 +171,55 @@ static enum ym_code compose_all(struct ym_rdp *sum, const struct ym_spend *s, co
     return code;
 }
 
+/* sum: zero everywhere when nothing was charged. */
+static enum ym_code compose_valid(struct ym_rdp *sum, const struct ym_spend *s, const struct ym_event *plus,
+                                  int64_t delta_e18, struct ym_spend_cache *c, struct ym_status *st)
+{
+    if ((plus && !valid(plus)) || delta_e18 < 1 || delta_e18 >= DELTA_ONE)
+        return ym_status_set(st, YM_INVALID, "a charge without noise, sampling, steps or a delta between 0 and 1");
+    ym_rdp_clear(sum);
+    return compose_all(sum, s, plus, c, st);
+}
+
 enum ym_code ym_spend_micro(const struct ym_spend *s, const struct ym_event *plus, int64_t delta_e18,
                             struct ym_spend_cache *c, int64_t *micro, struct ym_status *st)
 {
     struct ym_rdp sum;
-    enum ym_code code;
+    enum ym_code code = compose_valid(&sum, s, plus, delta_e18, c, st);
 
-    if ((plus && !valid(plus)) || delta_e18 < 1 || delta_e18 >= DELTA_ONE)
-        return ym_status_set(st, YM_INVALID, "a charge without noise, sampling, steps or a delta between 0 and 1");
-    if (!plus && s->count == 0) {
-        *micro = 0;
-        return YM_OK;
-    }
-    ym_rdp_clear(&sum);
-    code = compose_all(&sum, s, plus, c, st);
     if (code == YM_OK)
         *micro = ym_epsilon_micro(ym_rdp_epsilon(&sum, (double)delta_e18 / 1e18, NULL));
+    return code;
+}
+
+static double order_of(int64_t order_milli)
+{
+    return (double)order_milli / 1000;
+}
+
+bool ym_spend_order_valid(int64_t order_milli)
+{
+    const double *order;
+    size_t count = ym_rdp_orders(&order);
+
+    for (size_t i = 0; i < count; i++)
+        if (order[i] == order_of(order_milli))
+            return true;
+    return false;
+}
+
+enum ym_code ym_spend_micro_at(const struct ym_spend *s, const struct ym_event *plus, int64_t delta_e18,
+                               int64_t order_milli, struct ym_spend_cache *c, int64_t *micro, struct ym_status *st)
+{
+    struct ym_rdp sum;
+    enum ym_code code;
+
+    if (!ym_spend_order_valid(order_milli))
+        return ym_status_set(st, YM_INVALID, "order %" PRId64 " thousandths is not one of the accountant's",
+                             order_milli);
+    code = compose_valid(&sum, s, plus, delta_e18, c, st);
+    if (code == YM_OK)
+        *micro = ym_epsilon_micro(ym_rdp_epsilon_at(&sum, (double)delta_e18 / 1e18, order_of(order_milli)));
     return code;
 }
 

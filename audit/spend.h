@@ -27,9 +27,16 @@ enum ym_code ym_spend_add(struct ym_spend *s, const struct ym_event *e, struct y
 enum ym_code ym_spend_merge(struct ym_spend *into, const struct ym_spend *from, struct ym_status *st);
 /* Epsilon at delta_e18 / 10^18 in millionths, rounded up; 0 when nothing was
  * charged; INT64_MAX when there is no finite figure. plus: one more event, may
- * be NULL. */
+ * be NULL. This is the figure of a fixed mechanism: the smallest over all orders. */
 enum ym_code ym_spend_micro(const struct ym_spend *s, const struct ym_event *plus, int64_t delta_e18,
                             struct ym_spend_cache *c, int64_t *micro, struct ym_status *st);
+/* The same at the policy's order alone: what is held against a cap when later
+ * charges may be chosen by earlier releases (docs/privacy.md, "filter").
+ * YM_INVALID for an order that is not on the accountant's grid. */
+enum ym_code ym_spend_micro_at(const struct ym_spend *s, const struct ym_event *plus, int64_t delta_e18,
+                               int64_t order_milli, struct ym_spend_cache *c, int64_t *micro, struct ym_status *st);
+/* order_milli of a policy leaf, order * 1000, is on the accountant's grid. */
+bool ym_spend_order_valid(int64_t order_milli);
 
 /* Noise of a charge leaf: variance = sigma_units^2, in decimal digits; and the
  * k of a sampling probability. False when not canonical, zero, or no square. */

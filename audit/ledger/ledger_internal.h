@@ -1,12 +1,12 @@
 #ifndef YM_AUDIT_LEDGER_INTERNAL_H
 #define YM_AUDIT_LEDGER_INTERNAL_H
 
+#include "audit/ledger/bundle.h"
 #include "audit/ledger/checkpoint.h"
 #include "audit/ledger/ledger.h"
 #include "audit/ledger/stage.h"
 #include "audit/ledger/tree.h"
 
-#define YM_BUNDLE_LEAVES 256
 #define YM_BUNDLE_MAX (YM_BUNDLE_LEAVES * (2 + YM_LEAF_MAX))
 #define YM_APPEND_MAX 4096                                       /* leaves in one append */
 #define YM_APPEND_BUNDLES (YM_APPEND_MAX / YM_BUNDLE_LEAVES + 1) /* bundles it can touch */
@@ -49,10 +49,6 @@ void ym_pending_full_tile(void *ctx, unsigned level, uint64_t index, const uint8
 
 enum ym_code ym_ledger_reserve(struct ym_ledger *l, uint64_t size, struct ym_status *st);
 void ym_ledger_remember(struct ym_ledger *l, uint64_t index, const uint8_t hash[YM_HASH_BYTES]);
-/* Visit the entries of a bundle; YM_CORRUPT when it does not hold exactly count. */
-enum ym_code ym_bundle_each(struct ym_bytes bundle, size_t count,
-                            enum ym_code (*fn)(void *ctx, size_t i, struct ym_bytes leaf, struct ym_status *st),
-                            void *ctx, struct ym_status *st);
 /* A file below the ledger folder. */
 enum ym_code ym_ledger_read(const struct ym_ledger *l, const char *path, size_t limit, struct ym_buf *out,
                             struct ym_status *st);

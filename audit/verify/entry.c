@@ -298,6 +298,14 @@ static bool parse_line(struct ym_bytes line, struct ym_entry *out, const char **
     return good;
 }
 
+static bool envelope_good(const struct ym_entry *e)
+{
+    size_t type = strlen(e->type_name);
+
+    return type <= 32 && strspn(e->type_name, "abcdefghijklmnopqrstuvwxyz_") == type && strlen(e->key) == 16 &&
+           strspn(e->key, "0123456789abcdef") == 16;
+}
+
 enum ym_entry_fault ym_entry_parse(struct ym_bytes line, struct ym_entry *out, const char **why)
 {
     const struct ym_vnode *root;
@@ -314,7 +322,7 @@ enum ym_entry_fault ym_entry_parse(struct ym_bytes line, struct ym_entry *out, c
     out->type_name = ym_vjson_get(&out->json, root, "type")->text;
     out->by = ym_vjson_get(&out->json, root, "by")->text;
     out->key = ym_vjson_get(&out->json, root, "key")->text;
-    if (strlen(out->key) != 16 || strspn(out->key, "0123456789abcdef") != 16)
+    if (!envelope_good(out) || ym_vjson_get(&out->json, root, "sig"))
         return YM_ENTRY_MALFORMED;
     *why = "this program does not know its type";
     if (!find_type(out->type_name, &out->type))

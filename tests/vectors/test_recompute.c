@@ -1,0 +1,231 @@
+/* States recomputed from the hub's objects: plan, states and sums by hash. */
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "audit/verify/verify.h"
+#include "base/fs.h"
+#include "models/model.h"
+#include "models/state.h"
+#include "tests/support/ledger_world.h"
+
+static const char plan_yaml[] = "yumen: plan/1\n"
+                                "study: wdbc\n"
+                                "sponsor: acme\n"
+                                "title: test\n"
+                                "purpose: test\n"
+                                "model:\n"
+                                "  family: logistic\n"
+                                "  inputs:\n"
+                                "    - {name: radius, unit: mm, low: 6, high: 30}\n"
+                                "  outcome: {name: malignant, levels: [benign, malignant]}\n"
+                                "training:\n"
+                                "  rounds: 2\n"
+                                "  local_steps: 4\n"
+                                "  sampling_probability: 0.25\n"
+                                "  nominal_patients: 100\n"
+                                "  learning_rate: 0.5\n"
+                                "privacy:\n"
+                                "  noise_multiplier: 4.0\n"
+                                "  delta: 1e-5\n"
+                                "  epsilon: 3\n"
+                                "federation:\n"
+                                "  hospitals: [{name: h1, weight: 2}, {name: h2}]\n"
+                                "  quorum: 2\n";
+
+struct fixture {
+    char dir[64], objects[80];
+    char hash[6][65]; /* plan, states 0..2, sums 1..2 */
+    struct world w;
+};
+
+static int remove_one(const char *path, const struct stat *s, int flag, struct FTW *f)
+{
+    (void)s;
+    (void)flag;
+    (void)f;
+    return remove(path);
+}
+
+static void object_path(const struct fixture *f, int slot, char out[192])
+{
+    snprintf(out, 192, "%s/%s", f->objects, f->hash[slot]);
+}
+
+static void put_object(struct fixture *f, int slot, const struct ym_buf *b)
+{
+    uint8_t hash[32];
+    char path[192];
+
+    ym_sha256(b->data, b->len, hash);
+    for (size_t i = 0; i < 32; i++)
+        snprintf(f->hash[slot] + 2 * i, 3, "%02x", hash[i]);
+    object_path(f, slot, path);
+    assert_int_equal(ym_fs_write(path, (struct ym_bytes){b->data, b->len}, 0644, NULL), YM_OK);
+}
+
+static struct ym_plan *read_plan(void)
+{
+    struct ym_problems p = {0};
+    struct ym_plan *plan = NULL;
+    struct ym_doc *doc = NULL;
+
+    assert_int_equal(ym_doc_parse("p.yaml", plan_yaml, strlen(plan_yaml), &doc, &p, NULL), YM_OK);
+    assert_int_equal(ym_plan_read(doc, &plan, &p, NULL), YM_OK);
+    ym_doc_free(doc);
+    ym_problems_release(&p);
+    return plan;
+}
+
+/* Two rounds of sums that nobody trained, and their states. */
+static void make_objects(struct fixture *f)
+{
+    struct ym_plan *plan = read_plan();
+    const char *survivor[] = {"h1", "h2"};
+    struct ym_buf state = {0}, next = {0}, bytes = {0};
+    struct ym_model model;
+    int64_t *sum;
+
+    assert_int_equal(ym_model_from_plan(plan, &model, NULL), YM_OK);
+    sum = calloc(model.dim, sizeof(*sum));
+    put_object(f, 0, &plan->canonical);
+    assert_int_equal(ym_state_initial(plan, &state, NULL), YM_OK);
+    f->w.state_bytes = state.len;
+    put_object(f, 1, &state);
+    for (int round = 1; round <= 2; round++) {
+        struct ym_round_sum r = {(uint32_t)round, sum, survivor, 2};
+
+        for (size_t i = 0; i < model.dim; i++)
+            sum[i] = (int64_t)(i + 1) * 1000003 * round;
+        ym_buf_clear(&bytes);
+        ym_buf_append(&bytes, sum, 8 * model.dim); /* little-endian host */
+        put_object(f, 3 + round, &bytes);
+        ym_buf_clear(&next);
+        assert_int_equal(ym_state_next(plan, (struct ym_bytes){state.data, state.len}, &r, &next, NULL), YM_OK);
+        put_object(f, 1 + round, &next);
+        ym_buf_clear(&state);
+        ym_buf_append(&state, next.data, next.len);
+    }
+    free(sum);
+    ym_buf_release(&state);
+    ym_buf_release(&next);
+    ym_buf_release(&bytes);
+    ym_plan_free(plan);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    snprintf(f->dir, sizeof(f->dir), "/tmp/yumen-verify-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    snprintf(f->objects, sizeof(f->objects), "%s/objects", f->dir);
+    assert_int_equal(ym_fs_mkdirs(f->objects, 0755, NULL), YM_OK);
+    make_objects(f);
+    f->w.plan = f->hash[0];
+    for (int i = 0; i < 3; i++)
+        f->w.state[i] = f->hash[1 + i];
+    f->w.sum[0] = f->hash[4];
+    f->w.sum[1] = f->hash[5];
+    world_open(&f->w, f->dir, 0);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    world_close(&f->w);
+    nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    free(f);
+    return 0;
+}
+
+/* Verifies the hub's log with the objects; NULL: nothing found. */
+static void expect(struct fixture *f, const char *reason, uint64_t states)
+{
+    struct ym_verify_options o = {f->w.trust, f->objects};
+    const char *dir = f->w.log[WORLD_HUB].dir;
+    struct ym_verification *v = NULL;
+    const struct ym_finding *worst;
+
+    world_write(&f->w);
+    assert_int_equal(ym_verify(&dir, 1, &o, &v, NULL), YM_OK);
+    worst = ym_verification_worst(v);
+    if (worst)
+        print_message("  %s: %s\n", ym_reason_name(worst->reason), worst->detail);
+    assert_true(!worst == !reason);
+    if (worst)
+        assert_string_equal(ym_reason_name(worst->reason), reason);
+    assert_int_equal(v->log[0].states, states);
+    ym_verification_free(v);
+}
+
+static void honest_states_are_recomputed_to_the_bit(void **state)
+{
+    expect(*state, NULL, 2);
+}
+
+static void another_state_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+
+    json_object_set_new(world_at(&f->w, WORLD_HUB, "round_result", 1)->members, "state_after",
+                        json_string(world_hash("a better model")));
+    expect(f, "state_recomputed", 1);
+}
+
+static void a_hospital_left_out_of_the_mean_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+    struct world_leaf *result = world_at(&f->w, WORLD_HUB, "round_result", 1);
+
+    json_object_set_new(result->members, "survivors", json_pack("[s]", "h1"));
+    expect(f, "state_recomputed", 1);
+}
+
+static void another_start_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+
+    json_object_set_new(world_at(&f->w, WORLD_HUB, "round_open", 0)->members, "state", json_string(f->w.state[1]));
+    json_object_set_new(world_at(&f->w, WORLD_HUB, "round_result", 0)->members, "state_before",
+                        json_string(f->w.state[1]));
+    expect(f, "state_recomputed", 1);
+}
+
+static void a_lost_or_damaged_sum_is_a_gap(void **state)
+{
+    struct fixture *f = *state;
+    char path[192];
+
+    object_path(f, 4, path);
+    assert_int_equal(truncate(path, 8), 0);
+    expect(f, "object_missing", 1);
+    assert_int_equal(unlink(path), 0);
+    expect(f, "object_missing", 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        CASE(honest_states_are_recomputed_to_the_bit),
+        CASE(another_state_is_noticed),
+        CASE(a_hospital_left_out_of_the_mean_is_noticed),
+        CASE(another_start_is_noticed),
+        CASE(a_lost_or_damaged_sum_is_a_gap),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

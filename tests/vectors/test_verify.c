@@ -1,0 +1,904 @@
+/* Ledgers that lie, one trick each, made from a fresh honest federation; every
+ * one must be refused with its own exit code and reason. */
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "audit/verify/verify.h"
+#include "base/fs.h"
+#include "tests/support/ledger_world.h"
+
+#define PADDING 262 /* h1's log fills one bundle and begins another */
+
+static int remove_one(const char *path, const struct stat *s, int flag, struct FTW *f)
+{
+    (void)s;
+    (void)flag;
+    (void)f;
+    return remove(path);
+}
+
+static void remove_tree(const char *dir)
+{
+    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- what a liar does to files ---- */
+
+static void path_in(const struct world *w, int log, const char *name, char out[320])
+{
+    snprintf(out, 320, "%s/%s", w->log[log].dir, name);
+}
+
+static void load(const struct world *w, int log, const char *name, struct ym_buf *out)
+{
+    char path[320];
+
+    path_in(w, log, name, path);
+    assert_int_equal(ym_fs_read(path, 1 << 24, out, NULL), YM_OK);
+}
+
+static void store(const struct world *w, int log, const char *name, const void *data, size_t len)
+{
+    char path[320];
+
+    path_in(w, log, name, path);
+    assert_int_equal(ym_fs_write(path, (struct ym_bytes){data, len}, 0644, NULL), YM_OK);
+}
+
+static void drop(const struct world *w, int log, const char *name)
+{
+    char path[320];
+
+    path_in(w, log, name, path);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void flip(const struct world *w, int log, const char *name, size_t at)
+{
+    struct ym_buf b = {0};
+
+    load(w, log, name, &b);
+    assert_true(at < b.len);
+    b.data[at] ^= 1;
+    store(w, log, name, b.data, b.len);
+    ym_buf_release(&b);
+}
+
+static void cut(const struct world *w, int log, const char *name, size_t by)
+{
+    struct ym_buf b = {0};
+
+    load(w, log, name, &b);
+    store(w, log, name, b.data, b.len - by);
+    ym_buf_release(&b);
+}
+
+/* Bytes of entry n of a bundle, with its length. */
+static size_t entry_at(const struct ym_buf *b, size_t n, size_t *len)
+{
+    size_t at = 0;
+
+    for (;; n--) {
+        *len = 2 + ((size_t)b->data[at] << 8 | b->data[at + 1]);
+        if (n == 0)
+            return at;
+        at += *len;
+    }
+}
+
+static void entry_flipped(struct world *w)
+{
+    flip(w, WORLD_H1, "tile/entries/000", 3000);
+}
+
+static void entry_removed(struct world *w)
+{
+    struct ym_buf b = {0};
+    size_t len, at;
+
+    load(w, WORLD_H1, "tile/entries/000", &b);
+    at = entry_at(&b, 7, &len);
+    memmove(b.data + at, b.data + at + len, b.len - at - len);
+    store(w, WORLD_H1, "tile/entries/000", b.data, b.len - len);
+    ym_buf_release(&b);
+}
+
+static void entry_added(struct world *w)
+{
+    struct ym_buf b = {0};
+    size_t len, at;
+
+    load(w, WORLD_H1, "tile/entries/000", &b);
+    at = entry_at(&b, 7, &len);
+    ym_buf_reserve(&b, len);
+    ym_buf_append(&b, b.data + at, len);
+    store(w, WORLD_H1, "tile/entries/000", b.data, b.len);
+    ym_buf_release(&b);
+}
+
+static void entries_swapped(struct world *w)
+{
+    struct ym_buf b = {0}, c = {0};
+    size_t first_len, second_len, first;
+
+    load(w, WORLD_H2, "tile/entries/000.p/9", &b);
+    first = entry_at(&b, 5, &first_len);
+    entry_at(&b, 6, &second_len);
+    ym_buf_append(&c, b.data, first);
+    ym_buf_append(&c, b.data + first + first_len, second_len);
+    ym_buf_append(&c, b.data + first, first_len);
+    ym_buf_append(&c, b.data + first + first_len + second_len, b.len - c.len);
+    store(w, WORLD_H2, "tile/entries/000.p/9", c.data, c.len);
+    ym_buf_release(&b);
+    ym_buf_release(&c);
+}
+
+static void bundle_lost(struct world *w)
+{
+    drop(w, WORLD_H2, "tile/entries/000.p/9");
+}
+
+static void bundle_cut(struct world *w)
+{
+    cut(w, WORLD_H2, "tile/entries/000.p/9", 1);
+}
+
+static void tile_cut(struct world *w)
+{
+    cut(w, WORLD_H1, "tile/0/000", 1);
+}
+
+static void tile_lost(struct world *w)
+{
+    drop(w, WORLD_H1, "tile/0/000");
+}
+
+static void tile_flipped(struct world *w)
+{
+    flip(w, WORLD_H1, "tile/0/000", 100);
+}
+
+static void upper_tile_flipped(struct world *w)
+{
+    flip(w, WORLD_H1, "tile/1/000.p/1", 0);
+}
+
+static void checkpoint_lost(struct world *w)
+{
+    drop(w, WORLD_H1, "checkpoint");
+}
+
+static void checkpoint_garbled(struct world *w)
+{
+    store(w, WORLD_H1, "checkpoint", "yumen\n", 6);
+}
+
+/* The root of the text is changed, the signature kept. */
+static void checkpoint_changed(struct world *w)
+{
+    struct ym_buf b = {0};
+    char *root;
+
+    load(w, WORLD_H2, "checkpoint", &b);
+    root = strchr(strchr((char *)b.data, '\n') + 1, '\n') + 1;
+    *root = *root == 'A' ? 'B' : 'A';
+    store(w, WORLD_H2, "checkpoint", b.data, b.len);
+    ym_buf_release(&b);
+}
+
+/* An old checkpoint over the new entries. */
+static void checkpoint_replayed(struct world *w)
+{
+    struct ym_buf old = {0};
+    size_t count = w->log[WORLD_H1].count;
+
+    w->log[WORLD_H1].count = count - 2;
+    world_write_log(w, WORLD_H1);
+    load(w, WORLD_H1, "checkpoint", &old);
+    w->log[WORLD_H1].count = count;
+    world_write_log(w, WORLD_H1);
+    store(w, WORLD_H1, "checkpoint", old.data, old.len);
+    ym_buf_release(&old);
+}
+
+/* Everything of h1 made anew and signed by another key under the same name. */
+static void root_signed_by_another(struct world *w)
+{
+    const struct ym_key *own = w->log[WORLD_H1].key;
+
+    w->log[WORLD_H1].key = w->mallory;
+    world_write_log(w, WORLD_H1);
+    w->log[WORLD_H1].key = own;
+}
+
+/* ---- what a liar with the log's own key does to entries ---- */
+
+static void edit(struct world *w, int log, const char *type, size_t nth, const char *member, json_t *value)
+{
+    assert_int_equal(json_object_set_new(world_at(w, log, type, nth)->members, member, value), 0);
+}
+
+/* Replace text in a leaf's finished line, signature and all, and put it back. */
+static void respell(struct world *w, int log, const char *type, const char *from, const char *to)
+{
+    size_t at = world_find(w, log, type, 0), len;
+    const char *line = world_line(w->log[log].leaf[at], &len), *hit = strstr(line, from);
+    char *other = malloc(len + strlen(to) + 1);
+
+    assert_non_null(hit);
+    sprintf(other, "%.*s%s%s", (int)(hit - line), line, to, hit + strlen(from));
+    w->log[log].leaf[at] = world_raw(w, other);
+    free(other);
+}
+
+static void key_twice(struct world *w)
+{
+    respell(w, WORLD_H2, "policy", "\"delta_e18\":", "\"delta_e18\":1,\"delta_e18\":");
+}
+
+static void number_with_a_point(struct world *w)
+{
+    respell(w, WORLD_H2, "policy", "\"min_patients\":20", "\"min_patients\":20.0");
+}
+
+static void number_with_exponent(struct world *w)
+{
+    respell(w, WORLD_H2, "policy", "\"min_patients\":20", "\"min_patients\":2e1");
+}
+
+static void keys_unsorted(struct world *w)
+{
+    respell(w, WORLD_H2, "policy", "{\"by\":\"h2\",", "{\"unit\":\"patient\",\"by\":\"h2\",");
+}
+
+static void space_inside(struct world *w)
+{
+    respell(w, WORLD_H2, "policy", "\"min_patients\":20", "\"min_patients\": 20");
+}
+
+static void escape_not_needed(struct world *w)
+{
+    respell(w, WORLD_H2, "policy", "\"unit\":\"patient\"", "\"unit\":\"p\\u0061tient\"");
+}
+
+static void raw_chinese(struct world *w)
+{
+    respell(w, WORLD_H2, "dataset_card", "\\u4E73", "\xe4\xb9\xb3");
+}
+
+static void signature_cut(struct world *w)
+{
+    respell(w, WORLD_H2, "policy", "\"sig\":", "\"sag\":");
+}
+
+static void member_changed(struct world *w)
+{
+    respell(w, WORLD_H2, "policy", "\"min_patients\":20", "\"min_patients\":21");
+}
+
+static void member_unknown(struct world *w)
+{
+    edit(w, WORLD_H2, "policy", 0, "colour", json_string("red"));
+}
+
+static void member_missing(struct world *w)
+{
+    json_object_del(world_at(w, WORLD_H2, "policy", 0)->members, "min_patients");
+}
+
+static void member_out_of_range(struct world *w)
+{
+    edit(w, WORLD_H2, "policy", 0, "delta_e18", json_integer(0));
+}
+
+static void variance_no_square(struct world *w)
+{
+    edit(w, WORLD_H2, "charge", 0, "noise_variance", json_string("1125899906842625"));
+}
+
+static void type_unknown(struct world *w)
+{
+    world_add(w, WORLD_H2, world_leaf(w, "pardon", json_pack("{s:s}", "reason", "x"), "h2", w->h2));
+}
+
+static void type_of_another_log(struct world *w)
+{
+    world_add(w, WORLD_H2, world_at(w, WORLD_HUB, "round_open", 0));
+}
+
+static void second_genesis(struct world *w)
+{
+    world_add(w, WORLD_H2, world_at(w, WORLD_H2, "genesis", 0));
+}
+
+static void genesis_missing(struct world *w)
+{
+    world_remove(w, WORLD_H2, 0);
+}
+
+static void genesis_of_another(struct world *w)
+{
+    w->log[WORLD_H2].leaf[0] = world_at(w, WORLD_H1, "genesis", 0);
+}
+
+static void signer_unknown(struct world *w)
+{
+    world_at(w, WORLD_H2, "charge", 0)->key = w->mallory;
+}
+
+static void signer_takes_a_name(struct world *w)
+{
+    snprintf(world_at(w, WORLD_H2, "incident", 0)->by, 64, "h1");
+}
+
+static void add_incident(struct world *w)
+{
+    world_add(w, WORLD_H2, world_leaf(w, "incident", json_pack("{s:s}", "reason", "x"), "h2", w->h2));
+    signer_takes_a_name(w);
+}
+
+static void policy_of_the_sponsor(struct world *w)
+{
+    struct world_leaf *l = world_at(w, WORLD_H2, "policy", 0);
+
+    l->key = w->sponsor;
+    snprintf(l->by, sizeof(l->by), "acme");
+}
+
+static void plan_of_nobody(struct world *w)
+{
+    world_at(w, WORLD_HUB, "plan", 0)->key = w->mallory;
+}
+
+static void enrolled_too_late(struct world *w)
+{
+    size_t at = world_find(w, WORLD_HUB, "enrol", 2);
+    struct world_leaf *enrol = w->log[WORLD_HUB].leaf[at];
+
+    world_remove(w, WORLD_HUB, at);
+    world_add(w, WORLD_HUB, enrol);
+}
+
+static void other_identity(struct world *w)
+{
+    const struct world_leaf *genesis = world_at(w, WORLD_H1, "genesis", 0);
+
+    edit(w, WORLD_HUB, "enrol", 2, "identity_key", json_copy(json_object_get(genesis->members, "identity_key")));
+}
+
+/* ---- budget ---- */
+
+static void more(struct world *w, int log, size_t nth, const char *member, int64_t by)
+{
+    json_t *value = json_object_get(world_at(w, log, "charge", nth)->members, member);
+
+    json_integer_set(value, json_integer_value(value) + by);
+}
+
+static void round_epsilon_lowered(struct world *w)
+{
+    more(w, WORLD_H1, 0, "epsilon_round_micro", -1);
+}
+
+static void spent_lowered(struct world *w)
+{
+    more(w, WORLD_H1, 1, "epsilon_spent_micro", -1);
+}
+
+static void spent_raised(struct world *w)
+{
+    more(w, WORLD_H1, 1, "epsilon_spent_micro", 1);
+}
+
+static void less_noise(struct world *w)
+{
+    edit(w, WORLD_H1, "charge", 0, "noise_variance", json_string("281474976710656"));
+}
+
+static void cap_raised_in_the_charge(struct world *w)
+{
+    more(w, WORLD_H1, 0, "epsilon_cap_micro", 1);
+}
+
+static void delta_of_its_own(struct world *w)
+{
+    more(w, WORLD_H1, 0, "delta_e18", 1);
+}
+
+static void over_the_cap(struct world *w)
+{
+    int64_t spent =
+        json_integer_value(json_object_get(world_at(w, WORLD_H1, "charge", 1)->members, "epsilon_spent_micro"));
+
+    edit(w, WORLD_H1, "policy", 0, "epsilon_cap_micro", json_integer(spent - 1));
+    edit(w, WORLD_H1, "charge", 0, "epsilon_cap_micro", json_integer(spent - 1));
+    edit(w, WORLD_H1, "charge", 1, "epsilon_cap_micro", json_integer(spent - 1));
+}
+
+static void policy_after_the_charge(struct world *w)
+{
+    size_t at = world_find(w, WORLD_H1, "policy", 0);
+    struct world_leaf *policy = w->log[WORLD_H1].leaf[at];
+
+    world_remove(w, WORLD_H1, at);
+    world_add(w, WORLD_H1, policy);
+}
+
+static void card_missing(struct world *w)
+{
+    world_remove(w, WORLD_H1, world_find(w, WORLD_H1, "dataset_card", 0));
+}
+
+static void other_data(struct world *w)
+{
+    edit(w, WORLD_H1, "dataset_card", 0, "data", json_string(world_hash("other rows")));
+}
+
+static void approval_missing(struct world *w)
+{
+    world_remove(w, WORLD_H1, world_find(w, WORLD_H1, "approval", 0));
+}
+
+static struct world_leaf *veto(struct world *w)
+{
+    return world_leaf(w, "veto", json_pack("{s:s,s:s}", "study", "wdbc", "plan", w->plan), "h1", w->h1);
+}
+
+static void vetoed_before(struct world *w)
+{
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 1), veto(w));
+}
+
+static void vetoed_before_at_the_hub(struct world *w)
+{
+    world_insert(w, WORLD_HUB, world_find(w, WORLD_HUB, "charge", 0), veto(w));
+}
+
+static void charged_twice(struct world *w)
+{
+    json_t *again = world_charge(w, "wdbc", 2, 1, w->state[1], "a", 3);
+
+    world_add(w, WORLD_H1, world_leaf(w, "charge", again, "h1", w->h1));
+}
+
+static void charge_after_release(struct world *w)
+{
+    size_t at = world_find(w, WORLD_H1, "charge", 1);
+    struct world_leaf *charge = w->log[WORLD_H1].leaf[at];
+
+    world_remove(w, WORLD_H1, at);
+    world_add(w, WORLD_H1, charge);
+}
+
+static void release_on_nothing(struct world *w)
+{
+    struct world_leaf *l = world_at(w, WORLD_H1, "release", 1);
+
+    l->charge = NULL;
+    json_object_set_new(l->members, "charge", json_string(world_hash("nothing")));
+}
+
+static void released_twice(struct world *w)
+{
+    struct world_leaf *first = world_at(w, WORLD_H1, "release", 1), *again;
+
+    again = world_leaf(w, "release", json_copy(first->members), "h1", w->h1);
+    again->charge = first->charge;
+    json_object_set_new(again->members, "update", json_string(world_hash("another update")));
+    world_add(w, WORLD_H1, again);
+}
+
+static void release_of_another_round(struct world *w)
+{
+    edit(w, WORLD_H1, "release", 1, "round", json_integer(1));
+}
+
+static void charge_hidden(struct world *w)
+{
+    world_remove(w, WORLD_H1, world_find(w, WORLD_H1, "release", 0));
+    world_remove(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 0));
+}
+
+static void charge_hidden_but_at_the_hub(struct world *w)
+{
+    world_remove(w, WORLD_H1, world_find(w, WORLD_H1, "release", 1));
+    world_remove(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 1));
+}
+
+static void two_stories(struct world *w)
+{
+    struct world_leaf *own = world_at(w, WORLD_H1, "charge", 1), *told;
+    struct world_leaf *release = world_at(w, WORLD_H1, "release", 1), *told_release;
+
+    told = world_leaf(w, "charge", json_copy(own->members), "h1", w->h1);
+    json_object_set_new(told->members, "sandbox", json_string("none"));
+    told_release = world_leaf(w, "release", json_copy(release->members), "h1", w->h1);
+    told_release->charge = told;
+    w->log[WORLD_HUB].leaf[world_find(w, WORLD_HUB, "charge", 2)] = told;
+    w->log[WORLD_HUB].leaf[world_find(w, WORLD_HUB, "release", 2)] = told_release;
+}
+
+/* ---- model chain ---- */
+
+static void plan_missing(struct world *w)
+{
+    world_remove(w, WORLD_HUB, world_find(w, WORLD_HUB, "plan", 0));
+}
+
+static void round_on_another_plan(struct world *w)
+{
+    edit(w, WORLD_HUB, "round_open", 1, "plan", json_string(world_hash("other plan")));
+}
+
+static void round_left_out(struct world *w)
+{
+    edit(w, WORLD_HUB, "round_open", 1, "round", json_integer(3));
+}
+
+static void attempt_goes_back(struct world *w)
+{
+    struct world_leaf *open = world_at(w, WORLD_HUB, "round_open", 0);
+
+    world_insert(w, WORLD_HUB, world_find(w, WORLD_HUB, "round_open", 0) + 1, open);
+}
+
+static void round_on_another_state(struct world *w)
+{
+    edit(w, WORLD_HUB, "round_open", 1, "state", json_string(world_hash("other state")));
+}
+
+static void result_on_another_state(struct world *w)
+{
+    edit(w, WORLD_HUB, "round_result", 0, "state_before", json_string(world_hash("other state")));
+}
+
+static void result_of_nothing(struct world *w)
+{
+    world_remove(w, WORLD_HUB, world_find(w, WORLD_HUB, "round_open", 1));
+}
+
+static void result_of_another_attempt(struct world *w)
+{
+    edit(w, WORLD_HUB, "round_result", 1, "attempt", json_integer(2));
+}
+
+static void result_after_abort(struct world *w)
+{
+    world_insert(w, WORLD_HUB, world_find(w, WORLD_HUB, "round_result", 1),
+                 world_leaf(w, "abort",
+                            json_pack("{s:s,s:i,s:i,s:s,s:b}", "study", "wdbc", "round", 2, "attempt", 1, "reason",
+                                      "quorum", "final", 0),
+                            "hub", w->hub));
+}
+
+static void result_twice(struct world *w)
+{
+    world_insert(w, WORLD_HUB, world_find(w, WORLD_HUB, "round_result", 0) + 1,
+                 world_at(w, WORLD_HUB, "round_result", 0));
+}
+
+static void survivor_not_asked(struct world *w)
+{
+    json_array_remove(json_object_get(world_at(w, WORLD_HUB, "round_open", 1)->members, "roster"), 1);
+}
+
+static void survivor_also_left_out(struct world *w)
+{
+    edit(w, WORLD_HUB, "round_result", 1, "left_out", json_pack("[s]", "h2"));
+}
+
+static void survivor_not_charged(struct world *w)
+{
+    world_remove(w, WORLD_HUB, world_find(w, WORLD_HUB, "release", 3));
+    world_remove(w, WORLD_HUB, world_find(w, WORLD_HUB, "charge", 3));
+}
+
+static void survivor_not_released(struct world *w)
+{
+    world_remove(w, WORLD_HUB, world_find(w, WORLD_HUB, "release", 3));
+}
+
+static void goes_on_after_the_last(struct world *w)
+{
+    struct world_leaf *last = world_at(w, WORLD_HUB, "round_open", 1);
+    struct world_leaf *more_rounds = world_leaf(w, "round_open", json_copy(last->members), "hub", w->hub);
+
+    json_object_set_new(more_rounds->members, "round", json_integer(3));
+    json_object_set_new(more_rounds->members, "state", json_string(w->state[2]));
+    world_add(w, WORLD_HUB, more_rounds);
+}
+
+#define BEFORE(fn) #fn, fn, NULL
+#define AFTER(fn) #fn, NULL, fn
+
+static const struct trick {
+    const char *name;
+    void (*entries)(struct world *w); /* before the logs are written and signed */
+    void (*files)(struct world *w);   /* after it */
+    int verdict;
+    const char *reason;
+    int only; /* 1 + the only log given; 0: all three */
+} tricks[] = {
+    {AFTER(entry_flipped), 10, "root_mismatch"},
+    {AFTER(entries_swapped), 10, "root_mismatch"},
+    {AFTER(entry_added), 10, "entry_extra"},
+    {AFTER(entry_removed), 11, "entries_missing"},
+    {AFTER(bundle_lost), 11, "entries_missing"},
+    {AFTER(bundle_cut), 11, "bundle_torn"},
+    {AFTER(tile_cut), 11, "tile_torn"},
+    {AFTER(tile_lost), 11, "tile_missing"},
+    {AFTER(tile_flipped), 10, "tile_mismatch"},
+    {AFTER(upper_tile_flipped), 10, "tile_mismatch"},
+    {AFTER(checkpoint_lost), 11, "checkpoint_missing"},
+    {AFTER(checkpoint_garbled), 10, "checkpoint_malformed"},
+    {AFTER(checkpoint_changed), 10, "checkpoint_signature"},
+    {AFTER(checkpoint_replayed), 11, "checkpoint_behind"},
+    {AFTER(root_signed_by_another), 10, "checkpoint_untrusted"},
+    {BEFORE(key_twice), 10, "leaf_malformed"},
+    {BEFORE(number_with_a_point), 10, "leaf_malformed"},
+    {BEFORE(number_with_exponent), 10, "leaf_malformed"},
+    {BEFORE(keys_unsorted), 10, "leaf_malformed"},
+    {BEFORE(space_inside), 10, "leaf_malformed"},
+    {BEFORE(escape_not_needed), 10, "leaf_malformed"},
+    {BEFORE(raw_chinese), 10, "leaf_malformed"},
+    {BEFORE(signature_cut), 10, "leaf_malformed"},
+    {BEFORE(member_changed), 10, "leaf_signature"},
+    {BEFORE(member_unknown), 10, "leaf_fields"},
+    {BEFORE(member_missing), 10, "leaf_fields"},
+    {BEFORE(member_out_of_range), 10, "leaf_fields"},
+    {BEFORE(variance_no_square), 10, "leaf_fields"},
+    {BEFORE(type_unknown), 10, "leaf_type"},
+    {BEFORE(type_of_another_log), 10, "leaf_type"},
+    {BEFORE(second_genesis), 10, "leaf_type"},
+    {BEFORE(genesis_missing), 10, "genesis_wrong"},
+    {BEFORE(genesis_of_another), 10, "genesis_wrong"},
+    {BEFORE(signer_unknown), 10, "leaf_signer"},
+    {BEFORE(add_incident), 10, "leaf_signer"},
+    {BEFORE(policy_of_the_sponsor), 10, "leaf_signer"},
+    {BEFORE(plan_of_nobody), 10, "leaf_signer"},
+    {BEFORE(enrolled_too_late), 10, "leaf_signer"},
+    {BEFORE(other_identity), 10, "leaf_signer"},
+    {BEFORE(round_epsilon_lowered), 12, "epsilon_round"},
+    {BEFORE(less_noise), 12, "epsilon_round"},
+    {BEFORE(spent_lowered), 12, "epsilon_spent"},
+    {BEFORE(spent_raised), 12, "epsilon_spent"},
+    {BEFORE(cap_raised_in_the_charge), 12, "charge_policy"},
+    {BEFORE(delta_of_its_own), 12, "charge_policy"},
+    {BEFORE(over_the_cap), 12, "cap_exceeded"},
+    {BEFORE(policy_after_the_charge), 12, "charge_before_policy"},
+    {BEFORE(card_missing), 12, "charge_dataset"},
+    {BEFORE(other_data), 12, "charge_dataset"},
+    {BEFORE(approval_missing), 12, "charge_not_approved"},
+    {BEFORE(vetoed_before), 12, "charge_not_approved"},
+    {BEFORE(vetoed_before_at_the_hub), 12, "charge_not_approved"},
+    {BEFORE(charged_twice), 12, "charge_repeated"},
+    {BEFORE(charge_after_release), 12, "release_without_charge"},
+    {BEFORE(release_on_nothing), 12, "release_without_charge"},
+    {BEFORE(released_twice), 12, "release_repeated"},
+    {BEFORE(release_of_another_round), 11, "survivor_without_release"},
+    {BEFORE(release_of_another_round), 12, "release_differs", 1 + WORLD_H1},
+    {BEFORE(charge_hidden), 12, "epsilon_spent", 1 + WORLD_H1},
+    {BEFORE(charge_hidden_but_at_the_hub), 11, "charge_absent"},
+    {BEFORE(two_stories), 10, "charge_differs"},
+    {BEFORE(plan_missing), 13, "round_without_plan"},
+    {BEFORE(round_on_another_plan), 13, "round_without_plan"},
+    {BEFORE(round_left_out), 13, "round_order"},
+    {BEFORE(attempt_goes_back), 13, "round_order"},
+    {BEFORE(round_on_another_state), 13, "state_chain"},
+    {BEFORE(result_on_another_state), 13, "state_chain"},
+    {BEFORE(result_of_nothing), 13, "result_without_open"},
+    {BEFORE(result_of_another_attempt), 13, "result_without_open"},
+    {BEFORE(result_after_abort), 13, "result_without_open"},
+    {BEFORE(result_twice), 13, "result_repeated"},
+    {BEFORE(survivor_not_asked), 13, "survivor_not_in_roster"},
+    {BEFORE(survivor_also_left_out), 13, "survivor_not_in_roster"},
+    {BEFORE(survivor_not_charged), 11, "survivor_without_charge"},
+    {BEFORE(survivor_not_released), 11, "survivor_without_release"},
+    {BEFORE(goes_on_after_the_last), 13, "study_ended"},
+};
+
+static enum ym_code verify_world(const struct world *w, const char *trust, int only, struct ym_verification **v,
+                                 struct ym_status *st)
+{
+    const char *dir[WORLD_LOGS] = {w->log[0].dir, w->log[1].dir, w->log[2].dir};
+    struct ym_verify_options o = {trust, NULL};
+
+    return only ? ym_verify(&dir[only - 1], 1, &o, v, st) : ym_verify(dir, WORLD_LOGS, &o, v, st);
+}
+
+static void print_findings(const struct ym_verification *v)
+{
+    for (size_t i = 0; i < v->finding_count; i++)
+        print_message("  %d %s: log %zu entry %ld: %s\n", (int)ym_reason_verdict(v->finding[i].reason),
+                      ym_reason_name(v->finding[i].reason), v->finding[i].log, (long)v->finding[i].entry,
+                      v->finding[i].detail);
+}
+
+static bool trick_is_seen(const struct trick *t)
+{
+    char dir[64] = "/tmp/yumen-verify-XXXXXX";
+    struct world w = {0};
+    struct ym_verification *v = NULL;
+    struct ym_status st = YM_STATUS_INIT;
+    const struct ym_finding *f;
+    bool seen;
+
+    assert_non_null(mkdtemp(dir));
+    world_open(&w, dir, PADDING);
+    if (t->entries)
+        t->entries(&w);
+    world_write(&w);
+    if (t->files)
+        t->files(&w);
+    if (verify_world(&w, w.trust, t->only, &v, &st) != YM_OK)
+        fail_msg("%s: %s", t->name, st.message);
+    f = ym_verification_worst(v);
+    seen = f && (int)ym_verification_verdict(v) == t->verdict && strcmp(ym_reason_name(f->reason), t->reason) == 0;
+    if (!seen) {
+        print_error("%s: expected %d %s\n", t->name, t->verdict, t->reason);
+        print_findings(v);
+    }
+    ym_verification_free(v);
+    world_close(&w);
+    remove_tree(dir);
+    return seen;
+}
+
+static void every_trick_has_its_code_and_reason(void **state)
+{
+    size_t missed = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(tricks) / sizeof(tricks[0]); i++)
+        missed += !trick_is_seen(&tricks[i]);
+    assert_int_equal(missed, 0);
+}
+
+static int setup(void **state)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    char dir[64] = "/tmp/yumen-verify-XXXXXX";
+
+    assert_non_null(mkdtemp(dir));
+    world_open(w, dir, PADDING);
+    world_write(w);
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+
+    remove_tree(w->dir);
+    world_close(w);
+    free(w);
+    return 0;
+}
+
+static void expect_verdict(const struct world *w, const char *trust, int only, int verdict)
+{
+    struct ym_verification *v = NULL;
+    struct ym_status st = YM_STATUS_INIT;
+
+    if (verify_world(w, trust, only, &v, &st) != YM_OK)
+        fail_msg("%s", st.message);
+    print_findings(v);
+    assert_int_equal(ym_verification_verdict(v), verdict);
+    ym_verification_free(v);
+}
+
+static void honest_ledgers_verify_together_and_alone(void **state)
+{
+    struct world *w = *state;
+    struct ym_verification *v = NULL;
+
+    expect_verdict(w, w->trust, 1 + WORLD_HUB, YM_VERDICT_GOOD);
+    expect_verdict(w, w->trust, 1 + WORLD_H1, YM_VERDICT_GOOD);
+    expect_verdict(w, w->trust, 1 + WORLD_H2, YM_VERDICT_GOOD);
+    assert_int_equal(verify_world(w, w->trust, 0, &v, NULL), YM_OK);
+    print_findings(v);
+    assert_int_equal(ym_verification_verdict(v), YM_VERDICT_GOOD);
+    for (size_t i = 0; i < WORLD_LOGS; i++) {
+        assert_true(v->log[i].anchored);
+        assert_int_equal(v->log[i].size, w->log[i].count);
+        assert_int_equal(v->log[i].signatures, w->log[i].count);
+        assert_int_equal(v->log[i].unchecked, 0);
+    }
+    assert_int_equal(v->log[WORLD_HUB].results, 2);
+    assert_int_equal(v->log[WORLD_HUB].charges, 4);
+    assert_int_equal(v->charge_count, 4);
+    assert_true(v->charge[0].released && v->charge[1].spent_micro > v->charge[0].spent_micro);
+    ym_verification_free(v);
+}
+
+static void without_a_trust_file_the_origin_is_not_checked(void **state)
+{
+    struct world *w = *state;
+
+    expect_verdict(w, NULL, 0, YM_VERDICT_UNANCHORED);
+    /* and what another key made from the ground up looks just as good */
+    expect_verdict(w, NULL, 1 + WORLD_H1, YM_VERDICT_UNANCHORED);
+}
+
+static void a_log_that_the_trust_file_lacks_is_refused(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(ym_fs_write(w->trust, (struct ym_bytes){(const uint8_t *)"# nobody\n", 9}, 0644, NULL), YM_OK);
+    expect_verdict(w, w->trust, 1 + WORLD_H1, YM_VERDICT_TAMPERED);
+}
+
+/* A hospital's log alone: the sponsor's plan cannot be checked, and that is said. */
+static void strangers_in_a_log_alone_are_counted(void **state)
+{
+    struct world *w = *state;
+    struct ym_verification *v = NULL;
+
+    assert_int_equal(verify_world(w, NULL, 1 + WORLD_H1, &v, NULL), YM_OK);
+    assert_int_equal(v->log[0].unchecked, 2); /* the hub's enrol leaf and the sponsor's plan */
+    assert_int_equal(v->log[0].signatures, w->log[WORLD_H1].count - 2);
+    ym_verification_free(v);
+}
+
+static void what_the_ledger_writes_is_what_the_verifier_reads(void **state)
+{
+    struct world *w = *state;
+    struct world_log *l = &w->log[WORLD_H1];
+    struct ym_ledger *ledger = NULL;
+
+    remove_tree(l->dir);
+    assert_int_equal(ym_ledger_open(l->dir, l->origin, w->h1, &ledger, NULL), YM_OK);
+    for (size_t i = 0; i < l->count; i++) {
+        size_t len;
+        const char *line = world_line(l->leaf[i], &len);
+        struct ym_bytes leaf = {(const uint8_t *)line, len};
+
+        assert_int_equal(ym_ledger_append(ledger, &leaf, 1, NULL, NULL), YM_OK);
+        if (i % 64 == 0)
+            expect_verdict(w, NULL, 1 + WORLD_H1, YM_VERDICT_UNANCHORED); /* while it is open */
+    }
+    expect_verdict(w, w->trust, 0, YM_VERDICT_GOOD);
+    ym_ledger_close(&ledger);
+}
+
+static void folders_that_cannot_be_read_are_not_verdicts(void **state)
+{
+    struct world *w = *state;
+    struct ym_verification *v = NULL;
+    struct ym_verify_options o = {NULL, NULL};
+    const char *nowhere = "/nonexistent/ledger", *empty = w->dir, *good = w->log[0].dir;
+
+    assert_int_equal(ym_verify(&nowhere, 1, &o, &v, NULL), YM_NOT_FOUND);
+    assert_int_equal(ym_verify(&empty, 1, &o, &v, NULL), YM_NOT_FOUND);
+    o.trust = "/nonexistent/trust";
+    assert_int_equal(ym_verify(&good, 1, &o, &v, NULL), YM_NOT_FOUND);
+    assert_int_equal(ym_fs_write(w->trust, (struct ym_bytes){(const uint8_t *)"witness a b\n", 12}, 0644, NULL), YM_OK);
+    o.trust = w->trust;
+    assert_int_equal(ym_verify(&good, 1, &o, &v, NULL), YM_INVALID);
+    assert_null(v);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        CASE(honest_ledgers_verify_together_and_alone),          CASE(without_a_trust_file_the_origin_is_not_checked),
+        CASE(a_log_that_the_trust_file_lacks_is_refused),        CASE(strangers_in_a_log_alone_are_counted),
+        CASE(what_the_ledger_writes_is_what_the_verifier_reads), CASE(folders_that_cannot_be_read_are_not_verdicts),
+        cmocka_unit_test(every_trick_has_its_code_and_reason),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
