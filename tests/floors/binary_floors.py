@@ -18,8 +18,8 @@ NO_LIBRARY = {
     "yumen-trainer": RPC + ("libssl", "libsqlite3", "libcurl"),
     "yumen-site": RPC + ("libssl", "libsqlite3"),
     "yumen-gateway": ("libopenblas", "libblas", "libcblas", "libsqlite3"),
-    "yumen-audit": RPC + ("libssl", "libzmq", "libsqlite3"),
-    "yumen-coordinator": ("libzmq",),
+    "yumen-audit": RPC + ("libssl", "libzmq", "libsqlite3", "libopenblas", "libblas"),
+    "yumen-coordinator": ("libzmq", "libopenblas", "libblas"),
     "yumen": ("libzmq", "libsqlite3"),
 }
 # Hospital programs: no symbol of the simulator, and none that by its name seeds or skips the noise.
