@@ -31,6 +31,12 @@ enum ym_code ym_rdp_add(struct ym_rdp *r, const struct ym_event *e, struct ym_st
 /* epsilon at delta (0 < delta < 1), Canonne-Kamath-Steinke 2020 Prop. 12; never
  * negative; rounded up. order: out, may be NULL. */
 double ym_rdp_epsilon(const struct ym_rdp *r, double delta, double *order);
+/* The same at one order, which was fixed before anything was charged: what a
+ * filter holds against its cap. INFINITY for an order that is not on the grid. */
+double ym_rdp_epsilon_at(const struct ym_rdp *r, double delta, double order);
+/* The order of the grid at which a Gaussian's loss uses the cap up most slowly:
+ * the largest (epsilon_cap - conversion's constant) / order. 0 for a bad delta. */
+double ym_rdp_filter_order(double epsilon_cap, double delta);
 
 /* Epsilon in millionths, rounded up; INT64_MAX when infinite or absurd. */
 int64_t ym_epsilon_micro(double epsilon);

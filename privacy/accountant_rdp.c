@@ -62,10 +62,10 @@ enum ym_code ym_rdp_add(struct ym_rdp *r, const struct ym_event *e, struct ym_st
     return YM_OK;
 }
 
-/* Canonne, Kamath, Steinke 2020, Proposition 12. */
-static double convert(double rdp, double order, double delta)
+/* What the conversion adds to rdp: Canonne, Kamath, Steinke 2020, Proposition 12. */
+static double overhead(double order, double delta)
 {
-    return rdp + log1p(-1 / order) - log(delta * order) / (order - 1) + CONVERSION_ALLOWANCE;
+    return log1p(-1 / order) - log(delta * order) / (order - 1) + CONVERSION_ALLOWANCE;
 }
 
 /* Bretagnolle-Huber: TV <= sqrt(1 - exp(-KL)), and KL is at most any RDP above
@@ -75,6 +75,13 @@ static bool is_nothing(double rdp, double delta)
     return -expm1(-rdp) * (1 + ALLOWANCE) < delta * delta;
 }
 
+static double convert(double rdp, double order, double delta)
+{
+    double e = is_nothing(rdp, delta) ? 0 : rdp + overhead(order, delta);
+
+    return e < 0 ? 0 : e;
+}
+
 double ym_rdp_epsilon(const struct ym_rdp *r, double delta, double *order)
 {
     const double *grid_order;
@@ -82,9 +89,8 @@ double ym_rdp_epsilon(const struct ym_rdp *r, double delta, double *order)
     double best = INFINITY, best_order = 0;
 
     for (size_t i = 0; i < count; i++) {
-        double e = is_nothing(r->at[i], delta) ? 0 : convert(r->at[i], grid_order[i], delta);
+        double e = convert(r->at[i], grid_order[i], delta);
 
-        e = e < 0 ? 0 : e;
         if (e < best) {
             best = e;
             best_order = grid_order[i];
@@ -94,6 +100,35 @@ double ym_rdp_epsilon(const struct ym_rdp *r, double delta, double *order)
         best = INFINITY;
     if (order)
         *order = best_order;
+    return best;
+}
+
+double ym_rdp_epsilon_at(const struct ym_rdp *r, double delta, double order)
+{
+    const double *grid_order;
+    size_t count = ym_rdp_orders(&grid_order);
+
+    if (delta > 0 && delta < 1)
+        for (size_t i = 0; i < count; i++)
+            if (grid_order[i] == order)
+                return convert(r->at[i], order, delta);
+    return INFINITY;
+}
+
+double ym_rdp_filter_order(double epsilon_cap, double delta)
+{
+    const double *order;
+    size_t count = ym_rdp_orders(&order);
+    double best = 0, most = -INFINITY;
+
+    for (size_t i = 0; delta > 0 && delta < 1 && i < count; i++) {
+        double each = (epsilon_cap - overhead(order[i], delta)) / order[i];
+
+        if (each > most) {
+            most = each;
+            best = order[i];
+        }
+    }
     return best;
 }
 

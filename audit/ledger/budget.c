@@ -24,7 +24,8 @@ struct ym_budget {
     bool broken; /* a leaf could not be understood: full stop */
     bool have_policy;
     int64_t cap_micro, delta_e18;
-    char owner[17]; /* key of the genesis leaf, "" before it */
+    int64_t order_milli; /* set once */
+    char owner[17];      /* key of the genesis leaf, "" before it */
     struct dataset *dataset;
     size_t dataset_count;
     struct ym_budget_line *line;
@@ -107,6 +108,22 @@ static enum ym_code join(struct ym_budget *b, size_t x, size_t y, struct ym_stat
     return YM_OK;
 }
 
+/* The filter's theorem is about one order, chosen before anything was released. */
+static enum ym_code take_order(struct ym_budget *b, const json_t *leaf, struct ym_status *st)
+{
+    int64_t order;
+    enum ym_code code = ym_json_get_int(leaf, "order_milli", 1, INT64_MAX, &order, st);
+
+    if (code == YM_OK && !ym_spend_order_valid(order))
+        code = ym_status_set(st, YM_INVALID, "'order_milli' %" PRId64 " is no order of the accountant", order);
+    if (code == YM_OK && b->have_policy && order != b->order_milli)
+        code = ym_status_set(st, YM_INVALID, "'order_milli' is %" PRId64 ", but the first policy fixed it at %" PRId64,
+                             order, b->order_milli);
+    if (code == YM_OK)
+        b->order_milli = order;
+    return code;
+}
+
 static enum ym_code take_policy(struct ym_budget *b, const json_t *leaf, struct ym_status *st)
 {
     int64_t cap, delta;
@@ -114,6 +131,8 @@ static enum ym_code take_policy(struct ym_budget *b, const json_t *leaf, struct 
 
     if (code == YM_OK)
         code = ym_json_get_int(leaf, "delta_e18", 1, DELTA_ONE - 1, &delta, st);
+    if (code == YM_OK)
+        code = take_order(b, leaf, st);
     if (code != YM_OK)
         return code;
     b->cap_micro = cap;
@@ -233,7 +252,7 @@ static enum ym_code push_line(struct ym_budget *b, const struct ym_budget_line *
 static enum ym_code take_charge(struct ym_budget *b, const json_t *leaf, struct ym_status *st)
 {
     static const struct ym_spend nothing;
-    struct ym_budget_line line = {.cap_micro = b->cap_micro, .delta_e18 = b->delta_e18};
+    struct ym_budget_line line = {.cap_micro = b->cap_micro, .delta_e18 = b->delta_e18, .order_milli = b->order_milli};
     struct ym_spend *spend;
     size_t dataset;
     enum ym_code code = read_charge(leaf, &line, st);
@@ -252,7 +271,9 @@ static enum ym_code take_charge(struct ym_budget *b, const json_t *leaf, struct 
     if (code == YM_OK)
         code = ym_spend_add(spend, &line.event, st);
     if (code == YM_OK)
-        code = ym_spend_micro(spend, NULL, b->delta_e18, b->cache, &line.spent_micro, st);
+        code = ym_spend_micro_at(spend, NULL, b->delta_e18, b->order_milli, b->cache, &line.spent_micro, st);
+    if (code == YM_OK)
+        code = ym_spend_micro(spend, NULL, b->delta_e18, b->cache, &line.tight_micro, st);
     return code == YM_OK ? push_line(b, &line, st) : code;
 }
 
@@ -364,13 +385,29 @@ enum ym_code ym_budget_spent(const struct ym_budget *b, const char *dataset, int
     enum ym_code code = usable(b, dataset, &index, st);
 
     if (code == YM_OK)
-        code = ym_spend_micro(&b->dataset[group_of(b, index)].spend, NULL, b->delta_e18, b->cache, &spent, st);
+        code = ym_spend_micro_at(&b->dataset[group_of(b, index)].spend, NULL, b->delta_e18, b->order_milli, b->cache,
+                                 &spent, st);
     if (code != YM_OK)
         return code;
     *spent_micro = spent;
     *cap_micro = b->cap_micro;
     *delta_e18 = b->delta_e18;
     return YM_OK;
+}
+
+enum ym_code ym_budget_tight(const struct ym_budget *b, const char *dataset, int64_t *tight_micro, struct ym_status *st)
+{
+    size_t index;
+    enum ym_code code = usable(b, dataset, &index, st);
+
+    if (code != YM_OK)
+        return code;
+    return ym_spend_micro(&b->dataset[group_of(b, index)].spend, NULL, b->delta_e18, b->cache, tight_micro, st);
+}
+
+int64_t ym_budget_order_milli(const struct ym_budget *b)
+{
+    return b->order_milli;
 }
 
 enum ym_code ym_budget_check(const struct ym_budget *b, const char *dataset, const struct ym_event *e,
@@ -384,7 +421,8 @@ enum ym_code ym_budget_check(const struct ym_budget *b, const char *dataset, con
     if (code == YM_OK)
         code = ym_spend_micro(&nothing, e, b->delta_e18, b->cache, &alone, st);
     if (code == YM_OK)
-        code = ym_spend_micro(&b->dataset[group_of(b, index)].spend, e, b->delta_e18, b->cache, &after, st);
+        code = ym_spend_micro_at(&b->dataset[group_of(b, index)].spend, e, b->delta_e18, b->order_milli, b->cache,
+                                 &after, st);
     if (code != YM_OK)
         return code;
     if (after > b->cap_micro)

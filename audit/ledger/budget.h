@@ -7,8 +7,9 @@
 /* The budget is a fold over the hospital's ledger: policy leaves set cap and
  * delta, dataset_card leaves say which data sets share patients (one group, one
  * budget), charge leaves are events. Never stored, always recomputed.
- * The cap holds by the Renyi filter (Feldman and Zrnic 2021; Lecuyer 2021):
- * docs/privacy.md, "filter". */
+ * Spent is the figure at one Renyi order, which the first policy fixes for the
+ * ledger's life, so that the cap holds for plans chosen adaptively (Feldman and
+ * Zrnic 2021: docs/privacy.md, "filter"). */
 struct ym_budget;
 
 enum ym_code ym_budget_fold(struct ym_ledger *l, struct ym_budget **out, struct ym_status *st);
@@ -20,15 +21,20 @@ struct ym_budget_line {
     uint32_t round, attempt;
     struct ym_event event;
     int64_t round_micro; /* epsilon of this charge alone, millionths */
-    int64_t spent_micro; /* of the group after it */
+    int64_t spent_micro; /* of the group after it, at the policy's order */
+    int64_t tight_micro; /* the same if all charges had been fixed beforehand: over all orders; for display */
     int64_t cap_micro;
-    int64_t delta_e18;
+    int64_t delta_e18, order_milli;
 };
 size_t ym_budget_count(const struct ym_budget *b);
 const struct ym_budget_line *ym_budget_at(const struct ym_budget *b, size_t i);
 /* What is spent by the group of dataset; YM_NOT_FOUND for an unknown data set. */
 enum ym_code ym_budget_spent(const struct ym_budget *b, const char *dataset, int64_t *spent_micro, int64_t *cap_micro,
                              int64_t *delta_e18, struct ym_status *st);
+/* The same charges as if fixed beforehand, for display; YM_NOT_FOUND, YM_DENIED. */
+enum ym_code ym_budget_tight(const struct ym_budget *b, const char *dataset, int64_t *tight_micro,
+                             struct ym_status *st);
+int64_t ym_budget_order_milli(const struct ym_budget *b); /* the policy's order * 1000; 0: no policy yet */
 /* Would this event still fit? YM_OK, or YM_EXHAUSTED with figures in st, or
  * YM_DENIED when the ledger holds no policy. after/alone: out. */
 enum ym_code ym_budget_check(const struct ym_budget *b, const char *dataset, const struct ym_event *e,

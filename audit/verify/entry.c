@@ -64,7 +64,8 @@ struct member {
 
 static const struct member genesis[] = {
     {"role", ROLE}, {"name", NAME}, {"identity_key", KEY}, {"program", TEXT}, {NULL}};
-static const struct member policy[] = {EPSILON("epsilon_cap_micro"), DELTA, COUNT("min_patients", 0), UNIT, {NULL}};
+static const struct member policy[] = {EPSILON("epsilon_cap_micro"), DELTA, COUNT("order_milli", 1),
+                                       COUNT("min_patients", 0),     UNIT,  {NULL}};
 static const struct member enrol[] = {{"role", ROLE}, {"name", NAME},        {"identity_key", KEY},
                                       {"spki", HASH}, COUNT("not_after", 0), {"federation", TEXT},
                                       {NULL}};

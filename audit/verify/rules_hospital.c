@@ -17,7 +17,7 @@ struct pass {
     const struct ym_entry *e;
     struct ym_vmap *seen;
     bool have_policy;
-    int64_t cap, delta;
+    int64_t cap, delta, order;
     struct dataset *dataset;
     size_t dataset_count;
 };
@@ -83,8 +83,23 @@ static void take_card(struct pass *p)
     }
 }
 
+/* One order for the ledger's life, the first policy's. */
+static void take_order(struct pass *p)
+{
+    int64_t order = ym_entry_int(p->e, "order_milli");
+
+    if (!ym_spend_order_valid(order))
+        FIND(p, POLICY_ORDER, "%" PRId64 " thousandths is no order of the accountant", order);
+    else if (p->have_policy && order != p->order)
+        FIND(p, POLICY_ORDER, "the first policy fixed %" PRId64 " thousandths, this one says %" PRId64, p->order,
+             order);
+    if (!p->have_policy)
+        p->order = order;
+}
+
 static void take_policy(struct pass *p)
 {
+    take_order(p);
     p->have_policy = true;
     p->cap = ym_entry_int(p->e, "epsilon_cap_micro");
     p->delta = ym_entry_int(p->e, "delta_e18");
@@ -122,7 +137,7 @@ static void check_policy(struct pass *p)
              ym_entry_int(p->e, "epsilon_cap_micro"), ym_entry_int(p->e, "delta_e18"), p->cap, p->delta);
 }
 
-static void keep_line(struct pass *p, int64_t round_micro, int64_t spent_micro)
+static void keep_line(struct pass *p, int64_t round_micro, int64_t spent_micro, int64_t tight_micro)
 {
     struct ym_verification *v = p->c->v;
     struct ym_charge_line *line = realloc(v->charge, (v->charge_count + 1) * sizeof(*line));
@@ -139,20 +154,23 @@ static void keep_line(struct pass *p, int64_t round_micro, int64_t spent_micro)
                                     .attempt = ym_entry_int(p->e, "attempt"),
                                     .round_micro = round_micro,
                                     .spent_micro = spent_micro,
+                                    .tight_micro = tight_micro,
                                     .cap_micro = p->cap,
+                                    .order_milli = p->order,
                                     .delta_e18 = ym_entry_int(p->e, "delta_e18")};
     snprintf(line->dataset, sizeof(line->dataset), "%s", ym_entry_text(p->e, "dataset"));
     snprintf(line->study, sizeof(line->study), "%s", ym_entry_text(p->e, "study"));
 }
 
-/* The group's spend with this charge in it, at the policy's delta. */
+/* The group's spend with this charge in it, at the policy's delta and order. */
 static void check_spent(struct pass *p, struct dataset *d, const struct ym_event *event, int64_t round_micro)
 {
     struct ym_spend *spend = &p->dataset[d->group].spend;
-    int64_t said = ym_entry_int(p->e, "epsilon_spent_micro"), spent;
+    int64_t said = ym_entry_int(p->e, "epsilon_spent_micro"), delta = ym_entry_int(p->e, "delta_e18"), spent, tight;
 
     if (ym_spend_add(spend, event, NULL) != YM_OK ||
-        ym_spend_micro(spend, NULL, ym_entry_int(p->e, "delta_e18"), p->c->cache, &spent, NULL) != YM_OK) {
+        ym_spend_micro_at(spend, NULL, delta, p->order, p->c->cache, &spent, NULL) != YM_OK ||
+        ym_spend_micro(spend, NULL, delta, p->c->cache, &tight, NULL) != YM_OK) {
         FIND(p, EPSILON_SPENT, "the charges of '%s' cannot be composed", d->name);
         return;
     }
@@ -160,7 +178,7 @@ static void check_spent(struct pass *p, struct dataset *d, const struct ym_event
         FIND(p, EPSILON_SPENT, "it says %" PRId64 " millionths spent, recomputed %" PRId64, said, spent);
     if (p->have_policy && spent > p->cap)
         FIND(p, CAP_EXCEEDED, "%" PRId64 " millionths spent of a cap of %" PRId64, spent, p->cap);
-    keep_line(p, round_micro, spent);
+    keep_line(p, round_micro, spent, tight);
 }
 
 static void take_charge(struct pass *p)

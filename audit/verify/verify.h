@@ -49,6 +49,7 @@ enum ym_verdict {
     X(SURVIVOR_WITHOUT_CHARGE, survivor_without_charge, GAP)   /* counted without a charge in the log */               \
     X(SURVIVOR_WITHOUT_RELEASE, survivor_without_release, GAP) /* counted without a release in the log */              \
     X(OBJECT_MISSING, object_missing, GAP)                     /* a plan, state or sum is not among the objects */     \
+    X(POLICY_ORDER, policy_order, BUDGET)                      /* an order off the grid, or changed later */           \
     X(CHARGE_REPEATED, charge_repeated, BUDGET)                /* one attempt charged twice */                         \
     X(CHARGE_BEFORE_POLICY, charge_before_policy, BUDGET)      /* no policy allowed it */                              \
     X(CHARGE_POLICY, charge_policy, BUDGET)                    /* cap or delta is not the policy's */                  \
@@ -92,8 +93,9 @@ struct ym_charge_line {
     uint64_t entry;
     char dataset[64], study[64];
     int64_t round, attempt;
-    int64_t round_micro, spent_micro, cap_micro; /* millionths of epsilon */
-    int64_t delta_e18;
+    int64_t round_micro, spent_micro, cap_micro; /* millionths of epsilon; spent: at the policy's order */
+    int64_t tight_micro;                         /* as spent, had all charges been fixed beforehand: over all orders */
+    int64_t delta_e18, order_milli;
     bool released;
 };
 

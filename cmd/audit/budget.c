@@ -9,7 +9,7 @@
 #include "cmd/audit/report.h"
 #include "cmd/audit/table.h"
 
-#define COLUMNS 9
+#define COLUMNS 10
 #define CELL 72
 
 static void micro_text(int64_t micro, char out[CELL])
@@ -37,7 +37,8 @@ static void fill_row(const struct ym_charge_line *l, char (*cell)[CELL])
     micro_text(l->spent_micro, cell[5]);
     micro_text(l->cap_micro, cell[6]);
     micro_text(left_of(l), cell[7]);
-    snprintf(cell[8], CELL, "%s", l->released ? T(AUDIT_YES) : T(AUDIT_NO));
+    micro_text(l->tight_micro, cell[8]);
+    snprintf(cell[9], CELL, "%s", l->released ? T(AUDIT_YES) : T(AUDIT_NO));
 }
 
 /* The delta of a data set's figures, once for each that occurs. */
@@ -47,12 +48,14 @@ static void print_deltas(const struct ym_verification *v)
         const struct ym_charge_line *l = &v->charge[i];
         struct ym_buf delta = {0};
         bool said = false;
+        char order[32];
 
         for (size_t k = 0; k < i && !said; k++)
             said = v->charge[k].delta_e18 == l->delta_e18 && strcmp(v->charge[k].dataset, l->dataset) == 0;
         if (said || ym_decimal_format((struct ym_decimal){l->delta_e18}, &delta) != YM_OK)
             continue;
-        printf(T(AUDIT_BUDGET_DELTA), l->dataset, ym_buf_str(&delta));
+        snprintf(order, sizeof(order), "%g", (double)l->order_milli / 1000);
+        printf(T(AUDIT_BUDGET_DELTA), l->dataset, ym_buf_str(&delta), order);
         putchar('\n');
         ym_buf_release(&delta);
     }
@@ -61,9 +64,9 @@ static void print_deltas(const struct ym_verification *v)
 static int print_table(const struct ym_verification *v)
 {
     const enum ym_text_id head[COLUMNS] = {
-        YM_TEXT_AUDIT_COL_DATASET, YM_TEXT_AUDIT_COL_STUDY,   YM_TEXT_AUDIT_COL_ROUND,
-        YM_TEXT_AUDIT_COL_ATTEMPT, YM_TEXT_AUDIT_COL_EPSILON, YM_TEXT_AUDIT_COL_SPENT,
-        YM_TEXT_AUDIT_COL_CAP,     YM_TEXT_AUDIT_COL_LEFT,    YM_TEXT_AUDIT_COL_RELEASED};
+        YM_TEXT_AUDIT_COL_DATASET, YM_TEXT_AUDIT_COL_STUDY,   YM_TEXT_AUDIT_COL_ROUND, YM_TEXT_AUDIT_COL_ATTEMPT,
+        YM_TEXT_AUDIT_COL_EPSILON, YM_TEXT_AUDIT_COL_SPENT,   YM_TEXT_AUDIT_COL_CAP,   YM_TEXT_AUDIT_COL_LEFT,
+        YM_TEXT_AUDIT_COL_TIGHT,   YM_TEXT_AUDIT_COL_RELEASED};
     size_t rows = v->charge_count + 1;
     char(*text)[CELL] = calloc(rows * COLUMNS, CELL);
     const char **cell = calloc(rows * COLUMNS, sizeof(*cell));
@@ -74,7 +77,7 @@ static int print_table(const struct ym_verification *v)
         cell[i] = i < COLUMNS ? ym_text(head[i]) : text[i];
     }
     if (text && cell) {
-        audit_table(cell, COLUMNS, rows, 0xfc);
+        audit_table(cell, COLUMNS, rows, 0x1fc);
         print_deltas(v);
         puts(T(AUDIT_BUDGET_UNIT));
     }
@@ -85,15 +88,16 @@ static int print_table(const struct ym_verification *v)
 
 static int print_csv(const struct ym_verification *v)
 {
-    puts("dataset,study,round,attempt,epsilon_round,epsilon_spent,epsilon_cap,epsilon_left,delta_e18,released,unit,"
-         "relation,accountant");
+    puts("dataset,study,round,attempt,epsilon_round,epsilon_spent,epsilon_cap,epsilon_left,epsilon_tight,order_milli,"
+         "delta_e18,released,unit,relation,accountant");
     for (size_t i = 0; i < v->charge_count; i++) {
         const struct ym_charge_line *l = &v->charge[i];
         char cell[COLUMNS][CELL];
 
         fill_row(l, cell);
-        printf("%s,%s,%s,%s,%s,%s,%s,%s,%" PRId64 ",%d,patient,add-or-remove-one,rdp/1\n", cell[0], cell[1], cell[2],
-               cell[3], cell[4], cell[5], cell[6], cell[7], l->delta_e18, l->released);
+        printf("%s,%s,%s,%s,%s,%s,%s,%s,%s,%" PRId64 ",%" PRId64 ",%d,patient,add-or-remove-one,rdp/1\n", cell[0],
+               cell[1], cell[2], cell[3], cell[4], cell[5], cell[6], cell[7], cell[8], l->order_milli, l->delta_e18,
+               l->released);
     }
     return 0;
 }
@@ -106,13 +110,14 @@ static int print_json(const struct ym_verification *v)
     for (size_t i = 0; i < v->charge_count; i++) {
         const struct ym_charge_line *l = &v->charge[i];
 
-        json_array_append_new(list, json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:I}", "dataset", l->dataset,
-                                              "study", l->study, "round", (json_int_t)l->round, "attempt",
+        json_array_append_new(list, json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:I}", "dataset",
+                                              l->dataset, "study", l->study, "round", (json_int_t)l->round, "attempt",
                                               (json_int_t)l->attempt, "epsilon_round_micro", (json_int_t)l->round_micro,
                                               "epsilon_spent_micro", (json_int_t)l->spent_micro, "epsilon_cap_micro",
                                               (json_int_t)l->cap_micro, "epsilon_left_micro", (json_int_t)left_of(l),
-                                              "delta_e18", (json_int_t)l->delta_e18, "released", l->released, "entry",
-                                              (json_int_t)l->entry));
+                                              "epsilon_tight_micro", (json_int_t)l->tight_micro, "order_milli",
+                                              (json_int_t)l->order_milli, "delta_e18", (json_int_t)l->delta_e18,
+                                              "released", l->released, "entry", (json_int_t)l->entry));
     }
     o = json_pack("{s:s,s:s,s:s,s:s,s:o}", "origin", v->log[0].origin, "unit", "patient", "relation",
                   "add-or-remove-one", "accountant", "rdp/1", "charges", list);

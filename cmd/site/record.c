@@ -230,13 +230,16 @@ static void show_budget(const json_t *o)
     const json_t *list = json_object_get(o, "datasets"), *charges = json_object_get(o, "charges"), *d, *c;
     size_t i, j;
 
-    fputs(T(SITE_BUDGET_HEAD), stdout);
+    printf(T(SITE_BUDGET_HEAD), ym_order_text(ym_get_int(o, "order_milli")));
     if (json_array_size(list) == 0)
         fputs(T(SITE_NONE), stdout);
     json_array_foreach(list, i, d)
     {
-        printf(T(SITE_BUDGET_SET), ym_get_text(d, "dataset"), ym_epsilon_text(ym_get_int(d, "spent_micro")),
-               ym_epsilon_text(ym_get_int(d, "cap_micro")), ym_delta_text(ym_get_int(d, "delta_e18")));
+        long long spent = ym_get_int(d, "spent_micro"), cap = ym_get_int(d, "cap_micro");
+
+        printf(T(SITE_BUDGET_SET), ym_get_text(d, "dataset"), ym_epsilon_text(spent), ym_epsilon_text(cap),
+               ym_delta_text(ym_get_int(d, "delta_e18")), ym_epsilon_text(spent < cap ? cap - spent : 0),
+               ym_epsilon_text(ym_get_int(d, "tight_micro")));
         json_array_foreach(charges, j, c)
         {
             if (strcmp(ym_get_text(c, "dataset"), ym_get_text(d, "dataset")) == 0)

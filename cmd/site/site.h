@@ -27,10 +27,11 @@ int ym_site_run(const struct ym_cli_args *a, json_t *request, void (*show)(const
 /* Members of a reply, never failing. */
 const char *ym_get_text(const json_t *o, const char *key);
 long long ym_get_int(const json_t *o, const char *key);
-/* Millionths as "0.123456", delta units of 1e-18 as "0.00001", unix seconds as
+/* Millionths as "0.123456", delta units of 1e-18 as "0.00001", an order's thousandths as "7.5", unix seconds as
  * "2026-01-31 08:15:00 UTC"; static buffers, each call of one kind reuses one of four. */
 const char *ym_epsilon_text(long long micro);
 const char *ym_delta_text(long long e18);
+const char *ym_order_text(long long milli);
 const char *ym_time_text(long long unix_s);
 
 int ym_site_cmd_init(const struct ym_cli_args *a);

@@ -130,6 +130,16 @@ const char *ym_delta_text(long long e18)
     return out;
 }
 
+const char *ym_order_text(long long milli)
+{
+    static char text[TEXTS][TEXT_BYTES];
+    static int next;
+    char *out = text[next++ % TEXTS];
+
+    snprintf(out, TEXT_BYTES, "%g", (double)milli / 1000);
+    return out;
+}
+
 const char *ym_time_text(long long unix_s)
 {
     static char text[TEXTS][TEXT_BYTES];

@@ -130,14 +130,17 @@ static struct world_leaf *enrol(struct world *w, const char *role, const char *n
     return world_leaf(w, "enrol", o, "hub", w->hub);
 }
 
-static int64_t epsilon(unsigned charges, int64_t delta_e18)
+/* order_milli 0: one charge alone. */
+static int64_t epsilon(unsigned charges, int64_t delta_e18, int64_t order_milli)
 {
     struct ym_event e = {SIGMA, SAMPLING, (uint64_t)STEPS * charges};
     struct ym_spend_cache *cache = ym_spend_cache_new();
     struct ym_spend s = {0};
     int64_t micro = 0;
 
-    assert_int_equal(ym_spend_micro(&s, &e, delta_e18, cache, &micro, NULL), YM_OK);
+    assert_int_equal(order_milli ? ym_spend_micro_at(&s, &e, delta_e18, order_milli, cache, &micro, NULL)
+                                 : ym_spend_micro(&s, &e, delta_e18, cache, &micro, NULL),
+                     YM_OK);
     ym_spend_cache_free(cache);
     return micro;
 }
@@ -154,9 +157,9 @@ json_t *world_charge(const struct world *w, const char *study, int round, int at
                      "data", world_hash(dataset), "mechanism", "poisson-sampled rounded gaussian", "route", "integer",
                      "clip_units", YM_CLIP_UNITS, "noise_variance", variance, "sampling_k", k, "steps", STEPS, "unit",
                      "patient", "relation", "add-or-remove-one", "accountant", "rdp/1", "epsilon_round_micro",
-                     (json_int_t)epsilon(1, w->delta_e18), "epsilon_spent_micro",
-                     (json_int_t)epsilon(after, w->delta_e18), "epsilon_cap_micro", (json_int_t)w->cap_micro,
-                     "delta_e18", (json_int_t)w->delta_e18, "sandbox", "seccomp");
+                     (json_int_t)epsilon(1, w->delta_e18, 0), "epsilon_spent_micro",
+                     (json_int_t)epsilon(after, w->delta_e18, w->order_milli), "epsilon_cap_micro",
+                     (json_int_t)w->cap_micro, "delta_e18", (json_int_t)w->delta_e18, "sandbox", "seccomp");
 }
 
 static json_t *release(const struct world *w, const char *study, int round, int attempt, const char *state,
@@ -174,9 +177,9 @@ static void site_head(struct world *w, int log, const char *name, const char *da
     world_add(w, log, world_leaf(w, "genesis", genesis("hospital", name, key), name, key));
     world_add(w, log,
               world_leaf(w, "policy",
-                         json_pack("{s:I,s:I,s:i,s:s,s:s}", "epsilon_cap_micro", (json_int_t)w->cap_micro, "delta_e18",
-                                   (json_int_t)w->delta_e18, "min_patients", 20, "unit", "patient", "relation",
-                                   "add-or-remove-one"),
+                         json_pack("{s:I,s:I,s:I,s:i,s:s,s:s}", "epsilon_cap_micro", (json_int_t)w->cap_micro,
+                                   "delta_e18", (json_int_t)w->delta_e18, "order_milli", (json_int_t)w->order_milli,
+                                   "min_patients", 20, "unit", "patient", "relation", "add-or-remove-one"),
                          name, key));
     world_add(w, log, own_enrol);
     world_add(w, WORLD_HUB, own_enrol);
@@ -284,6 +287,7 @@ void world_open(struct world *w, const char *dir, size_t padding)
     w->mallory = key_new();
     w->cap_micro = 30000000;
     w->delta_e18 = 10000000000000;
+    w->order_milli = 4100;
     w->state_bytes = w->state_bytes ? w->state_bytes : 1024;
     name_log(w, WORLD_HUB, "yumen/demo/hub", "hub", w->hub);
     name_log(w, WORLD_H1, "yumen/hospital/h1", "h1", w->h1);

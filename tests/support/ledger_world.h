@@ -37,7 +37,7 @@ struct world {
     struct world_log log[WORLD_LOGS];
     struct world_leaf *pool[2 * WORLD_LEAVES];
     size_t pool_count;
-    int64_t cap_micro, delta_e18;
+    int64_t cap_micro, delta_e18, order_milli;
     const char *plan, *state[3], *sum[2]; /* hex hashes: plan, state before round 1, 2 and after, sums */
     uint64_t state_bytes;
 };

@@ -49,11 +49,18 @@ static void put(struct fixture *f, const char *type, json_t *members)
     json_decref(members);
 }
 
+#define ORDER_MILLI 3400
+
+static json_t *policy(int64_t cap_micro, int64_t delta_e18)
+{
+    return json_pack("{s:I,s:I,s:i,s:i,s:s,s:s}", "epsilon_cap_micro", (json_int_t)cap_micro, "delta_e18",
+                     (json_int_t)delta_e18, "order_milli", ORDER_MILLI, "min_patients", 10, "unit", "patient",
+                     "relation", "add-or-remove-one");
+}
+
 static void put_policy(struct fixture *f, int64_t cap_micro, int64_t delta_e18)
 {
-    put(f, "policy",
-        json_pack("{s:I,s:I,s:i,s:s,s:s}", "epsilon_cap_micro", (json_int_t)cap_micro, "delta_e18",
-                  (json_int_t)delta_e18, "min_patients", 10, "unit", "patient", "relation", "add-or-remove-one"));
+    put(f, "policy", policy(cap_micro, delta_e18));
 }
 
 static void put_card(struct fixture *f, const char *dataset, const char *shares)
@@ -86,13 +93,28 @@ static int64_t spent(struct fixture *f, const char *dataset)
 }
 
 /* What the accountant says of n such charges together. */
-static int64_t expected(uint64_t charges, double delta)
+static struct ym_rdp composed(uint64_t charges)
 {
     struct ym_event e = {2 * YM_CLIP_UNITS, (uint64_t)1 << 63, 10 * charges};
     struct ym_rdp r;
 
     ym_rdp_clear(&r);
     assert_int_equal(ym_rdp_add(&r, &e, NULL), YM_OK);
+    return r;
+}
+
+/* At the policy's order. */
+static int64_t expected(uint64_t charges, double delta)
+{
+    struct ym_rdp r = composed(charges);
+
+    return ym_epsilon_micro(ym_rdp_epsilon_at(&r, delta, ORDER_MILLI / 1000.0));
+}
+
+static int64_t expected_tight(uint64_t charges, double delta)
+{
+    struct ym_rdp r = composed(charges);
+
     return ym_epsilon_micro(ym_rdp_epsilon(&r, delta, NULL));
 }
 
@@ -143,6 +165,93 @@ static void data_sets_that_share_patients_share_the_budget(void **state)
     assert_figure(spent(f, "d"), expected(2, 1e-5));
     put_card(f, "d", NULL); /* and a later card cannot leave the group */
     assert_figure(spent(f, "d"), expected(2, 1e-5));
+}
+
+static void spent_is_counted_at_the_one_order_of_the_policy(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_budget *b = NULL;
+    int64_t tight = 0;
+
+    put_policy(f, 30000000, 10000000000000);
+    put_card(f, "a", NULL);
+    put(f, "charge", charge("s1", 1, "a"));
+    assert_true(expected(1, 1e-5) > expected_tight(1, 1e-5) + 10000); /* else this test could not tell them apart */
+    assert_figure(spent(f, "a"), expected(1, 1e-5));
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+    assert_int_equal(ym_budget_order_milli(b), ORDER_MILLI);
+    assert_int_equal(ym_budget_tight(b, "a", &tight, NULL), YM_OK);
+    assert_figure(tight, expected_tight(1, 1e-5));
+    assert_int_equal(ym_budget_tight(b, "b", &tight, NULL), YM_NOT_FOUND);
+    assert_figure(ym_budget_at(b, 0)->round_micro, expected_tight(1, 1e-5));
+    assert_figure(ym_budget_at(b, 0)->spent_micro, expected(1, 1e-5));
+    assert_figure(ym_budget_at(b, 0)->tight_micro, expected_tight(1, 1e-5));
+    assert_int_equal(ym_budget_at(b, 0)->order_milli, ORDER_MILLI);
+    ym_budget_free(b);
+}
+
+/* A cap between the two figures refuses. */
+static void the_cap_goes_by_the_order_whatever_order_would_be_better(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_event e = {2 * YM_CLIP_UNITS, (uint64_t)1 << 63, 10};
+    struct ym_budget *b = NULL;
+    int64_t alone, after;
+
+    put_policy(f, expected(2, 1e-5) - 1000, 10000000000000);
+    put_card(f, "a", NULL);
+    put(f, "charge", charge("s1", 1, "a"));
+    assert_true(expected_tight(2, 1e-5) < expected(2, 1e-5) - 2000);
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+    assert_int_equal(ym_budget_check(b, "a", &e, &alone, &after, NULL), YM_EXHAUSTED);
+    ym_budget_free(b);
+}
+
+static void an_order_that_is_missing_off_the_grid_or_changed_is_a_full_stop(void **state)
+{
+    static const struct {
+        const char *text; /* of order_milli, NULL: missing */
+        enum ym_code first, later;
+    } each[] = {
+        {"3400", YM_OK, YM_OK},
+        {"7500", YM_OK, YM_CORRUPT},
+        {"1024000", YM_OK, YM_CORRUPT},
+        {NULL, YM_CORRUPT, YM_CORRUPT},
+        {"0", YM_CORRUPT, YM_CORRUPT},
+        {"-3400", YM_CORRUPT, YM_CORRUPT},
+        {"1000", YM_CORRUPT, YM_CORRUPT},
+        {"3401", YM_CORRUPT, YM_CORRUPT},
+        {"11100", YM_CORRUPT, YM_CORRUPT},
+        {"64000", YM_CORRUPT, YM_CORRUPT},
+        {"9223372036854775807", YM_CORRUPT, YM_CORRUPT},
+        {"\"3400\"", YM_CORRUPT, YM_CORRUPT},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
+        json_t *first = policy(5000000, 10000000000000), *changed = json_copy(first);
+        struct ym_buf line[2] = {{0}, {0}};
+
+        json_object_del(changed, "order_milli");
+        if (each[i].text)
+            json_object_set_new(changed, "order_milli", json_loads(each[i].text, JSON_DECODE_ANY, NULL));
+        assert_int_equal(ym_leaf_sign("policy", first, "h1", 1, f->key, &line[0], NULL), YM_OK);
+        assert_int_equal(ym_leaf_sign("policy", changed, "h1", 1, f->key, &line[1], NULL), YM_OK);
+        for (int later = 0; later < 2; later++) {
+            struct ym_budget *b = NULL;
+
+            assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+            if (later)
+                assert_int_equal(ym_budget_take(b, (struct ym_bytes){line[0].data, line[0].len}, NULL), YM_OK);
+            assert_int_equal(ym_budget_take(b, (struct ym_bytes){line[1].data, line[1].len}, NULL),
+                             later ? each[i].later : each[i].first);
+            ym_budget_free(b);
+        }
+        ym_buf_release(&line[0]);
+        ym_buf_release(&line[1]);
+        json_decref(first);
+        json_decref(changed);
+    }
 }
 
 static void budget_never_shrinks(void **state)
@@ -201,7 +310,7 @@ static void check_stops_at_the_cap(void **state)
     put(f, "charge", charge("s1", 1, "a"));
     assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
     assert_int_equal(ym_budget_check(b, "a", &e, &alone, &after, NULL), YM_OK);
-    assert_figure(alone, expected(1, 1e-5));
+    assert_figure(alone, expected_tight(1, 1e-5));
     assert_figure(after, expected(2, 1e-5));
     e.steps = 11;
     assert_int_equal(ym_budget_check(b, "a", &e, &alone, &after, &st), YM_EXHAUSTED);
@@ -239,9 +348,9 @@ static void order_of_charges_does_not_matter_to_the_bit(void **state)
 
         ym_spend_add(&s, &e[order[i][0]], NULL);
         ym_spend_add(&s, &e[order[i][1]], NULL);
-        assert_int_equal(ym_spend_micro(&s, &e[order[i][2]], 1000000000000, cache, &plus, NULL), YM_OK);
+        assert_int_equal(ym_spend_micro_at(&s, &e[order[i][2]], 1000000000000, 3400, cache, &plus, NULL), YM_OK);
         ym_spend_add(&s, &e[order[i][2]], NULL);
-        assert_int_equal(ym_spend_micro(&s, NULL, 1000000000000, cache, &micro, NULL), YM_OK);
+        assert_int_equal(ym_spend_micro_at(&s, NULL, 1000000000000, 3400, cache, &micro, NULL), YM_OK);
         assert_int_equal(plus, micro);
         first = i == 0 ? micro : first;
         assert_int_equal(micro, first);
@@ -327,6 +436,9 @@ int main(void)
         CASE(fresh_data_set_has_spent_nothing),
         CASE(two_studies_compose_on_the_same_patients),
         CASE(data_sets_that_share_patients_share_the_budget),
+        CASE(spent_is_counted_at_the_one_order_of_the_policy),
+        CASE(the_cap_goes_by_the_order_whatever_order_would_be_better),
+        CASE(an_order_that_is_missing_off_the_grid_or_changed_is_a_full_stop),
         CASE(budget_never_shrinks),
         CASE(latest_policy_decides_and_history_stays),
         CASE(check_stops_at_the_cap),

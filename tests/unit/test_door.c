@@ -400,6 +400,7 @@ static void the_budget_ends_before_the_cap_is_passed(void **state)
     uint64_t leaves;
 
     house_open(&h, *state);
+    assert_int_equal(ym_budget_order_milli(h.budget), 7500); /* what init chose for 3 at 1e-5 */
     while (code == YM_OK && round < 10000) {
         struct ym_door_request r = request(round);
         struct ym_charged *c = NULL;

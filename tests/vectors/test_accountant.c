@@ -283,6 +283,71 @@ static void grid_is_the_one_of_the_vectors(void **state)
         assert_true(order[i] > order[i - 1]);
 }
 
+/* What a filter holds against its cap: never below the best order, equal to it there, monotone, 0 for nothing. */
+static void one_order_is_never_below_the_best_and_meets_it(void **state)
+{
+    const double *order;
+    size_t count = ym_rdp_orders(&order);
+    struct ym_rdp r, nothing;
+    double best_order, best;
+
+    (void)state;
+    ym_rdp_clear(&nothing);
+    ym_rdp_clear(&r);
+    add(&r, 1.3, 0.02, 4000);
+    best = ym_rdp_epsilon(&r, 1e-6, &best_order);
+    assert_true(best > 0 && ym_rdp_epsilon_at(&r, 1e-6, best_order) == best);
+    for (size_t i = 0; i < count; i++) {
+        double e = ym_rdp_epsilon_at(&r, 1e-6, order[i]);
+        double published = r.at[i] + log1p(-1 / order[i]) - log(1e-6 * order[i]) / (order[i] - 1);
+
+        assert_true(e >= best && e >= published && e <= published * (1 + 1e-9) + 1e-9);
+        assert_true(ym_rdp_epsilon_at(&nothing, 1e-18, order[i]) == 0);
+    }
+    assert_true(isinf(ym_rdp_epsilon_at(&r, 1e-6, 11.5)) && isinf(ym_rdp_epsilon_at(&r, 1e-6, 1)));
+    assert_true(isinf(ym_rdp_epsilon_at(&r, 1e-6, 0)) && isinf(ym_rdp_epsilon_at(&r, 1e-6, NAN)));
+    assert_true(isinf(ym_rdp_epsilon_at(&r, 0, 2)) && isinf(ym_rdp_epsilon_at(&r, 1, 2)));
+    for (size_t i = 0; i < count; i++)
+        nothing.at[i] = 0.01; /* not nothing any more, at a delta where the conversion falls below zero */
+    assert_true(ym_rdp_epsilon_at(&nothing, 0.5, 4) == 0);
+}
+
+/* By definition: of all orders, the one at which the plain Gaussian (rdp = a * order) fits most often. */
+static void filter_order_lets_a_gaussian_go_on_longest(void **state)
+{
+    static const double cap[] = {0.5, 1, 3, 10, 60}, delta[] = {1e-4, 1e-5, 1e-9};
+    const double *order;
+    size_t count = ym_rdp_orders(&order);
+
+    (void)state;
+    for (size_t c = 0; c < 5; c++) {
+        for (size_t d = 0; d < 3; d++) {
+            double chosen = ym_rdp_filter_order(cap[c], delta[d]), longest = 0, at_chosen = 0;
+
+            for (size_t i = 0; i < count; i++) {
+                double low = 0, high = 1e3;
+
+                for (int step = 0; step < 60; step++) { /* the largest a within the cap at this order */
+                    struct ym_rdp r = {{0}};
+                    double middle = (low + high) / 2;
+
+                    r.at[i] = middle * order[i];
+                    if (ym_rdp_epsilon_at(&r, delta[d], order[i]) <= cap[c])
+                        low = middle;
+                    else
+                        high = middle;
+                }
+                longest = low > longest ? low : longest;
+                at_chosen = order[i] == chosen ? low : at_chosen;
+            }
+            assert_true(longest > 0 && at_chosen >= longest * (1 - 1e-9));
+        }
+    }
+    assert_true(ym_rdp_filter_order(3, 1e-5) == 7.5);
+    assert_true(ym_rdp_filter_order(3, 0) == 0 && ym_rdp_filter_order(3, 1) == 0);
+    assert_true(ym_rdp_filter_order(0, 1e-5) > 1); /* no order leaves room; still one of the grid */
+}
+
 static void misuse_is_refused_and_changes_nothing(void **state)
 {
     struct ym_event no_noise = {0, 5, 1}, no_sampling = {5, 0, 1}, nothing = {5, 5, 0};
@@ -340,6 +405,8 @@ int main(void)
         cmocka_unit_test(quadrature_meets_the_binomial_sum),
         cmocka_unit_test(certain_inclusion_is_the_plain_gaussian),
         cmocka_unit_test(grid_is_the_one_of_the_vectors),
+        cmocka_unit_test(one_order_is_never_below_the_best_and_meets_it),
+        cmocka_unit_test(filter_order_lets_a_gaussian_go_on_longest),
         cmocka_unit_test(misuse_is_refused_and_changes_nothing),
         cmocka_unit_test(hardly_any_noise_is_hardly_any_privacy),
         cmocka_unit_test(millionths_round_up),

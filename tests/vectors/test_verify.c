@@ -426,6 +426,42 @@ static void over_the_cap(struct world *w)
     edit(w, WORLD_H1, "charge", 1, "epsilon_cap_micro", json_integer(spent - 1));
 }
 
+static void add_policy(struct world *w, int64_t order_milli)
+{
+    json_t *members = json_copy(world_at(w, WORLD_H1, "policy", 0)->members);
+
+    json_object_set_new(members, "order_milli", json_integer(order_milli));
+    world_add(w, WORLD_H1, world_leaf(w, "policy", members, "h1", w->h1));
+}
+
+static void order_changed_later(struct world *w)
+{
+    add_policy(w, 7500);
+}
+
+static void order_off_the_grid(struct world *w)
+{
+    edit(w, WORLD_H1, "policy", 0, "order_milli", json_integer(4101));
+}
+
+static void order_off_the_grid_later(struct world *w)
+{
+    add_policy(w, 4101);
+}
+
+static void order_missing(struct world *w)
+{
+    json_object_del(world_at(w, WORLD_H1, "policy", 0)->members, "order_milli");
+}
+
+/* What these charges would cost had they been fixed beforehand: not what a cap goes by. */
+static void spent_over_all_orders(struct world *w)
+{
+    json_t *round = json_object_get(world_at(w, WORLD_H1, "charge", 0)->members, "epsilon_round_micro");
+
+    edit(w, WORLD_H1, "charge", 0, "epsilon_spent_micro", json_copy(round));
+}
+
 static void policy_after_the_charge(struct world *w)
 {
     size_t at = world_find(w, WORLD_H1, "policy", 0);
@@ -673,6 +709,11 @@ static const struct trick {
     {BEFORE(less_noise), 12, "epsilon_round"},
     {BEFORE(spent_lowered), 12, "epsilon_spent"},
     {BEFORE(spent_raised), 12, "epsilon_spent"},
+    {BEFORE(spent_over_all_orders), 12, "epsilon_spent"},
+    {BEFORE(order_changed_later), 12, "policy_order"},
+    {BEFORE(order_off_the_grid), 12, "policy_order"},
+    {BEFORE(order_off_the_grid_later), 12, "policy_order"},
+    {BEFORE(order_missing), 10, "leaf_fields"},
     {BEFORE(cap_raised_in_the_charge), 12, "charge_policy"},
     {BEFORE(delta_of_its_own), 12, "charge_policy"},
     {BEFORE(over_the_cap), 12, "cap_exceeded"},
@@ -820,6 +861,10 @@ static void honest_ledgers_verify_together_and_alone(void **state)
     assert_int_equal(v->log[WORLD_HUB].charges, 4);
     assert_int_equal(v->charge_count, 4);
     assert_true(v->charge[0].released && v->charge[1].spent_micro > v->charge[0].spent_micro);
+    assert_true(v->charge[0].spent_micro > v->charge[0].round_micro); /* one order against the best of all */
+    assert_int_equal(v->charge[0].tight_micro, v->charge[0].round_micro);
+    assert_true(v->charge[1].tight_micro < v->charge[1].spent_micro);
+    assert_int_equal(v->charge[1].order_milli, w->order_milli);
     ym_verification_free(v);
 }
 

@@ -74,7 +74,7 @@ static bool add_dataset(void *ctx, uint64_t index, struct ym_bytes leaf)
 {
     struct datasets *d = ctx;
     json_t *o = NULL, *row;
-    int64_t spent, cap, delta;
+    int64_t spent, cap, delta, tight;
 
     (void)index;
     if (ym_leaf_parse(leaf, &o, NULL) == YM_OK) {
@@ -82,7 +82,8 @@ static bool add_dataset(void *ctx, uint64_t index, struct ym_bytes leaf)
         const char *name = json_string_value(json_object_get(o, "dataset"));
 
         if (type && name && strcmp(type, "dataset_card") == 0 &&
-            ym_budget_spent(d->budget, name, &spent, &cap, &delta, NULL) == YM_OK) {
+            ym_budget_spent(d->budget, name, &spent, &cap, &delta, NULL) == YM_OK &&
+            ym_budget_tight(d->budget, name, &tight, NULL) == YM_OK) {
             row = find_row(d->list, name);
             if (!row) {
                 row = json_object();
@@ -90,6 +91,7 @@ static bool add_dataset(void *ctx, uint64_t index, struct ym_bytes leaf)
             }
             json_object_set_new(row, "dataset", json_string(name));
             json_object_set_new(row, "spent_micro", json_integer(spent));
+            json_object_set_new(row, "tight_micro", json_integer(tight));
             json_object_set_new(row, "cap_micro", json_integer(cap));
             json_object_set_new(row, "delta_e18", json_integer(delta));
             copy_member(row, o, "group");
@@ -106,11 +108,12 @@ static json_t *charge_row(const struct ym_budget_line *l)
     json_t *o = NULL;
 
     if (ym_u128_format(l->event.sigma_units, &sigma) == YM_OK && ym_u128_format(l->event.sampling_k, &k) == YM_OK)
-        o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:I}", "dataset", l->dataset, "study", l->study,
-                      "round", (json_int_t)l->round, "attempt", (json_int_t)l->attempt, "epsilon_round_micro",
-                      (json_int_t)l->round_micro, "epsilon_spent_micro", (json_int_t)l->spent_micro, "delta_e18",
-                      (json_int_t)l->delta_e18, "sigma_units", ym_buf_str(&sigma), "sampling_k", ym_buf_str(&k),
-                      "steps", (json_int_t)l->event.steps);
+        o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:I}", "dataset", l->dataset, "study",
+                      l->study, "round", (json_int_t)l->round, "attempt", (json_int_t)l->attempt, "epsilon_round_micro",
+                      (json_int_t)l->round_micro, "epsilon_spent_micro", (json_int_t)l->spent_micro,
+                      "epsilon_tight_micro", (json_int_t)l->tight_micro, "delta_e18", (json_int_t)l->delta_e18,
+                      "sigma_units", ym_buf_str(&sigma), "sampling_k", ym_buf_str(&k), "steps",
+                      (json_int_t)l->event.steps);
     ym_buf_release(&sigma);
     ym_buf_release(&k);
     return o;
@@ -129,7 +132,7 @@ json_t *ym_show_budget(struct ym_ledger *l, const struct ym_budget *b)
     }
     for (size_t i = first; i < count; i++)
         json_array_append_new(charges, charge_row(ym_budget_at(b, i)));
-    return json_pack("{s:b, s:s, s:s, s:s, s:I, s:o, s:o}", "ok", 1, "unit", "patient", "relation", "add-or-remove-one",
-                     "accountant", "rdp/1", "charges_in_all", (json_int_t)count, "datasets", d.list, "charges",
-                     charges);
+    return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "ok", 1, "unit", "patient", "relation",
+                     "add-or-remove-one", "accountant", "rdp/1", "order_milli", (json_int_t)ym_budget_order_milli(b),
+                     "charges_in_all", (json_int_t)count, "datasets", d.list, "charges", charges);
 }

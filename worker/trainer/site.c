@@ -1,5 +1,6 @@
 #include "worker/trainer/site.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "base/rng.h"
 #include "base/text.h"
 #include "gate/schema.h"
+#include "privacy/accountant.h"
 
 enum { CONFIG_MAX = 64 * 1024, SOCKET_PATH_MAX = 107, DEFAULT_RESERVE_MB = 64, SALT_BYTES = 32 };
 
@@ -153,9 +155,12 @@ static json_t *genesis_members(const char *name, const struct ym_key *key)
 static json_t *policy_members(const struct ym_site_policy *p)
 {
     /* scaled is value * 10^18: millionths of epsilon are rounded down, for a cap */
-    return json_pack("{s:I, s:I, s:I, s:s, s:s}", "epsilon_cap_micro",
+    double order = ym_rdp_filter_order(ym_decimal_double(p->epsilon_cap), ym_decimal_double(p->delta));
+
+    return json_pack("{s:I, s:I, s:I, s:I, s:s, s:s}", "epsilon_cap_micro",
                      (json_int_t)(p->epsilon_cap.scaled / 1000000000000), "delta_e18", (json_int_t)p->delta.scaled,
-                     "min_patients", (json_int_t)p->min_patients, "unit", "patient", "relation", "add-or-remove-one");
+                     "order_milli", (json_int_t)lround(1000 * order), "min_patients", (json_int_t)p->min_patients,
+                     "unit", "patient", "relation", "add-or-remove-one");
 }
 
 static enum ym_code first_leaves(const struct ym_site *s, const struct ym_key *key, const struct ym_site_policy *policy,
