@@ -74,7 +74,7 @@ void ym_ledger_remember(struct ym_ledger *l, uint64_t index, const uint8_t hash[
     insert(l, index);
 }
 
-static enum ym_code open_common(const char *dir, const char *origin, struct ym_ledger **out, struct ym_status *st)
+enum ym_code ym_ledger_prepare(const char *dir, const char *origin, struct ym_ledger **out, struct ym_status *st)
 {
     struct ym_ledger *l = calloc(1, sizeof(*l));
     enum ym_code code;
@@ -97,17 +97,15 @@ static enum ym_code open_common(const char *dir, const char *origin, struct ym_l
     l->root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (l->root < 0)
         return ym_status_set(st, YM_UNAVAILABLE, "cannot open ledger '%s': %s", dir, strerror(errno));
-    return YM_OK;
+    return ym_fs_lock(dir, &l->lock, st);
 }
 
 enum ym_code ym_ledger_open(const char *dir, const char *origin, const struct ym_key *key, struct ym_ledger **out,
                             struct ym_status *st)
 {
     struct ym_ledger *l = NULL;
-    enum ym_code code = open_common(dir, origin, &l, st);
+    enum ym_code code = ym_ledger_prepare(dir, origin, &l, st);
 
-    if (code == YM_OK)
-        code = ym_fs_lock(dir, &l->lock, st);
     if (code == YM_OK) {
         l->key = key;
         ym_key_public(key, l->pub);
@@ -277,34 +275,62 @@ static enum ym_code check_leaves(const struct ym_bytes *leaf, size_t count, stru
     return YM_OK;
 }
 
+static enum ym_code check_promise(const struct ym_tree *tree, const struct ym_promise *p, struct ym_status *st)
+{
+    uint8_t root[YM_HASH_BYTES];
+
+    ym_tree_root(tree, root);
+    if (tree->size != p->size || memcmp(root, p->root, sizeof(root)) != 0)
+        return ym_status_set(st, YM_CORRUPT, "the entries do not give the size and root of the checkpoint");
+    return YM_OK;
+}
+
+static enum ym_code make_note(const struct ym_ledger *l, struct build *b, struct ym_status *st)
+{
+    uint8_t root[YM_HASH_BYTES];
+
+    ym_tree_root(b->tree, root);
+    if (ym_checkpoint_format(l->origin, b->tree->size, root, l->key, &b->note) != YM_OK)
+        return ym_status_set(st, YM_EXHAUSTED, "ledger: out of memory");
+    return YM_OK;
+}
+
+enum ym_code ym_ledger_extend(struct ym_ledger *l, const struct ym_bytes *leaf, size_t count,
+                              const struct ym_promise *promise, struct ym_status *st)
+{
+    struct build b = {0};
+    enum ym_code code = ym_ledger_reserve(l, l->tree->size + count, st);
+
+    if (code == YM_OK)
+        code = build(l, leaf, count, &b, st);
+    if (code == YM_OK && promise)
+        code = check_promise(b.tree, promise, st);
+    if (code == YM_OK)
+        code = promise ? ym_buf_append(&b.note, promise->note.data, promise->note.len) : make_note(l, &b, st);
+    if (code == YM_OK)
+        code = write_build(l, &b, st);
+    if (code == YM_OK)
+        adopt(l, &b);
+    build_release(&b);
+    l->broken = code == YM_UNCERTAIN;
+    return code;
+}
+
 enum ym_code ym_ledger_append(struct ym_ledger *l, const struct ym_bytes *leaf, size_t count, uint64_t *first_index,
                               struct ym_status *st)
 {
-    struct build b = {0};
-    uint8_t root[YM_HASH_BYTES];
     uint64_t first = l->tree->size;
-    enum ym_code code;
+    enum ym_code code = YM_OK;
 
     if (l->broken)
         return ym_status_set(st, YM_UNCERTAIN, "ledger '%s': an earlier write has an unknown outcome; start again",
                              l->dir);
     if (!l->key || count > YM_APPEND_MAX)
         return ym_status_set(st, YM_INVALID, "ledger '%s': cannot append %zu leaves at once", l->dir, count);
-    code = count > 0 ? check_leaves(leaf, count, st) : YM_OK;
+    if (count > 0)
+        code = check_leaves(leaf, count, st);
     if (code == YM_OK && count > 0)
-        code = ym_ledger_reserve(l, first + count, st);
-    if (code == YM_OK && count > 0)
-        code = build(l, leaf, count, &b, st);
-    if (code == YM_OK && count > 0) {
-        ym_tree_root(b.tree, root);
-        code = ym_checkpoint_format(l->origin, b.tree->size, root, l->key, &b.note);
-        if (code == YM_OK)
-            code = write_build(l, &b, st);
-        if (code == YM_OK)
-            adopt(l, &b);
-    }
-    build_release(&b);
-    l->broken = code == YM_UNCERTAIN;
+        code = ym_ledger_extend(l, leaf, count, NULL, st);
     if (code != YM_OK)
         return ym_status_wrap(st, code, "ledger '%s'", l->dir);
     if (first_index)
@@ -402,74 +428,4 @@ enum ym_code ym_ledger_checkpoint(const struct ym_ledger *l, struct ym_buf *out,
     if (ym_buf_append(out, l->note.data, l->note.len) != YM_OK)
         return ym_status_set(st, YM_EXHAUSTED, "ledger: out of memory");
     return YM_OK;
-}
-
-/* What the mirror holds must be the beginning of what it is given. */
-static enum ym_code check_prefix(const struct ym_ledger *l, const struct ym_bytes *leaf, size_t count,
-                                 struct ym_status *st)
-{
-    uint8_t hash[YM_HASH_BYTES];
-
-    if (count < l->tree->size)
-        return ym_status_set(st, YM_CONFLICT, "the log offers %zu entries; this mirror already holds %" PRIu64, count,
-                             l->tree->size);
-    for (uint64_t i = 0; i < l->tree->size; i++) {
-        ym_tree_leaf_hash(leaf[i], hash);
-        if (memcmp(hash, l->leaf_hash[i], sizeof(hash)) != 0)
-            return ym_status_set(st, YM_CONFLICT, "entry %" PRIu64 " of the log is not the one this mirror holds", i);
-    }
-    return YM_OK;
-}
-
-static enum ym_code extend_mirror(struct ym_ledger *l, const struct ym_bytes *leaf, size_t count, struct ym_bytes note,
-                                  struct ym_status *st)
-{
-    struct build b = {0};
-    uint8_t root[YM_HASH_BYTES], promised[YM_HASH_BYTES];
-    uint64_t size = 0, held = l->tree->size;
-    enum ym_code code = ym_checkpoint_open(note, l->origin, l->pub, &size, promised, st);
-
-    if (code == YM_OK && size != count)
-        code = ym_status_set(st, YM_CORRUPT, "the checkpoint covers %" PRIu64 " entries, not %zu", size, count);
-    if (code == YM_OK)
-        code = check_prefix(l, leaf, count, st);
-    if (code == YM_OK)
-        code = ym_ledger_reserve(l, count, st);
-    if (code == YM_OK)
-        code = build(l, leaf + held, count - held, &b, st);
-    if (code != YM_OK)
-        goto out;
-    ym_tree_root(b.tree, root);
-    if (memcmp(root, promised, sizeof(root)) != 0) {
-        code = ym_status_set(st, YM_CORRUPT, "the entries do not give the root of the checkpoint");
-        goto out;
-    }
-    if (ym_buf_append(&b.note, note.data, note.len) != YM_OK)
-        code = ym_status_set(st, YM_EXHAUSTED, "ledger: out of memory");
-    if (code == YM_OK)
-        code = write_build(l, &b, st);
-    if (code == YM_OK)
-        adopt(l, &b);
-out:
-    build_release(&b);
-    return code;
-}
-
-enum ym_code ym_ledger_mirror(const char *dir, const char *origin, const uint8_t pub[YM_PUBKEY_BYTES],
-                              const struct ym_bytes *leaf, size_t count, struct ym_bytes checkpoint,
-                              struct ym_status *st)
-{
-    struct ym_ledger *l = NULL;
-    enum ym_code code = open_common(dir, origin, &l, st);
-
-    if (code == YM_OK)
-        code = ym_fs_lock(dir, &l->lock, st);
-    if (code == YM_OK) {
-        memcpy(l->pub, pub, sizeof(l->pub));
-        code = ym_ledger_load(l, st);
-    }
-    if (code == YM_OK)
-        code = extend_mirror(l, leaf, count, checkpoint, st);
-    ym_ledger_close(&l);
-    return code == YM_OK ? YM_OK : ym_status_wrap(st, code, "mirror '%s'", dir);
 }

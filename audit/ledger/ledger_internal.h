@@ -57,4 +57,16 @@ enum ym_code ym_ledger_sweep(struct ym_ledger *l, struct ym_status *st);
 /* Read and check everything, finish what a crash interrupted. */
 enum ym_code ym_ledger_load(struct ym_ledger *l, struct ym_status *st);
 
+/* A new object with its folder opened and locked; close it on failure too. */
+enum ym_code ym_ledger_prepare(const char *dir, const char *origin, struct ym_ledger **out, struct ym_status *st);
+
+struct ym_promise { /* another party's checkpoint */
+    uint64_t size;
+    uint8_t root[YM_HASH_BYTES];
+    struct ym_bytes note;
+};
+/* Write leaves, tiles and checkpoint: our own, or, for a mirror, the promised one if it fits. */
+enum ym_code ym_ledger_extend(struct ym_ledger *l, const struct ym_bytes *leaf, size_t count,
+                              const struct ym_promise *promise, struct ym_status *st);
+
 #endif
