@@ -222,20 +222,23 @@ static enum ym_code renew(struct ym_courier *c, struct ym_status *st)
     return code;
 }
 
+static void renew_now(struct ym_courier *c)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    enum ym_code code = renew(c, &st);
+
+    ym_log(code == YM_OK ? YM_LOG_INFO : YM_LOG_WARN, "gateway.renew", "result=%s why=\"%s\"", ym_code_name(code),
+           st.message);
+    ym_courier_tell_state(c);
+}
+
 void *ym_renew_main(void *arg)
 {
     struct ym_courier *c = arg;
 
-    while (ym_courier_pause(c, RENEW_LOOK_MS)) {
-        struct ym_status st = YM_STATUS_INIT;
-        enum ym_code code;
-
-        if (!due(c))
-            continue;
-        code = renew(c, &st);
-        ym_log(code == YM_OK ? YM_LOG_INFO : YM_LOG_WARN, "gateway.renew", "result=%s why=\"%s\"", ym_code_name(code),
-               st.message);
-        ym_courier_tell_state(c);
-    }
+    do {
+        if (due(c))
+            renew_now(c);
+    } while (ym_courier_pause(c, RENEW_LOOK_MS));
     return NULL;
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "gate/schema.h"
 
 enum { FILE_MAX = 256 * 1024, SOCKET_PATH_MAX = 107 };
@@ -119,14 +120,10 @@ static enum ym_code read_hub(struct ym_home *h, struct ym_status *st)
     return code;
 }
 
-static enum ym_code load_enrolment(struct ym_home *h, struct ym_status *st)
+static enum ym_code read_enrolment(struct ym_home *h, struct ym_status *st)
 {
-    char path[YM_HOME_PATH];
-    enum ym_code code = ym_home_path(h, "hub.json", NULL, path);
+    enum ym_code code = read_hub(h, st);
 
-    if (code != YM_OK || !ym_fs_exists(path))
-        return code;
-    code = read_hub(h, st);
     if (code == YM_OK)
         code = read_file(h, "ca.pem", &h->ca, st);
     if (code == YM_OK)
@@ -135,10 +132,30 @@ static enum ym_code load_enrolment(struct ym_home *h, struct ym_status *st)
         code = ym_cert_validity(view(&h->cert), &h->not_before, &h->not_after, st);
     if (code == YM_OK)
         code = ym_cert_check(view(&h->key), view(&h->cert), view(&h->ca), ym_clock_unix(), st);
-    if (code != YM_OK)
-        return ym_status_wrap(st, code, "the certificate in \"%s\" cannot be used: enrol again with a new token",
-                              h->dir);
-    h->enrolled = true;
+    h->enrolled = code == YM_OK;
+    return code;
+}
+
+/* A certificate that ran out must not keep the daemon from starting: a new
+ * enrolment goes through it. */
+static enum ym_code load_enrolment(struct ym_home *h, bool check_only, struct ym_status *st)
+{
+    struct ym_status why = YM_STATUS_INIT;
+    char path[YM_HOME_PATH];
+    enum ym_code code = ym_home_path(h, "hub.json", NULL, path);
+
+    if (code != YM_OK || !ym_fs_exists(path))
+        return code;
+    code = read_enrolment(h, &why);
+    if (code == YM_OK)
+        return YM_OK;
+    if (check_only)
+        return ym_status_set(st, code, "the certificate in \"%s\" cannot be used: %.600s: enrol again with a new token",
+                             h->dir, why.message);
+    ym_log(YM_LOG_ERROR, "gateway.certificate", "why=\"%s\" do=\"enrol again with a new token\"", why.message);
+    ym_buf_release(&h->ca);
+    ym_buf_release(&h->cert);
+    ym_buf_release(&h->answer);
     return YM_OK;
 }
 
@@ -159,7 +176,7 @@ enum ym_code ym_home_load(const char *dir, bool check_only, struct ym_home *out,
     if (code == YM_OK)
         code = load_key(&h, !check_only, st);
     if (code == YM_OK)
-        code = load_enrolment(&h, st);
+        code = load_enrolment(&h, check_only, st);
     if (code != YM_OK)
         ym_home_release(&h);
     else

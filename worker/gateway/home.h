@@ -25,8 +25,9 @@ struct ym_home {
 };
 
 /* gateway.yaml, validated as a whole; the TLS key is made when absent (unless
- * check_only). A certificate that does not fit or is out of date is YM_DENIED,
- * saying so. */
+ * check_only). A certificate that does not fit or is out of date: with
+ * check_only an error that says so; else the log says it and the home is as not
+ * enrolled, so that a new token can be used. */
 enum ym_code ym_home_load(const char *dir, bool check_only, struct ym_home *out, struct ym_problems *p,
                           struct ym_status *st);
 void ym_home_release(struct ym_home *h);

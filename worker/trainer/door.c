@@ -146,7 +146,7 @@ static enum ym_code check_control(const struct ym_door *d, struct ym_bytes line,
 enum ym_code ym_door_control(struct ym_door *d, struct ym_bytes line, struct ym_status *st)
 {
     size_t at = (d->control_first + d->control_count) % YM_DOOR_QUEUE;
-    bool card;
+    bool card = false;
     enum ym_code code = check_control(d, line, &card, st);
 
     if (code != YM_OK)

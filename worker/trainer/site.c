@@ -154,9 +154,9 @@ static json_t *genesis_members(const char *name, const struct ym_key *key)
 
 static json_t *policy_members(const struct ym_site_policy *p)
 {
-    /* scaled is value * 10^18: millionths of epsilon are rounded down, for a cap */
     double order = ym_rdp_filter_order(ym_decimal_double(p->epsilon_cap), ym_decimal_double(p->delta));
 
+    /* scaled is value * 10^18: millionths of epsilon are rounded down, for a cap */
     return json_pack("{s:I, s:I, s:I, s:I, s:s, s:s}", "epsilon_cap_micro",
                      (json_int_t)(p->epsilon_cap.scaled / 1000000000000), "delta_e18", (json_int_t)p->delta.scaled,
                      "order_milli", (json_int_t)lround(1000 * order), "min_patients", (json_int_t)p->min_patients,

@@ -141,9 +141,21 @@ static void act_prepare(struct ym_trainer *t, const struct ym_action *a, struct 
     ym_job_free(&j);
 }
 
-static const char *reason_of(enum ym_code code)
+/* Asked before the charge, so that what fails in it is the disk. */
+static enum ym_code can_charge(struct ym_trainer *t, const struct ym_core_study *s, size_t dim, const char **reason,
+                               struct ym_status *st)
 {
-    return code == YM_CONFLICT ? "stale" : code == YM_NOT_FOUND ? "no_data" : "budget";
+    int64_t alone, after;
+    enum ym_code code = ym_door_fits(t->door, s->plan, s->dataset, &alone, &after, st);
+
+    if (code != YM_OK) {
+        *reason = "budget";
+        return code;
+    }
+    *reason = "disk";
+    if (!ym_trainer_disk_ok(t, 8 * (uint64_t)dim))
+        return ym_status_set(st, YM_EXHAUSTED, "the disk is too full for a release; free some space");
+    return YM_OK;
 }
 
 static enum ym_code charge(struct ym_trainer *t, const struct ym_action *a, const char **reason, struct ym_status *st)
@@ -161,15 +173,13 @@ static enum ym_code charge(struct ym_trainer *t, const struct ym_action *a, cons
     enum ym_code code = ym_model_from_plan(s->plan, &m, st);
 
     r.dim = m.dim;
-    if (code == YM_OK && !ym_trainer_disk_ok(t, 8 * (uint64_t)m.dim)) {
-        *reason = "disk";
-        return ym_status_set(st, YM_EXHAUSTED, "the disk is too full for a release; free some space");
-    }
+    if (code == YM_OK)
+        code = can_charge(t, s, m.dim, reason, st);
     if (code == YM_OK)
         code = note_append(t, ym_door_charge(t->door, &r, &t->charged, &line, st), st);
-    if (code != YM_OK)
-        *reason = reason_of(code);
-    else
+    if (code == YM_CONFLICT)
+        *reason = "stale";
+    if (code == YM_OK)
         code = note_append(t, ym_core_take(t->core, ym_ledger_size(t->ledger) - 1, view(&line), st), st);
     ym_buf_release(&line);
     return code;
