@@ -18,6 +18,11 @@
 #include "base/fs.h"
 #include "tests/support/ledger_world.h"
 
+#define GOLDEN_FIGURES                                                                                                 \
+    {1541649, 3174319}, {1541649, 3369532}, {1541649, 3174319},                                                        \
+    {                                                                                                                  \
+        1541649, 3369532                                                                                               \
+    }
 #define PADDING 262 /* h1's log fills one bundle and begins another */
 
 static int remove_one(const char *path, const struct stat *s, int flag, struct FTW *f)
@@ -935,15 +940,55 @@ static void folders_that_cannot_be_read_are_not_verdicts(void **state)
     assert_null(v);
 }
 
-int main(void)
+/* Ledgers written once, with keys that are gone: what was published stays readable, and costs what it cost. */
+static void golden_ledgers_still_verify(void **state)
+{
+    static const char golden[] = YM_TEST_SOURCE_ROOT "/tests/vectors/ledger/golden";
+    static const struct {
+        int64_t round, spent;
+    } figure[] = {GOLDEN_FIGURES};
+    const char *dir[] = {YM_TEST_SOURCE_ROOT "/tests/vectors/ledger/golden/hub",
+                         YM_TEST_SOURCE_ROOT "/tests/vectors/ledger/golden/h1",
+                         YM_TEST_SOURCE_ROOT "/tests/vectors/ledger/golden/h2"};
+    struct ym_verify_options o = {YM_TEST_SOURCE_ROOT "/tests/vectors/ledger/golden/trust", NULL};
+    struct ym_verification *v = NULL;
+    struct ym_status st = YM_STATUS_INIT;
+
+    (void)state;
+    if (ym_verify(dir, 3, &o, &v, &st) != YM_OK)
+        fail_msg("%s: %s", golden, st.message);
+    print_findings(v);
+    assert_int_equal(ym_verification_verdict(v), YM_VERDICT_GOOD);
+    assert_int_equal(v->charge_count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(v->charge[i].round_micro, figure[i].round);
+        assert_int_equal(v->charge[i].spent_micro, figure[i].spent);
+    }
+    ym_verification_free(v);
+}
+
+/* test_verify --write DIR makes such ledgers; DIR must exist. */
+static int write_golden(const char *dir)
+{
+    struct world w = {0};
+
+    world_open(&w, dir, 0);
+    world_write(&w);
+    world_close(&w);
+    return 0;
+}
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         CASE(honest_ledgers_verify_together_and_alone),          CASE(without_a_trust_file_the_origin_is_not_checked),
         CASE(a_log_that_the_trust_file_lacks_is_refused),        CASE(strangers_in_a_log_alone_are_counted),
         CASE(what_the_ledger_writes_is_what_the_verifier_reads), CASE(folders_that_cannot_be_read_are_not_verdicts),
-        cmocka_unit_test(every_trick_has_its_code_and_reason),
+        cmocka_unit_test(every_trick_has_its_code_and_reason),   cmocka_unit_test(golden_ledgers_still_verify),
     };
 
+    if (argc == 3 && strcmp(argv[1], "--write") == 0)
+        return write_golden(argv[2]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
