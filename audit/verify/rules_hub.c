@@ -54,10 +54,28 @@ static void take_plan(struct pass *p)
     p->study_count++;
 }
 
+/* Approvals are remembered for good, a veto with its time. The hub writes a charge
+ * down with the round's result, perhaps after a veto that came after the charge;
+ * the hospital's own clock tells which was first, its own ledger proves it. */
 static void take_decision(struct pass *p, bool approved)
 {
-    ym_check_keep(p->c, p->seen, approved, "a|%s|%s|%s", p->e->by, ym_entry_text(p->e, "study"),
-                  ym_entry_text(p->e, "plan"));
+    const char *study = ym_entry_text(p->e, "study"), *plan = ym_entry_text(p->e, "plan");
+
+    if (approved)
+        ym_check_keep(p->c, p->seen, p->i, "a|%s|%s|%s", p->e->by, study, plan);
+    ym_check_keep(p->c, p->seen, approved ? 0 : (size_t)ym_entry_int(p->e, "time") + 1, "v|%s|%s|%s", p->e->by, study,
+                  plan);
+}
+
+static bool is_approved(const struct pass *p)
+{
+    const char *study = ym_entry_text(p->e, "study"), *plan = ym_entry_text(p->e, "plan");
+    size_t vetoed = 0;
+
+    if (!ym_vmap_get(p->seen, NULL, "a|%s|%s|%s", p->e->by, study, plan))
+        return false;
+    ym_vmap_get(p->seen, &vetoed, "v|%s|%s|%s", p->e->by, study, plan);
+    return vetoed == 0 || (size_t)ym_entry_int(p->e, "time") < vetoed;
 }
 
 static void take_open(struct pass *p)
@@ -88,7 +106,6 @@ static void take_charge(struct pass *p)
     const char *study = ym_entry_text(p->e, "study");
     int64_t round = ym_entry_int(p->e, "round"), attempt = ym_entry_int(p->e, "attempt"), micro;
     struct ym_event event;
-    size_t approved = 0;
     char hash[65];
 
     if (ym_vmap_get(p->seen, NULL, "c|%s|%s|%" PRId64 "|%" PRId64, p->e->by, study, round, attempt)) {
@@ -99,7 +116,7 @@ static void take_charge(struct pass *p)
     ym_check_round_epsilon(p->c, p->log, p->i, p->e, &event, &micro);
     if (ym_entry_int(p->e, "epsilon_spent_micro") > ym_entry_int(p->e, "epsilon_cap_micro"))
         FIND(p, CAP_EXCEEDED, "'%s' spent more than its cap", p->e->by);
-    if (!ym_vmap_get(p->seen, &approved, "a|%s|%s|%s", p->e->by, study, ym_entry_text(p->e, "plan")) || !approved)
+    if (!is_approved(p))
         FIND(p, CHARGE_NOT_APPROVED, "'%s' had not approved this plan of '%s'", p->e->by, study);
     ym_check_line_hash(p->e, hash);
     ym_check_keep(p->c, p->seen, p->i, "c|%s|%s|%" PRId64 "|%" PRId64, p->e->by, study, round, attempt);

@@ -52,6 +52,7 @@ struct world_leaf *world_leaf(struct world *w, const char *type, json_t *members
     snprintf(l->type, sizeof(l->type), "%s", type);
     snprintf(l->by, sizeof(l->by), "%s", by);
     l->key = key;
+    l->time = 1700000000;
     l->members = members;
     return l;
 }
@@ -264,7 +265,7 @@ static struct ym_key *key_new(void)
 static void name_log(struct world *w, int log, const char *origin, const char *folder, const struct ym_key *key)
 {
     snprintf(w->log[log].origin, sizeof(w->log[log].origin), "%s", origin);
-    snprintf(w->log[log].dir, sizeof(w->log[log].dir), "%s/%s", w->dir, folder);
+    assert_int_equal(ym_fs_join(w->log[log].dir, sizeof(w->log[log].dir), w->dir, folder), YM_OK);
     w->log[log].key = key;
 }
 
@@ -331,7 +332,7 @@ const char *world_line(struct world_leaf *l, size_t *len)
         ym_buf_puts(&l->line, l->raw);
     if (l->line.len == 0 && l->charge)
         set_charge(l);
-    if (l->line.len == 0 && ym_leaf_sign(l->type, l->members, l->by, 1700000000, l->key, &l->line, &st) != YM_OK)
+    if (l->line.len == 0 && ym_leaf_sign(l->type, l->members, l->by, l->time, l->key, &l->line, &st) != YM_OK)
         fail_msg("%s", st.message);
     *len = l->line.len;
     return ym_buf_str(&l->line);

@@ -15,6 +15,7 @@
 struct world_leaf {
     char type[32], by[64];
     const struct ym_key *key;
+    int64_t time; /* 1700000000 unless set */
     json_t *members;
     const struct world_leaf *charge; /* a release's */
     char *raw;                       /* instead of all that, a line as it is */

@@ -503,7 +503,10 @@ static void vetoed_before(struct world *w)
 
 static void vetoed_before_at_the_hub(struct world *w)
 {
-    world_insert(w, WORLD_HUB, world_find(w, WORLD_HUB, "charge", 0), veto(w));
+    struct world_leaf *no = veto(w);
+
+    no->time--;
+    world_insert(w, WORLD_HUB, world_find(w, WORLD_HUB, "charge", 0), no);
 }
 
 static void charged_twice(struct world *w)
@@ -890,6 +893,18 @@ static void a_log_that_the_trust_file_lacks_is_refused(void **state)
     expect_verdict(w, w->trust, 1 + WORLD_H1, YM_VERDICT_TAMPERED);
 }
 
+static void a_veto_while_the_hub_adds_up_is_no_crime(void **state)
+{
+    struct world *w = *state;
+    struct world_leaf *no = veto(w);
+
+    no->time++;
+    world_insert(w, WORLD_HUB, world_find(w, WORLD_HUB, "charge", 2), no);
+    world_add(w, WORLD_H1, no);
+    world_write(w);
+    expect_verdict(w, w->trust, 0, YM_VERDICT_GOOD);
+}
+
 /* A hospital's log alone: the sponsor's plan cannot be checked, and that is said. */
 static void strangers_in_a_log_alone_are_counted(void **state)
 {
@@ -982,10 +997,11 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        CASE(honest_ledgers_verify_together_and_alone),          CASE(without_a_trust_file_the_origin_is_not_checked),
-        CASE(a_log_that_the_trust_file_lacks_is_refused),        CASE(strangers_in_a_log_alone_are_counted),
-        CASE(what_the_ledger_writes_is_what_the_verifier_reads), CASE(folders_that_cannot_be_read_are_not_verdicts),
-        cmocka_unit_test(every_trick_has_its_code_and_reason),   cmocka_unit_test(golden_ledgers_still_verify),
+        CASE(honest_ledgers_verify_together_and_alone),     CASE(without_a_trust_file_the_origin_is_not_checked),
+        CASE(a_log_that_the_trust_file_lacks_is_refused),   CASE(a_veto_while_the_hub_adds_up_is_no_crime),
+        CASE(strangers_in_a_log_alone_are_counted),         CASE(what_the_ledger_writes_is_what_the_verifier_reads),
+        CASE(folders_that_cannot_be_read_are_not_verdicts), cmocka_unit_test(every_trick_has_its_code_and_reason),
+        cmocka_unit_test(golden_ledgers_still_verify),
     };
 
     if (argc == 3 && strcmp(argv[1], "--write") == 0)
