@@ -381,7 +381,7 @@ static void a_full_outbox_is_refused_before_anything_is_charged(void **state)
 
     house_open(&h, *state);
     leaves = ym_ledger_size(h.ledger);
-    r.dim = (size_t)1 << 55; /* no memory */
+    r.dim = (size_t)1 << 55; /* more than a plan may have */
     assert_int_equal(ym_door_charge(h.door, &r, &c, &line, NULL), YM_EXHAUSTED);
     r.dim = DIM;
     snprintf(h.site.dir, sizeof h.site.dir, "/proc/nowhere"); /* no outbox */

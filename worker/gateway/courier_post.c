@@ -241,11 +241,11 @@ void *ym_upload_main(void *arg)
         code = ym_post_line(c, ym_view(&p->a), &answer, reason);
         if (code == YM_OK && answer == YM_OK)
             code = upload_bytes(c, p, &answer, reason);
+        unlink(p->path);
         if (code == YM_OK) {
             ym_log(YM_LOG_INFO, "gateway.upload", "answer=%s reason=%s", ym_code_name(answer), reason);
             ym_courier_answer(c, ym_view(&p->b), answer, reason);
         }
-        unlink(p->path);
         ym_parcel_free(&p);
     }
     return NULL;

@@ -129,8 +129,11 @@ static enum ym_code reserve_file(struct ym_charged *c, struct ym_status *st)
 static enum ym_code charged_new(struct ym_door *d, const struct ym_door_request *r, struct ym_charged **out,
                                 struct ym_status *st)
 {
-    struct ym_charged *c = calloc(1, sizeof *c);
+    struct ym_charged *c;
 
+    if (r->dim == 0 || r->dim > YM_PLAN_MAX_PARAMS)
+        return ym_status_set(st, YM_EXHAUSTED, "an update of %zu numbers is out of bounds", r->dim);
+    c = calloc(1, sizeof *c);
     if (!c)
         return ym_status_set(st, YM_EXHAUSTED, "no memory for an update");
     c->door = d;
