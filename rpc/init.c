@@ -1,5 +1,6 @@
 #include <grpc/grpc.h>
 #include <grpc/support/log.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -39,9 +40,9 @@ static void log_core(gpr_log_func_args *args)
     ym_log(args->severity == GPR_LOG_SEVERITY_ERROR ? YM_LOG_WARN : YM_LOG_TRACE, "rpc.core", "message=\"%s\"", text);
 }
 
-/* The core's timer and resolver threads would outlive main, and use what C++
- * destroys at exit. This runs before those destructors, since it is registered
- * after them. A destroyed channel gives its reference to the core back a moment
+/* The core's threads would outlive main, and use what C++ and OpenSSL take down
+ * at exit. Handlers run in reverse order, so this one is registered after both.
+ * A destroyed channel gives its reference to the core back a moment
  * later, on another thread; a client or server left open never does. */
 #define EXIT_TRIES 500
 
@@ -67,6 +68,7 @@ static void init_once(void)
     gpr_set_log_function(log_core);
     gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
     grpc_init();
+    OPENSSL_init_ssl(0, NULL); /* registers its own handler */
     atexit(shutdown_at_exit);
 }
 

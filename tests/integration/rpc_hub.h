@@ -41,6 +41,7 @@ struct hub {
     uint8_t revoked[32];
     bool pause_after_first;
     long pump_total; /* messages that PUMP sends */
+    long first_full; /* messages it had queued when the queue was first full */
     uint64_t generation;
     struct kit_id next; /* shown from the next generation on */
 };
@@ -154,6 +155,8 @@ static inline void pump_more(struct ym_rpc_call *call, void *ctx)
         memcpy(message, &p->next, sizeof p->next);
         enum ym_code code = ym_rpc_call_send(call, (struct ym_bytes){message, sizeof message});
         if (code != YM_OK) {
+            if (code == YM_EXHAUSTED && counted(h, FULL) == 0)
+                h->first_full = p->next;
             if (code == YM_EXHAUSTED)
                 count(h, FULL);
             return;

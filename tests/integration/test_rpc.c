@@ -161,6 +161,9 @@ static void stream_waits_for_a_slow_reader_and_loses_nothing(void **state)
 
     assert_int_equal(ym_rpc_read_stream(c, "/t.T/Pump", text(""), PATIENCE_MS, read_one, &r, NULL), YM_OK);
     assert_int_equal(r.seen, 1000);
+    /* One in flight and a queue of YM_RPC_QUEUE_BYTES: nothing completes while the
+     * pump runs on the call's thread. */
+    assert_int_equal(h.first_full, 1 + YM_RPC_QUEUE_BYTES / 65536);
     assert_true(r.sent_while_stalled >= 16 && r.sent_while_stalled < 500);
     await(&h, ENDED, 1);
     ym_rpc_client_close(&c);
@@ -187,6 +190,7 @@ struct writer {
     struct hub *hub;
     long sent, total;
     bool commit, committed;
+    struct ym_rpc_client *client;
     bool pause_first; /* pause the call, from this foreign thread, before the second message */
 };
 
@@ -196,6 +200,9 @@ static bool write_one(void *ctx, struct ym_buf *message)
 
     if (w->pause_first && w->sent == 1) {
         await(w->hub, MESSAGES, 1);
+        /* The hub has one thread: after an echo it is back in its loop, with the
+         * next receive out. */
+        assert_int_equal(echo(w->client, false, NULL), YM_OK);
         ym_rpc_call_pause(w->hub->call, true);
     }
     if (w->sent < w->total) {
@@ -291,6 +298,7 @@ static void message_that_meets_a_pause_is_kept(void **state)
     (void)state;
     hub_start(&h); /* one thread: what the echo below passes has been seen */
     struct upload u = {.client = client_to(&h), .w = {.hub = &h, .total = 2, .commit = true, .pause_first = true}};
+    u.w.client = u.client;
 
     assert_int_equal(pthread_create(&u.thread, NULL, background_upload, &u), 0);
     await(&h, SENT, 2);

@@ -61,6 +61,7 @@ static void failing_a_stalled_stream_reaches_the_client(void **state)
     assert_int_equal(pthread_create(&b.thread, NULL, background_stuck, &b), 0);
     await(&h, HELD, 1);
     await(&h, FULL, 1);
+    wait_for_silence(&h); /* a message is in flight and stays there */
     ym_rpc_call_fail(h.call, YM_DENIED, "revoked");
     await(&h, ENDED, 1);
     count(&h, DEAF);
@@ -305,6 +306,9 @@ static void uploader_killed_midway_commits_nothing(void **state)
     hub_stop(&h);
 }
 
+#define LEAVE_MS 5     /* ends a call in the midst of its handshake */
+#define LEAVE_RUNS 100 /* 2 to 4 in 100 crashed with the fault put back */
+
 /* A call that runs into its deadline, then the end of main. */
 static int role_leave(const char *dir, const char *port)
 {
@@ -314,7 +318,7 @@ static int role_leave(const char *dir, const char *port)
     ids_load(dir);
     struct ym_rpc_tls tls = kit_tls(&ca, &site);
     struct ym_rpc_client *c = kit_client(atoi(port), &tls);
-    code = ym_rpc_unary(c, "/t.T/Hold", text(""), 30, true, &reply, NULL);
+    code = ym_rpc_unary(c, "/t.T/Hold", text(""), LEAVE_MS, true, &reply, NULL);
     ym_rpc_client_close(&c);
     kit_ca_release(&ca);
     kit_id_release(&hub_id);
@@ -322,7 +326,7 @@ static int role_leave(const char *dir, const char *port)
     return code == YM_DEADLINE ? 0 : 1;
 }
 
-/* One in eight crashed once: the core's timer thread against static destructors. */
+/* The core's threads against what is taken down after main. */
 static void processes_leave_without_a_crash(void **state)
 {
     struct hub h;
@@ -330,12 +334,11 @@ static void processes_leave_without_a_crash(void **state)
     (void)state;
     hub_start(&h);
     snprintf(port, sizeof port, "%d", h.port);
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < LEAVE_RUNS; i++) {
         int out, status;
         pid_t pid = spawn("--leave", port, &out);
         assert_int_equal(waitpid(pid, &status, 0), pid);
-        assert_true(WIFEXITED(status));
-        assert_int_equal(WEXITSTATUS(status), 0);
+        assert_int_equal(status, 0); /* else the signal, or 256 times the exit code */
         close(out);
     }
     hub_stop(&h);

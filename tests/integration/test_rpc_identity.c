@@ -98,6 +98,7 @@ static void revoked_caller_is_denied_on_the_same_connection(void **state)
     assert_int_equal(echo(c, false, NULL), YM_OK);
     ym_rpc_client_close(&c);
     hub_stop(&h);
+    assert_int_equal(h.count[STARTED], 2); /* the handler never saw the denied call */
 }
 
 static void enrolment_sees_the_self_signed_certificate(void **state)
@@ -130,7 +131,7 @@ static void enrolment_sees_the_self_signed_certificate(void **state)
 static void new_connections_see_the_rotated_certificate(void **state)
 {
     struct hub h;
-    struct kit_id second;
+    struct kit_id second, old;
     char before[128], after[128];
     (void)state;
     hub_start(&h);
@@ -155,9 +156,19 @@ static void new_connections_see_the_rotated_certificate(void **state)
     pthread_mutex_unlock(&h.lock);
     assert_true(tls_served(h.port, &site, TLS1_3_VERSION, before));
     assert_string_equal(before, after);
+
+    /* Nor is one shown that is out of date. */
+    kit_id_dated(&old, &ca, YM_ROLE_HUB, "hub", ym_clock_unix() - 60, ym_clock_unix() - 1);
+    pthread_mutex_lock(&h.lock);
+    h.next = old;
+    h.generation++;
+    pthread_mutex_unlock(&h.lock);
+    assert_true(tls_served(h.port, &site, TLS1_3_VERSION, before));
+    assert_string_equal(before, after);
     ym_rpc_client_close(&c);
     hub_stop(&h);
     kit_id_release(&second);
+    kit_id_release(&old);
 }
 
 /* ---- enrolment's first contact ---- */
