@@ -2,8 +2,9 @@
 #include "tests/fuzz/fuzz.h"
 
 /* The first byte picks one of the messages that a hub or a party receives, the
- * rest is its wire form. What unpacks must pack again, and then come back as
- * the same bytes: a peer could not tell the two apart. */
+ * rest is its wire form. What unpacks must pack again, and what that gives must
+ * unpack and pack to itself: a peer could not tell the two apart. (Shorter than
+ * what came, it has a smaller budget, which it may exceed.) */
 
 static const ProtobufCMessageDescriptor *const received[] = {
     /* requests */
@@ -49,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ym_buf first = {0}, second = {0};
     ProtobufCMessage *m = NULL;
     const ProtobufCMessageDescriptor *type;
+    enum ym_code code;
 
     if (size == 0)
         return 0;
@@ -57,10 +59,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     pack(m, &first);
     ym_message_free(m);
-    YM_ASSERT(ym_message_unpack(type, (struct ym_bytes){first.data, first.len}, &m, NULL) == YM_OK);
-    pack(m, &second);
-    ym_message_free(m);
-    YM_ASSERT(first.len == second.len && (first.len == 0 || memcmp(first.data, second.data, first.len) == 0));
+    code = ym_message_unpack(type, (struct ym_bytes){first.data, first.len}, &m, NULL);
+    YM_ASSERT(code == YM_OK || (code == YM_EXHAUSTED && first.len < size - 1));
+    if (code == YM_OK) {
+        pack(m, &second);
+        ym_message_free(m);
+        YM_ASSERT(first.len == second.len && (first.len == 0 || memcmp(first.data, second.data, first.len) == 0));
+    }
     ym_buf_release(&first);
     ym_buf_release(&second);
     return 0;
