@@ -427,9 +427,8 @@ enum ym_code ym_budget_check(const struct ym_budget *b, const char *dataset, con
         return code;
     if (after > b->cap_micro)
         return ym_status_set(st, YM_EXHAUSTED,
-                             "data set '%s': this charge would bring epsilon to %" PRId64 " millionths, the cap is "
-                             "%" PRId64,
-                             dataset, after, b->cap_micro);
+                             "data set '%s': this would bring the epsilon spent to %.6f; the cap is %.6f", dataset,
+                             (double)after / 1e6, (double)b->cap_micro / 1e6);
     *alone_micro = alone;
     *after_micro = after;
     return YM_OK;

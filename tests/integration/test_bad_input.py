@@ -2,6 +2,7 @@
 """Bad input against the real programs: each case ends in a clear message with
 the right exit code, and nothing is lost or half written."""
 
+import json
 import os
 import subprocess
 import sys
@@ -136,6 +137,21 @@ def plan_asks_more_than_is_left(fed):
     p = fed.site("h1", "plans", "approve", "greedy", "--dataset", "wards", check=False)
     assert p.returncode == 1, (p.returncode, p.stdout, p.stderr)
     assert "epsilon" in (p.stdout + p.stderr).lower() or "budget" in (p.stdout + p.stderr).lower(), p.stderr
+    assert ledger_bytes(fed, "h1") == before
+
+
+@case
+def a_plan_must_fit_to_its_end(fed):
+    """One round of this plan fits what is left; all of them do not."""
+    cap = 3
+    plan = fed.plan("long", noise="3", epsilon="20", rounds=40, steps=2)
+    fed.sponsor("study", "submit", plan)
+    fed.wait(lambda: "long" in fed.site("h1", "plans", "list").stdout, 20, "h1 to see the plan")
+    before = ledger_bytes(fed, "h1")
+    p = fed.site("h1", "plans", "approve", "long", "--dataset", "wards", "--json", check=False)
+    answer = json.loads(p.stdout)
+    assert answer["epsilon_round_micro"] < cap * 10**6 < answer["epsilon_study_micro"], answer
+    assert p.returncode == 1 and answer["runs"] and not answer["budget_fits"] and not answer["approved"], (p.returncode, answer)
     assert ledger_bytes(fed, "h1") == before
 
 

@@ -53,9 +53,10 @@ struct ym_door_request {
     size_t dim;
     int64_t now;
 };
-/* Would the round fit the data set's budget and the plan's own epsilon_max?
+/* Would so many more rounds fit the data set's budget and the plan's own
+ * epsilon_max? One before a charge, all that are left before an approval.
  * Nothing changes. YM_EXHAUSTED: no. */
-enum ym_code ym_door_fits(const struct ym_door *d, const struct ym_plan *plan, const char *dataset,
+enum ym_code ym_door_fits(const struct ym_door *d, const struct ym_plan *plan, const char *dataset, uint32_t rounds,
                           int64_t *alone_micro, int64_t *after_micro, struct ym_status *st);
 /* Reserve the outbox file, check again, append the charge. On failure nothing
  * was charged, but for YM_UNCERTAIN. line: out, the charge leaf. */

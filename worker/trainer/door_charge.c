@@ -15,17 +15,19 @@
 
 /* ---- charging ---- */
 
-static struct ym_event event_of(const struct ym_plan *plan)
+static struct ym_event event_of(const struct ym_plan *plan, uint32_t rounds)
 {
-    return (struct ym_event){
-        .sigma_units = plan->sigma_units, .sampling_k = plan->sampling_k, .steps = plan->steps_per_round};
+    return (struct ym_event){.sigma_units = plan->sigma_units,
+                             .sampling_k = plan->sampling_k,
+                             .steps = (uint64_t)plan->steps_per_round * rounds};
 }
 
-/* The study's own ceiling: all its charges here and this one, at the plan's
+/* The study's own ceiling: all its charges here and what is to come, at the plan's
  * delta. Rounds of one plan are alike, so their steps add up to one event. */
-static enum ym_code study_fits(const struct ym_door *d, const struct ym_plan *plan, struct ym_status *st)
+static enum ym_code study_fits(const struct ym_door *d, const struct ym_plan *plan, uint32_t rounds,
+                               struct ym_status *st)
 {
-    struct ym_event all = event_of(plan);
+    struct ym_event all = event_of(plan, rounds);
     struct ym_rdp rdp;
     enum ym_code code = YM_OK;
     double epsilon;
@@ -52,13 +54,13 @@ static enum ym_code study_fits(const struct ym_door *d, const struct ym_plan *pl
     return YM_OK;
 }
 
-enum ym_code ym_door_fits(const struct ym_door *d, const struct ym_plan *plan, const char *dataset,
+enum ym_code ym_door_fits(const struct ym_door *d, const struct ym_plan *plan, const char *dataset, uint32_t rounds,
                           int64_t *alone_micro, int64_t *after_micro, struct ym_status *st)
 {
-    struct ym_event e = event_of(plan);
+    struct ym_event e = event_of(plan, rounds);
     enum ym_code code = ym_budget_check(d->o.budget, dataset, &e, alone_micro, after_micro, st);
 
-    return code == YM_OK ? study_fits(d, plan, st) : code;
+    return code == YM_OK ? study_fits(d, plan, rounds, st) : code;
 }
 
 static json_t *with_hash(json_t *o, const char *key, const uint8_t hash[YM_HASH_BYTES])
@@ -162,7 +164,7 @@ enum ym_code ym_door_charge(struct ym_door *d, const struct ym_door_request *r, 
     if (code == YM_OK)
         code = reserve_file(c, st);
     if (code == YM_OK)
-        code = ym_door_fits(d, r->plan, r->dataset, &alone, &after, st);
+        code = ym_door_fits(d, r->plan, r->dataset, 1, &alone, &after, st);
     if (code == YM_OK)
         code = ym_budget_spent(d->o.budget, r->dataset, &spent, &cap, &delta, st);
     if (code == YM_OK)

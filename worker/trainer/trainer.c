@@ -64,7 +64,7 @@ static enum ym_code world_budget(void *ctx, const struct ym_plan *plan, const ch
     const struct ym_trainer *t = ctx;
     int64_t alone, after;
 
-    return ym_door_fits(t->door, plan, dataset, &alone, &after, st);
+    return ym_door_fits(t->door, plan, dataset, 1, &alone, &after, st);
 }
 
 /* ---- start ---- */

@@ -146,7 +146,7 @@ static enum ym_code can_charge(struct ym_trainer *t, const struct ym_core_study 
                                struct ym_status *st)
 {
     int64_t alone, after;
-    enum ym_code code = ym_door_fits(t->door, s->plan, s->dataset, &alone, &after, st);
+    enum ym_code code = ym_door_fits(t->door, s->plan, s->dataset, 1, &alone, &after, st);
 
     if (code != YM_OK) {
         *reason = "budget";

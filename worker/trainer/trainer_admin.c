@@ -365,7 +365,8 @@ static json_t *checked_reply(struct ym_trainer *t, const struct ym_job *j, const
 {
     int64_t alone = 0, after = 0, spent = 0, cap = 0, delta = 0;
     struct ym_status st = YM_STATUS_INIT;
-    enum ym_code budget = ym_door_fits(t->door, j->plan, w->dataset, &alone, &after, &st);
+    uint32_t left = j->plan->rounds - (j->study->charged_round < j->plan->rounds ? j->study->charged_round : 0);
+    enum ym_code budget = ym_door_fits(t->door, j->plan, w->dataset, left, &alone, &after, &st);
 
     ym_budget_spent(t->budget, w->dataset, &spent, &cap, &delta, NULL);
     return json_pack("{s:b, s:s, s:o, s:s, s:b, s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok", 1,
@@ -374,8 +375,8 @@ static json_t *checked_reply(struct ym_trainer *t, const struct ym_job *j, const
                      "budget_fits", budget == YM_OK, "budget_why", budget == YM_OK ? "" : st.message, "step_ms",
                      (json_int_t)j->step_ms, "parameters", (json_int_t)j->dim, "spent_micro", (json_int_t)spent,
                      "cap_micro", (json_int_t)cap, "delta_e18", (json_int_t)delta, "epsilon_round_micro",
-                     (json_int_t)alone, "epsilon_study_micro", (json_int_t)plan_cost(j->plan, j->plan->rounds),
-                     "release_bytes", (json_int_t)(8 * j->dim));
+                     (json_int_t)plan_cost(j->plan, 1), "epsilon_study_micro",
+                     (json_int_t)plan_cost(j->plan, j->plan->rounds), "release_bytes", (json_int_t)(8 * j->dim));
 }
 
 static enum ym_code approve_checked(struct ym_trainer *t, struct ym_job *j, const struct waiting *w,
