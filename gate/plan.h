@@ -13,6 +13,7 @@
  * clock. A parsed plan is const and self-contained. */
 
 #define YM_PLAN_MAX_BYTES (256 * 1024)
+#define YM_PLAN_MAX_ROUNDS 10000
 #define YM_PLAN_MAX_INPUTS 1024
 #define YM_PLAN_MAX_LEVELS 64
 #define YM_PLAN_MAX_HIDDEN 8

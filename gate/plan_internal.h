@@ -10,5 +10,7 @@ void ym_plan_read_keys(struct ym_schema *s, const struct ym_at *root, struct ym_
 void ym_plan_check(struct ym_schema *s, const struct ym_at *root, const struct ym_plan *plan);
 
 extern const char *const ym_plan_families[]; /* by enum ym_family - 1 */
+/* The most that noise_multiplier may be. */
+extern const char ym_plan_noise_most[];
 
 #endif

@@ -17,7 +17,8 @@ static const struct ym_decimal_range zero_1000 = {"0", "1000", false};
 static const struct ym_decimal_range zero_one = {"0", "1", true};
 static const struct ym_decimal_range momentum = {"0", "0.9999", false};
 /* 2^16 clips of noise: 2^40 lattice units, what privacy/noise.h draws */
-static const struct ym_decimal_range noise_range = {"0.01", "65536", false};
+const char ym_plan_noise_most[] = "65536";
+static const struct ym_decimal_range noise_range = {"0.01", ym_plan_noise_most, false};
 static const struct ym_decimal_range epsilon_range = {"0", "100", true};
 static const struct ym_decimal_range clip_range = {"0", "1000000", true};
 
@@ -221,7 +222,7 @@ static void read_training(struct ym_schema *s, const struct ym_at *root, struct 
     struct ym_at at = ym_schema_object(s, root, "training", true);
     struct ym_decimal q;
     ym_schema_keys(s, &at, keys);
-    get_u32(s, &at, "rounds", NULL, 1, 10000, &plan->rounds);
+    get_u32(s, &at, "rounds", NULL, 1, YM_PLAN_MAX_ROUNDS, &plan->rounds);
     get_u32(s, &at, "local_steps", NULL, 1, 1000, &plan->steps_per_round);
     if (ym_schema_decimal(s, &at, "sampling_probability", NULL, &zero_one, &q))
         YM_ASSERT(ym_decimal_k64(q, &plan->sampling_k, NULL) == YM_OK);
