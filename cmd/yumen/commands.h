@@ -7,6 +7,8 @@
 int ym_cmd_enrol(const struct ym_cli_args *a);
 int ym_cmd_plan_check(const struct ym_cli_args *a);
 int ym_cmd_plan_show(const struct ym_cli_args *a);
+int ym_cmd_plan_diff(const struct ym_cli_args *a);
+int ym_cmd_plan_advise(const struct ym_cli_args *a);
 int ym_cmd_simulate(const struct ym_cli_args *a);
 int ym_cmd_study_submit(const struct ym_cli_args *a);
 int ym_cmd_study_list(const struct ym_cli_args *a);

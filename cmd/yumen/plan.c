@@ -4,17 +4,12 @@
 #include <string.h>
 
 #include "cmd/yumen/commands.h"
+#include "cmd/yumen/plan.h"
 #include "cmd/yumen/print.h"
 #include "models/model.h"
 #include "sim/federation.h"
 
-struct cost { /* what the plan asks of every hospital */
-    int64_t epsilon_micro, first_round_micro;
-    size_t dim;
-    uint64_t update_bytes;
-};
-
-static enum ym_code cost_of(const struct ym_plan *plan, struct cost *out, struct ym_status *st)
+enum ym_code ym_plan_cost_of(const struct ym_plan *plan, struct ym_plan_cost *out, struct ym_status *st)
 {
     struct ym_model model;
     enum ym_code code = ym_model_from_plan(plan, &model, st);
@@ -33,7 +28,7 @@ static void print_hash(struct ym_buf *out, const struct ym_plan *plan)
     ym_hex_encode(plan->hash, sizeof plan->hash, out);
 }
 
-static void print_cost(const struct ym_plan *plan, const struct cost *c)
+static void print_cost(const struct ym_plan *plan, const struct ym_plan_cost *c)
 {
     struct ym_buf total = {0}, first = {0}, cap = {0}, delta = {0}, hash = {0};
 
@@ -55,7 +50,7 @@ static void print_cost(const struct ym_plan *plan, const struct cost *c)
     ym_buf_release(&hash);
 }
 
-static json_t *cost_json(const struct ym_plan *plan, const struct cost *c)
+json_t *ym_json_plan_cost(const struct ym_plan *plan, const struct ym_plan_cost *c)
 {
     struct ym_buf hash = {0}, delta = {0}, cap = {0};
     json_t *o;
@@ -86,7 +81,7 @@ static json_t *problems_json(const struct ym_problems *p)
     return list;
 }
 
-static void print_problems(const struct ym_problems *p, bool json)
+void ym_print_problems(const struct ym_problems *p, bool json)
 {
     struct ym_buf text = {0};
 
@@ -105,12 +100,12 @@ static void print_problems(const struct ym_problems *p, bool json)
 
 static int print_checked(const struct ym_plan *plan, bool json, struct ym_status *st)
 {
-    struct cost cost = {0};
+    struct ym_plan_cost cost = {0};
 
-    if (cost_of(plan, &cost, st) != YM_OK)
+    if (ym_plan_cost_of(plan, &cost, st) != YM_OK)
         return ym_cli_fail("yumen", st);
     if (json) {
-        json_t *o = cost_json(plan, &cost);
+        json_t *o = ym_json_plan_cost(plan, &cost);
 
         ym_print_json(o);
         json_decref(o);
@@ -120,28 +115,34 @@ static int print_checked(const struct ym_plan *plan, bool json, struct ym_status
     return YM_EXIT_DONE;
 }
 
+enum ym_code ym_plan_open(const char *path, struct ym_plan **out, struct ym_problems *p, struct ym_status *st)
+{
+    struct ym_doc *doc = NULL;
+    enum ym_code code = ym_doc_load(path, &doc, p, st);
+
+    if (code == YM_OK)
+        code = ym_plan_read(doc, out, p, st);
+    ym_doc_free(doc);
+    return code;
+}
+
 int ym_cmd_plan_check(const struct ym_cli_args *a)
 {
     struct ym_status st = YM_STATUS_INIT;
     struct ym_problems problems = {0};
-    struct ym_doc *doc = NULL;
     struct ym_plan *plan = NULL;
     bool json = ym_cli_has(a, "json");
-    enum ym_code code = ym_doc_load(a->positional[0], &doc, &problems, &st);
     int rc;
 
-    if (code == YM_OK)
-        code = ym_plan_read(doc, &plan, &problems, &st);
-    if (code == YM_OK) {
+    if (ym_plan_open(a->positional[0], &plan, &problems, &st) == YM_OK) {
         rc = print_checked(plan, json, &st);
     } else if (problems.count > 0) {
-        print_problems(&problems, json);
+        ym_print_problems(&problems, json);
         rc = YM_EXIT_NO;
     } else {
         rc = ym_cli_fail("yumen", &st);
     }
     ym_plan_free(plan);
-    ym_doc_free(doc);
     ym_problems_release(&problems);
     return rc;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "cmd/yumen/plan.h"
 
 /* Wide: Hangul Jamo, CJK and full-width forms; enough for names in Chinese. */
 static int columns_of(uint32_t c)
@@ -84,15 +85,11 @@ enum ym_code ym_plan_load(const char *path, struct ym_plan **out, struct ym_stat
 {
     struct ym_problems problems = {0};
     struct ym_buf text = {0};
-    struct ym_doc *doc = NULL;
-    enum ym_code code = ym_doc_load(path, &doc, &problems, st);
+    enum ym_code code = ym_plan_open(path, out, &problems, st);
 
-    if (code == YM_OK)
-        code = ym_plan_read(doc, out, &problems, st);
     ym_problems_format(&problems, &text);
     fputs(ym_buf_str(&text), stderr);
     ym_buf_release(&text);
     ym_problems_release(&problems);
-    ym_doc_free(doc);
     return code;
 }

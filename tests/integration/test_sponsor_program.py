@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The sponsor's program without a hub: plans, simulation, languages, exit codes."""
 
+import decimal
 import json
 import os
 import random
@@ -113,6 +114,122 @@ def costly_plan_is_refused(home):
     assert "noise_multiplier" in out, out
 
 
+def diff_names_what_changed(home):
+    old = write(f"{home}/old.yaml", PLAN)
+    same = write(f"{home}/same.yaml", PLAN.replace("delta: 1e-5", "delta: 0.000010").replace("  min_patients: 5\n", "")
+                 .replace("  clip_norm: 1\n", "  min_patients: 5\n"))  # other spelling, order, a default left out
+    for lang, word in (("en", "the same"), ("zh", "相同")):
+        assert word in run("plan", "diff", old, same, lang=lang).stdout
+    told = json.loads(run("plan", "diff", old, same, "--json").stdout)
+    assert told["ok"] and told["same"] and told["changes"] == [] and told["old"] == told["new"]
+
+    text = PLAN
+    for find, put in (("rounds: 3", "rounds: 2"), ("noise_multiplier: 6", "noise_multiplier: 7.5"),
+                      ("    - {name: age, unit: year, low: 0, high: 120}\n", ""),
+                      ("high: 10}\n", "high: 20}\n    - {name: sex, levels: [f, m]}\n"), ("{name: h2}", "{name: h2, weight: 4}"),
+                      ("optimizer: fedavg, learning_rate: 1", "optimizer: fedadam")):
+        assert find in text
+        text = text.replace(find, put)
+    new = write(f"{home}/new.yaml", text)
+    told = json.loads(run("plan", "diff", old, new, "--json", code=1).stdout)
+    changes = {c["path"]: (c["old"], c["new"]) for c in told["changes"]}
+    assert len(changes) == len(told["changes"]) and told["same"] is False
+    age = {"name": "age", "unit": "year", "low": "0", "high": "120", "missing": "drop"}
+    assert changes == {
+        "training.rounds": (3, 2), "privacy.noise_multiplier": ("6", "7.5"), "model.inputs[age]": (age, None),
+        "model.inputs[marker].high": ("10", "20"),
+        "model.inputs[sex]": (None, {"name": "sex", "levels": ["f", "m"], "missing": "drop"}),
+        "federation.hospitals[h2].weight": (1, 4), "server.optimizer": ("fedavg", "fedadam"),
+        "server.learning_rate": ("1", "0.01"), "server.beta1": (None, "0.9"), "server.beta2": (None, "0.99"),
+        "server.tau": (None, "0.001")}, changes
+    for side, path in (("old", old), ("new", new)):
+        assert told[side] == json.loads(run("plan", "check", path, "--json").stdout)
+    assert told["new"]["epsilon_micro"] < told["old"]["epsilon_micro"]
+    lines = run("plan", "diff", old, new, code=1).stdout.splitlines()
+    assert "training.rounds: 3 -> 2" in lines and "model.inputs[age]: " in "".join(lines) and "11 differences" in lines
+    assert any(told["old"]["plan"] in line for line in lines) and any(told["new"]["plan"] in line for line in lines)
+
+
+def order_of_inputs_is_a_difference(home):
+    age, marker = (f"    - {v}\n" for v in ("{name: age, unit: year, low: 0, high: 120}", "{name: marker, unit: mg/L, low: 0, high: 10}"))
+    assert age + marker in PLAN
+    turned = write(f"{home}/turned.yaml", PLAN.replace(age + marker, marker + age))
+    told = json.loads(run("plan", "diff", f"{home}/old.yaml", turned, "--json", code=1).stdout)
+    assert told["changes"] == [{"path": "model.inputs", "old": ["age", "marker"], "new": ["marker", "age"]}]
+    assert told["old"]["plan"] != told["new"]["plan"]
+
+
+def diff_tells_problems_of_both(home):
+    one = write(f"{home}/one.yaml", PLAN.replace("rounds: 3", "rounds: 0"))
+    two = write(f"{home}/two.yaml", PLAN.replace("quorum: 2", "quorum: 9"))
+    out = run("plan", "diff", one, two, code=2).stdout
+    assert "one.yaml:14: training.rounds" in out and "two.yaml:29: federation.quorum" in out, out
+    told = json.loads(run("plan", "diff", one, two, "--json", code=2).stdout)
+    assert told["ok"] is False and [p["key"] for p in told["problems"]] == ["training.rounds", "federation.quorum"]
+    run("plan", "diff", f"{home}/old.yaml", two, code=2)
+    run("plan", "diff", f"{home}/old.yaml", f"{home}/absent.yaml", code=3)
+    run("plan", "diff", f"{home}/old.yaml", code=2)
+
+
+def less_by_a_millionth(text):
+    return str(decimal.Decimal(text) - decimal.Decimal("0.000001"))
+
+
+def advised_noise_is_the_least_that_passes(home, path, told, epsilon="3"):
+    for table in told["tables"]:
+        assert sum(r["own"] for r in table["samplings"]) == 1
+        best = [r for r in table["samplings"] if r["best"]]
+        assert len(best) == 1 and best[0]["noise_per_patient"] == min(r["noise_per_patient"] for r in table["samplings"])
+        for row in table["samplings"]:
+            q, z = row["sampling_probability"], row["noise_multiplier"]
+            assert abs(row["noise_per_patient"] - float(z) * 1 / (float(q) * 60)) < 1e-12
+            text = PLAN.replace("sampling_probability: 0.5", f"sampling_probability: {q}").replace("epsilon: 3", f"epsilon: {epsilon}")
+            text = text.replace("rounds: 3", f"rounds: {table['rounds']}")
+            for noise, code in ((z, 0), (less_by_a_millionth(z), 1)):
+                write(path, text.replace("noise_multiplier: 6", f"noise_multiplier: {noise}"))
+                cost = json.loads(run("plan", "check", path, "--json", code=code).stdout)
+                if code == 0:
+                    assert cost["epsilon_micro"] == row["epsilon_micro"]
+                else:
+                    assert [p["key"] for p in cost["problems"]] == ["privacy.epsilon"]
+
+
+def advice_is_for_plans_that_cost_too_much(home):
+    costly = f"{home}/costly.yaml"
+    told = json.loads(run("plan", "advise", costly, "--json").stdout)
+    assert told["ok"] and told["plan_passes"] is False and told["epsilon_limit"] == "3" and told["delta"] == "0.00001"
+    assert [t["rounds"] for t in told["tables"]] == [3, 1, 6]
+    assert [r["sampling_probability"] for r in told["tables"][0]["samplings"]] == ["0.05", "0.1", "0.25", "0.5", "1"]
+    assert told["noise_multiplier"] == [r for r in told["tables"][0]["samplings"] if r["own"]][0]["noise_multiplier"]
+    advised_noise_is_the_least_that_passes(home, f"{home}/advised.yaml", told)
+    assert json.loads(run("plan", "advise", f"{home}/old.yaml", "--json").stdout) == {**told, "plan_passes": True}
+    other = json.loads(run("plan", "advise", f"{home}/old.yaml", "--epsilon", "0.5", "--json").stdout)
+    assert other["plan_passes"] is False and other["epsilon_limit"] == "0.5"
+    advised_noise_is_the_least_that_passes(home, f"{home}/advised.yaml", other, "0.5")
+    for lang, words in (("en", ("not accuracy", "least noise", "does not pass")), ("zh", ("不谈准确率", "噪声最小", "不能通过"))):
+        out = run("plan", "advise", costly, lang=lang).stdout
+        assert all(w in out for w in (*words, "yumen simulate", told["noise_multiplier"])), out
+
+
+def advice_needs_the_rest_of_the_plan(home):
+    out = run("plan", "advise", f"{home}/bad.yaml", code=1).stdout
+    assert "bad.yaml:7: model.family" in out and "federation.quorum" in out and "privacy" not in out, out
+    odd = write(f"{home}/odd.yaml", PLAN.replace("sampling_probability: 0.5", "sampling_probability: 0.3")
+                .replace("  noise_multiplier: 6\n", "").replace("rounds: 3", "rounds: 1"))
+    told = json.loads(run("plan", "advise", odd, "--json").stdout)
+    assert [t["rounds"] for t in told["tables"]] == [1, 2]
+    assert [r["sampling_probability"] for r in told["tables"][0]["samplings"]] == ["0.05", "0.1", "0.25", "0.3", "0.5", "1"]
+    for epsilon in ("0", "-1", "101", "much"):
+        assert run("plan", "advise", odd, "--epsilon", epsilon, code=2).stderr.startswith("yumen")
+    rows = json.loads(run("plan", "advise", odd, "--epsilon", "0.00001", "--json").stdout)["tables"][0]["samplings"]
+    assert [r["fits"] for r in rows] == [True] * 5 + [False] and "noise_multiplier" not in rows[-1] and not rows[-1]["best"]
+    assert "no noise fits" in run("plan", "advise", odd, "--epsilon", "0.00001").stdout
+    long = write(f"{home}/long.yaml", PLAN.replace("rounds: 3", "rounds: 10000"))
+    assert "privacy.epsilon" in run("plan", "advise", long, "--epsilon", "0.00001", code=1).stdout
+    told = json.loads(run("plan", "advise", long, "--json").stdout)
+    assert [t["rounds"] for t in told["tables"]] == [10000, 5000]
+
+
 def marks_are_in_every_output(home):
     sim = ["simulate", f"{home}/plan.yaml", "--site", f"h1={home}/h1", "--site", f"h2={home}/h2/card.yaml"]
     for lang in ("en", "zh"):
@@ -174,6 +291,11 @@ def main():
         cost = good_plan_tells_its_cost(home)
         bad_plan_tells_every_problem(home)
         costly_plan_is_refused(home)
+        diff_names_what_changed(home)
+        order_of_inputs_is_a_difference(home)
+        diff_tells_problems_of_both(home)
+        advice_is_for_plans_that_cost_too_much(home)
+        advice_needs_the_rest_of_the_plan(home)
         marks_are_in_every_output(home)
         figures_fit_each_other(home, cost)
         misuse_is_explained(home)

@@ -1,0 +1,26 @@
+#ifndef YM_CMD_YUMEN_PLAN_H
+#define YM_CMD_YUMEN_PLAN_H
+
+#include <jansson.h>
+
+#include "base/doc.h"
+#include "gate/plan.h"
+
+/* What the commands on plans share. */
+
+struct ym_plan_cost { /* what a plan asks of every hospital */
+    int64_t epsilon_micro, first_round_micro;
+    size_t dim;
+    uint64_t update_bytes; /* of one release */
+};
+
+enum ym_code ym_plan_cost_of(const struct ym_plan *plan, struct ym_plan_cost *out, struct ym_status *st);
+/* What `plan check --json` says of a plan that is fine. New reference. */
+json_t *ym_json_plan_cost(const struct ym_plan *plan, const struct ym_plan_cost *c);
+
+/* Load and validate; problems are added to p. */
+enum ym_code ym_plan_open(const char *path, struct ym_plan **out, struct ym_problems *p, struct ym_status *st);
+/* All problems to stdout. */
+void ym_print_problems(const struct ym_problems *p, bool json);
+
+#endif
