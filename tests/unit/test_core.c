@@ -773,6 +773,117 @@ static void a_hospital_that_is_not_enrolled_follows_nobody(void **state)
     assert_int_equal(k->did.count, 0);
 }
 
+/* ---- what a hub may ask for at most ---- */
+
+/* The trainer makes one update at a time: a charge may have to wait. */
+static void what_changed_while_a_charge_waited_stops_it(void **state)
+{
+    static const struct {
+        void (*when)(struct kit *);
+        const char *reason;
+    } table[] = {{no_sandbox, "sandbox"}, {no_state, "state_mismatch"}, {no_file, "no_data"}, {no_disk, "disk"},
+                 {no_budget, "budget"},   {other_data, "no_data"},      {vetoed, "vetoed"},   {paused, "paused"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct kit *k;
+
+        open_kit((void **)&k);
+        open_round(k, 1, 1);
+        ym_core_prepared(k->core, study(k), 1, 1, NULL, &k->did);
+        collect(k, 1, 1, state_a);
+        assert_int_equal(count(k, YM_ACTION_CHARGE), 1);
+        assert_true(ym_core_still_charges(k->core, study(k), 1, 1, &k->did));
+        clear(k);
+        table[i].when(k);
+        assert_false(ym_core_still_charges(k->core, study(k), 1, 1, &k->did));
+        expect_declined(k, table[i].reason);
+        clear(k);
+        assert_false(ym_core_still_charges(k->core, study(k), 1, 1, &k->did)); /* nobody waits any more */
+        assert_int_equal(k->did.count, 0);
+        close_kit((void **)&k);
+    }
+}
+
+static void a_charge_that_waited_past_its_collect_is_stale(void **state)
+{
+    struct kit *k = *state;
+
+    open_round(k, 1, 1);
+    ym_core_prepared(k->core, study(k), 1, 1, NULL, &k->did);
+    collect(k, 1, 1, state_a);
+    clear(k);
+    k->facts.now = 3000 + YM_CORE_CLOCK_SKEW_S + 1;
+    assert_false(ym_core_still_charges(k->core, study(k), 1, 1, &k->did));
+    expect_declined(k, "stale");
+}
+
+static void a_round_is_charged_no_more_often_than_the_plan_allows_attempts(void **state)
+{
+    struct kit *k = *state;
+
+    assert_int_equal(plan->max_attempts, 3);
+    for (uint32_t attempt = 1; attempt <= 3; attempt++) {
+        open_round(k, 1, 10 * attempt);
+        assert_int_equal(count(k, YM_ACTION_PREPARE), 1);
+        clear(k);
+        take_charge(k, 1, 10 * attempt, state_a);
+    }
+    open_round(k, 1, 40);
+    expect_declined(k, "budget");
+    clear(k);
+    collect(k, 1, 41, state_a);
+    expect_declined(k, "budget");
+    assert_int_equal(count(k, YM_ACTION_PREPARE), 0);
+    clear(k);
+    open_round(k, 2, 1); /* the next round has attempts of its own */
+    assert_int_equal(count(k, YM_ACTION_PREPARE), 1);
+}
+
+static void a_collect_of_an_older_attempt_does_not_move_the_deadline(void **state)
+{
+    struct kit *k = *state;
+    json_t *o = round_members(plan, 1, 1, state_a, "h1");
+    struct ym_buf old;
+
+    json_object_del(o, "plan");
+    json_object_set_new(o, "collect_by", json_integer(1));
+    old = line_of(&hub, "say_collect", o);
+    open_round(k, 1, 2);
+    collect(k, 1, 2, state_a);
+    clear(k);
+    assert_int_equal(ym_core_collect(k->core, bytes_in(&old), &k->did, NULL), YM_OK);
+    expect_declined(k, "stale");
+    clear(k);
+    ym_core_prepared(k->core, study(k), 1, 2, NULL, &k->did);
+    assert_int_equal(count(k, YM_ACTION_CHARGE), 1);
+    ym_buf_release(&old);
+}
+
+/* What a hospital logs of others stays in its ledger for good; an auditor refuses
+ * a ledger with members that no such leaf has. */
+static void a_plan_leaf_with_more_members_is_not_taken(void **state)
+{
+    struct kit *k = *state;
+    struct ym_buf parts = {0}, leaf, enrol;
+    char *text = text_edit(good_plan, "study: s1", "study: s2");
+    struct ym_plan *other = plan_from(text);
+    json_t *o = json_pack("{s:s, s:s, s:s}", "study", other->study, "sponsor", other->sponsor, "zz", "poison");
+
+    leaf = line_of(&sponsor, "plan", hashed(o, "plan", other->hash));
+    enrol = line_of(&hub, "enrol", enrol_members(&sponsor, "sponsor", "fed"));
+    assert_int_equal(ym_parts_append(&parts, bytes_in(&other->canonical)), YM_OK);
+    assert_int_equal(ym_parts_append(&parts, bytes_in(&leaf)), YM_OK);
+    assert_int_equal(ym_parts_append(&parts, bytes_in(&enrol)), YM_OK);
+    assert_int_equal(ym_core_plan(k->core, bytes_in(&parts), false, &k->did, NULL), YM_INVALID);
+    assert_int_equal(count(k, YM_ACTION_KEEP_PLAN), 0);
+    ym_buf_release(&parts);
+    ym_buf_release(&leaf);
+    ym_buf_release(&enrol);
+    ym_plan_free(other);
+    free(text);
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, open_kit, close_kit)
 
 int main(void)
@@ -805,6 +916,11 @@ int main(void)
         CASE(a_plan_is_found_by_name_or_by_enough_of_its_hash),
         CASE(an_approval_names_hash_data_set_and_content),
         CASE(a_hospital_that_is_not_enrolled_follows_nobody),
+        CASE(what_changed_while_a_charge_waited_stops_it),
+        CASE(a_charge_that_waited_past_its_collect_is_stale),
+        CASE(a_round_is_charged_no_more_often_than_the_plan_allows_attempts),
+        CASE(a_collect_of_an_older_attempt_does_not_move_the_deadline),
+        CASE(a_plan_leaf_with_more_members_is_not_taken),
     };
 
     party_make(&hub, "hub");

@@ -43,6 +43,7 @@ struct ym_core_study {
     bool closed;
     /* the last charge, and its release if there is one */
     uint32_t charged_round, charged_attempt; /* 0, 0: none */
+    uint32_t round_charges;                  /* how often charged_round was charged */
     uint8_t charged_state[YM_HASH_BYTES];
     struct ym_buf charge_line, release_line; /* release_line empty: not released */
     uint8_t release_hash[YM_HASH_BYTES];
@@ -130,6 +131,10 @@ void ym_core_link_up(struct ym_core *c, struct ym_actions *a);
 /* How actions went. reason: one of say_declined's words, NULL when well. */
 void ym_core_prepared(struct ym_core *c, struct ym_core_study *s, uint32_t round, uint32_t attempt, const char *reason,
                       struct ym_actions *a);
+/* A CHARGE that had to wait: does everything still hold? If not it is declined, or
+ * nobody waits for it any more. */
+bool ym_core_still_charges(struct ym_core *c, struct ym_core_study *s, uint32_t round, uint32_t attempt,
+                           struct ym_actions *a);
 void ym_core_charge_refused(struct ym_core *c, struct ym_core_study *s, const char *reason, struct ym_actions *a);
 void ym_core_trained(struct ym_core *c, struct ym_core_study *s, uint32_t round, uint32_t attempt, const char *reason,
                      struct ym_actions *a);

@@ -113,6 +113,7 @@ static enum ym_code take_charge(struct ym_core *c, struct ym_bytes line, const j
         code = ym_core_keep_line(&s->charge_line, line, st);
     if (code != YM_OK)
         return code;
+    s->round_charges = round == s->charged_round ? s->round_charges + 1 : 1;
     s->charged_round = round;
     s->charged_attempt = attempt;
     ym_buf_clear(&s->release_line);

@@ -8,6 +8,8 @@
 #include "audit/ledger/leaf.h"
 #include "base/json.h"
 
+enum { PLAN_LEAF_MEMBERS = 8 }; /* type v time by key; study plan sponsor */
+
 static enum ym_code enrolled_key(const struct ym_core *c, struct ym_bytes enrol, const char *sponsor,
                                  uint8_t key[YM_PUBKEY_BYTES], struct ym_status *st)
 {
@@ -60,6 +62,8 @@ static enum ym_code check_plan_leaf(struct ym_bytes leaf, const uint8_t key[YM_P
         code = ym_json_get_str(o, "sponsor", &sponsor, st);
     if (code == YM_OK)
         code = ym_json_get_hash(o, "plan", hash, st);
+    if (code == YM_OK && json_object_size(o) != PLAN_LEAF_MEMBERS) /* it goes into our ledger; auditors refuse others */
+        code = ym_status_set(st, YM_INVALID, "the sponsor's leaf has members that a plan leaf does not have");
     if (code == YM_OK && (strcmp(study, plan->study) != 0 || strcmp(sponsor, plan->sponsor) != 0 ||
                           memcmp(hash, plan->hash, sizeof hash) != 0))
         code = ym_status_set(st, YM_DENIED, "the sponsor's leaf is for another plan");

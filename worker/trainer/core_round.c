@@ -91,8 +91,8 @@ static const char *decided_no(const struct ym_core *c, const struct ym_core_stud
 }
 
 /* Everything that must hold before a charge. NULL: go on. */
-static const char *refusal(struct ym_core *c, struct ym_core_study *s, const uint8_t state[YM_HASH_BYTES],
-                           struct ym_status *st)
+static const char *refusal(struct ym_core *c, struct ym_core_study *s, uint32_t round,
+                           const uint8_t state[YM_HASH_BYTES], struct ym_status *st)
 {
     const struct ym_core_world *w = &c->world;
     const char *no = decided_no(c, s);
@@ -105,6 +105,8 @@ static const char *refusal(struct ym_core *c, struct ym_core_study *s, const uin
         return "no_data";
     if (!w->state(w->ctx, state))
         return "state_mismatch";
+    if (round == s->charged_round && s->round_charges >= s->plan->max_attempts) /* all that was approved */
+        return "budget";
     if (w->budget(w->ctx, s->plan, s->dataset, st) != YM_OK)
         return "budget";
     if (!w->disk(w->ctx, s->plan))
@@ -182,7 +184,7 @@ static void follow_round(struct ym_core *c, struct ym_core_study *s, const struc
         else if (s->phase == YM_STUDY_READY)
             ym_core_say_ready(a, s);
     } else {
-        no = refusal(c, s, state, st);
+        no = refusal(c, s, at->round, state, st);
         if (no)
             ym_core_decline(a, s, at, no);
         else
@@ -212,17 +214,23 @@ enum ym_code ym_core_round(struct ym_core *c, struct ym_bytes line, struct ym_ac
     return code;
 }
 
-static void begin_charge(struct ym_core *c, struct ym_core_study *s, struct ym_actions *a, struct ym_status *st)
+static bool may_charge(struct ym_core *c, struct ym_core_study *s, struct ym_actions *a, struct ym_status *st)
 {
-    const char *no = refusal(c, s, s->state, st);
+    const char *no = refusal(c, s, s->round, s->state, st);
 
     if (!no && c->world.now(c->world.ctx) > s->collect_by + YM_CORE_CLOCK_SKEW_S)
         no = "stale";
     if (no) {
         s->phase = YM_STUDY_IDLE;
         ym_core_decline_current(a, s, s->round, s->attempt, no);
-        return;
     }
+    return !no;
+}
+
+static void begin_charge(struct ym_core *c, struct ym_core_study *s, struct ym_actions *a, struct ym_status *st)
+{
+    if (!may_charge(c, s, a, st))
+        return;
     s->phase = YM_STUDY_TRAINING;
     ym_action_push(a, YM_ACTION_CHARGE, s);
 }
@@ -232,7 +240,7 @@ static void begin_charge(struct ym_core *c, struct ym_core_study *s, struct ym_a
 static void open_by_collect(struct ym_core *c, struct ym_core_study *s, const struct ym_attempt *at,
                             const uint8_t state[YM_HASH_BYTES], struct ym_actions *a, struct ym_status *st)
 {
-    const char *no = refusal(c, s, state, st);
+    const char *no = refusal(c, s, at->round, state, st);
 
     if (no) {
         ym_core_decline(a, s, at, no);
@@ -243,7 +251,8 @@ static void open_by_collect(struct ym_core *c, struct ym_core_study *s, const st
 }
 
 static void follow_collect(struct ym_core *c, struct ym_core_study *s, const struct ym_attempt *at,
-                           const uint8_t state[YM_HASH_BYTES], struct ym_actions *a, struct ym_status *st)
+                           const uint8_t state[YM_HASH_BYTES], int64_t collect_by, struct ym_actions *a,
+                           struct ym_status *st)
 {
     int to_charged = compare_attempts(at->round, at->attempt, s->charged_round, s->charged_attempt);
     int to_open = compare_attempts(at->round, at->attempt, s->round, s->attempt);
@@ -254,12 +263,15 @@ static void follow_collect(struct ym_core *c, struct ym_core_study *s, const str
                (to_open == 0 && s->phase == YM_STUDY_IDLE)) {
         ym_core_decline(a, s, at, "stale");
     } else if (to_open > 0) {
+        s->collect_by = collect_by;
         open_by_collect(c, s, at, state, a, st);
     } else if (memcmp(state, s->state, YM_HASH_BYTES) != 0) {
         ym_core_decline(a, s, at, "state_mismatch");
     } else if (s->phase == YM_STUDY_PREPARING) {
+        s->collect_by = collect_by;
         s->collect_wanted = true;
     } else if (s->phase == YM_STUDY_READY) {
+        s->collect_by = collect_by;
         begin_charge(c, s, a, st);
     }
 }
@@ -279,12 +291,10 @@ enum ym_code ym_core_collect(struct ym_core *c, struct ym_bytes line, struct ym_
         code = ym_json_get_int(o, "collect_by", 0, INT64_MAX / 2, &collect_by, st);
     if (code == YM_OK && in_roster(c, o)) {
         s = ym_core_open_named(c, at.study);
-        if (s && s->plan) {
-            s->collect_by = collect_by;
-            follow_collect(c, s, &at, state, a, st);
-        } else {
+        if (s && s->plan)
+            follow_collect(c, s, &at, state, collect_by, a, st);
+        else
             ym_core_decline(a, NULL, &at, "not_approved");
-        }
     }
     json_decref(o);
     return code;
@@ -379,6 +389,12 @@ void ym_core_prepared(struct ym_core *c, struct ym_core_study *s, uint32_t round
         begin_charge(c, s, a, NULL);
     else
         ym_core_say_ready(a, s);
+}
+
+bool ym_core_still_charges(struct ym_core *c, struct ym_core_study *s, uint32_t round, uint32_t attempt,
+                           struct ym_actions *a)
+{
+    return current(s, YM_STUDY_TRAINING, round, attempt) && may_charge(c, s, a, NULL);
 }
 
 void ym_core_charge_refused(struct ym_core *c, struct ym_core_study *s, const char *reason, struct ym_actions *a)

@@ -208,19 +208,17 @@ static void act_charge(struct ym_trainer *t, struct ym_action *a, struct ym_acti
     ym_job_free(&j);
 }
 
-static bool waits_for_thread(struct ym_trainer *t, const struct ym_action *a)
+static void wait_for_thread(struct ym_trainer *t, const struct ym_action *a, struct ym_actions *more)
 {
     struct ym_actions *p = &t->pending;
-    struct ym_action *grown;
+    struct ym_action *grown = reallocarray(p->item, p->count + 1, sizeof *p->item);
 
-    if (!t->charged)
-        return false;
-    grown = reallocarray(p->item, p->count + 1, sizeof *p->item);
-    if (!grown)
-        return false;
+    if (!grown) {
+        more->failed = true;
+        return;
+    }
     p->item = grown;
     p->item[p->count++] = *a;
-    return true;
 }
 
 static enum ym_code release(struct ym_trainer *t, struct ym_release **out, struct ym_status *st)
@@ -308,7 +306,9 @@ static void act_one(struct ym_trainer *t, struct ym_action *a, struct ym_actions
         act_prepare(t, a, more);
         break;
     case YM_ACTION_CHARGE:
-        if (!waits_for_thread(t, a))
+        if (t->charged)
+            wait_for_thread(t, a, more);
+        else
             act_charge(t, a, more);
         break;
     case YM_ACTION_RELEASE:
@@ -362,15 +362,13 @@ void ym_trainer_act(struct ym_trainer *t, struct ym_actions *a)
 
 static void start_waiting_charge(struct ym_trainer *t, struct ym_actions *a)
 {
-    struct ym_action next;
+    while (!t->charged && t->pending.count > 0) {
+        struct ym_action next = t->pending.item[0];
 
-    if (t->charged || t->pending.count == 0)
-        return;
-    next = t->pending.item[0];
-    memmove(t->pending.item, t->pending.item + 1, --t->pending.count * sizeof next);
-    if (next.study->phase == YM_STUDY_TRAINING && next.study->round == next.round &&
-        next.study->attempt == next.attempt)
-        act_charge(t, &next, a);
+        memmove(t->pending.item, t->pending.item + 1, --t->pending.count * sizeof next);
+        if (ym_core_still_charges(t->core, next.study, next.round, next.attempt, a))
+            act_charge(t, &next, a);
+    }
 }
 
 void ym_trainer_finish(struct ym_trainer *t, struct ym_job *j)

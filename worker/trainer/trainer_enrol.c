@@ -14,7 +14,8 @@
  * alone decides whether to trust what came back. enrol.json remembers the pin
  * while the answer is out, across restarts. */
 
-enum { PENDING_MAX = 4096, PEM_MAX = 16 * 1024 };
+/* an enrol leaf: type v time by key; role name identity_key spki not_after federation */
+enum { PENDING_MAX = 4096, PEM_MAX = 16 * 1024, ENROL_LEAF_MEMBERS = 11 };
 
 enum ym_code ym_enrol_text(const uint8_t id[8], const uint8_t spki[YM_HASH_BYTES], const uint8_t key[YM_PUBKEY_BYTES],
                            const char *name, struct ym_buf *out)
@@ -204,7 +205,8 @@ static enum ym_code check_enrol_leaf(struct ym_trainer *t, const struct answer *
                                      struct ym_status *st)
 {
     json_t *o = NULL;
-    const char *role = "", *name = "", *text = "";
+    const char *role = "", *name = "", *text = "", *federation = "";
+    int64_t not_after;
     uint8_t spki[YM_HASH_BYTES];
     struct ym_buf key = {0};
     enum ym_code code = ym_leaf_open(text_view(a->enrol_leaf), trust->hub_key, "enrol", &o, st);
@@ -218,9 +220,16 @@ static enum ym_code check_enrol_leaf(struct ym_trainer *t, const struct answer *
     if (code == YM_OK)
         code = ym_json_get_hash(o, "spki", spki, st);
     if (code == YM_OK)
+        code = ym_json_get_str(o, "federation", &federation, st);
+    if (code == YM_OK)
+        code = ym_json_get_int(o, "not_after", 0, INT64_MAX, &not_after, st);
+    if (code == YM_OK && json_object_size(o) != ENROL_LEAF_MEMBERS) /* it goes into our ledger */
+        code = ym_status_set(st, YM_INVALID, "the hub's enrol leaf has members that such a leaf does not have");
+    if (code == YM_OK)
         code = ym_base64_decode(text, strlen(text), &key);
     if (code == YM_OK &&
-        (strcmp(role, "hospital") != 0 || strcmp(name, t->site.name) != 0 || key.len != sizeof t->pub ||
+        (strcmp(role, "hospital") != 0 || strcmp(name, t->site.name) != 0 ||
+         strcmp(federation, trust->federation) != 0 || key.len != sizeof t->pub ||
          memcmp(key.data, t->pub, sizeof t->pub) != 0 || memcmp(spki, t->gateway.spki, sizeof spki) != 0))
         code = ym_status_set(st, YM_DENIED, "the hub enrolled somebody else's name or key");
     ym_buf_release(&key);
