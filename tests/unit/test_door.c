@@ -475,6 +475,45 @@ static void control_frames_leave_in_one_size(void **state)
 
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, dir_teardown)
 
+/* ---- a ledger that is gone or older than it was ---- */
+
+static void an_update_that_the_ledger_never_charged_stops_everything(void **state)
+{
+    struct house h;
+    struct ym_bytes bytes = {(const uint8_t *)"12345678", 8};
+    char path[YM_SITE_PATH];
+    uint8_t charge[32] = {0x77};
+
+    house_open(&h, *state);
+    assert_int_equal(ym_site_hash_path(&h.site, "outbox", charge, ".update", path), YM_OK);
+    assert_int_equal(ym_fs_write(path, bytes, 0600, NULL), YM_OK);
+    assert_int_equal(ym_door_sweep(h.door, NULL, 0, NULL), YM_CORRUPT);
+    assert_true(ym_fs_exists(path));
+    house_close(&h);
+}
+
+static void a_missing_ledger_is_a_full_stop_and_no_new_budget(void **state)
+{
+    struct ym_site_policy policy = {.min_patients = 20};
+    struct ym_site site;
+    struct ym_key *key = NULL;
+    struct ym_ledger *ledger = NULL;
+    struct ym_buf vkey = {0};
+    char command[4 * YM_SITE_PATH], path[YM_SITE_PATH];
+
+    snprintf(path, sizeof path, "%s/h1", (char *)*state);
+    assert_int_equal(ym_decimal_parse("3", &policy.epsilon_cap, NULL), YM_OK);
+    assert_int_equal(ym_decimal_parse("1e-5", &policy.delta, NULL), YM_OK);
+    assert_int_equal(ym_site_load(path, &site, &(struct ym_problems){0}, NULL), YM_OK);
+    assert_int_equal(ym_site_key(&site, &key, NULL), YM_OK);
+    snprintf(command, sizeof command, "rm -r '%s/ledger' && mkdir '%s/ledger' && rm '%s/site.yaml'", path, path, path);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(ym_site_ledger(&site, key, &ledger, NULL), YM_CORRUPT);
+    assert_int_equal(ym_site_init(path, "h1", &policy, NULL, 1000, &vkey, NULL), YM_CORRUPT);
+    assert_int_equal(ym_site_ledger(&site, key, &ledger, NULL), YM_CORRUPT); /* neither of them made one */
+    ym_key_free(key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -485,6 +524,8 @@ int main(void)
         CASE(outbox_bytes_that_changed_do_not_leave),
         CASE(a_full_outbox_is_refused_before_anything_is_charged),
         CASE(the_budget_ends_before_the_cap_is_passed),
+        CASE(an_update_that_the_ledger_never_charged_stops_everything),
+        CASE(a_missing_ledger_is_a_full_stop_and_no_new_budget),
         CASE(only_listed_words_with_listed_members_pass),
         CASE(control_frames_leave_in_one_size),
     };

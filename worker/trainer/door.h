@@ -79,7 +79,8 @@ enum ym_code ym_door_send(struct ym_door *d, struct ym_release **r, struct ym_st
 /* Forget a release and remove its outbox file; what is being sent stops. */
 void ym_door_drop(struct ym_door *d, struct ym_bytes charge_line);
 /* Remove outbox files that no leaf in keep names (a crash before the release
- * leaf). keep: charge lines. */
+ * leaf). keep: charge lines. YM_CORRUPT: an update whose charge the ledger does
+ * not know; it stays. */
 enum ym_code ym_door_sweep(struct ym_door *d, const struct ym_bytes *keep, size_t count, struct ym_status *st);
 void ym_release_free(struct ym_release **r);
 

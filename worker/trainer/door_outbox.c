@@ -12,9 +12,11 @@
 #include "base/fs.h"
 #include "base/json.h"
 
+#define UPDATE_SUFFIX ".update"
+
 enum ym_code ym_outbox_path(const struct ym_door *d, const uint8_t charge[YM_HASH_BYTES], char out[YM_SITE_PATH])
 {
-    return ym_site_hash_path(d->o.site, "outbox", charge, ".update", out);
+    return ym_site_hash_path(d->o.site, "outbox", charge, UPDATE_SUFFIX, out);
 }
 
 static enum ym_code check_file(const char *path, uint64_t bytes, const uint8_t want[YM_HASH_BYTES],
@@ -125,22 +127,60 @@ void ym_door_drop(struct ym_door *d, struct ym_bytes charge_line)
         unlink(path);
 }
 
+static bool named_after(const char *name, struct ym_bytes charge_line)
+{
+    uint8_t charge[YM_HASH_BYTES];
+    struct ym_buf hex = {0};
+    bool same;
+
+    ym_sha256(charge_line.data, charge_line.len, charge);
+    same = ym_hex_encode(charge, sizeof charge, &hex) == YM_OK &&
+           strncmp(name, ym_buf_str(&hex), 2 * sizeof charge) == 0 &&
+           strcmp(name + 2 * sizeof charge, UPDATE_SUFFIX) == 0;
+    ym_buf_release(&hex);
+    return same;
+}
+
 static bool kept(const char *name, const struct ym_bytes *keep, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        uint8_t charge[YM_HASH_BYTES];
-        struct ym_buf hex = {0};
-        bool same;
-
-        ym_sha256(keep[i].data, keep[i].len, charge);
-        same = ym_hex_encode(charge, sizeof charge, &hex) == YM_OK &&
-               strncmp(name, ym_buf_str(&hex), 2 * sizeof charge) == 0 &&
-               strcmp(name + 2 * sizeof charge, ".update") == 0;
-        ym_buf_release(&hex);
-        if (same)
+    for (size_t i = 0; i < count; i++)
+        if (named_after(name, keep[i]))
             return true;
-    }
     return false;
+}
+
+struct search {
+    const char *hex;
+    bool found;
+};
+
+static bool is_charge(void *ctx, uint64_t index, struct ym_bytes leaf)
+{
+    struct search *s = ctx;
+
+    (void)index;
+    s->found = named_after(s->hex, leaf);
+    return !s->found;
+}
+
+/* An update takes its name after its charge is in the ledger. One whose charge is
+ * not there was made under a newer ledger than this. */
+static enum ym_code check_known(const struct ym_door *d, const char *name, struct ym_status *st)
+{
+    struct search s = {.hex = name};
+    enum ym_code code;
+
+    if (strlen(name) != 2 * YM_HASH_BYTES + strlen(UPDATE_SUFFIX) ||
+        strcmp(name + 2 * YM_HASH_BYTES, UPDATE_SUFFIX) != 0)
+        return YM_OK;
+    code = ym_ledger_each(d->o.ledger, 0, is_charge, &s, st);
+    if (code == YM_OK && !s.found)
+        code =
+            ym_status_set(st, YM_CORRUPT,
+                          "the ledger does not know the charge of outbox/%s: it is an older copy, and what was spent "
+                          "since is missing; bring the newest copy back",
+                          name);
+    return code;
 }
 
 enum ym_code ym_door_sweep(struct ym_door *d, const struct ym_bytes *keep, size_t count, struct ym_status *st)
@@ -153,7 +193,8 @@ enum ym_code ym_door_sweep(struct ym_door *d, const struct ym_bytes *keep, size_
     if (code == YM_OK)
         code = ym_fs_list(dir, &name, &names, st);
     for (size_t i = 0; code == YM_OK && i < names; i++)
-        if (!kept(name[i], keep, count) && ym_site_path(d->o.site, "outbox", name[i], path) == YM_OK)
+        if (!kept(name[i], keep, count) && (code = check_known(d, name[i], st)) == YM_OK &&
+            ym_site_path(d->o.site, "outbox", name[i], path) == YM_OK)
             unlink(path);
     ym_fs_names_free(name, names);
     return code;

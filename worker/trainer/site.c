@@ -114,8 +114,16 @@ enum ym_code ym_site_key(const struct ym_site *s, struct ym_key **key, struct ym
     return code;
 }
 
-enum ym_code ym_site_ledger(const struct ym_site *s, const struct ym_key *key, struct ym_ledger **out,
-                            struct ym_status *st)
+/* Opening makes a ledger where none is: only init may want that. */
+static bool ledger_there(const struct ym_site *s)
+{
+    char path[YM_SITE_PATH];
+
+    return ym_site_path(s, "ledger", "checkpoint", path) == YM_OK && ym_fs_exists(path);
+}
+
+static enum ym_code open_ledger(const struct ym_site *s, const struct ym_key *key, struct ym_ledger **out,
+                                struct ym_status *st)
 {
     char path[YM_SITE_PATH], origin[128];
     enum ym_code code = ym_site_path(s, "ledger", NULL, path);
@@ -124,6 +132,14 @@ enum ym_code ym_site_ledger(const struct ym_site *s, const struct ym_key *key, s
     if (code == YM_OK)
         code = ym_ledger_open(path, origin, key, out, st);
     return code == YM_OK ? code : ym_status_wrap(st, code, "the ledger in \"%s/ledger\" cannot be used", s->dir);
+}
+
+enum ym_code ym_site_ledger(const struct ym_site *s, const struct ym_key *key, struct ym_ledger **out,
+                            struct ym_status *st)
+{
+    if (!ledger_there(s))
+        return ym_status_set(st, YM_CORRUPT, "there is no ledger in \"%s/ledger\": bring its newest copy back", s->dir);
+    return open_ledger(s, key, out, st);
 }
 
 /* ---- init ---- */
@@ -168,7 +184,7 @@ static enum ym_code first_leaves(const struct ym_site *s, const struct ym_key *k
 {
     struct ym_ledger *ledger = NULL;
     struct ym_buf line[2] = {{0}, {0}};
-    enum ym_code code = ym_site_ledger(s, key, &ledger, st);
+    enum ym_code code = open_ledger(s, key, &ledger, st);
 
     if (code == YM_OK && ym_ledger_size(ledger) == 0) {
         code = sign_into(&line[0], "genesis", genesis_members(s->name, key), s->name, now, key, st);
@@ -182,6 +198,21 @@ static enum ym_code first_leaves(const struct ym_site *s, const struct ym_key *k
     ym_ledger_close(&ledger);
     ym_buf_release(&line[0]);
     ym_buf_release(&line[1]);
+    return code;
+}
+
+/* A key whose ledger is gone has charges that nobody here remembers: it gets no
+ * second, empty budget. */
+static enum ym_code check_unused(const struct ym_site *s, struct ym_status *st)
+{
+    char path[YM_SITE_PATH];
+    enum ym_code code = ym_site_path(s, "identity.key", NULL, path);
+
+    if (code == YM_OK && ym_fs_exists(path) && !ledger_there(s))
+        code = ym_status_set(st, YM_CORRUPT,
+                             "\"%s\" holds an identity key but no ledger: bring the ledger's newest copy back; only if "
+                             "this key was never used, remove the folder and begin again",
+                             s->dir);
     return code;
 }
 
@@ -293,6 +324,8 @@ enum ym_code ym_site_init(const char *dir, const char *name, const struct ym_sit
     if (code == YM_OK && ym_fs_exists(path))
         return ym_status_set(st, YM_CONFLICT, "\"%s\" holds a site already; nothing was changed", s.dir);
     code = ym_site_endpoint(&s, "trainer.sock", endpoint, st);
+    if (code == YM_OK)
+        code = check_unused(&s, st);
     if (code == YM_OK)
         code = make_folders(&s, st);
     if (code == YM_OK)

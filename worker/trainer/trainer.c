@@ -89,7 +89,7 @@ static enum ym_code open_ledger(struct ym_trainer *t, struct ym_status *st)
     enum ym_code code = ym_site_ledger(&t->site, t->key, &t->ledger, st);
 
     if (code == YM_OK && ym_ledger_size(t->ledger) == 0)
-        code = ym_status_set(st, YM_CORRUPT, "the ledger is empty: run yumen-site init, or bring the ledger back");
+        code = ym_status_set(st, YM_CORRUPT, "the ledger is empty: bring its newest copy back");
     return code == YM_OK ? ym_budget_fold(t->ledger, &t->budget, st) : code;
 }
 
