@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cli.h"
+#include "base/listing.h"
 #include "base/log.h"
 #include "coordinator/hub.h"
 #include "rpc/rpc.h"
@@ -200,34 +201,71 @@ static long long int_of(const json_t *o, const char *key)
     return (long long)json_integer_value(json_object_get(o, key));
 }
 
-static void print_party(const json_t *p)
+/* Roles and phases as the user calls them; any other word as it is. */
+static const char *word_of(const json_t *o, const char *key)
 {
-    char date[32] = "-", until[128];
+    static const struct {
+        const char *word;
+        enum ym_text_id id;
+    } known[] = {
+        {"hospital", YM_TEXT_HUB_ROLE_HOSPITAL},    {"sponsor", YM_TEXT_HUB_ROLE_SPONSOR},
+        {"auditor", YM_TEXT_HUB_ROLE_AUDITOR},      {"offered", YM_TEXT_SPONSOR_PHASE_OFFERED},
+        {"open", YM_TEXT_SPONSOR_PHASE_OPEN},       {"deliver", YM_TEXT_SPONSOR_PHASE_DELIVER},
+        {"ready", YM_TEXT_SPONSOR_PHASE_READY},     {"collect", YM_TEXT_SPONSOR_PHASE_COLLECT},
+        {"fold", YM_TEXT_SPONSOR_PHASE_FOLD},       {"publish", YM_TEXT_SPONSOR_PHASE_PUBLISH},
+        {"done", YM_TEXT_SPONSOR_PHASE_DONE},       {"paused", YM_TEXT_SPONSOR_PHASE_PAUSED},
+        {"aborted", YM_TEXT_SPONSOR_PHASE_ABORTED},
+    };
+    const char *word = text_of(o, key);
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(known[i].word, word) == 0)
+            return ym_text(known[i].id);
+    return word;
+}
+
+static void add_party(struct ym_listing *t, const json_t *p)
+{
+    char date[32] = "-";
     time_t at = (time_t)int_of(p, "not_after");
     struct tm tm;
 
     if (at && gmtime_r(&at, &tm))
         strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", &tm);
-    snprintf(until, sizeof until, T(HUB_VALID_UNTIL), date);
-    printf("  %-24s %-10s %s\n", text_of(p, "name"), text_of(p, "role"),
-           json_is_true(json_object_get(p, "revoked")) ? T(HUB_REVOKED_WORD) : until);
+    ym_listing_add(t, "%s", text_of(p, "name"));
+    ym_listing_add(t, "%s", word_of(p, "role"));
+    if (json_is_true(json_object_get(p, "revoked")))
+        ym_listing_add(t, "%s", T(HUB_REVOKED_WORD));
+    else
+        ym_listing_add(t, T(HUB_VALID_UNTIL), date);
+}
+
+static void add_study(struct ym_listing *t, const json_t *y)
+{
+    ym_listing_add(t, "%s", text_of(y, "study"));
+    ym_listing_add(t, "%s", word_of(y, "phase"));
+    ym_listing_add(t, T(HUB_STATUS_ROUND), int_of(y, "round"), int_of(y, "attempt"));
+    ym_listing_add(t, "%s", text_of(y, "reason"));
+}
+
+static void print_list(const char *title, const json_t *list, size_t columns,
+                       void (*add)(struct ym_listing *t, const json_t *item))
+{
+    struct ym_listing t = {.columns = columns, .indent = "  "};
+    const json_t *item;
+    size_t i;
+
+    printf("%s%s\n", title, json_array_size(list) ? "" : T(HUB_NONE));
+    json_array_foreach(list, i, item) add(&t, item);
+    ym_listing_print(&t);
 }
 
 static void print_status(const json_t *o)
 {
-    const json_t *item;
-    size_t i;
-
     printf(T(HUB_STATUS_HEAD), text_of(o, "federation"), int_of(o, "leaves"));
-    printf("\n%s\n%s\n", text_of(o, "log"), T(HUB_PARTIES));
-    json_array_foreach(json_object_get(o, "parties"), i, item) print_party(item);
-    printf("%s\n", T(HUB_STUDIES));
-    json_array_foreach(json_object_get(o, "studies"), i, item)
-    {
-        printf(T(HUB_STATUS_STUDY), text_of(item, "study"), text_of(item, "phase"), int_of(item, "round"),
-               int_of(item, "attempt"), text_of(item, "reason"));
-        putchar('\n');
-    }
+    printf("\n%s\n", text_of(o, "log"));
+    print_list(T(HUB_PARTIES), json_object_get(o, "parties"), 3, add_party);
+    print_list(T(HUB_STUDIES), json_object_get(o, "studies"), 4, add_study);
 }
 
 static int run_status(const struct ym_cli_args *a)

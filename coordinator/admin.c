@@ -42,7 +42,7 @@ static enum ym_code enrol_address(const char *listen, char *out, size_t cap, str
     long port = colon ? strtol(colon + 1, NULL, 10) : -1;
 
     if (!colon || port < 0 || port > 65534)
-        return ym_status_set(st, YM_INVALID, "'%s' is not host:port", listen);
+        return ym_status_set(st, YM_INVALID, "'%s' is not host:port; write for example 0.0.0.0:7443", listen);
     snprintf(out, cap, "%.*s:%ld", (int)(colon - listen), listen, port ? port + 1 : 0);
     return YM_OK;
 }
@@ -55,37 +55,36 @@ static enum ym_code add_name(struct ym_buf *yaml, const char *name)
     return ym_buf_printf(yaml, "  - \"%s\"\n", name);
 }
 
-static enum ym_code write_config(const struct ym_hub_init *o, struct ym_status *st)
+/* What hub.yaml will say; refuses addresses and names before anything is made. */
+static enum ym_code config_text(const struct ym_hub_init *o, struct ym_buf *yaml, struct ym_status *st)
 {
-    struct ym_buf yaml = {0};
-    char enrol[160], host[256] = "";
+    char enrol[160], unused[160], host[256] = "";
     const char *listen = o->listen ? o->listen : LISTEN_DEFAULT;
     const char *const usual[] = {"localhost", "127.0.0.1", host};
-    enum ym_code code = o->enrol_listen ? YM_OK : enrol_address(listen, enrol, sizeof enrol, st);
+    enum ym_code code = enrol_address(listen, enrol, sizeof enrol, st);
 
+    if (code == YM_OK && o->enrol_listen)
+        code = enrol_address(o->enrol_listen, unused, sizeof unused, st);
     if (code != YM_OK)
         return code;
     gethostname(host, sizeof host - 1);
-    ym_buf_printf(&yaml, "# yumen-coordinator; docs/hub.md explains every key\nfederation: %s\nlisten: \"%s\"\n",
+    ym_buf_printf(yaml, "# yumen-coordinator; docs/hub.md explains every key\nfederation: %s\nlisten: \"%s\"\n",
                   o->federation, listen);
-    ym_buf_printf(&yaml, "enrol_listen: \"%s\"\nnames:\n", o->enrol_listen ? o->enrol_listen : enrol);
+    ym_buf_printf(yaml, "enrol_listen: \"%s\"\nnames:\n", o->enrol_listen ? o->enrol_listen : enrol);
     for (size_t i = 0; code == YM_OK && i < o->name_count; i++)
-        code = add_name(&yaml, o->name[i]);
+        code = add_name(yaml, o->name[i]);
     for (size_t i = 0; code == YM_OK && o->name_count == 0 && i < 3; i++)
         if (usual[i][0] && (i < 2 || strcmp(host, "localhost") != 0))
-            code = add_name(&yaml, usual[i]);
+            code = add_name(yaml, usual[i]);
     if (code != YM_OK)
         code = ym_status_set(st, code, "a name of the hub is not a DNS name or an address");
-    ym_buf_puts(&yaml, "disk:\n  min_free_percent: 5\n  min_free_mib: 64\ncertificate_days: 7\n");
-    if (code == YM_OK)
-        code = put_file(o->dir, "hub.yaml", &yaml, st);
-    ym_buf_release(&yaml);
+    ym_buf_puts(yaml, "disk:\n  min_free_percent: 5\n  min_free_mib: 64\ncertificate_days: 7\n");
     return code;
 }
 
 struct making {
     const struct ym_hub_init *o;
-    struct ym_buf secret, ca_key, ca_cert, tls_key, identity_cert, genesis;
+    struct ym_buf config, secret, ca_key, ca_cert, tls_key, identity_cert, genesis;
     struct ym_key *identity;
     struct ym_store *store;
     struct ym_ledger *ledger;
@@ -208,7 +207,9 @@ enum ym_code ym_hub_create(const struct ym_hub_init *o, struct ym_buf *vkey, str
     if (!ym_name_valid(o->federation))
         return ym_status_set(st, YM_INVALID, "'%s' is not a name: [a-z0-9][a-z0-9_-]{0,62}", o->federation);
     snprintf(m.origin, sizeof m.origin, "yumen/%s/hub", o->federation);
-    code = refuse_existing(o->dir, st);
+    code = config_text(o, &m.config, st);
+    if (code == YM_OK)
+        code = refuse_existing(o->dir, st);
     if (code == YM_OK)
         code = make_folders(o->dir, st);
     if (code == YM_OK)
@@ -222,12 +223,13 @@ enum ym_code ym_hub_create(const struct ym_hub_init *o, struct ym_buf *vkey, str
     if (code == YM_OK)
         code = make_log(&m, st);
     if (code == YM_OK)
-        code = write_config(o, st); /* last: a folder without it is not a hub yet */
+        code = put_file(o->dir, "hub.yaml", &m.config, st); /* last: a folder without it is not a hub yet */
     if (code == YM_OK)
         code = ym_vkey_format(m.origin, m.pub, vkey);
     ym_ledger_close(&m.ledger);
     ym_store_close(&m.store);
     ym_key_free(m.identity);
+    ym_buf_release(&m.config);
     ym_buf_wipe(&m.secret);
     ym_buf_wipe(&m.ca_key);
     ym_buf_wipe(&m.tls_key);
@@ -309,6 +311,8 @@ enum ym_code ym_hub_revoke(const char *dir, const char *name, struct ym_status *
 
     if (code == YM_OK)
         code = s->ops->revoke_party(s, name, st);
+    if (code == YM_NOT_FOUND)
+        ym_status_set(st, code, "there is no party '%s'; 'yumen-coordinator status' lists them", name);
     if (code == YM_OK)
         code = s->ops->put_command(s, YM_STORE_REVOKE, name, st);
     return end_visit(&s, code, st);
@@ -322,6 +326,8 @@ enum ym_code ym_hub_resume(const char *dir, const char *study, struct ym_status 
 
     if (code == YM_OK)
         code = s->ops->get_study(s, study, &y, NULL, NULL, st);
+    if (code == YM_NOT_FOUND)
+        ym_status_set(st, code, "there is no study '%s'; 'yumen-coordinator status' lists them", study);
     if (code == YM_OK && y.phase != YM_ROUND_PAUSED)
         code = ym_status_set(st, YM_CONFLICT, "study '%s' is not paused: it is %s", study,
                              ym_round_phase_name((enum ym_round_phase)y.phase));

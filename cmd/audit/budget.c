@@ -1,13 +1,12 @@
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/decimal.h"
+#include "base/listing.h"
 #include "base/text.h"
 #include "cmd/audit/report.h"
-#include "cmd/audit/table.h"
 
 #define COLUMNS 10
 #define CELL 72
@@ -61,29 +60,25 @@ static void print_deltas(const struct ym_verification *v)
     }
 }
 
-static int print_table(const struct ym_verification *v)
+static void print_table(const struct ym_verification *v)
 {
     const enum ym_text_id head[COLUMNS] = {
         YM_TEXT_AUDIT_COL_DATASET, YM_TEXT_AUDIT_COL_STUDY,   YM_TEXT_AUDIT_COL_ROUND, YM_TEXT_AUDIT_COL_ATTEMPT,
         YM_TEXT_AUDIT_COL_EPSILON, YM_TEXT_AUDIT_COL_SPENT,   YM_TEXT_AUDIT_COL_CAP,   YM_TEXT_AUDIT_COL_LEFT,
         YM_TEXT_AUDIT_COL_TIGHT,   YM_TEXT_AUDIT_COL_RELEASED};
-    size_t rows = v->charge_count + 1;
-    char(*text)[CELL] = calloc(rows * COLUMNS, CELL);
-    const char **cell = calloc(rows * COLUMNS, sizeof(*cell));
+    struct ym_listing t = {.columns = COLUMNS, .right = 0x1fc};
 
-    for (size_t i = 0; text && cell && i < rows * COLUMNS; i++) {
-        if (i >= COLUMNS && i % COLUMNS == 0)
-            fill_row(&v->charge[i / COLUMNS - 1], &text[i]);
-        cell[i] = i < COLUMNS ? ym_text(head[i]) : text[i];
+    ym_listing_head(&t, head);
+    for (size_t i = 0; i < v->charge_count; i++) {
+        char cell[COLUMNS][CELL];
+
+        fill_row(&v->charge[i], cell);
+        for (size_t k = 0; k < COLUMNS; k++)
+            ym_listing_add(&t, "%s", cell[k]);
     }
-    if (text && cell) {
-        audit_table(cell, COLUMNS, rows, 0x1fc);
-        print_deltas(v);
-        puts(T(AUDIT_BUDGET_UNIT));
-    }
-    free(text);
-    free(cell);
-    return !text || !cell;
+    ym_listing_print(&t);
+    print_deltas(v);
+    puts(T(AUDIT_BUDGET_UNIT));
 }
 
 static int print_csv(const struct ym_verification *v)
@@ -137,5 +132,6 @@ int audit_budget(const struct ym_verification *v, enum audit_form form)
         puts(T(AUDIT_BUDGET_EMPTY));
         return 0;
     }
-    return print_table(v);
+    print_table(v);
+    return 0;
 }

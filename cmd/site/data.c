@@ -138,12 +138,18 @@ static enum ym_code store(const struct ym_site *s, const struct loaded *l, struc
     return code;
 }
 
-static bool stored_before(const struct ym_site *s, const char *name)
+/* Was it registered before? Asked before the files are written, so that nothing is when no trainer answers. */
+static enum ym_code registered_before(const struct ym_site *s, const char *name, bool *before, struct ym_status *st)
 {
-    char file[80], path[YM_SITE_PATH];
+    json_t *reply = NULL;
+    const json_t *d;
+    size_t i;
+    enum ym_code code = ym_site_ask(s, json_pack("{s:s}", "do", "data_list"), &reply, st);
 
-    snprintf(file, sizeof file, "%s.frozen", name);
-    return ym_site_path(s, "data", file, path) == YM_OK && ym_fs_exists(path);
+    json_array_foreach(json_object_get(reply, "datasets"), i, d) *before |=
+        strcmp(ym_get_text(d, "dataset"), name) == 0;
+    json_decref(reply);
+    return code;
 }
 
 static void show_added(const struct loaded *l, const json_t *reply, bool before)
@@ -163,16 +169,17 @@ int ym_site_cmd_data_add(const struct ym_cli_args *a)
     struct loaded l = {0};
     struct ym_site s;
     json_t *reply = NULL;
-    bool before = false;
+    bool before = false, unusable;
     enum ym_code code = ym_site_open(a, &s, &st);
     int rc = YM_EXIT_DONE;
 
     if (code == YM_OK)
         code = load(a, &s, &l, &st);
-    if (code == YM_OK) {
-        before = stored_before(&s, l.card->name);
+    unusable = code == YM_INVALID;
+    if (code == YM_OK)
+        code = registered_before(&s, l.card->name, &before, &st);
+    if (code == YM_OK)
         code = store(&s, &l, &st);
-    }
     if (code == YM_OK)
         code = ym_site_ask(&s, json_pack("{s:s, s:s}", "do", "data_add", "dataset", l.card->name), &reply, &st);
     if (code != YM_OK)
@@ -183,22 +190,28 @@ int ym_site_cmd_data_add(const struct ym_cli_args *a)
         show_added(&l, reply, before);
     json_decref(reply);
     loaded_release(&l);
-    return rc;
+    return unusable ? YM_EXIT_NO : rc;
 }
 
 static void show_list(const json_t *o)
 {
+    static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_DATASET, YM_TEXT_SITE_COL_CONTENT, YM_TEXT_SITE_COL_SPENT,
+                                           YM_TEXT_SITE_COL_CAP};
+    struct ym_listing t = {.columns = sizeof head / sizeof *head, .right = 0xc};
     const json_t *list = json_object_get(o, "datasets"), *d;
     size_t i;
 
-    fputs(T(SITE_DATA_HEAD), stdout);
-    if (json_array_size(list) == 0)
-        fputs(T(SITE_NONE), stdout);
+    ym_listing_head(&t, head);
     json_array_foreach(list, i, d)
     {
-        printf("%-22s  %.16s  %s / %s\n", ym_get_text(d, "dataset"), ym_get_text(d, "data"),
-               ym_epsilon_text(ym_get_int(d, "spent_micro")), ym_epsilon_text(ym_get_int(d, "cap_micro")));
+        ym_listing_add(&t, "%s", ym_get_text(d, "dataset"));
+        ym_listing_add(&t, "%.16s", ym_get_text(d, "data"));
+        ym_listing_add(&t, "%s", ym_epsilon_text(ym_get_int(d, "spent_micro")));
+        ym_listing_add(&t, "%s", ym_epsilon_text(ym_get_int(d, "cap_micro")));
     }
+    ym_listing_print(&t);
+    if (json_array_size(list) == 0)
+        fputs(T(SITE_NONE), stdout);
 }
 
 int ym_site_cmd_data_list(const struct ym_cli_args *a)

@@ -8,20 +8,29 @@
 
 static void show_list(const json_t *o)
 {
+    static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_PLAN,     YM_TEXT_SITE_COL_STUDY, YM_TEXT_SITE_COL_SPONSOR,
+                                           YM_TEXT_SITE_COL_DECISION, YM_TEXT_SITE_COL_PHASE, YM_TEXT_SITE_COL_ROUND};
+    struct ym_listing t = {.columns = sizeof head / sizeof *head};
     const json_t *list = json_object_get(o, "plans"), *p;
     bool asks = false;
     size_t i;
 
-    fputs(T(SITE_PLAN_HEAD), stdout);
-    if (json_array_size(list) == 0)
-        fputs(T(SITE_NONE), stdout);
+    ym_listing_head(&t, head);
     json_array_foreach(list, i, p)
     {
-        printf("%.8s  %-24s %-20s %-10s %-10s %lld/%lld%s\n", ym_get_text(p, "plan"), ym_get_text(p, "study"),
-               ym_get_text(p, "sponsor"), ym_get_text(p, "decision"), ym_get_text(p, "phase"), ym_get_int(p, "round"),
-               ym_get_int(p, "rounds"), json_is_true(json_object_get(p, "paused")) ? " paused" : "");
+        bool paused = json_is_true(json_object_get(p, "paused"));
+
+        ym_listing_add(&t, "%.8s", ym_get_text(p, "plan"));
+        ym_listing_add(&t, "%s", ym_get_text(p, "study"));
+        ym_listing_add(&t, "%s", ym_get_text(p, "sponsor"));
+        ym_listing_add(&t, "%s", ym_site_word(ym_get_text(p, "decision")));
+        ym_listing_add(&t, "%s", ym_site_word(paused ? "paused" : ym_get_text(p, "phase")));
+        ym_listing_add(&t, "%lld/%lld", ym_get_int(p, "round"), ym_get_int(p, "rounds"));
         asks |= strcmp(ym_get_text(p, "decision"), "undecided") == 0 && strcmp(ym_get_text(p, "phase"), "closed") != 0;
     }
+    ym_listing_print(&t);
+    if (json_array_size(list) == 0)
+        fputs(T(SITE_NONE), stdout);
     if (asks)
         fputs(T(SITE_PLAN_ASK), stdout);
 }
@@ -40,7 +49,7 @@ static void show_plan(const json_t *o)
     printf(T(SITE_PLAN_COST), ym_epsilon_text(ym_get_int(o, "epsilon_study_micro")),
            ym_epsilon_text(ym_get_int(o, "epsilon_round_micro")), ym_get_int(o, "rounds"),
            ym_delta_text(ym_get_int(o, "delta_e18")));
-    printf(T(SITE_PLAN_DECISION), ym_get_text(o, "decision"));
+    printf(T(SITE_PLAN_DECISION), ym_site_word(ym_get_text(o, "decision")));
     if (content)
         puts(content);
     free(content);
@@ -101,7 +110,7 @@ static int try_plan(const struct ym_cli_args *a, const char *what)
         good = json_is_true(json_object_get(reply, "approved"));
         if (good && !ym_cli_has(a, "json"))
             printf(T(SITE_APPROVED), ym_get_text(reply, "dataset"), ym_get_text(reply, "plan"),
-                   ym_get_text(reply, "study"));
+                   ym_get_text(reply, "study"), ym_get_text(reply, "study"));
     }
     json_decref(reply);
     return good ? YM_EXIT_DONE : YM_EXIT_NO;

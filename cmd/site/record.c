@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +22,18 @@ static int need(const char *option)
     return YM_EXIT_USAGE;
 }
 
-static int bad_number(const char *option, const char *value)
+static int bad_address(const char *option, const char *value)
 {
     fprintf(stderr, "yumen-site: ");
-    fprintf(stderr, T(SITE_BAD_NUMBER), option, value);
+    fprintf(stderr, T(SITE_BAD_ADDRESS), option, value);
+    fprintf(stderr, "\n");
+    return YM_EXIT_USAGE;
+}
+
+static int bad_number(const char *option, const char *value, const char *low, const char *high)
+{
+    fprintf(stderr, "yumen-site: ");
+    fprintf(stderr, T(SITE_BAD_NUMBER), option, value, low, high);
     fprintf(stderr, "\n");
     return YM_EXIT_USAGE;
 }
@@ -52,12 +61,12 @@ static int read_policy(const struct ym_cli_args *a, struct ym_site_policy *p)
     char *end;
 
     if (!decimal_between(cap, "0.001", "1000", &p->epsilon_cap))
-        return bad_number("epsilon-cap", cap);
-    if (!decimal_between(delta, "0.000000000000001", "0.1", &p->delta))
-        return bad_number("delta", delta);
+        return bad_number("epsilon-cap", cap, "0.001", "1000");
+    if (!decimal_between(delta, "1e-15", "0.1", &p->delta))
+        return bad_number("delta", delta, "1e-15", "0.1");
     p->min_patients = strtoll(min, &end, 10);
     if (*end || end == min || p->min_patients < 1 || p->min_patients > 1000000000)
-        return bad_number("min-patients", min);
+        return bad_number("min-patients", min, "1", "1000000000");
     return YM_EXIT_DONE;
 }
 
@@ -67,6 +76,7 @@ int ym_site_cmd_init(const struct ym_cli_args *a)
     struct ym_site_policy policy;
     struct ym_buf vkey = {0};
     const char *dir = ym_site_dir(a), *name = ym_cli_get(a, "name");
+    char path[PATH_MAX];
     int rc = name ? read_policy(a, &policy) : need("name");
 
     if (rc != YM_EXIT_DONE)
@@ -77,6 +87,8 @@ int ym_site_cmd_init(const struct ym_cli_args *a)
     }
     printf(T(SITE_INIT_DONE), name, dir, ym_buf_str(&vkey));
     fputs(T(SITE_INIT_KEEP), stdout);
+    if (!ym_cli_get(a, "gateway") && realpath(dir, path))
+        printf(T(SITE_INIT_NO_GATEWAY), name, path);
     ym_buf_release(&vkey);
     return YM_EXIT_DONE;
 }
@@ -125,7 +137,7 @@ int ym_site_cmd_enrol(const struct ym_cli_args *a)
         return need(token ? "hub" : "token");
     if (!enrol) {
         if (!next_port(hub, enrol_default, sizeof enrol_default))
-            return bad_number("hub", hub);
+            return bad_address("hub", hub);
         enrol = enrol_default;
     }
     code = ym_site_open(a, &s, &st);
@@ -147,6 +159,9 @@ static const char *yes_no(const json_t *o, const char *key)
 
 static void show_status(const json_t *o)
 {
+    static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_STUDY, YM_TEXT_SITE_COL_DECISION, YM_TEXT_SITE_COL_PHASE,
+                                           YM_TEXT_SITE_COL_ROUND, YM_TEXT_SITE_COL_REASON};
+    struct ym_listing t = {.columns = sizeof head / sizeof *head};
     const json_t *list = json_object_get(o, "studies"), *s;
     size_t i;
 
@@ -157,11 +172,18 @@ static void show_status(const json_t *o)
         printf("%s\n", T(SITE_STATUS_ALONE));
     printf(T(SITE_STATUS_LINKS), yes_no(o, "gateway"), yes_no(o, "hub"),
            ym_time_text(ym_get_int(o, "certificate_until")));
+    if (json_array_size(list) == 0)
+        return;
+    ym_listing_head(&t, head);
     json_array_foreach(list, i, s)
     {
-        printf("  %-24s %-10s %-10s %lld/%lld %s\n", ym_get_text(s, "study"), ym_get_text(s, "decision"),
-               ym_get_text(s, "phase"), ym_get_int(s, "round"), ym_get_int(s, "rounds"), ym_get_text(s, "reason"));
+        ym_listing_add(&t, "%s", ym_get_text(s, "study"));
+        ym_listing_add(&t, "%s", ym_site_word(ym_get_text(s, "decision")));
+        ym_listing_add(&t, "%s", ym_site_word(ym_get_text(s, "phase")));
+        ym_listing_add(&t, "%lld/%lld", ym_get_int(s, "round"), ym_get_int(s, "rounds"));
+        ym_listing_add(&t, "%s", ym_get_text(s, "reason"));
     }
+    ym_listing_print(&t);
 }
 
 int ym_site_cmd_status(const struct ym_cli_args *a)
@@ -225,10 +247,33 @@ static int run_record(const struct ym_cli_args *a, bool egress, void (*show)(con
     return YM_EXIT_DONE;
 }
 
+static void show_charges(const json_t *charges, const char *dataset)
+{
+    static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_STUDY, YM_TEXT_SITE_COL_ROUND, YM_TEXT_SITE_COL_ATTEMPT,
+                                           YM_TEXT_SITE_COL_ALONE, YM_TEXT_SITE_COL_AFTER};
+    struct ym_listing t = {.columns = sizeof head / sizeof *head, .right = 0x1e, .indent = "  "};
+    const json_t *c;
+    size_t i;
+
+    json_array_foreach(charges, i, c)
+    {
+        if (strcmp(ym_get_text(c, "dataset"), dataset) != 0)
+            continue;
+        if (t.count == 0)
+            ym_listing_head(&t, head);
+        ym_listing_add(&t, "%s", ym_get_text(c, "study"));
+        ym_listing_add(&t, "%lld", ym_get_int(c, "round"));
+        ym_listing_add(&t, "%lld", ym_get_int(c, "attempt"));
+        ym_listing_add(&t, "%s", ym_epsilon_text(ym_get_int(c, "epsilon_round_micro")));
+        ym_listing_add(&t, "%s", ym_epsilon_text(ym_get_int(c, "epsilon_spent_micro")));
+    }
+    ym_listing_print(&t);
+}
+
 static void show_budget(const json_t *o)
 {
-    const json_t *list = json_object_get(o, "datasets"), *charges = json_object_get(o, "charges"), *d, *c;
-    size_t i, j;
+    const json_t *list = json_object_get(o, "datasets"), *d;
+    size_t i;
 
     printf(T(SITE_BUDGET_HEAD), ym_order_text(ym_get_int(o, "order_milli")));
     if (json_array_size(list) == 0)
@@ -240,13 +285,7 @@ static void show_budget(const json_t *o)
         printf(T(SITE_BUDGET_SET), ym_get_text(d, "dataset"), ym_epsilon_text(spent), ym_epsilon_text(cap),
                ym_delta_text(ym_get_int(d, "delta_e18")), ym_epsilon_text(spent < cap ? cap - spent : 0),
                ym_epsilon_text(ym_get_int(d, "tight_micro")));
-        json_array_foreach(charges, j, c)
-        {
-            if (strcmp(ym_get_text(c, "dataset"), ym_get_text(d, "dataset")) == 0)
-                printf(T(SITE_BUDGET_CHARGE), ym_get_text(c, "study"), ym_get_int(c, "round"), ym_get_int(c, "attempt"),
-                       ym_epsilon_text(ym_get_int(c, "epsilon_round_micro")),
-                       ym_epsilon_text(ym_get_int(c, "epsilon_spent_micro")));
-        }
+        show_charges(json_object_get(o, "charges"), ym_get_text(d, "dataset"));
     }
 }
 
@@ -257,17 +296,25 @@ int ym_site_cmd_budget(const struct ym_cli_args *a)
 
 static void show_egress(const json_t *o)
 {
+    static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_WHEN,    YM_TEXT_SITE_COL_STUDY, YM_TEXT_SITE_COL_ROUND,
+                                           YM_TEXT_SITE_COL_ATTEMPT, YM_TEXT_SITE_COL_BYTES, YM_TEXT_SITE_COL_SHA};
+    struct ym_listing t = {.columns = sizeof head / sizeof *head, .right = 0x1c};
     const json_t *list = json_object_get(o, "releases"), *r;
     size_t i;
 
-    fputs(T(SITE_EGRESS_HEAD), stdout);
-    if (json_array_size(list) == 0)
-        fputs(T(SITE_NONE), stdout);
+    ym_listing_head(&t, head);
     json_array_foreach(list, i, r)
     {
-        printf("%-21s %-24s %5lld  %7lld %10lld  %s\n", ym_time_text(ym_get_int(r, "time")), ym_get_text(r, "study"),
-               ym_get_int(r, "round"), ym_get_int(r, "attempt"), ym_get_int(r, "bytes"), ym_get_text(r, "update"));
+        ym_listing_add(&t, "%s", ym_time_text(ym_get_int(r, "time")));
+        ym_listing_add(&t, "%s", ym_get_text(r, "study"));
+        ym_listing_add(&t, "%lld", ym_get_int(r, "round"));
+        ym_listing_add(&t, "%lld", ym_get_int(r, "attempt"));
+        ym_listing_add(&t, "%lld", ym_get_int(r, "bytes"));
+        ym_listing_add(&t, "%s", ym_get_text(r, "update"));
     }
+    ym_listing_print(&t);
+    if (json_array_size(list) == 0)
+        fputs(T(SITE_NONE), stdout);
 }
 
 int ym_site_cmd_egress(const struct ym_cli_args *a)

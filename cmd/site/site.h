@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "base/cli.h"
+#include "base/listing.h"
 #include "worker/trainer/site.h"
 
 /* yumen-site: the hospital's own desk. What the trainer knows is asked through
@@ -33,6 +34,8 @@ const char *ym_epsilon_text(long long micro);
 const char *ym_delta_text(long long e18);
 const char *ym_order_text(long long milli);
 const char *ym_time_text(long long unix_s);
+/* A decision or phase of the trainer's in the user's language; any other word as it is. */
+const char *ym_site_word(const char *word);
 
 int ym_site_cmd_init(const struct ym_cli_args *a);
 int ym_site_cmd_enrol(const struct ym_cli_args *a);

@@ -148,7 +148,26 @@ const char *ym_time_text(long long unix_s)
     time_t t = (time_t)unix_s;
     struct tm tm;
 
-    if (unix_s <= 0 || !gmtime_r(&t, &tm) || strftime(out, TEXT_BYTES, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+    if (unix_s <= 0 || !gmtime_r(&t, &tm) || strftime(out, TEXT_BYTES, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
         snprintf(out, TEXT_BYTES, "-");
     return out;
+}
+
+const char *ym_site_word(const char *word)
+{
+    static const struct {
+        const char *word;
+        enum ym_text_id id;
+    } known[] = {
+        {"approved", YM_TEXT_SITE_WORD_APPROVED},   {"closed", YM_TEXT_SITE_WORD_CLOSED},
+        {"idle", YM_TEXT_SITE_WORD_IDLE},           {"paused", YM_TEXT_SITE_WORD_PAUSED},
+        {"preparing", YM_TEXT_SITE_WORD_PREPARING}, {"ready", YM_TEXT_SITE_WORD_READY},
+        {"training", YM_TEXT_SITE_WORD_TRAINING},   {"undecided", YM_TEXT_SITE_WORD_UNDECIDED},
+        {"vetoed", YM_TEXT_SITE_WORD_VETOED},
+    };
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(known[i].word, word) == 0)
+            return ym_text(known[i].id);
+    return word;
 }

@@ -70,7 +70,7 @@ def missing_file(fed):
 def missing_column(fed):
     before = ledger_bytes(fed, "h1")
     bad = edited(fed, fed.path("data-h1", "card.yaml"), "column: marker", "column: marker_x", "bad.yaml")
-    says(fed.site("h1", "data", "add", bad, check=False), 2, "marker_x")
+    says(fed.site("h1", "data", "add", bad, check=False), 1, "marker_x")
     assert ledger_bytes(fed, "h1") == before
 
 
@@ -88,6 +88,31 @@ def non_numeric_cell_and_nan(fed):
     p = fed.site("h1", "data", "add", bad, check=False)
     assert p.returncode in (1, 2), p.returncode
     assert ledger_bytes(fed, "h1") == before
+
+
+@case
+def refused_init_leaves_nothing(fed):
+    hub = fed.path("no-hub")
+    for bad in (["--listen", "nonsense"], ["--enrol-listen", "nonsense"], ["--name", "a b"]):
+        says(fed.run("yumen-coordinator", "init", "--dir", hub, "--federation", "x", *bad, check=False), 2, "name" if bad[0] == "--name" else "nonsense")
+        assert not os.path.exists(hub), os.listdir(hub)
+
+
+@case
+def rows_added_without_a_trainer_are_not_kept(fed):
+    site, card = fed.path("alone"), fed.path("data-h1", "card.yaml")
+    fed.run("yumen-site", "init", "--dir", site, "--name", "alone", "--gateway", fed.path("gw-alone"))
+    says(fed.run("yumen-site", "data", "add", card, "--dir", site, check=False), 3, "yumen-trainer --dir")
+    assert not os.listdir(os.path.join(site, "data"))
+
+
+@case
+def unknown_names_are_named(fed):
+    hub = fed.path("hub")
+    says(fed.run("yumen-coordinator", "revoke", "stranger", "--dir", hub, check=False), 3, "'stranger'", "status")
+    says(fed.run("yumen-coordinator", "resume", "no-study", "--dir", hub, check=False), 3, "'no-study'", "status")
+    says(fed.run("yumen-site", "init", "--dir", fed.path("x"), "--name", "x", "--delta", "2", check=False), 2, "0.1")
+    says(fed.site("h1", "enrol", "--token", "t", "--hub", "hub", check=False), 2, "HOST:PORT")
 
 
 @case

@@ -1,0 +1,77 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/listing.h"
+
+/* What ym_listing_print puts on stdout. */
+static void printed(struct ym_listing *t, char *out, size_t cap)
+{
+    FILE *file = tmpfile();
+    int kept = dup(STDOUT_FILENO);
+    size_t len;
+
+    assert_non_null(file);
+    fflush(stdout);
+    assert_true(dup2(fileno(file), STDOUT_FILENO) >= 0);
+    ym_listing_print(t);
+    fflush(stdout);
+    dup2(kept, STDOUT_FILENO);
+    close(kept);
+    rewind(file);
+    len = fread(out, 1, cap - 1, file);
+    out[len] = '\0';
+    fclose(file);
+}
+
+static void a_chinese_character_is_two_columns_wide(void **state)
+{
+    (void)state;
+    assert_int_equal(ym_listing_width(""), 0);
+    assert_int_equal(ym_listing_width("abc"), 3);
+    assert_int_equal(ym_listing_width("\u51b3\u5b9a"), 4);
+    assert_int_equal(ym_listing_width("R\u00e9nyi"), 5);
+    assert_int_equal(ym_listing_width("\uff1a1"), 3);
+}
+
+static void columns_are_as_wide_as_their_widest_cell(void **state)
+{
+    struct ym_listing t = {.columns = 3, .right = 2, .indent = "> "};
+    const char *const cell[] = {"\u7814\u7a76", "n", "end", "s", "123", ""};
+    char out[256];
+
+    (void)state;
+    for (size_t i = 0; i < 6; i++)
+        ym_listing_add(&t, "%s", cell[i]);
+    printed(&t, out, sizeof out);
+    assert_string_equal(out, "> \u7814\u7a76    n  end\n> s     123\n");
+    assert_int_equal(t.count, 0);
+}
+
+static void an_empty_listing_prints_nothing(void **state)
+{
+    struct ym_listing t = {.columns = 2};
+    char out[16];
+
+    (void)state;
+    printed(&t, out, sizeof out);
+    assert_string_equal(out, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_chinese_character_is_two_columns_wide),
+        cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
+        cmocka_unit_test(an_empty_listing_prints_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
