@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cli.h"
@@ -35,7 +36,9 @@ static int run(const struct ym_cli_args *a)
  * asked for from outside, and the sandbox must be entered while there is one. */
 static void restart_with_one_thread(char **argv)
 {
-    if (getenv("OPENBLAS_NUM_THREADS"))
+    const char *threads = getenv("OPENBLAS_NUM_THREADS");
+
+    if (threads && strcmp(threads, "1") == 0)
         return;
     setenv("OPENBLAS_NUM_THREADS", "1", 1);
     execv("/proc/self/exe", argv);

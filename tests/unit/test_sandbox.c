@@ -57,6 +57,8 @@ static void check_network(const char *dir)
     HOLDS(denied(socket(AF_INET6, SOCK_STREAM, 0)));
     HOLDS(denied(socket(AF_NETLINK, SOCK_RAW, 0)));
     HOLDS(denied(socket(AF_PACKET, SOCK_RAW, 0)));
+    HOLDS(denied(socket(AF_UNIX, SOCK_DGRAM, 0))); /* would need no connect */
+    HOLDS(denied(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)));
     fd = socket(AF_UNIX, SOCK_STREAM, 0);
     HOLDS(fd >= 0);
     strcpy(to.sun_path, "/run/dbus/system_bus_socket");
@@ -100,6 +102,9 @@ static void check_processes(const char *dir)
     HOLDS(denied((int)ptrace(PTRACE_TRACEME, 0, NULL, NULL)));
     HOLDS(denied((int)process_vm_readv(getppid(), &io, 1, &io, 1, 0)));
     HOLDS(denied(kill(getppid(), 0)));
+    HOLDS(denied(tgkill(getppid(), getppid(), 0)));
+    HOLDS(denied(fcntl(0, F_SETOWN, getppid())));
+    HOLDS(raise(SIGCHLD) == 0 && fcntl(0, F_GETFL) >= 0);
 }
 
 static void no_other_process_can_be_started_or_touched(void **state)
@@ -185,6 +190,30 @@ static void messages_over_ipc_work_from_inside(void **state)
     zmq_ctx_term(context);
 }
 
+static void *wait_for_ever(void *arg)
+{
+    pause();
+    return arg;
+}
+
+/* Landlock would leave the other threads as they are. */
+static void a_process_with_threads_is_not_let_in(void **state)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        pthread_t thread;
+
+        HOLDS(pthread_create(&thread, NULL, wait_for_ever, NULL) == 0);
+        HOLDS(ym_sandbox_enter(*state, &level, NULL) == YM_UNAVAILABLE);
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void check_level(const char *dir)
 {
     (void)dir;
@@ -207,6 +236,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_core_dump_and_no_way_back, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(threads_and_openblas_work, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(messages_over_ipc_work_from_inside, dir_setup, dir_teardown),
+        cmocka_unit_test_setup_teardown(a_process_with_threads_is_not_let_in, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(the_level_reached_is_told, dir_setup, dir_teardown),
     };
 

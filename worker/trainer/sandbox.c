@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -168,7 +169,6 @@ static const int plain_calls[] = {
     SCMP_SYS(mkdirat),
     SCMP_SYS(rmdir),
     SCMP_SYS(fchmod),
-    SCMP_SYS(fcntl),
     SCMP_SYS(flock),
     SCMP_SYS(umask),
     SCMP_SYS(statfs),
@@ -212,7 +212,6 @@ static const int plain_calls[] = {
     SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(rt_sigreturn),
     SCMP_SYS(sigaltstack),
-    SCMP_SYS(tgkill),
     SCMP_SYS(restart_syscall),
     SCMP_SYS(getrusage),
     SCMP_SYS(uname),
@@ -247,14 +246,25 @@ static const int plain_calls[] = {
     SCMP_SYS(signalfd4),
 };
 
+enum { SOCKET_TYPE = 0xf }; /* the kernel's SOCK_TYPE_MASK: without SOCK_CLOEXEC and the like */
+
 /* Calls that are fine with some arguments only. */
 static int allow_some(scmp_filter_ctx f)
 {
     static const unsigned long requests[] = {TCGETS, FIONREAD, FIONBIO, FIOCLEX};
+    /* without F_SETOWN: it sends signals to others */
+    static const int files[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,  F_SETFD,     F_GETFL,     F_SETFL,
+                                F_GETLK, F_SETLK,         F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW};
     int rc = 0;
 
-    rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-    rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+    /* a datagram socket needs no connect: it could send to any socket of the machine */
+    rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+                           SCMP_A1(SCMP_CMP_MASKED_EQ, SOCKET_TYPE, SOCK_STREAM));
+    rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 2, SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+                           SCMP_A1(SCMP_CMP_MASKED_EQ, SOCKET_TYPE, SOCK_STREAM));
+    rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)files[i]));
     rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
@@ -299,11 +309,25 @@ static enum ym_code forbid_dumps(struct ym_status *st)
     return YM_OK;
 }
 
+/* Landlock and the namespaces hold for the thread that asks and for those that it
+ * starts: no other may be there yet. */
+static enum ym_code check_alone(struct ym_status *st)
+{
+    struct stat task;
+
+    if (stat("/proc/self/task", &task) == 0 && task.st_nlink > 3)
+        return ym_status_set(st, YM_UNAVAILABLE, "sandbox: %lu threads run already; start with OPENBLAS_NUM_THREADS=1",
+                             (unsigned long)task.st_nlink - 2);
+    return YM_OK;
+}
+
 enum ym_code ym_sandbox_enter(const char *dir, struct ym_sandbox_level *level, struct ym_status *st)
 {
     struct ym_sandbox_level got = {.landlock_abi = landlock_abi()};
-    enum ym_code code;
+    enum ym_code code = check_alone(st);
 
+    if (code != YM_OK)
+        return code;
     got.netns = enter_netns();
     code = forbid_dumps(st);
     if (code == YM_OK && got.landlock_abi > 0)
