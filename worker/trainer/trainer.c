@@ -205,6 +205,13 @@ static void take_jobs(struct ym_trainer *t)
     }
 }
 
+static long poll_ms(struct ym_trainer *t)
+{
+    int64_t left = ym_work_due_ms(t->work) - ym_clock_mono_ms();
+
+    return left >= POLL_MS ? POLL_MS : left > 0 ? (long)left : 0;
+}
+
 static void serve(struct ym_trainer *t, int signals)
 {
     zmq_pollitem_t item[] = {{.socket = ym_link_socket(t->link), .events = ZMQ_POLLIN},
@@ -215,7 +222,7 @@ static void serve(struct ym_trainer *t, int signals)
     while (!t->stop) {
         int64_t now;
 
-        zmq_poll(item, sizeof item / sizeof *item, POLL_MS);
+        zmq_poll(item, sizeof item / sizeof *item, poll_ms(t));
         if (item[3].revents)
             return;
         ym_admin_step(t->admin); /* a veto comes before what it may stop */

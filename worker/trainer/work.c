@@ -189,6 +189,24 @@ static void run(struct ym_work *w, struct ym_job *j)
     }
 }
 
+/* ---- the grid ---- */
+
+int64_t ym_work_grid_ms(int64_t took_ms)
+{
+    int64_t at = YM_WORK_GRID_MS;
+
+    while (at < took_ms)
+        at = at + at / 2 >= took_ms ? at + at / 2 : 2 * at;
+    return at;
+}
+
+/* From the asking on: how long another study's job kept the thread is no news either. */
+static void set_due(struct ym_job *j)
+{
+    if (j->kind == YM_JOB_PREPARE || j->kind == YM_JOB_TRAIN)
+        j->due_ms = j->asked_ms + ym_work_grid_ms(ym_clock_mono_ms() - j->asked_ms);
+}
+
 /* ---- the thread ---- */
 
 static void wake_owner(struct ym_work *w)
@@ -215,6 +233,7 @@ static void *work_main(void *arg)
         memmove(w->todo, w->todo + 1, --w->todo_count * sizeof *w->todo);
         pthread_mutex_unlock(&w->lock);
         run(w, j);
+        set_due(j);
         pthread_mutex_lock(&w->lock);
         w->done[w->done_count++] = j;
         wake_owner(w);
@@ -286,6 +305,7 @@ enum ym_code ym_work_push(struct ym_work *w, struct ym_job **job, struct ym_stat
 {
     enum ym_code code = YM_OK;
 
+    (*job)->asked_ms = ym_clock_mono_ms();
     pthread_mutex_lock(&w->lock);
     if (w->todo_count == YM_WORK_QUEUE) {
         code = ym_status_set(st, YM_EXHAUSTED, "%d jobs wait already", YM_WORK_QUEUE);
@@ -300,17 +320,32 @@ enum ym_code ym_work_push(struct ym_work *w, struct ym_job **job, struct ym_stat
 
 struct ym_job *ym_work_take(struct ym_work *w)
 {
+    int64_t now = ym_clock_mono_ms();
     struct ym_job *j = NULL;
+    size_t i = 0;
     uint64_t n;
 
     if (read(w->fd, &n, sizeof n) < 0)
         n = 0; /* nothing new was said; look anyway */
     pthread_mutex_lock(&w->lock);
-    if (w->done_count > 0) {
-        j = w->done[0];
-        memmove(w->done, w->done + 1, --w->done_count * sizeof *w->done);
+    while (i < w->done_count && w->done[i]->due_ms > now)
+        i++;
+    if (i < w->done_count) {
+        j = w->done[i];
+        memmove(w->done + i, w->done + i + 1, (--w->done_count - i) * sizeof *w->done);
         pthread_cond_signal(&w->wake);
     }
     pthread_mutex_unlock(&w->lock);
     return j;
+}
+
+int64_t ym_work_due_ms(struct ym_work *w)
+{
+    int64_t due = INT64_MAX;
+
+    pthread_mutex_lock(&w->lock);
+    for (size_t i = 0; i < w->done_count; i++)
+        due = w->done[i]->due_ms < due ? w->done[i]->due_ms : due;
+    pthread_mutex_unlock(&w->lock);
+    return due;
 }

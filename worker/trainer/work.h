@@ -10,6 +10,12 @@
 
 #define YM_WORK_QUEUE 64
 
+/* How long rows took to load or to train on tells of their number. What leaves
+ * after such a job therefore leaves on a public grid: 128, 192, 256, 384, 512 ...
+ * milliseconds after the task that asked for it. */
+#define YM_WORK_GRID_MS 128
+int64_t ym_work_grid_ms(int64_t took_ms); /* the first of them that is not earlier */
+
 enum ym_job_kind {
     YM_JOB_PREPARE, /* state and table can be used */
     YM_JOB_TRAIN,   /* the round's noisy steps into update */
@@ -27,6 +33,7 @@ struct ym_job {
     int64_t min_patients;
     int64_t *update; /* TRAIN: [dim], the owner's until the job is pushed and after it is taken */
     void *user;
+    int64_t asked_ms, due_ms; /* of ym_clock_mono_ms; when it may be taken */
     /* answers */
     const char *reason;   /* NULL: well; else a word of say_declined */
     struct ym_buf report; /* CHECK: for the site's own screen only */
@@ -42,6 +49,7 @@ void ym_work_stop(struct ym_work **w); /* waits for the job at hand; frees the r
 int ym_work_fd(const struct ym_work *w);
 /* Takes *job. YM_EXHAUSTED: the queue is full; it stays the caller's. */
 enum ym_code ym_work_push(struct ym_work *w, struct ym_job **job, struct ym_status *st);
-struct ym_job *ym_work_take(struct ym_work *w); /* a finished one, or NULL */
+struct ym_job *ym_work_take(struct ym_work *w); /* a finished one that is due, or NULL */
+int64_t ym_work_due_ms(struct ym_work *w);      /* when the next finished one is; INT64_MAX: none has finished */
 
 #endif
