@@ -220,28 +220,51 @@ static void print_options(const struct ym_cli_option *options)
 
 static void print_usage(const struct parse *p, const struct ym_cli_command *c)
 {
-    printf("%s\n  %s%s%s%s%s [--...]\n", T(CLI_USAGE), p->program, *c->words ? " " : "", c->words,
+    printf("%s\n  %s%s%s%s%s [OPTION]...\n", T(CLI_USAGE), p->program, *c->words ? " " : "", c->words,
            c->arguments && *c->arguments ? " " : "", c->arguments ? c->arguments : "");
 }
 
-static void print_help(const struct parse *p, const struct ym_cli_command *command)
+/* Does the word begin commands of two words? */
+static bool begins_commands(const struct parse *p, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const struct ym_cli_command *c = p->table; c->words; c++)
+        if (strncmp(c->words, word, len) == 0 && c->words[len] == ' ')
+            return true;
+    return false;
+}
+
+/* Those that begin with word, all when NULL. */
+static void print_commands(FILE *out, const struct parse *p, const char *word)
+{
+    size_t len = word ? strlen(word) : 0;
+
+    for (const struct ym_cli_command *c = p->table; c->words; c++) {
+        char left[120];
+
+        if (word && (strncmp(c->words, word, len) != 0 || c->words[len] != ' '))
+            continue;
+        snprintf(left, sizeof(left), "%s%s%s", c->words, c->arguments && *c->arguments ? " " : "",
+                 c->arguments ? c->arguments : "");
+        fprintf(out, "  %-30s %s\n", left, ym_text(c->help));
+    }
+}
+
+static void print_help(const struct parse *p, const struct ym_cli_command *command, const char *group)
 {
     if (command) {
-        printf("%s\n\n", ym_text(command->help));
+        printf("%s\n\n", ym_text(*command->words ? command->help : p->about));
         print_usage(p, command);
         printf("\n%s\n", T(CLI_OPTIONS));
         print_options(command->options);
         print_options(common_option);
         return;
     }
-    printf("%s\n\n%s\n", ym_text(p->about), T(CLI_COMMANDS));
-    for (const struct ym_cli_command *c = p->table; c->words; c++) {
-        char left[120];
-
-        snprintf(left, sizeof(left), "%s%s%s", c->words, c->arguments && *c->arguments ? " " : "",
-                 c->arguments ? c->arguments : "");
-        printf("  %-38s %s\n", left, ym_text(c->help));
-    }
+    if (!group)
+        printf("%s\n\n", ym_text(p->about));
+    printf("%s\n", T(CLI_COMMANDS));
+    print_commands(stdout, p, group);
     printf("\n%s\n", T(CLI_OPTIONS));
     print_options(common_option);
     fputc('\n', stdout);
@@ -257,6 +280,11 @@ static int unknown_command(const struct parse *p, const char *const *argument, s
 
     if (count == 0) {
         SAY(p->program, T(CLI_NO_COMMAND), p->program);
+        return YM_EXIT_USAGE;
+    }
+    if (count == 1 && begins_commands(p, argument[0])) {
+        SAY(p->program, T(CLI_HALF_COMMAND), argument[0]);
+        print_commands(stderr, p, argument[0]);
         return YM_EXIT_USAGE;
     }
     snprintf(one, sizeof(one), "%.60s", argument[0]);
@@ -395,7 +423,7 @@ static int run(struct parse *p, const char **argument)
         return YM_EXIT_DONE;
     }
     if (asks_for(p, "--help") || asks_for(p, "-h") || (!c && count == 1 && strcmp(argument[0], "help") == 0)) {
-        print_help(p, c);
+        print_help(p, c, !c && count > 0 && begins_commands(p, argument[0]) ? argument[0] : NULL);
         return YM_EXIT_DONE;
     }
     if (!c)

@@ -52,8 +52,8 @@ static enum ym_code check_sites(const struct federation *f, struct ym_status *st
             return ym_status_set(st, YM_INVALID, "hospital '%s' has a table of another plan", f->site[i].name);
     }
     if (f->site_count < f->plan->quorum)
-        return ym_status_set(st, YM_DENIED, "the plan needs %" PRIu32 " hospitals, %zu are given", f->plan->quorum,
-                             f->site_count);
+        return ym_status_set(st, YM_DENIED, "the plan's quorum is %" PRIu32 ", hospitals given: %zu; add --site",
+                             f->plan->quorum, f->site_count);
     return YM_OK;
 }
 

@@ -34,7 +34,7 @@ static void print_variables(const json_t *card)
 
     printf(T(SPONSOR_DATA_VARIABLES), count);
     for (size_t i = 0; i < count && i < NAMES_SHOWN; i++)
-        printf("%s %s", i == 0 ? ":" : ",", text_of(json_array_get(list, i), "name"));
+        printf("%s%s", i == 0 ? "" : ", ", text_of(json_array_get(list, i), "name"));
     puts(count > NAMES_SHOWN ? ", ..." : "");
 }
 

@@ -5,40 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/listing.h"
 #include "base/text.h"
 #include "cmd/yumen/plan.h"
 
-/* Wide: Hangul Jamo, CJK and full-width forms; enough for names in Chinese. */
-static int columns_of(uint32_t c)
-{
-    return (c >= 0x1100 && c <= 0x115f) || (c >= 0x2e80 && c <= 0xa4cf) || (c >= 0xac00 && c <= 0xd7a3) ||
-                   (c >= 0xf900 && c <= 0xfaff) || (c >= 0xfe30 && c <= 0xfe6f) || (c >= 0xff00 && c <= 0xff60) ||
-                   (c >= 0x20000 && c <= 0x3fffd)
-               ? 2
-               : 1;
-}
-
-static uint32_t next_char(const uint8_t **p)
-{
-    uint32_t c = *(*p)++;
-    int more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
-
-    c &= more == 3 ? 0x07 : more == 2 ? 0x0f : more == 1 ? 0x1f : 0x7f;
-    for (; more > 0 && (**p & 0xc0) == 0x80; more--)
-        c = c << 6 | (*(*p)++ & 0x3f);
-    return c;
-}
-
 void ym_print_pad(struct ym_buf *out, const char *text, int columns)
 {
-    const uint8_t *p = (const uint8_t *)text;
-    int used = 0;
+    int used = (int)ym_listing_width(text);
 
-    while (*p != '\0')
-        used += columns_of(next_char(&p));
-    ym_buf_puts(out, text);
-    for (; used < columns; used++)
-        ym_buf_puts(out, " ");
+    ym_buf_printf(out, "%s%*s", text, used < columns ? columns - used : 0, "");
 }
 
 void ym_print_micro(struct ym_buf *out, int64_t micro)
@@ -91,5 +66,16 @@ enum ym_code ym_plan_load(const char *path, struct ym_plan **out, struct ym_stat
     fputs(ym_buf_str(&text), stderr);
     ym_buf_release(&text);
     ym_problems_release(&problems);
+    return code;
+}
+
+enum ym_code ym_test_load(const struct ym_plan *plan, const char *path, struct ym_table **out, struct ym_status *st)
+{
+    struct ym_buf report = {0};
+    enum ym_code code = ym_sim_load_test(plan, path, out, &report, st);
+
+    if (code != YM_OK && report.len > 0)
+        fprintf(stderr, "%s%s\n", ym_buf_str(&report), T(SPONSOR_SIM_TEST_HINT));
+    ym_buf_release(&report);
     return code;
 }

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "gate/plan.h"
 #include "sim/score.h"
+#include "sim/site.h"
 
 /* What several commands print alike. */
 
@@ -23,5 +24,7 @@ json_t *ym_json_score(const struct ym_score *s);
 void ym_print_json(json_t *value);
 /* Read a YAML plan; problems go to stderr. */
 enum ym_code ym_plan_load(const char *path, struct ym_plan **out, struct ym_status *st);
+/* Read the sponsor's test file; lines that cannot be used go to stderr. */
+enum ym_code ym_test_load(const struct ym_plan *plan, const char *path, struct ym_table **out, struct ym_status *st);
 
 #endif

@@ -60,18 +60,6 @@ static enum ym_code load_site(struct simulation *s, const char *spec, struct ym_
     return YM_OK;
 }
 
-static enum ym_code load_test(struct simulation *s, const char *path, struct ym_status *st)
-{
-    struct ym_buf report = {0};
-    enum ym_code code = ym_sim_load_test(s->plan, path, &s->test, &report, st);
-
-    if (code != YM_OK)
-        fputs(ym_buf_str(&report), stderr);
-    ym_buf_release(&report);
-    s->options.test = s->test;
-    return code;
-}
-
 static enum ym_code load(struct simulation *s, const struct ym_cli_args *a, struct ym_status *st)
 {
     const char *seed = ym_cli_get(a, "seed"), *test = ym_cli_get(a, "test"), *site;
@@ -92,7 +80,8 @@ static enum ym_code load(struct simulation *s, const struct ym_cli_args *a, stru
     if (code == YM_OK && s->site_count == 0)
         code = ym_status_set(st, YM_INVALID, "%s", T(SPONSOR_SIM_NO_SITE));
     if (code == YM_OK && test != NULL)
-        code = load_test(s, test, st);
+        code = ym_test_load(s->plan, test, &s->test, st);
+    s->options.test = s->test;
     return code;
 }
 

@@ -159,7 +159,7 @@ static void describe_site(struct ym_buf *line, const Yumen__V1__SiteStatus *s)
     char since[16];
 
     clock_text(s->since, since);
-    ym_buf_printf(line, " %s %s", s->hospital, ym_site_phase_text(s->phase));
+    ym_buf_printf(line, "%s %s", s->hospital, ym_site_phase_text(s->phase));
     if (s->phase == YUMEN__V1__SITE_PHASE__SITE_PHASE_AWAITED)
         ym_buf_printf(line, T(SPONSOR_WATCH_SINCE), since);
     if (s->reason[0] != '\0')
@@ -168,7 +168,6 @@ static void describe_site(struct ym_buf *line, const Yumen__V1__SiteStatus *s)
         ym_buf_printf(line, T(SPONSOR_WATCH_LEFT_OUT), s->left_out);
     if (!s->connected)
         ym_buf_printf(line, " (%s)", T(SPONSOR_WATCH_AWAY));
-    ym_buf_puts(line, ";");
 }
 
 static void print_progress(struct watch *w, const Yumen__V1__StudyEvent *e)
@@ -178,8 +177,10 @@ static void print_progress(struct watch *w, const Yumen__V1__StudyEvent *e)
     char now[16];
 
     ym_buf_printf(&line, T(SPONSOR_WATCH_LINE), s->round, s->rounds, s->attempt, ym_study_phase_text(s->phase));
-    for (size_t i = 0; i < s->n_site; i++)
+    for (size_t i = 0; i < s->n_site; i++) {
+        ym_buf_puts(&line, i > 0 ? "; " : " ");
         describe_site(&line, s->site[i]);
+    }
     if (strncmp(w->last, ym_buf_str(&line), sizeof w->last - 1) != 0) {
         clock_text(e->time, now);
         printf("%s %s\n", now, ym_buf_str(&line));
@@ -247,7 +248,6 @@ static void show_event(struct watch *w, const Yumen__V1__StudyEvent *e)
 
 static enum ym_code learn_plan(struct watch *w, const Yumen__V1__Study *s)
 {
-    struct ym_buf report = {0};
     enum ym_code code;
 
     if (w->plan != NULL)
@@ -258,10 +258,7 @@ static enum ym_code learn_plan(struct watch *w, const Yumen__V1__Study *s)
     if (code == YM_OK)
         code = ym_model_from_plan(w->plan, &w->model, w->st);
     if (code == YM_OK && w->test_path != NULL)
-        code = ym_sim_load_test(w->plan, w->test_path, &w->test, &report, w->st);
-    if (code != YM_OK)
-        fputs(ym_buf_str(&report), stderr);
-    ym_buf_release(&report);
+        code = ym_test_load(w->plan, w->test_path, &w->test, w->st);
     return code;
 }
 

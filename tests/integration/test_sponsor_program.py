@@ -146,7 +146,7 @@ def diff_names_what_changed(home):
         assert told[side] == json.loads(run("plan", "check", path, "--json").stdout)
     assert told["new"]["epsilon_micro"] < told["old"]["epsilon_micro"]
     lines = run("plan", "diff", old, new, code=1).stdout.splitlines()
-    assert "training.rounds: 3 -> 2" in lines and "model.inputs[age]: " in "".join(lines) and "11 differences" in lines
+    assert "training.rounds: 3 -> 2" in lines and "model.inputs[age]: " in "".join(lines) and "differences: 11" in lines
     assert any(told["old"]["plan"] in line for line in lines) and any(told["new"]["plan"] in line for line in lines)
 
 

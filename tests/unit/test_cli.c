@@ -36,6 +36,13 @@ static const struct ym_cli_command table[] = {
     {NULL, NULL, YM_TEXT_CLI_USAGE, 0, 0, NULL, NULL},
 };
 
+static const struct ym_cli_command grouped[] = {
+    {"plan check", "FILE", YM_TEXT_CLI_USAGE, 1, 1, option, record},
+    {"plan show", "FILE", YM_TEXT_CLI_USAGE, 1, 1, option, record},
+    {"data list", NULL, YM_TEXT_CLI_USAGE, 0, 0, option, record},
+    {NULL, NULL, YM_TEXT_CLI_USAGE, 0, 0, NULL, NULL},
+};
+
 static const struct ym_cli_command single[] = {
     {"", NULL, YM_TEXT_CLI_USAGE, 0, 1, option, record},
     {NULL, NULL, YM_TEXT_CLI_USAGE, 0, 0, NULL, NULL},
@@ -156,6 +163,19 @@ static void far_words_are_not_suggested(void **state)
     assert_null(strstr(ym_buf_str(&err), "did you mean"));
 }
 
+static void half_a_command_lists_its_other_halves(void **state)
+{
+    (void)state;
+    assert_int_equal(go(grouped, "plan"), YM_EXIT_USAGE);
+    assert_non_null(strstr(ym_buf_str(&err), "'plan' needs one more word:\n  plan check FILE"));
+    assert_null(strstr(ym_buf_str(&err), "data list"));
+    assert_int_equal(go(grouped, "plan --help"), YM_EXIT_DONE);
+    assert_non_null(strstr(ym_buf_str(&out), "plan show FILE"));
+    assert_null(strstr(ym_buf_str(&out), "data list"));
+    assert_int_equal(go(grouped, "pla"), YM_EXIT_USAGE);
+    assert_non_null(strstr(ym_buf_str(&err), "unknown command 'pla'"));
+}
+
 static void help_and_version_go_to_stdout(void **state)
 {
     (void)state;
@@ -202,6 +222,7 @@ int main(void)
         cmocka_unit_test(commands_get_their_arguments_and_options),
         cmocka_unit_test(wrong_lines_are_usage_errors_that_help),
         cmocka_unit_test(far_words_are_not_suggested),
+        cmocka_unit_test(half_a_command_lists_its_other_halves),
         cmocka_unit_test(help_and_version_go_to_stdout),
         cmocka_unit_test(exit_codes_fit_the_status),
     };

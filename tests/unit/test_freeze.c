@@ -229,6 +229,19 @@ static void values_outside_the_declared_range_are_a_note(void **state)
     result_release(&r);
 }
 
+static void the_same_fault_is_shown_three_times(void **state)
+{
+    struct result r = freeze("id,age,sex\np1,1,m\np2,2,m\np3,3,m\np4,4,m\np5,old,m\np6,6,男\n", false);
+    const char *text = ym_buf_str(&r.report);
+    (void)state;
+    assert_int_equal(r.code, YM_INVALID);
+    assert_non_null(strstr(text, "line 4: column \"sex\": \"m\""));
+    assert_null(strstr(text, "line 5"));
+    assert_non_null(strstr(text, "line 6: column \"age\": \"old\""));
+    assert_null(strstr(text, "line 6: column \"sex\""));
+    result_release(&r);
+}
+
 static void a_report_is_cut_after_a_hundred_lines(void **state)
 {
     char *dir = *state, path[256];
@@ -237,14 +250,14 @@ static void a_report_is_cut_after_a_hundred_lines(void **state)
     size_t lines = 0;
     ym_buf_puts(&csv, "id,age,sex\n");
     for (int i = 0; i < 150; i++)
-        ym_buf_printf(&csv, "%d,old,女\n", i);
+        ym_buf_printf(&csv, "%d,old%d,女\n", i, i);
     snprintf(path, sizeof path, "%s/x.csv", dir);
     assert_int_equal(ym_fs_write(path, bytes_in(&csv), 0600, NULL), YM_OK);
     assert_int_equal(ym_freeze_csv(card, path, salt, false, &bytes, &report, NULL), YM_INVALID);
     for (size_t i = 0; i < report.len; i++)
         lines += report.data[i] == '\n';
     assert_int_equal(lines, 101);
-    assert_non_null(strstr(ym_buf_str(&report), "\nand 50 more\n"));
+    assert_non_null(strstr(ym_buf_str(&report), "\nand 50 more ("));
     ym_buf_release(&csv);
     ym_buf_release(&report);
     ym_card_free(card);
@@ -299,6 +312,7 @@ int main(void)
         cmocka_unit_test(gb18030_with_a_tab_reads_like_utf8),
         cmocka_unit_test(skipping_drops_the_whole_patient),
         cmocka_unit_test(values_outside_the_declared_range_are_a_note),
+        cmocka_unit_test(the_same_fault_is_shown_three_times),
         cmocka_unit_test_setup_teardown(a_report_is_cut_after_a_hundred_lines, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(files_that_cannot_be_read_say_so, dir_setup, dir_teardown),
         cmocka_unit_test(a_line_too_long_is_told),

@@ -12,8 +12,10 @@ void ym_report_line(struct ym_report *r, uint64_t line, const char *fmt, ...)
 {
     char message[1024];
     va_list ap;
-    if (r->count++ >= YM_REPORT_LINES)
+    r->count++;
+    if (r->shown >= YM_REPORT_LINES)
         return;
+    r->shown++;
     va_start(ap, fmt);
     vsnprintf(message, sizeof message, fmt, ap);
     va_end(ap);
@@ -65,6 +67,31 @@ static const char *fault_text(enum ym_cell_fault fault)
     return T(DATA_CELL_NUMBER);
 }
 
+/* FNV-1a: two kinds that collide hide a line from the screen, nothing else. */
+static uint64_t kind_hash(const char *column, const char *what)
+{
+    uint64_t h = 0xcbf29ce484222325U;
+
+    for (; *column; column++)
+        h = (h ^ (uint8_t)*column) * 0x100000001b3U;
+    for (h *= 0x100000001b3U; *what; what++)
+        h = (h ^ (uint8_t)*what) * 0x100000001b3U;
+    return h;
+}
+
+/* Has enough of this kind been shown? Takes note of it. */
+static bool seen_enough(struct ym_report *r, uint64_t hash)
+{
+    for (size_t i = 0; i < r->kind_count; i++)
+        if (r->kind[i].hash == hash)
+            return r->kind[i].seen++ >= YM_REPORT_ALIKE;
+    if (r->kind_count < YM_REPORT_LINES) {
+        r->kind[r->kind_count].hash = hash;
+        r->kind[r->kind_count++].seen = 1;
+    }
+    return false;
+}
+
 void ym_report_cell(struct ym_report *r, uint64_t line, const char *column, const struct ym_card *card,
                     enum ym_cell_fault fault, const char *text, size_t len)
 {
@@ -74,13 +101,16 @@ void ym_report_cell(struct ym_report *r, uint64_t line, const char *column, cons
         snprintf(what, sizeof what, fault_text(fault), shown, card->encoding);
     else
         snprintf(what, sizeof what, fault_text(fault), shown);
-    ym_report_line(r, line, T(DATA_COLUMN), column, what);
+    if (seen_enough(r, kind_hash(column, what)))
+        r->count++;
+    else
+        ym_report_line(r, line, T(DATA_COLUMN), column, what);
 }
 
 void ym_report_end(struct ym_report *r)
 {
-    if (r->count <= YM_REPORT_LINES)
+    if (r->count == r->shown)
         return;
-    ym_buf_printf(r->out, T(DATA_MORE), r->count - YM_REPORT_LINES);
+    ym_buf_printf(r->out, T(DATA_MORE), r->count - r->shown, YM_REPORT_ALIKE);
     ym_buf_puts(r->out, "\n");
 }

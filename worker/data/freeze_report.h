@@ -5,12 +5,19 @@
 #include "worker/data/csv.h"
 
 /* What the site's own screen shows of a CSV that does not freeze: at most
- * YM_REPORT_LINES lines, the rest is counted. Quotes cells: never leaves. */
+ * YM_REPORT_LINES lines, of the same words in the same column the first
+ * YM_REPORT_ALIKE; the rest is counted. Quotes cells: never leaves. */
 #define YM_REPORT_LINES 100
+#define YM_REPORT_ALIKE 3
 
 struct ym_report {
     struct ym_buf *out; /* borrowed */
-    size_t count;
+    size_t count, shown;
+    struct {
+        uint64_t hash; /* of column and words */
+        unsigned seen;
+    } kind[YM_REPORT_LINES];
+    size_t kind_count;
 };
 
 void ym_report_cell(struct ym_report *r, uint64_t line, const char *column, const struct ym_card *card,
