@@ -15,6 +15,7 @@ struct ym_rpc_call {
     struct ym_rpc_queue *queue;
     struct ym_rpc_entry *entry; /* NULL: a method that the server lacks */
     _Atomic unsigned refs;
+    struct ym_rpc_call *next_known, **at_known; /* the server's list, under its lock; at_known NULL: not in it */
 
     /* filled by the core when the call arrives */
     grpc_call_details details; /* entry NULL only */
@@ -148,6 +149,38 @@ static void batch_start(struct ym_rpc_call *c, const grpc_op *ops, size_t n, str
     YM_ASSERT(grpc_call_start_batch(c->grpc, ops, n, tag, NULL) == GRPC_CALL_OK);
 }
 
+/* ---- who is here (server's lock held) ---- */
+
+static void enter_known(struct ym_rpc_call *c)
+{
+    struct ym_rpc_server *s = c->queue->server;
+
+    c->next_known = s->known;
+    if (s->known)
+        s->known->at_known = &c->next_known;
+    s->known = c;
+    c->at_known = &s->known;
+}
+
+static void leave_known(struct ym_rpc_call *c)
+{
+    if (!c->at_known)
+        return;
+    *c->at_known = c->next_known;
+    if (c->next_known)
+        c->next_known->at_known = c->at_known;
+    c->at_known = NULL;
+}
+
+static size_t count_known(const struct ym_rpc_server *s, const struct ym_party *who)
+{
+    size_t n = 0;
+
+    for (const struct ym_rpc_call *c = s->known; c; c = c->next_known)
+        n += strcmp(c->who.name, who->name) == 0;
+    return n;
+}
+
 static void call_end(struct ym_rpc_call *c)
 {
     struct ym_rpc_server *s = c->queue->server;
@@ -155,6 +188,9 @@ static void call_end(struct ym_rpc_call *c)
     if (c->started && c->entry->method.on_end)
         c->entry->method.on_end(c, c->cancelled != 0, c->entry->ctx);
     call_strip(c);
+    pthread_mutex_lock(&s->lock);
+    leave_known(c);
+    pthread_mutex_unlock(&s->lock);
     ym_rpc_call_unref(c);
     pthread_mutex_lock(&s->lock);
     s->live--;
@@ -442,11 +478,30 @@ static bool admit(struct ym_rpc_call *c)
     return false;
 }
 
+/* One party may not take the calls of all. */
+static enum ym_code admit_one_more(struct ym_rpc_call *c, struct ym_status *st)
+{
+    struct ym_rpc_server *s = c->queue->server;
+    enum ym_code code = YM_OK;
+
+    if (!s->authenticate)
+        return YM_OK;
+    pthread_mutex_lock(&s->lock);
+    if (count_known(s, &c->who) >= YM_RPC_MAX_CALLS_OF_ONE)
+        code = ym_status_set(st, YM_EXHAUSTED, "too many calls of one party");
+    else
+        enter_known(c);
+    pthread_mutex_unlock(&s->lock);
+    return code;
+}
+
 static bool admit_peer(struct ym_rpc_call *c)
 {
     struct ym_status st = YM_STATUS_INIT;
     enum ym_code code = call_authenticate(c, &st);
 
+    if (code == YM_OK)
+        code = admit_one_more(c, &st);
     if (code == YM_OK)
         return true;
     ym_log(YM_LOG_INFO, "rpc.refused", "method=%s code=%s reason=\"%s\"", c->entry->method.path, ym_code_name(code),
@@ -493,6 +548,42 @@ static void call_arrived(struct ym_rpc_call *c, bool ok)
     pthread_mutex_unlock(&c->lock);
     if (admit(c) && admit_peer(c))
         call_dispatch(c);
+}
+
+/* ---- standing calls ---- */
+
+static void recheck_one(struct ym_rpc_server *s, struct ym_rpc_call *c)
+{
+    struct ym_party who;
+    struct ym_status st = YM_STATUS_INIT;
+    enum ym_code code = s->authenticate(s->ctx, c->entry->method.path, ym_rpc_call_peer_cert(c), &who, &st);
+
+    if (code != YM_OK)
+        ym_rpc_call_fail(c, code, st.message);
+}
+
+void ym_rpc_server_recheck(struct ym_rpc_server *s)
+{
+    struct ym_rpc_call **standing = NULL;
+    size_t n = 0;
+
+    pthread_mutex_lock(&s->lock);
+    for (struct ym_rpc_call *c = s->known; c; c = c->next_known)
+        n++;
+    standing = n ? calloc(n, sizeof *standing) : NULL;
+    n = 0;
+    for (struct ym_rpc_call *c = standing ? s->known : NULL; c; c = c->next_known)
+        if (c->entry->method.kind != YM_RPC_UNARY &&
+            !(c->entry->health && ym_rpc_probe_is(s, ym_rpc_call_peer_cert(c)))) {
+            ym_rpc_call_ref(c);
+            standing[n++] = c;
+        }
+    pthread_mutex_unlock(&s->lock);
+    for (size_t i = 0; i < n; i++) {
+        recheck_one(s, standing[i]);
+        ym_rpc_call_unref(standing[i]);
+    }
+    free(standing);
 }
 
 /* ---- for handlers ---- */

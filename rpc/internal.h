@@ -11,6 +11,7 @@
 /* Within rpc/ only: what its files owe each other. */
 
 #define YM_RPC_MAX_CALLS 8192             /* live calls of one server; more are refused */
+#define YM_RPC_MAX_CALLS_OF_ONE 64        /* of one party */
 #define YM_RPC_QUOTA_BYTES (64u << 20)    /* buffered by the core for one server */
 #define YM_RPC_KEEPALIVE_MS 30000         /* both ends ping this often ... */
 #define YM_RPC_KEEPALIVE_TIMEOUT_MS 10000 /* ... and give the peer up after this */
@@ -99,9 +100,10 @@ struct ym_rpc_server {
 
     pthread_mutex_t lock; /* the rest */
     pthread_cond_t changed;
-    size_t live;       /* calls that arrived and have not ended */
-    bool stopping;     /* new calls are refused */
-    bool core_stopped; /* the core's shutdown tag came back */
+    size_t live;               /* calls that arrived and have not ended */
+    struct ym_rpc_call *known; /* those of them that were authenticated */
+    bool stopping;             /* new calls are refused */
+    bool core_stopped;         /* the core's shutdown tag came back */
     bool serving;
     struct ym_rpc_watcher *watchers;
 

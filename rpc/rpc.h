@@ -79,6 +79,10 @@ int ym_rpc_server_port(const struct ym_rpc_server *s);
 /* Refuse new calls, wait up to grace_ms, cancel the rest, drain, destroy. */
 void ym_rpc_server_stop(struct ym_rpc_server **s, int grace_ms);
 void ym_rpc_server_set_serving(struct ym_rpc_server *s, bool serving); /* grpc.health.v1, built in */
+/* Ask authenticate again about every stream that stands, and fail those whose
+ * caller it refuses by now: a certificate runs out, a party is revoked. Any
+ * thread; not in a callback. */
+void ym_rpc_server_recheck(struct ym_rpc_server *s);
 
 const struct ym_party *ym_rpc_call_who(const struct ym_rpc_call *c);
 struct ym_bytes ym_rpc_call_peer_cert(const struct ym_rpc_call *c);
