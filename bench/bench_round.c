@@ -31,7 +31,7 @@ static void answer_collect(struct hospital *h)
 {
     struct kit_task *t = kit_task(&h->party, 3);
     struct ym_bytes data = {(const uint8_t *)h->update, h->dim * 8};
-    json_t *charge = kit_members(h->plan, t), *release = kit_members(h->plan, t);
+    json_t *charge = kit_charge_members(h->plan, t), *release = kit_members(h->plan, t);
     struct ym_buf leaf = {0};
     uint8_t hash[YM_HASH_BYTES];
 

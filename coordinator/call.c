@@ -89,6 +89,11 @@ enum ym_code hub_open_leaf(struct ym_hub *h, const char *party, struct ym_bytes 
         *reason = "bad_signature";
         return ym_status_set(st, YM_DENIED, "bad_signature: the leaf was not made by '%s'", party);
     }
+    if (!hub_leaf_shaped(o)) {
+        json_decref(o);
+        *reason = "malformed";
+        return ym_status_set(st, YM_INVALID, "malformed: a leaf has exactly the members of its type");
+    }
     *out = o;
     return YM_OK;
 }

@@ -75,7 +75,6 @@ static enum ym_code revoke(struct ym_hub *h, uint64_t id, const char *name, stru
 {
     enum ym_code code;
 
-    hub_drop_streams(h, name);
     hub_studies_revoked(h, name); /* before the command goes, so that a crash does it again */
     code = log_revocation(h, id, name, st);
     if (code == YM_OK)
@@ -144,6 +143,15 @@ static void watch_store(struct ym_hub *h)
     run_commands(h);
 }
 
+/* Streams of who is revoked, or whose certificate ran out, end here. */
+static void recheck_streams(struct ym_hub *h)
+{
+    pthread_mutex_lock(&h->server_lock);
+    if (h->server)
+        ym_rpc_server_recheck(h->server);
+    pthread_mutex_unlock(&h->server_lock);
+}
+
 /* Certificates that ran out are of no use to anybody; refused since then anyway. */
 static void drop_old_certs(struct ym_hub *h)
 {
@@ -165,6 +173,7 @@ void hub_chores(struct ym_hub *h)
         drop_old_certs(h);
     h->next_chores_ms = now_ms + CHORES_MS;
     watch_store(h);
+    recheck_streams(h);
     watch_disk(h);
     hub_tls_renew_when_due(h);
 }

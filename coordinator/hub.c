@@ -218,7 +218,9 @@ static enum ym_code begin_serving(struct ym_hub *h, struct ym_status *st)
     if (pthread_create(&h->core, NULL, core_main, h) != 0)
         return ym_status_set(st, YM_EXHAUSTED, "cannot start a thread");
     h->core_running = true;
+    pthread_mutex_lock(&h->server_lock);
     code = listen_on(h, h->config.listen, false, &h->server, st);
+    pthread_mutex_unlock(&h->server_lock);
     if (code == YM_OK)
         code = listen_on(h, h->config.enrol_listen, true, &h->enrol_server, st);
     if (code == YM_OK) {
@@ -240,6 +242,7 @@ enum ym_code ym_hub_start(const char *dir, const struct ym_hub_config *config, v
     h->config = *config;
     h->failed = failed;
     h->failed_ctx = ctx;
+    pthread_mutex_init(&h->server_lock, NULL);
     hub_queue_init(&h->queue);
     hub_auth_init(&h->auth);
     hub_tls_init(h);
@@ -272,8 +275,14 @@ int ym_hub_enrol_port(const struct ym_hub *h)
 /* Servers first: their ends are jobs of the core, which goes last. */
 static void stop_threads(struct ym_hub *h)
 {
+    struct ym_rpc_server *server;
+
+    pthread_mutex_lock(&h->server_lock);
+    server = h->server;
+    h->server = NULL;
+    pthread_mutex_unlock(&h->server_lock);
     ym_rpc_server_stop(&h->enrol_server, STOP_GRACE_MS);
-    ym_rpc_server_stop(&h->server, STOP_GRACE_MS);
+    ym_rpc_server_stop(&server, STOP_GRACE_MS);
     hub_works_stop(h);
     atomic_store(&h->stopping, true);
     hub_queue_close(&h->queue);
@@ -302,6 +311,7 @@ void ym_hub_stop(struct ym_hub **hub)
     hub_tls_release(h);
     hub_auth_release(&h->auth);
     hub_queue_release(&h->queue);
+    pthread_mutex_destroy(&h->server_lock);
     ym_fs_unlock(&h->lock_fd);
     free(h->actions);
     free(h->step);

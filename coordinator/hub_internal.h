@@ -135,6 +135,7 @@ struct ym_hub {
     struct ym_round_actions *actions; /* scratch of hub_apply */
     struct ym_round *step;
 
+    pthread_mutex_t server_lock; /* server: begun and stopped by one thread, rechecked by the core */
     struct ym_rpc_server *server, *enrol_server;
 };
 
@@ -220,7 +221,6 @@ void hub_on_watch_end(struct ym_rpc_call *call, bool cancelled, void *ctx);
 void hub_send_task(struct ym_hub *h, struct hub_study *y, size_t site, enum ym_round_task task);
 void hub_seat_sites(struct ym_hub *h, struct hub_study *y); /* a new study: who is connected already */
 void hub_notify(struct ym_hub *h, struct hub_study *y);
-void hub_drop_streams(struct ym_hub *h, const char *party); /* revoked: ends every stream of it */
 /* Fill a Study message; items[] of site_count are the caller's. */
 void hub_study_message(const struct hub_study *y, Yumen__V1__Study *m, Yumen__V1__SiteStatus *items,
                        Yumen__V1__SiteStatus **list);
@@ -237,8 +237,11 @@ void hub_request_post(struct ym_hub *h, struct ym_rpc_call *call, struct ym_byte
                       const ProtobufCMessageDescriptor *type, void (*handle)(struct ym_hub *h, struct hub_request *q));
 void hub_reply(struct ym_rpc_call *call, const void *message);
 void hub_fail(struct ym_rpc_call *call, const struct ym_status *st);
-/* Open a leaf signed by an enrolled party with its identity key; by = its name.
- * YM_DENIED "bad_signature" style codes in *reason. */
+/* shape.c: false when a leaf of a type that goes into the log lacks a member,
+ * has one more, or one that is malformed. */
+bool hub_leaf_shaped(const json_t *leaf);
+/* Open a leaf signed by an enrolled party with its identity key; by = its name,
+ * in shape. YM_DENIED "bad_signature" style codes in *reason. */
 enum ym_code hub_open_leaf(struct ym_hub *h, const char *party, struct ym_bytes line, const char *type, json_t **out,
                            const char **reason, struct ym_status *st);
 

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 /* Sponsor.*: a study of somebody else answers as if it did not exist. */
 
 #define REPLY_ROOM (900u * 1024) /* of the 1 MiB of a message */
+#define WHY_NOT_BYTES 1000       /* of the 1,024 that the field may have */
 
 static void fail(struct hub_request *q, enum ym_code code, const char *word)
 {
@@ -264,15 +266,53 @@ struct data_list {
     struct ym_plan *plan; /* NULL: no matching */
     Yumen__V1__ListDataReply reply;
     Yumen__V1__DataSet **item;
-    size_t bytes;
-    bool full;
+    size_t room, share; /* of the reply: what is left, what every hospital has of it */
+    size_t hospitals;
+    char site[64]; /* whose cards come now */
+    bool revoked;
+    size_t of_site; /* within its share so far */
+    bool rest;      /* second turn: what did not go into the shares */
 };
 
-static bool site_revoked(struct ym_hub *h, const char *site)
+static void begin_site(struct data_list *l, const char *site)
 {
     struct ym_store_party p;
 
-    return h->store->ops->get_party(h->store, site, &p, NULL, NULL) != YM_OK || p.revoked;
+    if (strcmp(l->site, site) == 0)
+        return;
+    snprintf(l->site, sizeof l->site, "%s", site);
+    l->revoked = l->h->store->ops->get_party(l->h->store, site, &p, NULL, NULL) != YM_OK || p.revoked;
+    l->of_site = 0;
+    l->hospitals += !l->revoked;
+}
+
+static void count_hospital(void *ctx, const char *site, const char *dataset, struct ym_bytes leaf)
+{
+    (void)dataset;
+    (void)leaf;
+    begin_site(ctx, site);
+}
+
+/* One hospital's cards cannot crowd out another's: shares first, then the rest as it comes. */
+static bool has_room(struct data_list *l, size_t bytes)
+{
+    bool shared = l->of_site + bytes <= l->share;
+
+    if (shared)
+        l->of_site += bytes;
+    if (shared == l->rest || bytes > l->room)
+        return false;
+    l->room -= bytes;
+    return true;
+}
+
+static char *why_text(const struct ym_buf *why)
+{
+    size_t n = why->len < WHY_NOT_BYTES ? why->len : WHY_NOT_BYTES;
+
+    while (n < why->len && n > 0 && (why->data[n] & 0xc0) == 0x80)
+        n--; /* no half character */
+    return strndup(ym_buf_str(why), n);
 }
 
 static void match_card(struct data_list *l, struct ym_bytes leaf, Yumen__V1__DataSet *d)
@@ -284,7 +324,7 @@ static void match_card(struct data_list *l, struct ym_bytes leaf, Yumen__V1__Dat
         return;
     d->fits = ym_card_fits(l->plan, json_object_get(o, "public"), &why);
     if (why.len)
-        d->why_not = strndup(ym_buf_str(&why), 4000);
+        d->why_not = why_text(&why);
     ym_buf_release(&why);
     json_decref(o);
 }
@@ -295,10 +335,10 @@ static void list_card(void *ctx, const char *site, const char *dataset, struct y
     Yumen__V1__DataSet *d, **more;
 
     (void)dataset;
-    if (l->full || site_revoked(l->h, site))
+    begin_site(l, site);
+    if (l->revoked || !has_room(l, leaf.len + WHY_NOT_BYTES + 200))
         return;
-    l->full = l->bytes + leaf.len + 4200 > REPLY_ROOM;
-    more = l->full ? NULL : reallocarray(l->item, l->reply.n_data_set + 1, sizeof *more);
+    more = reallocarray(l->item, l->reply.n_data_set + 1, sizeof *more);
     if (more)
         l->item = more;
     d = more ? calloc(1, sizeof *d) : NULL;
@@ -313,7 +353,21 @@ static void list_card(void *ctx, const char *site, const char *dataset, struct y
     }
     match_card(l, leaf, d);
     l->item[l->reply.n_data_set++] = d;
-    l->bytes += leaf.len + 4200;
+}
+
+static enum ym_code list_cards(struct data_list *l, struct ym_status *st)
+{
+    const struct ym_store_ops *ops = l->h->store->ops;
+    enum ym_code code = ops->each_card(l->h->store, count_hospital, l, st);
+
+    l->room = REPLY_ROOM;
+    l->share = l->hospitals ? REPLY_ROOM / l->hospitals : 0;
+    for (int turn = 0; code == YM_OK && turn < 2; turn++) {
+        l->rest = turn == 1;
+        l->site[0] = 0;
+        code = ops->each_card(l->h->store, list_card, l, st);
+    }
+    return code;
 }
 
 static void data_list_release(struct data_list *l)
@@ -339,7 +393,7 @@ static void handle_list_data(struct ym_hub *h, struct hub_request *q)
     if (m->plan.len)
         code = ym_plan_decode(m->plan.data, m->plan.len, &l.plan, &st);
     if (code == YM_OK)
-        code = h->store->ops->each_card(h->store, list_card, &l, &st);
+        code = list_cards(&l, &st);
     l.reply.data_set = l.item;
     if (code == YM_OK)
         hub_reply(q->call, &l.reply);

@@ -358,13 +358,3 @@ void hub_on_watch_end(struct ym_rpc_call *call, bool cancelled, void *ctx)
     if (w)
         hub_post_always(ctx, &w->end);
 }
-
-void hub_drop_streams(struct ym_hub *h, const char *party)
-{
-    for (struct hub_subscriber *s = h->subscribers; s; s = s->next)
-        if (strcmp(s->site, party) == 0)
-            ym_rpc_call_fail(s->call, YM_DENIED, "revoked");
-    for (struct hub_watcher *w = h->watchers; w; w = w->next)
-        if (strcmp(w->sponsor, party) == 0)
-            ym_rpc_call_fail(w->call, YM_DENIED, "revoked");
-}

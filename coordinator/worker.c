@@ -152,6 +152,18 @@ static enum ym_code keep_charge(struct post *p)
     return code;
 }
 
+/* A line that the log has already is not said again: a gateway that kept an old
+ * approval cannot undo the veto after it. What forbids is taken all the same. */
+static bool replayed(const struct post *p, const struct kind *k)
+{
+    const struct ym_round_site *site = &p->apply.study->round.site[p->apply.event.site];
+    bool permits = (k->event == YM_ROUND_EV_APPROVE && site->decision == YM_ROUND_VETOED) ||
+                   (k->event == YM_ROUND_EV_PAUSE && !p->apply.event.yes && site->paused);
+    bool there = true;
+
+    return permits && (p->h->store->ops->has_leaf(p->h->store, p->leaf, &there, NULL) != YM_OK || there);
+}
+
 static enum ym_code post_event(struct post *p, const struct kind *k)
 {
     if (read_study(p) != YM_OK)
@@ -160,6 +172,8 @@ static enum ym_code post_event(struct post *p, const struct kind *k)
     p->apply.given = p->leaf;
     if (!k->read(p))
         return no(p, YM_INVALID, "malformed");
+    if (replayed(p, k))
+        return no(p, YM_CONFLICT, "replayed");
     if (hub_apply(p->h, &p->apply) == YM_OK && k->event == YM_ROUND_EV_CHARGED)
         keep_charge(p);
     return p->apply.code;
@@ -213,14 +227,16 @@ static enum ym_code post_card(struct post *p)
 {
     struct count_cards c = {.site = p->site, .leaf = p->leaf};
     struct ym_store *s = p->h->store;
+    bool there = false;
 
-    if (ym_json_get_str(p->o, "dataset", &c.dataset, NULL) != YM_OK || !ym_name_valid(c.dataset) ||
-        !json_is_object(json_object_get(p->o, "public")))
+    if (ym_json_get_str(p->o, "dataset", &c.dataset, NULL) != YM_OK)
         return no(p, YM_INVALID, "malformed");
-    if (s->ops->each_card(s, count_card, &c, NULL) != YM_OK)
+    if (s->ops->each_card(s, count_card, &c, NULL) != YM_OK || s->ops->has_leaf(s, p->leaf, &there, NULL) != YM_OK)
         return no(p, YM_UNAVAILABLE, "store");
     if (c.same)
         return no(p, YM_OK, "repeated");
+    if (there) /* an older card of the data set */
+        return no(p, YM_CONFLICT, "replayed");
     if (c.others >= HUB_CARDS_PER_SITE)
         return no(p, YM_EXHAUSTED, "too_many_cards");
     return keep_card(p, c.dataset);

@@ -15,6 +15,7 @@ enum query {
     Q_REVOKE_PARTY,
     Q_PUT_CERT,
     Q_GET_CERT,
+    Q_TRIM_CERTS,
     Q_EACH_CERT,
     Q_DROP_CERTS,
     Q_PUT_TOKEN,
@@ -34,6 +35,7 @@ enum query {
     Q_PUT_OBJECT,
     Q_EACH_OWNER,
     Q_PUT_LEAF,
+    Q_HAS_LEAF,
     Q_COUNT_LEAVES,
     Q_EACH_LEAF,
     Q_PUT_COMMAND,
@@ -125,6 +127,7 @@ enum ym_code ym_sql_put_object(struct ym_store *s, const uint8_t hash[YM_HASH_BY
 enum ym_code ym_sql_each_owner(struct ym_store *s, const uint8_t hash[YM_HASH_BYTES],
                                void (*fn)(void *ctx, const char *study), void *ctx, struct ym_status *st);
 enum ym_code ym_sql_put_leaf(struct ym_store *s, struct ym_bytes leaf, struct ym_status *st);
+enum ym_code ym_sql_has_leaf(struct ym_store *s, struct ym_bytes leaf, bool *out, struct ym_status *st);
 enum ym_code ym_sql_count_leaves(struct ym_store *s, uint64_t *out, struct ym_status *st);
 enum ym_code ym_sql_each_leaf(struct ym_store *s, uint64_t from, uint64_t limit,
                               bool (*fn)(void *ctx, uint64_t index, struct ym_bytes leaf), void *ctx,

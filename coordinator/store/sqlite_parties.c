@@ -78,12 +78,19 @@ enum ym_code ym_sql_put_cert(struct ym_store *s, const struct ym_store_cert *c, 
                              struct ym_status *st)
 {
     struct run r = ym_sql_open_run(s, Q_PUT_CERT);
+    enum ym_code code;
 
     ym_sql_bind_blob(&r, c->fingerprint, YM_HASH_BYTES);
     ym_sql_bind_blob(&r, c->spki, YM_HASH_BYTES);
     ym_sql_bind_text(&r, c->party);
     ym_sql_bind_int(&r, c->not_after_s);
     ym_sql_bind_blob(&r, pem.data, pem.len);
+    code = ym_sql_run_write(&r, st);
+    if (code != YM_OK)
+        return code;
+    r = ym_sql_open_run(s, Q_TRIM_CERTS);
+    ym_sql_bind_text(&r, c->party);
+    ym_sql_bind_int(&r, YM_STORE_CERTS_OF_ONE);
     return ym_sql_run_write(&r, st);
 }
 

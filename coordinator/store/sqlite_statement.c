@@ -4,14 +4,17 @@
 #include <string.h>
 
 static const char *const sql[Q_COUNT] = {
-    [Q_PUT_PARTY] = "INSERT INTO parties(name, role, identity_key, enrolled, revoked, enrol_leaf) VALUES(?,?,?,?,?,?) "
-                    "ON CONFLICT(name) DO UPDATE SET role=excluded.role, identity_key=excluded.identity_key, "
-                    "enrolled=excluded.enrolled, revoked=excluded.revoked, enrol_leaf=excluded.enrol_leaf",
+    [Q_PUT_PARTY] =
+        "INSERT INTO parties(name, role, identity_key, enrolled, revoked, enrol_leaf) VALUES(?,?,?,?,?,?) "
+        "ON CONFLICT(name) DO UPDATE SET role=excluded.role, identity_key=excluded.identity_key, "
+        "enrolled=excluded.enrolled, revoked=max(revoked, excluded.revoked), enrol_leaf=excluded.enrol_leaf",
     [Q_GET_PARTY] = "SELECT name, role, identity_key, enrolled, revoked, enrol_leaf FROM parties WHERE name=?",
     [Q_EACH_PARTY] = "SELECT name, role, identity_key, enrolled, revoked FROM parties ORDER BY name",
     [Q_REVOKE_PARTY] = "UPDATE parties SET revoked=1 WHERE name=? AND revoked=0",
     [Q_PUT_CERT] = "INSERT OR REPLACE INTO certs(fingerprint, spki, party, not_after, pem) VALUES(?,?,?,?,?)",
     [Q_GET_CERT] = "SELECT pem FROM certs WHERE spki=? ORDER BY not_after DESC LIMIT 1",
+    [Q_TRIM_CERTS] = "DELETE FROM certs WHERE party=?1 AND rowid NOT IN "
+                     "(SELECT rowid FROM certs WHERE party=?1 ORDER BY rowid DESC LIMIT ?2)",
     [Q_EACH_CERT] = "SELECT fingerprint, spki, party, not_after FROM certs",
     [Q_DROP_CERTS] = "DELETE FROM certs WHERE not_after < ?",
     [Q_PUT_TOKEN] = "INSERT INTO tokens(id, secret_hash, role, name, expires, failures, used) VALUES(?,?,?,?,?,0,0)",
@@ -40,6 +43,7 @@ static const char *const sql[Q_COUNT] = {
     [Q_EACH_OWNER] = "SELECT study FROM objects WHERE hash=?",
     [Q_PUT_LEAF] = "INSERT INTO leaves(seq, id, leaf) SELECT coalesce((SELECT max(seq)+1 FROM leaves), 0), ?1, ?2 "
                    "WHERE NOT EXISTS (SELECT 1 FROM leaves WHERE id=?1)",
+    [Q_HAS_LEAF] = "SELECT 1 FROM leaves WHERE id=?",
     [Q_COUNT_LEAVES] = "SELECT coalesce(max(seq)+1, 0) FROM leaves",
     [Q_EACH_LEAF] = "SELECT seq, leaf FROM leaves WHERE seq>=? ORDER BY seq LIMIT ?",
     [Q_PUT_COMMAND] = "INSERT INTO commands(kind, name) VALUES(?,?)",

@@ -221,6 +221,17 @@ enum ym_code ym_sql_put_leaf(struct ym_store *s, struct ym_bytes leaf, struct ym
     return ym_sql_run_write(&r, st);
 }
 
+enum ym_code ym_sql_has_leaf(struct ym_store *s, struct ym_bytes leaf, bool *out, struct ym_status *st)
+{
+    struct run r = ym_sql_open_run(s, Q_HAS_LEAF);
+    uint8_t id[YM_HASH_BYTES];
+
+    ym_sha256(leaf.data, leaf.len, id);
+    ym_sql_bind_blob(&r, id, sizeof id);
+    *out = ym_sql_next_row(&r);
+    return ym_sql_end_run(&r, st);
+}
+
 enum ym_code ym_sql_count_leaves(struct ym_store *s, uint64_t *out, struct ym_status *st)
 {
     struct run r = ym_sql_open_run(s, Q_COUNT_LEAVES);

@@ -20,6 +20,7 @@
  * Texts given out live in the caller's structs or bufs. */
 
 #define YM_STORE_SCHEMA 1
+#define YM_STORE_CERTS_OF_ONE 16 /* certificates kept of one party, the newest */
 
 struct ym_store_party {
     char name[64];
@@ -74,7 +75,7 @@ struct ym_store_ops {
     /* Changes whenever another process committed. */
     enum ym_code (*generation)(struct ym_store *s, uint64_t *out, struct ym_status *st);
 
-    /* parties and their certificates */
+    /* parties and their certificates; who is revoked stays so, whatever is put */
     enum ym_code (*put_party)(struct ym_store *s, const struct ym_store_party *p, struct ym_bytes enrol_leaf,
                               struct ym_status *st);
     enum ym_code (*get_party)(struct ym_store *s, const char *name, struct ym_store_party *p, struct ym_buf *enrol_leaf,
@@ -84,7 +85,7 @@ struct ym_store_ops {
     enum ym_code (*revoke_party)(struct ym_store *s, const char *name,
                                  struct ym_status *st); /* NOT_FOUND; CONFLICT when revoked already */
     enum ym_code (*put_cert)(struct ym_store *s, const struct ym_store_cert *c, struct ym_bytes pem,
-                             struct ym_status *st);
+                             struct ym_status *st); /* and drop the party's oldest past YM_STORE_CERTS_OF_ONE */
     enum ym_code (*get_cert_pem)(struct ym_store *s, const uint8_t spki[YM_HASH_BYTES], struct ym_buf *pem,
                                  struct ym_status *st); /* newest */
     enum ym_code (*each_cert)(struct ym_store *s, void (*fn)(void *ctx, const struct ym_store_cert *c), void *ctx,
@@ -136,6 +137,7 @@ struct ym_store_ops {
     /* the outbox of the ledger: leaf n of the log is row n, from 0. Bytes that
      * are there already are not put twice. */
     enum ym_code (*put_leaf)(struct ym_store *s, struct ym_bytes leaf, struct ym_status *st);
+    enum ym_code (*has_leaf)(struct ym_store *s, struct ym_bytes leaf, bool *out, struct ym_status *st);
     enum ym_code (*count_leaves)(struct ym_store *s, uint64_t *out, struct ym_status *st);
     enum ym_code (*each_leaf)(struct ym_store *s, uint64_t from, uint64_t limit,
                               bool (*fn)(void *ctx, uint64_t index, struct ym_bytes leaf), void *ctx,

@@ -115,6 +115,7 @@ static const struct ym_store_ops sqlite_ops = {
     .put_object = ym_sql_put_object,
     .each_owner = ym_sql_each_owner,
     .put_leaf = ym_sql_put_leaf,
+    .has_leaf = ym_sql_has_leaf,
     .count_leaves = ym_sql_count_leaves,
     .each_leaf = ym_sql_each_leaf,
     .put_command = ym_sql_put_command,

@@ -154,6 +154,62 @@ static void count_cert(void *ctx, const struct ym_store_cert *c)
     ++*(int *)ctx;
 }
 
+static void who_is_revoked_stays_so(void **state)
+{
+    struct place *p = *state;
+    struct ym_store_party h = {"h1", YM_ROLE_HOSPITAL, {1}, 77, false}, got;
+
+    BEGIN(p);
+    assert_int_equal(DO(p, put_party, &h, bytes("leaf")), YM_OK);
+    assert_int_equal(DO(p, revoke_party, "h1"), YM_OK);
+    COMMIT(p);
+    BEGIN(p); /* an enrolment that looked before the revocation came */
+    assert_int_equal(DO(p, put_party, &h, bytes("again")), YM_OK);
+    COMMIT(p);
+    assert_int_equal(DO(p, get_party, "h1", &got, NULL), YM_OK);
+    assert_true(got.revoked);
+}
+
+static void count_certs(void *ctx, const struct ym_store_cert *c)
+{
+    size_t *n = ctx;
+
+    n[0]++;
+    n[1] += c->fingerprint[0];
+}
+
+static void one_party_keeps_its_newest_certificates(void **state)
+{
+    struct place *p = *state;
+    struct ym_store_cert c = {.party = "h1", .not_after_s = 100}, other = {.fingerprint = {200}, .party = "h2"};
+    size_t seen[2] = {0, 0};
+
+    BEGIN(p);
+    assert_int_equal(DO(p, put_cert, &other, bytes("pem")), YM_OK);
+    for (int i = 1; i <= 2 * YM_STORE_CERTS_OF_ONE; i++) {
+        c.fingerprint[0] = (uint8_t)i;
+        assert_int_equal(DO(p, put_cert, &c, bytes("pem")), YM_OK);
+    }
+    COMMIT(p);
+    assert_int_equal(DO(p, each_cert, count_certs, seen), YM_OK);
+    assert_int_equal(seen[0], YM_STORE_CERTS_OF_ONE + 1);
+    assert_int_equal(seen[1], 200 + 17 * 16 + 15 * 16 / 2); /* 17 to 32 */
+}
+
+static void a_leaf_is_known_once_it_was_put(void **state)
+{
+    struct place *p = *state;
+    bool there = true;
+
+    assert_int_equal(DO(p, has_leaf, bytes("a"), &there), YM_OK);
+    assert_false(there);
+    BEGIN(p);
+    assert_int_equal(DO(p, put_leaf, bytes("a")), YM_OK);
+    COMMIT(p);
+    assert_int_equal(DO(p, has_leaf, bytes("a"), &there), YM_OK);
+    assert_true(there);
+}
+
 static void old_certificates_go(void **state)
 {
     struct place *p = *state;
@@ -390,6 +446,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_not_committed_never_was, make_place, end_place),
         cmocka_unit_test_setup_teardown(leaves_are_numbered_from_zero_and_put_once, make_place, end_place),
         cmocka_unit_test_setup_teardown(parties_are_found_and_revoked_once, make_place, end_place),
+        cmocka_unit_test_setup_teardown(who_is_revoked_stays_so, make_place, end_place),
+        cmocka_unit_test_setup_teardown(one_party_keeps_its_newest_certificates, make_place, end_place),
+        cmocka_unit_test_setup_teardown(a_leaf_is_known_once_it_was_put, make_place, end_place),
         cmocka_unit_test_setup_teardown(old_certificates_go, make_place, end_place),
         cmocka_unit_test_setup_teardown(a_token_is_used_once, make_place, end_place),
         cmocka_unit_test_setup_teardown(studies_are_kept_and_listed_oldest_first, make_place, end_place),

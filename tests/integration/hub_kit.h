@@ -504,6 +504,22 @@ static inline json_t *kit_members(const struct ym_plan *plan, const struct kit_t
     return o;
 }
 
+/* A charge with all its members; what they say is for auditors to judge. */
+static inline json_t *kit_charge_members(const struct ym_plan *plan, const struct kit_task *collect)
+{
+    json_t *o = kit_members(plan, collect);
+    uint8_t data[YM_HASH_BYTES] = {3};
+
+    json_object_update_new(o, json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:s}",
+                                        "dataset", "d1", "mechanism", "poisson-sampled rounded gaussian", "route",
+                                        "integer", "clip_units", 1 << 24, "noise_variance", "1", "sampling_k", "1",
+                                        "steps", 1, "unit", "patient", "relation", "add-or-remove-one", "accountant",
+                                        "rdp/1", "epsilon_round_micro", 1, "epsilon_spent_micro", 1,
+                                        "epsilon_cap_micro", 1, "delta_e18", 1, "sandbox", "none"));
+    ym_json_set_hash(o, "data", data);
+    return o;
+}
+
 static inline struct kit_answer kit_approve(struct kit_party *p, const struct ym_plan *plan)
 {
     json_t *o = kit_members(plan, NULL);
@@ -526,7 +542,7 @@ struct kit_release {
 static inline void kit_release_make(struct kit_party *p, const struct ym_plan *plan, const struct kit_task *collect,
                                     size_t dim, int64_t salt, struct kit_release *r)
 {
-    json_t *charge = kit_members(plan, collect), *release = kit_members(plan, collect);
+    json_t *charge = kit_charge_members(plan, collect), *release = kit_members(plan, collect);
     uint8_t hash[YM_HASH_BYTES];
 
     memset(r, 0, sizeof *r);
@@ -535,7 +551,6 @@ static inline void kit_release_make(struct kit_party *p, const struct ym_plan *p
     MUST(r->update);
     for (size_t i = 0; i < dim; i++)
         r->update[i] = salt * 1000 + (int64_t)(i % 977) - 400;
-    json_object_set_new(charge, "dataset", json_string("d1"));
     kit_sign(p, "charge", charge, &r->charge);
     ym_sha256(r->charge.data, r->charge.len, hash);
     ym_json_set_hash(release, "charge", hash);

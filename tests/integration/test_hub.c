@@ -312,8 +312,12 @@ static void words_of_another_hand_are_refused(void **state)
     kit_sign(&w->site[0], "veto", kit_members(plan, NULL), &leaf);
     leaf.data[10] ^= 1;
     assert_int_not_equal(kit_post_leaf(&w->site[0], kit_view(&leaf)).code, YM_OK);
-    assert_answer(kit_post(&w->site[0], "veto", json_pack("{s:s}", "study", "nothing-such")), YM_NOT_FOUND,
-                  "unknown_study");
+    {
+        json_t *o = kit_members(plan, NULL);
+
+        json_object_set_new(o, "study", json_string("nothing-such"));
+        assert_answer(kit_post(&w->site[0], "veto", o), YM_NOT_FOUND, "unknown_study");
+    }
     assert_answer(kit_post(&w->site[0], "veto", json_pack("{s:s}", "study", "hands")), YM_INVALID, "malformed");
     assert_answer(kit_post(&w->site[0], "round_result", kit_members(plan, NULL)), YM_INVALID, "unknown_type");
     assert_int_equal(kit_study(&w->sponsor, "hands").phase, 1);

@@ -1,0 +1,169 @@
+#include <string.h>
+
+#include "base/json.h"
+#include "coordinator/hub_internal.h"
+
+/* What others sign goes into the log of all, for good: one line that is not as
+ * docs/leaves.md has it, and every audit of the log fails from then on. So a
+ * leaf has exactly the members of its type before the hub takes it. */
+
+#define NAMES_MAX 256
+#define TEXT_MAX 512
+
+enum kind {
+    NAME,
+    NAMES,
+    HASH,
+    TEXT,
+    DIGITS,
+    NUMBER, /* low..high */
+    FLAG,
+    OBJECT,
+    WORD
+};
+
+struct member {
+    const char *key;
+    enum kind kind;
+    int64_t low, high;
+    const char *word;
+};
+
+static const struct member envelope[] = {{"type", TEXT}, {"v", NUMBER, 1, 1}, {"time", NUMBER, 0, INT64_MAX},
+                                         {"by", NAME},   {"key", TEXT},       {NULL}};
+static const struct member card[] = {{"dataset", NAME},  {"card", HASH},   {"data", HASH},
+                                     {"public", OBJECT}, {"group", NAMES}, {NULL}};
+static const struct member plan[] = {{"study", NAME}, {"plan", HASH}, {"sponsor", NAME}, {NULL}};
+static const struct member cancel[] = {{"study", NAME},
+                                       {"round", NUMBER, 0, UINT32_MAX},
+                                       {"attempt", NUMBER, 0, UINT32_MAX},
+                                       {"reason", TEXT},
+                                       {"final", FLAG},
+                                       {NULL}};
+static const struct member approval[] = {{"study", NAME}, {"plan", HASH}, {"dataset", NAME}, {"data", HASH}, {NULL}};
+static const struct member veto[] = {{"study", NAME}, {"plan", HASH}, {NULL}};
+static const struct member pause_[] = {{"study", NAME}, {"paused", FLAG}, {NULL}};
+static const struct member charge[] = {{"study", NAME},
+                                       {"round", NUMBER, 1, UINT32_MAX},
+                                       {"attempt", NUMBER, 1, UINT32_MAX},
+                                       {"plan", HASH},
+                                       {"state", HASH},
+                                       {"dataset", NAME},
+                                       {"data", HASH},
+                                       {"mechanism", WORD, 0, 0, "poisson-sampled rounded gaussian"},
+                                       {"route", WORD, 0, 0, "integer"},
+                                       {"clip_units", NUMBER, 1 << 24, 1 << 24},
+                                       {"noise_variance", DIGITS},
+                                       {"sampling_k", DIGITS},
+                                       {"steps", NUMBER, 1, INT64_MAX},
+                                       {"unit", WORD, 0, 0, "patient"},
+                                       {"relation", WORD, 0, 0, "add-or-remove-one"},
+                                       {"accountant", WORD, 0, 0, "rdp/1"},
+                                       {"epsilon_round_micro", NUMBER, 0, INT64_MAX},
+                                       {"epsilon_spent_micro", NUMBER, 0, INT64_MAX},
+                                       {"epsilon_cap_micro", NUMBER, 0, INT64_MAX},
+                                       {"delta_e18", NUMBER, 1, 999999999999999999},
+                                       {"sandbox", TEXT},
+                                       {NULL}};
+static const struct member release[] = {{"study", NAME},
+                                        {"round", NUMBER, 1, UINT32_MAX},
+                                        {"attempt", NUMBER, 1, UINT32_MAX},
+                                        {"plan", HASH},
+                                        {"state", HASH},
+                                        {"charge", HASH},
+                                        {"update", HASH},
+                                        {"bytes", NUMBER, 1, INT64_MAX},
+                                        {"scale_bits", NUMBER, 0, 63},
+                                        {"width_bits", NUMBER, 1, 63},
+                                        {NULL}};
+
+static const struct {
+    const char *type;
+    const struct member *members;
+} shapes[] = {{"dataset_card", card}, {"plan", plan},    {"abort", cancel},  {"approval", approval},
+              {"veto", veto},         {"pause", pause_}, {"charge", charge}, {"release", release}};
+
+static bool name_good(const json_t *v)
+{
+    return json_is_string(v) && ym_name_valid(json_string_value(v));
+}
+
+static bool names_good(const json_t *list)
+{
+    size_t n = json_array_size(list);
+
+    if (!json_is_array(list) || n > NAMES_MAX)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!name_good(json_array_get(list, i)))
+            return false;
+        for (size_t k = 0; k < i; k++)
+            if (json_equal(json_array_get(list, i), json_array_get(list, k)))
+                return false;
+    }
+    return true;
+}
+
+static bool number_good(const json_t *v, const struct member *m)
+{
+    return json_is_integer(v) && json_integer_value(v) >= m->low && json_integer_value(v) <= m->high;
+}
+
+static bool text_good(const char *text, const struct member *m)
+{
+    size_t n = text ? strlen(text) : 0;
+
+    switch (m->kind) {
+    case HASH:
+        return n == 2 * YM_HASH_BYTES && strspn(text, "0123456789abcdef") == n;
+    case DIGITS:
+        return n > 0 && n <= 38 && text[0] != '0' && strspn(text, "0123456789") == n;
+    case WORD:
+        return text && strcmp(text, m->word) == 0;
+    default:
+        return n > 0 && n <= TEXT_MAX;
+    }
+}
+
+static bool member_good(const json_t *v, const struct member *m)
+{
+    switch (m->kind) {
+    case NAME:
+        return name_good(v);
+    case NAMES:
+        return names_good(v);
+    case NUMBER:
+        return number_good(v, m);
+    case FLAG:
+        return json_is_boolean(v);
+    case OBJECT:
+        return json_is_object(v);
+    default:
+        return text_good(json_string_value(v), m);
+    }
+}
+
+/* How many members of the table are there and good; SIZE_MAX when one is not. */
+static size_t count_good(const json_t *leaf, const struct member *table)
+{
+    size_t n = 0;
+
+    for (; table[n].key; n++)
+        if (!member_good(json_object_get(leaf, table[n].key), &table[n]))
+            return SIZE_MAX;
+    return n;
+}
+
+bool hub_leaf_shaped(const json_t *leaf)
+{
+    const char *type = json_string_value(json_object_get(leaf, "type"));
+    size_t common = count_good(leaf, envelope);
+
+    for (size_t i = 0; type && i < sizeof shapes / sizeof *shapes; i++)
+        if (strcmp(shapes[i].type, type) == 0) {
+            size_t own = count_good(leaf, shapes[i].members);
+
+            return common != SIZE_MAX && own != SIZE_MAX && common + own == json_object_size(leaf);
+        }
+    return true; /* never logged */
+}
