@@ -287,6 +287,7 @@ enum ym_code ym_trainer_run(const char *dir, bool check_only, struct ym_problems
     t->lock = t->in.fd = -1;
     code = start(t, dir, check_only, p, st);
     if (code == YM_OK && !check_only) {
+        ym_trainer_sweep_objects(t); /* they are not fsynced: after a power cut only the name may be right */
         signals = open_signals();
         code = open_sockets(t, st);
     }

@@ -22,6 +22,8 @@ struct ym_incoming { /* the object that arrives */
     struct ym_sha256 *sha;
 };
 
+#define YM_TRAINER_RECENT 16 /* objects that came and whose task may still come */
+
 struct ym_trainer {
     struct ym_site site;
     int lock;
@@ -40,6 +42,8 @@ struct ym_trainer {
     struct ym_admin *admin;
     struct ym_gateway_info gateway;
     struct ym_incoming in;
+    uint8_t recent[YM_TRAINER_RECENT][YM_HASH_BYTES]; /* the last objects, in a ring */
+    size_t recent_next;
     struct ym_charged *charged; /* what the worker thread trains */
     struct ym_actions pending;  /* CHARGE actions that wait for it */
     struct ym_ticket enrol_ticket;

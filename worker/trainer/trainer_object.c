@@ -55,7 +55,10 @@ static bool begin_incoming(struct ym_trainer *t, const uint8_t hash[YM_HASH_BYTE
     char path[YM_SITE_PATH];
 
     drop_incoming(t);
-    if (ym_trainer_have_state(t, hash) || !ym_trainer_disk_ok(t, total))
+    if (ym_trainer_have_state(t, hash))
+        return false;
+    ym_trainer_sweep_objects(t); /* whatever the gateway sends, no more than a few are kept */
+    if (!ym_trainer_disk_ok(t, total))
         return false;
     object_path(t, hash, ".part", path);
     t->in.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -84,7 +87,9 @@ static void end_incoming(struct ym_trainer *t)
     if (memcmp(got, t->in.hash, sizeof got) != 0 || rename(part, whole) != 0) {
         ym_log(YM_LOG_WARN, "trainer.object", "why=\"hash differs or cannot be kept\"");
         unlink(part);
+        return;
     }
+    memcpy(t->recent[t->recent_next++ % YM_TRAINER_RECENT], got, sizeof got);
 }
 
 void ym_trainer_object(struct ym_trainer *t, const struct ym_frame *f)
@@ -111,16 +116,23 @@ void ym_trainer_object(struct ym_trainer *t, const struct ym_frame *f)
         end_incoming(t);
 }
 
+static bool is_state(const struct ym_trainer *t, const uint8_t hash[YM_HASH_BYTES], const char *name)
+{
+    char path[YM_SITE_PATH];
+
+    object_path(t, hash, ".state", path);
+    return strstr(path, name) != NULL;
+}
+
 static bool in_use(struct ym_trainer *t, const char *name)
 {
+    for (size_t i = 0; i < YM_TRAINER_RECENT; i++)
+        if (is_state(t, t->recent[i], name))
+            return true;
     for (size_t i = 0; i < ym_core_study_count(t->core); i++) {
         const struct ym_core_study *s = ym_core_study_at(t->core, i);
-        char path[YM_SITE_PATH];
 
-        if (s->closed || s->phase == YM_STUDY_IDLE)
-            continue;
-        object_path(t, s->state, ".state", path);
-        if (strstr(path, name))
+        if (!s->closed && s->phase != YM_STUDY_IDLE && is_state(t, s->state, name))
             return true;
     }
     return false;
