@@ -36,9 +36,9 @@ enum ym_code ym_site_ask(const struct ym_site *s, json_t *request, json_t **repl
 {
     char endpoint[128], path[YM_SITE_PATH];
     int fd = -1;
-    enum ym_code code = request ? ym_site_endpoint(s, "admin.sock", endpoint, st)
+    enum ym_code code = request ? ym_site_endpoint(s, YM_SITE_ADMIN_SOCKET, endpoint, st)
                                 : ym_status_set(st, YM_EXHAUSTED, "no memory for the request");
-    bool running = ym_site_path(s, "run/admin.sock", NULL, path) == YM_OK && ym_fs_exists(path);
+    bool running = ym_site_path(s, YM_SITE_ADMIN_SOCKET, NULL, path) == YM_OK && ym_fs_exists(path);
 
     /* nobody holds the folder: no answer will come, so do not wait for one */
     if (code == YM_OK && (!running || ym_fs_lock(s->dir, &fd, NULL) == YM_OK)) {

@@ -9,6 +9,7 @@ import random
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -76,6 +77,48 @@ def spent(fed, n):
     return out["datasets"][0]["spent_micro"] if out["datasets"] else 0
 
 
+def as_nobody(fn):
+    """Exit code of fn in a process of user and group nobody."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            fn()
+            os._exit(0)
+        except PermissionError:
+            os._exit(13)
+        except BaseException:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def connect(path):
+    return as_nobody(lambda: socket.socket(socket.AF_UNIX).connect(path))
+
+
+def two_users(fed):
+    """A gateway of another user: as docs/site.md, "Users", sets it up, it comes to its socket and to nothing else."""
+    if os.getuid() != 0:
+        return
+    os.chmod(fed.root, 0o711)
+    assert connect(fed.path("h1", "run", "trainer.sock")) == 13
+    for part, mode in ((), 0o710), (("run",), 0o2710):
+        os.chown(fed.path("h1", *part), -1, 65534)
+        os.chmod(fed.path("h1", *part), mode)
+
+
+def check_two_users(fed):
+    if os.getuid() != 0:
+        return
+    assert connect(fed.path("h1", "run", "trainer.sock")) == 0
+    assert connect(fed.path("h1", "admin", "admin.sock")) == 13
+    for name in sorted(set(os.listdir(fed.path("h1"))) - {"run"}):
+        path = fed.path("h1", name)
+        assert as_nobody(lambda: os.listdir(path) if os.path.isdir(path) else open(path).close()) == 13, name
+
+
 def main():
     rng = random.Random(20261121)
     fed = Federation(sites=("h1",))
@@ -127,8 +170,10 @@ def main():
         assert spent(fed, "h1") == once
 
         # kill -9 after the release: a new pair hears the same bytes by itself
+        two_users(fed)
         trainer.kill(signal.SIGKILL)
         trainer.start()
+        check_two_users(fed)
         peer.expect("up")
         assert peer.expect("release") == first
         assert spent(fed, "h1") == once

@@ -6,8 +6,8 @@
 #include "base/buf.h"
 #include "base/status.h"
 
-/* The hospital's own door to its trainer: run/admin.sock in a 0700 folder of the
- * data zone. JSON in, JSON out; answers never reach the gateway. A ROUTER end,
+/* The hospital's own door to its trainer: admin/admin.sock in a 0700 folder of the
+ * data zone, apart from the gateway's. JSON in, JSON out; answers never reach the gateway. A ROUTER end,
  * so that a veto is heard while an answer to somebody else is still due.
  *   request  {"do":"...", ...}
  *   reply    {"ok":true, ...} or {"ok":false,"code":"denied","message":"..."} */

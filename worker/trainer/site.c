@@ -37,11 +37,11 @@ enum ym_code ym_site_hash_path(const struct ym_site *s, const char *part, const 
 
 enum ym_code ym_site_endpoint(const struct ym_site *s, const char *name, char out[128], struct ym_status *st)
 {
-    int n = snprintf(out, 128, "ipc://%s/run/%s", s->dir, name);
+    int n = snprintf(out, 128, "ipc://%s/%s", s->dir, name);
 
     if (n < 0 || n - 6 > SOCKET_PATH_MAX)
         return ym_status_set(st, YM_INVALID,
-                             "the path \"%s/run/%s\" is too long for a socket (%d bytes at most): move the folder to a "
+                             "the path \"%s/%s\" is too long for a socket (%d bytes at most): move the folder to a "
                              "shorter one",
                              s->dir, name, SOCKET_PATH_MAX);
     return YM_OK;
@@ -259,7 +259,7 @@ static enum ym_code write_text(const char *path, struct ym_buf *text, struct ym_
 
 static enum ym_code make_folders(const struct ym_site *s, struct ym_status *st)
 {
-    static const char *const part[] = {"ledger", "plans", "data", "outbox", "objects", "run"};
+    static const char *const part[] = {"ledger", "plans", "data", "outbox", "objects", "run", "admin"};
     char path[YM_SITE_PATH];
     enum ym_code code = YM_OK;
 
@@ -281,7 +281,8 @@ static enum ym_code make_gateway(const struct ym_site *s, const char *gateway_di
         code = ym_fs_join(path, sizeof path, gateway_dir, "gateway.yaml");
     if (code != YM_OK || ym_fs_exists(path))
         return code;
-    if (ym_buf_printf(&text, "yumen: gateway/1\nname: %s\ntrainer: %s/run/trainer.sock\n", s->name, s->dir) != YM_OK)
+    if (ym_buf_printf(&text, "yumen: gateway/1\nname: %s\ntrainer: %s/" YM_SITE_GATEWAY_SOCKET "\n", s->name, s->dir) !=
+        YM_OK)
         return ym_status_set(st, YM_EXHAUSTED, "no memory");
     return write_text(path, &text, st);
 }
@@ -323,7 +324,7 @@ enum ym_code ym_site_init(const char *dir, const char *name, const struct ym_sit
     code = ym_site_path(&s, "site.yaml", NULL, path);
     if (code == YM_OK && ym_fs_exists(path))
         return ym_status_set(st, YM_CONFLICT, "\"%s\" holds a site already; nothing was changed", s.dir);
-    code = ym_site_endpoint(&s, "trainer.sock", endpoint, st);
+    code = ym_site_endpoint(&s, YM_SITE_GATEWAY_SOCKET, endpoint, st);
     if (code == YM_OK)
         code = check_unused(&s, st);
     if (code == YM_OK)

@@ -25,7 +25,11 @@ enum ym_code ym_site_path(const struct ym_site *s, const char *part, const char 
 /* dir/part/<64 hex digits><suffix> */
 enum ym_code ym_site_hash_path(const struct ym_site *s, const char *part, const uint8_t hash[YM_HASH_BYTES],
                                const char *suffix, char out[YM_SITE_PATH]);
-/* "ipc://dir/run/<name>"; YM_INVALID when longer than a unix socket's address. */
+/* Two folders, so that a gateway of another user can be let to the one socket and
+ * not to the other, where plans are approved and rows are counted. */
+#define YM_SITE_GATEWAY_SOCKET "run/trainer.sock"
+#define YM_SITE_ADMIN_SOCKET "admin/admin.sock"
+/* "ipc://dir/<name>"; YM_INVALID when longer than a unix socket's address. */
 enum ym_code ym_site_endpoint(const struct ym_site *s, const char *name, char out[128], struct ym_status *st);
 
 /* The secret that protects keys at rest: read before the sandbox is entered,
@@ -44,7 +48,7 @@ struct ym_site_policy {
 /* Make the folders, identity key, secret, salt, site.yaml and the ledger with
  * its genesis and policy leaves; gateway_dir (may be NULL): the gateway's folder
  * and gateway.yaml too. YM_CONFLICT when dir holds a site already; a half-made
- * one is completed. vkey: the ledger's verifier key, for trust files. */
+ * one is completed. YM_CORRUPT: a key whose ledger is gone. vkey: the ledger's verifier key, for trust files. */
 enum ym_code ym_site_init(const char *dir, const char *name, const struct ym_site_policy *policy,
                           const char *gateway_dir, int64_t now, struct ym_buf *vkey, struct ym_status *st);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -163,19 +164,25 @@ static enum ym_code open_state(struct ym_trainer *t, struct ym_status *st)
 static enum ym_code open_sockets(struct ym_trainer *t, struct ym_status *st)
 {
     const struct ym_link_events events = {.ctx = t, .up = ym_trainer_link_up, .frame = ym_trainer_frame};
-    char gateway[128], admin[128];
-    enum ym_code code = ym_site_endpoint(&t->site, "trainer.sock", gateway, st);
+    char gateway[128], admin[128], path[YM_SITE_PATH];
+    enum ym_code code = ym_site_endpoint(&t->site, YM_SITE_GATEWAY_SOCKET, gateway, st);
 
     if (code == YM_OK)
-        code = ym_site_endpoint(&t->site, "admin.sock", admin, st);
+        code = ym_site_endpoint(&t->site, YM_SITE_ADMIN_SOCKET, admin, st);
+    if (code == YM_OK)
+        code = ym_site_path(&t->site, "admin", NULL, path);
+    if (code == YM_OK)
+        code = ym_fs_mkdirs(path, 0700, st);
     if (code == YM_OK && !(t->zmq = zmq_ctx_new()))
         code = ym_status_set(st, YM_UNAVAILABLE, "cannot start ZeroMQ: %s", strerror(errno));
     if (code == YM_OK) {
         zmq_ctx_set(t->zmq, ZMQ_MAX_SOCKETS, 8);
+        umask(0007); /* the group of run/ may be the gateway's */
         code = ym_link_open(t->zmq, gateway, true, &events, &t->link, st);
     }
     if (code == YM_OK)
-        code = ym_admin_open(t->zmq, admin, ym_trainer_admin, t, &t->admin, st);
+        umask(0077);
+    code = ym_admin_open(t->zmq, admin, ym_trainer_admin, t, &t->admin, st);
     if (code == YM_OK)
         ym_door_attach(t->door, t->link);
     return code == YM_OK ? ym_work_start(&t->work, st) : code;
