@@ -301,6 +301,7 @@ void ym_hub_stop(struct ym_hub **hub)
     *hub = NULL;
     stop_threads(h);
     hub_studies_free(h);
+    hub_meters_free(h);
     ym_ledger_close(&h->ledger);
     ym_store_close(&h->store);
     ym_key_free(h->identity);

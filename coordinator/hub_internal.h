@@ -25,6 +25,7 @@
 #define HUB_STUDIES_MAX 4096
 #define HUB_CARDS_PER_SITE 64
 #define HUB_TOKEN_FAILURES 5
+#define HUB_LINES_A_DAY 500             /* of one party in the log */
 #define HUB_CLOSED_REPLAY_S (7 * 86400) /* a site that was away hears of an ended study this long */
 #define HUB_CHUNK_BYTES (128 * 1024)
 #define HUB_PROBE_MS 10000
@@ -99,6 +100,7 @@ struct hub_study {
 
 struct hub_subscriber; /* stream.c */
 struct hub_watcher;
+struct hub_meter; /* meter.c */
 
 struct ym_hub {
     char dir[3072], spool_dir[3200], object_dir[3200];
@@ -130,6 +132,7 @@ struct ym_hub {
     size_t study_count;
     struct hub_subscriber *subscribers;
     struct hub_watcher *watchers;
+    struct hub_meter *meters;
     bool disk_low;
     int64_t next_chores_ms;
     struct ym_round_actions *actions; /* scratch of hub_apply */
@@ -265,6 +268,10 @@ void hub_on_upload_message(struct ym_rpc_call *call, struct ym_bytes message, vo
 void hub_on_upload_half_close(struct ym_rpc_call *call, void *ctx);
 void hub_on_upload_end(struct ym_rpc_call *call, bool cancelled, void *ctx);
 void hub_uploads_stop(struct ym_hub *h, struct hub_study *y); /* the attempt is over: answer late */
+
+/* ---- meter.c: one more line of that party in the log; false: enough for today ---- */
+bool hub_may_log(struct ym_hub *h, const char *name);
+void hub_meters_free(struct ym_hub *h);
 
 /* ---- chores.c: once a second ---- */
 void hub_chores(struct ym_hub *h);

@@ -143,6 +143,9 @@ static void handle_submit(struct ym_hub *h, struct hub_request *q)
         code = check_sites(h, plan, &st);
     if (code == YM_OK && h->study_count >= HUB_STUDIES_MAX)
         code = ym_status_set(&st, YM_EXHAUSTED, "too_many_studies: this hub keeps at most %d", HUB_STUDIES_MAX);
+    if (code == YM_OK && !hub_may_log(h, sponsor))
+        code =
+            ym_status_set(&st, YM_EXHAUSTED, "too_many_lines: a sponsor may offer %d studies a day", HUB_LINES_A_DAY);
     if (code == YM_OK) {
         y = hub_study_new(h, &plan, &st);
         code = y ? offer(h, y, ym_message_view(m->plan_leaf), &st) : st.code;

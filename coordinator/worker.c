@@ -152,16 +152,23 @@ static enum ym_code keep_charge(struct post *p)
     return code;
 }
 
-/* A line that the log has already is not said again: a gateway that kept an old
- * approval cannot undo the veto after it. What forbids is taken all the same. */
-static bool replayed(const struct post *p, const struct kind *k)
+/* What permits: a line that the log has already is not said again, for a gateway
+ * that kept an old approval could undo the veto after it; and there are so many a
+ * day. What forbids is taken all the same. */
+static enum ym_code check_permission(struct post *p, const struct kind *k)
 {
     const struct ym_round_site *site = &p->apply.study->round.site[p->apply.event.site];
-    bool permits = (k->event == YM_ROUND_EV_APPROVE && site->decision == YM_ROUND_VETOED) ||
-                   (k->event == YM_ROUND_EV_PAUSE && !p->apply.event.yes && site->paused);
-    bool there = true;
+    bool approves = k->event == YM_ROUND_EV_APPROVE && site->decision != YM_ROUND_APPROVED;
+    bool goes_on = k->event == YM_ROUND_EV_PAUSE && !p->apply.event.yes && site->paused;
+    bool there = false;
 
-    return permits && (p->h->store->ops->has_leaf(p->h->store, p->leaf, &there, NULL) != YM_OK || there);
+    if (!approves && !goes_on)
+        return YM_OK;
+    if (p->h->store->ops->has_leaf(p->h->store, p->leaf, &there, NULL) != YM_OK)
+        return no(p, YM_UNAVAILABLE, "store");
+    if (there)
+        return no(p, YM_CONFLICT, "replayed");
+    return hub_may_log(p->h, p->site) ? YM_OK : no(p, YM_EXHAUSTED, "too_many_lines");
 }
 
 static enum ym_code post_event(struct post *p, const struct kind *k)
@@ -172,8 +179,8 @@ static enum ym_code post_event(struct post *p, const struct kind *k)
     p->apply.given = p->leaf;
     if (!k->read(p))
         return no(p, YM_INVALID, "malformed");
-    if (replayed(p, k))
-        return no(p, YM_CONFLICT, "replayed");
+    if (check_permission(p, k) != YM_OK)
+        return p->apply.code;
     if (hub_apply(p->h, &p->apply) == YM_OK && k->event == YM_ROUND_EV_CHARGED)
         keep_charge(p);
     return p->apply.code;
@@ -239,6 +246,8 @@ static enum ym_code post_card(struct post *p)
         return no(p, YM_CONFLICT, "replayed");
     if (c.others >= HUB_CARDS_PER_SITE)
         return no(p, YM_EXHAUSTED, "too_many_cards");
+    if (!hub_may_log(p->h, p->site))
+        return no(p, YM_EXHAUSTED, "too_many_lines");
     return keep_card(p, c.dataset);
 }
 

@@ -466,6 +466,32 @@ static void cards_of_one_do_not_hide_those_of_another(void **state)
     ym_plan_free(plan);
 }
 
+/* Each word is true and new; the log is for all and for good. */
+static void one_party_cannot_fill_the_log(void **state)
+{
+    struct world *w = *state;
+    struct ym_plan *plan = kit_plan("flap", "acme", site_name, 2, 2, 1, 1);
+    struct kit_party *h = &w->site[1];
+    struct ym_buf leaf = {0};
+    struct kit_answer a = {0};
+    int said = 0;
+
+    MUST_OK(kit_submit(&w->acme, plan, ks));
+    for (; said < 600 && a.code == YM_OK; said++) {
+        sign_at(h, "pause", json_pack("{s:s, s:b}", "study", "flap", "paused", 1), said, &leaf);
+        assert_answer(kit_post_leaf(h, kit_view(&leaf)), YM_OK, "");
+        sign_at(h, "pause", json_pack("{s:s, s:b}", "study", "flap", "paused", 0), said, &leaf);
+        a = kit_post_leaf(h, kit_view(&leaf));
+    }
+    assert_answer(a, YM_EXHAUSTED, "too_many_lines");
+    assert_true(said > 400);
+    assert_answer(kit_post(h, "dataset_card", card_members("late", 1)), YM_EXHAUSTED, "too_many_lines");
+    assert_answer(kit_post(h, "veto", kit_members(plan, NULL)), YM_OK, ""); /* no is heard for ever */
+    assert_answer(kit_post(&w->site[0], "dataset_card", card_members("mine", 1)), YM_OK, "");
+    ym_buf_release(&leaf);
+    ym_plan_free(plan);
+}
+
 #define WATCHERS 70
 
 struct watching {
@@ -718,6 +744,7 @@ int main(void)
         cmocka_unit_test(one_party_cannot_take_the_calls_of_all),
         cmocka_unit_test(a_stream_ends_with_its_certificate),
         cmocka_unit_test(an_upload_of_who_is_revoked_is_cut),
+        cmocka_unit_test(one_party_cannot_fill_the_log),
     };
     int failed;
 
