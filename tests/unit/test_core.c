@@ -860,6 +860,31 @@ static void a_collect_of_an_older_attempt_does_not_move_the_deadline(void **stat
     ym_buf_release(&old);
 }
 
+static void offer_many(struct kit *k, size_t from, size_t to, enum ym_code last)
+{
+    for (size_t i = from; i < to; i++) {
+        char name[40], *text;
+        struct ym_plan *p;
+
+        snprintf(name, sizeof name, "study: n%zu", i);
+        text = text_edit(good_plan, "study: s1", name);
+        p = plan_from(text);
+        assert_int_equal(offer(k, p, &sponsor, &sponsor, &hub, "fed"), i + 1 < to ? YM_OK : last);
+        ym_plan_free(p);
+        free(text);
+        clear(k);
+    }
+}
+
+static void open_plans_are_bounded_and_a_veto_makes_room(void **state)
+{
+    struct kit *k = *state;
+
+    offer_many(k, 1, YM_CORE_OPEN_PLANS + 1, YM_EXHAUSTED); /* one is open already */
+    vetoed(k);
+    offer_many(k, 1000, 1001, YM_OK);
+}
+
 /* What a hospital logs of others stays in its ledger for good; an auditor refuses
  * a ledger with members that no such leaf has. */
 static void a_plan_leaf_with_more_members_is_not_taken(void **state)
@@ -921,6 +946,7 @@ int main(void)
         CASE(a_round_is_charged_no_more_often_than_the_plan_allows_attempts),
         CASE(a_collect_of_an_older_attempt_does_not_move_the_deadline),
         CASE(a_plan_leaf_with_more_members_is_not_taken),
+        CASE(open_plans_are_bounded_and_a_veto_makes_room),
     };
 
     party_make(&hub, "hub");

@@ -85,12 +85,32 @@ static void a_dry_run_is_told_when_it_is_done(void **state)
     ym_plan_free(plan);
 }
 
+/* Asked before a charge: what cannot be trained must not be paid for. */
+static void a_full_queue_is_known_before_it_is_pushed_to(void **state)
+{
+    struct ym_plan *plan = plan_from(good_plan);
+    struct ym_work *w = NULL;
+    size_t pushed = 0;
+
+    (void)state;
+    assert_int_equal(ym_work_start(&w, NULL), YM_OK);
+    for (; pushed < 4 * YM_WORK_QUEUE && !ym_work_full(w); pushed++) {
+        struct ym_job *j = job(YM_JOB_PREPARE, plan);
+
+        assert_int_equal(ym_work_push(w, &j, NULL), YM_OK);
+    }
+    assert_true(pushed >= YM_WORK_QUEUE && pushed < 4 * YM_WORK_QUEUE);
+    ym_work_stop(&w);
+    ym_plan_free(plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_grid_is_public_and_never_early),
         cmocka_unit_test(what_a_task_asked_for_waits_for_the_grid),
         cmocka_unit_test(a_dry_run_is_told_when_it_is_done),
+        cmocka_unit_test(a_full_queue_is_known_before_it_is_pushed_to),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,8 @@
  * ledger, the plans it keeps, and the hub's key. Everything that the hub or a
  * sponsor says is checked here against their signatures. One thread. */
 
-#define YM_CORE_OPEN_PLANS 256   /* plans kept that are not closed */
+#define YM_CORE_OPEN_PLANS 256   /* plans kept that are neither closed nor vetoed */
+#define YM_CORE_PLANS 4096       /* plans kept in all */
 #define YM_CORE_CLOCK_SKEW_S 300 /* how far the hub's clock may be off */
 #define YM_CORE_MAX_ATTEMPT 1000000
 

@@ -71,17 +71,28 @@ static enum ym_code check_plan_leaf(struct ym_bytes leaf, const uint8_t key[YM_P
     return code;
 }
 
-static enum ym_code check_place(struct ym_core *c, const struct ym_plan *plan, struct ym_status *st)
+static enum ym_code check_place(struct ym_core *c, const struct ym_plan *plan, bool stored, struct ym_status *st)
 {
     const struct ym_core_study *same = ym_core_open_named(c, plan->study);
-    size_t open = 0;
+    size_t open = 0, all = 0;
 
     if (!names_us(c, plan))
         return ym_status_set(st, YM_DENIED, "the plan does not name this hospital");
     if (same && same->plan && memcmp(same->hash, plan->hash, YM_HASH_BYTES) != 0)
         return ym_status_set(st, YM_CONFLICT, "another plan of study \"%s\" is open", plan->study);
-    for (size_t i = 0; i < c->study_count; i++)
-        open += c->study[i]->plan && !c->study[i]->closed;
+    if (stored)
+        return YM_OK;
+    for (size_t i = 0; i < c->study_count; i++) {
+        const struct ym_core_study *s = c->study[i];
+
+        all += s->plan != NULL;
+        open += s->plan && !s->closed && s->decision != YM_VETOED;
+    }
+    if (all >= YM_CORE_PLANS)
+        return ym_status_set(st, YM_EXHAUSTED,
+                             "%zu plans were taken: remove those of closed studies from plans/ and "
+                             "start again",
+                             all);
     if (open >= YM_CORE_OPEN_PLANS)
         return ym_status_set(st, YM_EXHAUSTED, "%zu plans are open; veto some", open);
     return YM_OK;
@@ -129,7 +140,7 @@ enum ym_code ym_core_plan(struct ym_core *c, struct ym_bytes parts, bool stored,
         return YM_OK;
     }
     if (code == YM_OK)
-        code = check_place(c, plan, st);
+        code = check_place(c, plan, stored, st);
     if (code == YM_OK)
         code = adopt_plan(c, &plan, part[1], key, &s, st);
     ym_plan_free(plan);

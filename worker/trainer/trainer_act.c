@@ -12,11 +12,6 @@
 
 enum { ACTION_ROUNDS = 64 };
 
-static struct ym_bytes view(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 void ym_trainer_fatal(struct ym_trainer *t, enum ym_code code, const struct ym_status *st)
 {
     if (t->fatal != YM_OK)
@@ -93,8 +88,8 @@ static enum ym_code act_say(struct ym_trainer *t, const struct ym_action *a, str
     enum ym_code code = ym_trainer_sign(t, a->type, a->members, &line, st);
 
     if (code == YM_OK)
-        code = a->kind == YM_ACTION_RECORD ? ym_trainer_record(t, view(&line), true, st)
-                                           : ym_door_control(t->door, view(&line), st);
+        code = a->kind == YM_ACTION_RECORD ? ym_trainer_record(t, ym_buf_bytes(&line), true, st)
+                                           : ym_door_control(t->door, ym_buf_bytes(&line), st);
     if (code == YM_OK)
         ym_log(YM_LOG_INFO, "trainer.say", "type=%s study=%s round=%u attempt=%u", a->type,
                a->study ? a->study->study : "-", a->round, a->attempt);
@@ -106,9 +101,9 @@ static enum ym_code act_log(struct ym_trainer *t, const struct ym_action *a, str
 {
     uint64_t index;
 
-    if (ym_ledger_find(t->ledger, view(&a->line), &index) == YM_OK)
+    if (ym_ledger_find(t->ledger, ym_buf_bytes(&a->line), &index) == YM_OK)
         return YM_OK;
-    return ym_trainer_record(t, view(&a->line), false, st);
+    return ym_trainer_record(t, ym_buf_bytes(&a->line), false, st);
 }
 
 static struct ym_job *job_for(struct ym_trainer *t, const struct ym_action *a, enum ym_job_kind kind)
@@ -141,7 +136,7 @@ static void act_prepare(struct ym_trainer *t, const struct ym_action *a, struct 
     ym_job_free(&j);
 }
 
-/* Asked before the charge, so that what fails in it is the disk. */
+/* Asked before the charge, so that what fails in it is the disk, and nothing after it. */
 static enum ym_code can_charge(struct ym_trainer *t, const struct ym_core_study *s, size_t dim, const char **reason,
                                struct ym_status *st)
 {
@@ -151,6 +146,10 @@ static enum ym_code can_charge(struct ym_trainer *t, const struct ym_core_study 
     if (code != YM_OK) {
         *reason = "budget";
         return code;
+    }
+    if (ym_work_full(t->work)) {
+        *reason = "busy";
+        return ym_status_set(st, YM_EXHAUSTED, "%d jobs wait already", YM_WORK_QUEUE);
     }
     *reason = "disk";
     if (!ym_trainer_disk_ok(t, 8 * (uint64_t)dim))
@@ -180,7 +179,7 @@ static enum ym_code charge(struct ym_trainer *t, const struct ym_action *a, cons
     if (code == YM_CONFLICT)
         *reason = "stale";
     if (code == YM_OK)
-        code = note_append(t, ym_core_take(t->core, ym_ledger_size(t->ledger) - 1, view(&line), st), st);
+        code = note_append(t, ym_core_take(t->core, ym_ledger_size(t->ledger) - 1, ym_buf_bytes(&line), st), st);
     ym_buf_release(&line);
     return code;
 }
@@ -229,7 +228,7 @@ static enum ym_code release(struct ym_trainer *t, struct ym_release **out, struc
     if (code == YM_OK)
         code = note_append(t, ym_door_seal(t->door, &t->charged, ym_clock_unix(), out, &line, st), st);
     if (code == YM_OK)
-        code = note_append(t, ym_core_take(t->core, ym_ledger_size(t->ledger) - 1, view(&line), st), st);
+        code = note_append(t, ym_core_take(t->core, ym_ledger_size(t->ledger) - 1, ym_buf_bytes(&line), st), st);
     ym_buf_release(&line);
     return code;
 }
@@ -259,7 +258,8 @@ static void act_resend(struct ym_trainer *t, const struct ym_action *a)
     struct ym_status st = YM_STATUS_INIT;
     struct ym_release *r = NULL;
     struct ym_core_study *s = a->study;
-    enum ym_code code = ym_door_recover(t->door, view(&s->charge_line), view(&s->release_line), &r, &st);
+    enum ym_code code =
+        ym_door_recover(t->door, ym_buf_bytes(&s->charge_line), ym_buf_bytes(&s->release_line), &r, &st);
 
     if (code == YM_OK)
         code = ym_door_send(t->door, &r, &st);
@@ -273,7 +273,7 @@ static void act_close(struct ym_trainer *t, const struct ym_action *a, struct ym
 {
     struct ym_job *forget = calloc(1, sizeof *forget);
 
-    if (ym_trainer_close_plan(t, a->study, view(&a->line), st) != YM_OK)
+    if (ym_trainer_close_plan(t, a->study, ym_buf_bytes(&a->line), st) != YM_OK)
         ym_log(YM_LOG_WARN, "trainer.close", "study=%s why=\"%s\"", a->study->study, st->message);
     ym_trainer_sweep_objects(t);
     if (forget) {
@@ -290,7 +290,7 @@ static void act_one(struct ym_trainer *t, struct ym_action *a, struct ym_actions
 
     switch (a->kind) {
     case YM_ACTION_KEEP_PLAN:
-        code = ym_trainer_keep_plan(t, a->study, view(&a->line), &st);
+        code = ym_trainer_keep_plan(t, a->study, ym_buf_bytes(&a->line), &st);
         break;
     case YM_ACTION_LOG:
         code = act_log(t, a, &st);
@@ -321,7 +321,7 @@ static void act_one(struct ym_trainer *t, struct ym_action *a, struct ym_actions
         act_resend(t, a);
         break;
     case YM_ACTION_DROP:
-        ym_door_drop(t->door, view(&a->study->charge_line));
+        ym_door_drop(t->door, ym_buf_bytes(&a->study->charge_line));
         break;
     case YM_ACTION_CLOSE:
         act_close(t, a, &st);

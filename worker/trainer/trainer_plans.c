@@ -13,6 +13,8 @@ enum ym_code ym_trainer_keep_plan(struct ym_trainer *t, const struct ym_core_stu
     char path[YM_SITE_PATH];
     enum ym_code code = ym_site_hash_path(&t->site, "plans", s->hash, ".plan", path);
 
+    if (code == YM_OK && !ym_trainer_disk_ok(t, parts.len)) /* the reserve is for releases and the ledger */
+        return ym_status_set(st, YM_EXHAUSTED, "the disk is too full to keep a plan; the hub gives it again");
     return code == YM_OK ? ym_fs_write(path, parts, 0600, st) : code;
 }
 

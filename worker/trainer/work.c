@@ -301,6 +301,16 @@ int ym_work_fd(const struct ym_work *w)
     return w->fd;
 }
 
+bool ym_work_full(struct ym_work *w)
+{
+    bool full;
+
+    pthread_mutex_lock(&w->lock);
+    full = w->todo_count == YM_WORK_QUEUE;
+    pthread_mutex_unlock(&w->lock);
+    return full;
+}
+
 enum ym_code ym_work_push(struct ym_work *w, struct ym_job **job, struct ym_status *st)
 {
     enum ym_code code = YM_OK;

@@ -48,6 +48,7 @@ enum ym_code ym_work_start(struct ym_work **out, struct ym_status *st);
 void ym_work_stop(struct ym_work **w); /* waits for the job at hand; frees the rest */
 int ym_work_fd(const struct ym_work *w);
 /* Takes *job. YM_EXHAUSTED: the queue is full; it stays the caller's. */
+bool ym_work_full(struct ym_work *w); /* for the one thread that pushes: the next push would fail */
 enum ym_code ym_work_push(struct ym_work *w, struct ym_job **job, struct ym_status *st);
 struct ym_job *ym_work_take(struct ym_work *w); /* a finished one that is due, or NULL */
 int64_t ym_work_due_ms(struct ym_work *w);      /* when the next finished one is; INT64_MAX: none has finished */
