@@ -87,6 +87,11 @@ const char *ym_buf_str(const struct ym_buf *b)
     return b->data ? (const char *)b->data : "";
 }
 
+struct ym_bytes ym_buf_bytes(const struct ym_buf *b)
+{
+    return (struct ym_bytes){b->data, b->len};
+}
+
 enum ym_code ym_hex_encode(const void *data, size_t len, struct ym_buf *out)
 {
     static const char digit[] = "0123456789abcdef";

@@ -33,6 +33,8 @@ enum ym_code ym_buf_reserve(struct ym_buf *b, size_t more);
 
 /* The content as a string, "" when empty; borrowed. */
 const char *ym_buf_str(const struct ym_buf *b);
+/* The content as bytes; borrowed, until the next append. */
+struct ym_bytes ym_buf_bytes(const struct ym_buf *b);
 
 /* Text forms. Encoders append; decoders refuse anything but the one canonical
  * spelling (base64 with padding, lower-case hex): YM_INVALID, out untouched. */

@@ -13,11 +13,6 @@
 #define CA_DAYS 3650
 #define LISTEN_DEFAULT "0.0.0.0:7443"
 
-static struct ym_bytes view(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 static enum ym_code join(const char *dir, const char *name, char out[4096], struct ym_status *st)
 {
     enum ym_code code = ym_fs_join(out, 4096, dir, name);
@@ -30,7 +25,7 @@ static enum ym_code put_file(const char *dir, const char *name, const struct ym_
     char path[4096];
     enum ym_code code = join(dir, name, path, st);
 
-    return code == YM_OK ? ym_fs_write(path, view(b), 0644, st) : code;
+    return code == YM_OK ? ym_fs_write(path, ym_buf_bytes(b), 0644, st) : code;
 }
 
 /* ---- init ---- */
@@ -99,18 +94,18 @@ static enum ym_code make_ca(struct making *m, struct ym_status *st)
     enum ym_code code = ym_tls_key_generate(&m->ca_key, st);
 
     if (code == YM_OK)
-        code = ym_ca_create(m->o->federation, view(&m->ca_key), m->now, CA_DAYS, &m->ca_cert, st);
+        code = ym_ca_create(m->o->federation, ym_buf_bytes(&m->ca_key), m->now, CA_DAYS, &m->ca_cert, st);
     if (code == YM_OK)
         code = join(m->o->dir, "ca.key", path, st);
     if (code == YM_OK)
-        code = ym_pem_save(path, view(&m->ca_key), view(&m->secret), st);
+        code = ym_pem_save(path, ym_buf_bytes(&m->ca_key), ym_buf_bytes(&m->secret), st);
     if (code == YM_OK)
         code = put_file(m->o->dir, "ca.pem", &m->ca_cert, st);
     if (code == YM_OK)
         code = ym_tls_key_generate(&m->tls_key, st);
     if (code == YM_OK)
         code = join(m->o->dir, "tls.key", path, st);
-    return code == YM_OK ? ym_pem_save(path, view(&m->tls_key), view(&m->secret), st) : code;
+    return code == YM_OK ? ym_pem_save(path, ym_buf_bytes(&m->tls_key), ym_buf_bytes(&m->secret), st) : code;
 }
 
 static enum ym_code make_identity(struct making *m, struct ym_status *st)
@@ -123,11 +118,11 @@ static enum ym_code make_identity(struct making *m, struct ym_status *st)
     if (code == YM_OK)
         code = join(m->o->dir, "identity.key", path, st);
     if (code == YM_OK)
-        code = ym_key_save(m->identity, path, view(&m->secret), st);
+        code = ym_key_save(m->identity, path, ym_buf_bytes(&m->secret), st);
     if (code != YM_OK)
         return code;
     ym_key_public(m->identity, m->pub);
-    code = ym_cert_identity(view(&m->ca_key), view(&m->ca_cert), m->pub, &who, m->now,
+    code = ym_cert_identity(ym_buf_bytes(&m->ca_key), ym_buf_bytes(&m->ca_cert), m->pub, &who, m->now,
                             m->now + (int64_t)CA_DAYS * 86400, &m->identity_cert, st);
     return code == YM_OK ? put_file(m->o->dir, "identity.pem", &m->identity_cert, st) : code;
 }
@@ -158,7 +153,7 @@ static enum ym_code make_log(struct making *m, struct ym_status *st)
     uint64_t first;
     enum ym_code code = make_genesis(m, st);
 
-    leaf = view(&m->genesis);
+    leaf = ym_buf_bytes(&m->genesis);
     if (code == YM_OK)
         code = ym_store_open_sqlite(m->o->dir, true, &m->store, st);
     if (code == YM_OK)
@@ -252,7 +247,7 @@ static enum ym_code read_pin(const char *dir, uint8_t pin[20], struct ym_status 
     if (code == YM_OK)
         code = ym_fs_read(path, 65536, &pem, st);
     if (code == YM_OK)
-        code = ym_cert_spki_hash(view(&pem), spki, st);
+        code = ym_cert_spki_hash(ym_buf_bytes(&pem), spki, st);
     if (code == YM_OK)
         memcpy(pin, spki, 20);
     ym_buf_release(&pem);
@@ -416,7 +411,7 @@ static enum ym_code status_log(const char *dir, const char *federation, json_t *
     if (code == YM_OK)
         code = ym_fs_read(path, 65536, &ca, st);
     if (code == YM_OK)
-        code = ym_cert_identity_verify(view(&ca), view(&pem), ym_clock_unix(), &who, pub, st);
+        code = ym_cert_identity_verify(ym_buf_bytes(&ca), ym_buf_bytes(&pem), ym_clock_unix(), &who, pub, st);
     snprintf(origin, sizeof origin, "yumen/%s/hub", federation);
     if (code == YM_OK)
         code = ym_vkey_format(origin, pub, &vkey);

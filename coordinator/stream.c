@@ -25,11 +25,6 @@ struct hub_watcher {
     atomic_bool drain_posted;
 };
 
-static struct ym_bytes view(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 /* ---- hospitals ---- */
 
 static void subscriber_send(struct hub_subscriber *s, const Yumen__V1__Task *task)
@@ -39,7 +34,7 @@ static void subscriber_send(struct hub_subscriber *s, const Yumen__V1__Task *tas
     enum ym_code code = ym_message_pack(task, &wire, &st);
 
     if (code == YM_OK)
-        code = ym_rpc_call_send(s->call, view(&wire));
+        code = ym_rpc_call_send(s->call, ym_buf_bytes(&wire));
     else
         ym_log(YM_LOG_ERROR, "hub.task_not_packed", "site=%s error=\"%s\"", s->site, st.message);
     if (code == YM_EXHAUSTED) /* it gets all that is open when it comes back */
@@ -257,7 +252,7 @@ static void watcher_send(struct hub_watcher *w)
     event.study = &study;
     code = ym_message_pack(&event, &wire, &st);
     if (code == YM_OK)
-        code = ym_rpc_call_send(w->call, view(&wire));
+        code = ym_rpc_call_send(w->call, ym_buf_bytes(&wire));
     else
         ym_log(YM_LOG_ERROR, "hub.event_not_packed", "study=%s error=\"%s\"", w->study->plan->study, st.message);
     w->behind = code == YM_EXHAUSTED;

@@ -32,11 +32,6 @@ struct hub_upload {
     const char *reason;
 };
 
-static struct ym_bytes view(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 static void reply(struct hub_upload *u, enum ym_code code, const char *reason, uint64_t offset)
 {
     Yumen__V1__UploadReply m = YUMEN__V1__UPLOAD_REPLY__INIT;
@@ -320,7 +315,7 @@ static void begin_writing(struct ym_hub *h, struct hub_upload *u)
         reply(u, YM_CONFLICT, "wrong_offset", offset);
         return;
     }
-    if (!append(u, view(&u->first)))
+    if (!append(u, ym_buf_bytes(&u->first)))
         return;
     ym_buf_release(&u->first);
     if (u->commit_first) {
@@ -337,7 +332,7 @@ static void run_begin(struct ym_hub *h, struct hub_job *job)
     struct hub_upload *u = (struct hub_upload *)((char *)job - offsetof(struct hub_upload, begin)), *old;
     struct release r = {0};
     const char *reason = "";
-    enum ym_code code = take_release(h, u->site_name, view(&u->leaf), &r, &reason);
+    enum ym_code code = take_release(h, u->site_name, ym_buf_bytes(&u->leaf), &r, &reason);
 
     if (code != YM_OK || counted(r.study, r.event.site)) {
         reply(u, code, reason, code == YM_OK ? r.event.bytes : 0);

@@ -25,11 +25,6 @@ struct ym_rpc_probe {
     void *ctx;
 };
 
-static struct ym_bytes bytes_of(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 static void probe_target(const struct ym_rpc_server *s, char out[300])
 {
     const char *host = s->host;
@@ -81,11 +76,11 @@ static bool probe_once(struct ym_rpc_probe *p)
     if (ym_rpc_identity_copy(&p->server->identity, &ca, &cert, &key) == YM_OK) {
         struct ym_rpc_client_options o = {
             .target = target,
-            .tls = {bytes_of(&ca), p->cert.len ? bytes_of(&p->cert) : bytes_of(&cert),
-                    p->cert.len ? bytes_of(&p->key) : bytes_of(&key)},
+            .tls = {ym_buf_bytes(&ca), p->cert.len ? ym_buf_bytes(&p->cert) : ym_buf_bytes(&cert),
+                    p->cert.len ? ym_buf_bytes(&p->key) : ym_buf_bytes(&key)},
         };
         probe_target(p->server, target);
-        ym_rpc_tls_name(bytes_of(&cert), name);
+        ym_rpc_tls_name(ym_buf_bytes(&cert), name);
         o.server_name = name[0] ? name : NULL;
         alive = probe_call(p, &o, &st);
     }
@@ -214,6 +209,6 @@ bool ym_rpc_probe_is(struct ym_rpc_server *s, struct ym_bytes pem)
         return false;
     if (s->probe->cert.len == 0)
         return ym_rpc_identity_is(&s->identity, pem);
-    return ym_cert_fingerprint(bytes_of(&s->probe->cert), want, NULL) == YM_OK &&
+    return ym_cert_fingerprint(ym_buf_bytes(&s->probe->cert), want, NULL) == YM_OK &&
            ym_cert_fingerprint(pem, got, NULL) == YM_OK && memcmp(want, got, sizeof want) == 0;
 }

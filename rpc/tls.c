@@ -8,11 +8,6 @@
 #include "base/log.h"
 #include "rpc/internal.h"
 
-static struct ym_bytes bytes_of(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 static enum ym_code buf_copy(struct ym_buf *out, struct ym_bytes b)
 {
     ym_buf_clear(out);
@@ -73,11 +68,11 @@ enum ym_code ym_rpc_identity_copy(struct ym_rpc_identity *id, struct ym_buf *ca,
     enum ym_code code;
 
     pthread_mutex_lock(&id->lock);
-    code = buf_copy(ca, bytes_of(&id->ca));
+    code = buf_copy(ca, ym_buf_bytes(&id->ca));
     if (code == YM_OK)
-        code = buf_copy(cert, bytes_of(&id->cert));
+        code = buf_copy(cert, ym_buf_bytes(&id->cert));
     if (code == YM_OK)
-        code = buf_copy(key, bytes_of(&id->key));
+        code = buf_copy(key, ym_buf_bytes(&id->key));
     pthread_mutex_unlock(&id->lock);
     return code;
 }
@@ -88,7 +83,7 @@ bool ym_rpc_identity_is(struct ym_rpc_identity *id, struct ym_bytes pem)
     bool same;
 
     pthread_mutex_lock(&id->lock);
-    same = ym_cert_fingerprint(bytes_of(&id->cert), mine, NULL) == YM_OK &&
+    same = ym_cert_fingerprint(ym_buf_bytes(&id->cert), mine, NULL) == YM_OK &&
            ym_cert_fingerprint(pem, theirs, NULL) == YM_OK && memcmp(mine, theirs, sizeof mine) == 0;
     pthread_mutex_unlock(&id->lock);
     return same;

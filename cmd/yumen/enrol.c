@@ -21,11 +21,6 @@ struct enrolment {
     struct ym_party who;
 };
 
-static struct ym_bytes view(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 static struct ym_bytes text_view(const char *text)
 {
     return (struct ym_bytes){(const uint8_t *)text, strlen(text)};
@@ -54,7 +49,7 @@ static enum ym_code make_keys(struct enrolment *e, struct ym_status *st)
     if (code == YM_OK)
         code = ym_tls_key_generate(&e->tls_key, st);
     if (code == YM_OK)
-        code = ym_cert_self(view(&e->tls_key), ym_clock_unix(), &e->self_cert, st);
+        code = ym_cert_self(ym_buf_bytes(&e->tls_key), ym_clock_unix(), &e->self_cert, st);
     return code;
 }
 
@@ -63,7 +58,7 @@ static enum ym_code enrol_text(const struct enrolment *e, struct ym_buf *text, s
 {
     static const char context[] = "yumen/enrol/v1";
     uint8_t spki[32], pub[YM_PUBKEY_BYTES];
-    enum ym_code code = ym_cert_spki_hash(view(&e->self_cert), spki, st);
+    enum ym_code code = ym_cert_spki_hash(ym_buf_bytes(&e->self_cert), spki, st);
 
     if (code != YM_OK)
         return code;
@@ -103,7 +98,8 @@ static enum ym_code pack_request(const struct enrolment *e, struct ym_buf *wire,
 static enum ym_code ask_hub(struct enrolment *e, struct ym_status *st)
 {
     struct ym_rpc_client_options o = {
-        .target = e->target, .tls = {.ca = view(&e->ca), .cert = view(&e->self_cert), .key = view(&e->tls_key)}};
+        .target = e->target,
+        .tls = {.ca = ym_buf_bytes(&e->ca), .cert = ym_buf_bytes(&e->self_cert), .key = ym_buf_bytes(&e->tls_key)}};
     struct ym_rpc_client *client = NULL;
     struct ym_buf wire = {0}, answer = {0};
     enum ym_code code = pack_request(e, &wire, st);
@@ -111,9 +107,9 @@ static enum ym_code ask_hub(struct enrolment *e, struct ym_status *st)
     if (code == YM_OK)
         code = ym_rpc_client_open(&o, &client, st);
     if (code == YM_OK)
-        code = ym_rpc_unary(client, "/yumen.v1.Enrolment/Enrol", view(&wire), ENROL_MS, true, &answer, st);
+        code = ym_rpc_unary(client, "/yumen.v1.Enrolment/Enrol", ym_buf_bytes(&wire), ENROL_MS, true, &answer, st);
     if (code == YM_OK)
-        code = ym_message_unpack(&yumen__v1__enrol_reply__descriptor, view(&answer), &e->reply, st);
+        code = ym_message_unpack(&yumen__v1__enrol_reply__descriptor, ym_buf_bytes(&answer), &e->reply, st);
     if (client != NULL)
         ym_rpc_client_close(&client);
     ym_buf_release(&wire);
@@ -128,12 +124,12 @@ static enum ym_code check_reply(struct enrolment *e, struct ym_status *st)
     uint8_t pub[YM_PUBKEY_BYTES];
     struct ym_party hub_party;
     int64_t now = ym_clock_unix();
-    enum ym_code code = ym_cert_check(view(&e->tls_key), cert, view(&e->ca), now, st);
+    enum ym_code code = ym_cert_check(ym_buf_bytes(&e->tls_key), cert, ym_buf_bytes(&e->ca), now, st);
 
     if (code == YM_OK)
         code = ym_cert_party(cert, &e->who, st);
     if (code == YM_OK)
-        code = ym_cert_identity_verify(view(&e->ca), hub, now, &hub_party, pub, st);
+        code = ym_cert_identity_verify(ym_buf_bytes(&e->ca), hub, now, &hub_party, pub, st);
     if (code != YM_OK)
         return ym_status_wrap(st, code, "the hub's answer does not hold");
     if (hub_party.role != YM_ROLE_HUB || strcmp(hub_party.federation, e->who.federation) != 0)
@@ -162,7 +158,7 @@ static enum ym_code write_hub_json(const struct enrolment *e, struct ym_status *
         o == NULL ? ym_status_set(st, YM_CORRUPT, "the hub's answer is not text") : ym_json_canonical(o, &bytes, st);
 
     if (code == YM_OK)
-        code = write_file(e, "hub.json", view(&bytes), 0644, st);
+        code = write_file(e, "hub.json", ym_buf_bytes(&bytes), 0644, st);
     json_decref(o);
     ym_buf_release(&bytes);
     return code;
@@ -180,9 +176,9 @@ static enum ym_code write_keys(const struct enrolment *e, struct ym_status *st)
         ym_fs_join(identity, sizeof identity, e->dir, "identity.key") != YM_OK)
         code = ym_status_set(st, YM_INVALID, "the path of the folder is too long");
     if (code == YM_OK)
-        code = ym_pem_save(tls, view(&e->tls_key), view(&secret), st);
+        code = ym_pem_save(tls, ym_buf_bytes(&e->tls_key), ym_buf_bytes(&secret), st);
     if (code == YM_OK)
-        code = ym_key_save(e->identity, identity, view(&secret), st);
+        code = ym_key_save(e->identity, identity, ym_buf_bytes(&secret), st);
     ym_buf_wipe(&secret);
     return code;
 }
@@ -191,7 +187,7 @@ static enum ym_code write_keys(const struct enrolment *e, struct ym_status *st)
 static enum ym_code write_home(const struct enrolment *e, struct ym_status *st)
 {
     struct ym_buf yaml = {0};
-    enum ym_code code = write_file(e, "ca.pem", view(&e->ca), 0644, st);
+    enum ym_code code = write_file(e, "ca.pem", ym_buf_bytes(&e->ca), 0644, st);
 
     if (code == YM_OK)
         code = write_file(e, "tls.pem", text_view(e->reply->certificate), 0644, st);
@@ -203,7 +199,7 @@ static enum ym_code write_home(const struct enrolment *e, struct ym_status *st)
         code = ym_buf_printf(&yaml, "yumen: party/1\nfederation: %s\nrole: %s\nname: %s\nhub: %s\n", e->who.federation,
                              ym_role_name(e->who.role), e->who.name, e->hub);
     if (code == YM_OK)
-        code = write_file(e, "party.yaml", view(&yaml), 0644, st);
+        code = write_file(e, "party.yaml", ym_buf_bytes(&yaml), 0644, st);
     ym_buf_release(&yaml);
     return code;
 }

@@ -52,9 +52,11 @@ static enum ym_code read_hub(struct ym_party_home *h, struct ym_status *st)
 
     if (code != YM_OK)
         return code;
-    if (!ym_fs_exists(path))
-        return ym_status_set(st, YM_NOT_FOUND, T(SPONSOR_NOT_ENROLLED), h->dir);
     code = ym_doc_load(path, &doc, &problems, st);
+    if (code == YM_NOT_FOUND) {
+        ym_problems_release(&problems);
+        return ym_status_set(st, code, T(SPONSOR_NOT_ENROLLED), h->dir);
+    }
     if (code == YM_OK)
         code = ym_json_get_str(ym_doc_root(doc), "hub", &hub, st);
     if (code == YM_OK && strlen(hub) >= sizeof h->hub)
@@ -84,16 +86,12 @@ static enum ym_code read_keys(struct ym_party_home *h, struct ym_status *st)
     return code;
 }
 
-static struct ym_bytes view(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 static enum ym_code connect_hub(struct ym_party_home *h, struct ym_status *st)
 {
-    struct ym_rpc_client_options o = {.target = h->hub,
-                                      .tls = {.ca = view(&h->ca), .cert = view(&h->cert), .key = view(&h->key)},
-                                      .connect_ms = 5000};
+    struct ym_rpc_client_options o = {
+        .target = h->hub,
+        .tls = {.ca = ym_buf_bytes(&h->ca), .cert = ym_buf_bytes(&h->cert), .key = ym_buf_bytes(&h->key)},
+        .connect_ms = 5000};
 
     ym_rpc_init();
     return ym_rpc_client_open(&o, &h->client, st);
@@ -115,9 +113,9 @@ enum ym_code ym_home_open(const char *dir, struct ym_party_home *out, struct ym_
     if (code == YM_OK)
         code = read_keys(&h, st);
     if (code == YM_OK)
-        code = ym_cert_check(view(&h.key), view(&h.cert), view(&h.ca), ym_clock_unix(), st);
+        code = ym_cert_check(ym_buf_bytes(&h.key), ym_buf_bytes(&h.cert), ym_buf_bytes(&h.ca), ym_clock_unix(), st);
     if (code == YM_OK)
-        code = ym_cert_party(view(&h.cert), &h.who, st);
+        code = ym_cert_party(ym_buf_bytes(&h.cert), &h.who, st);
     if (code == YM_OK)
         code = connect_hub(&h, st);
     if (code != YM_OK) {
@@ -155,9 +153,9 @@ enum ym_code ym_home_call(struct ym_party_home *h, const char *path, const void 
     if (code == YM_OK)
         code = reach(h, st);
     if (code == YM_OK)
-        code = ym_rpc_unary(h->client, path, view(&wire), CALL_MS, true, &answer, st);
+        code = ym_rpc_unary(h->client, path, ym_buf_bytes(&wire), CALL_MS, true, &answer, st);
     if (code == YM_OK)
-        code = ym_message_unpack(type, view(&answer), reply, st);
+        code = ym_message_unpack(type, ym_buf_bytes(&answer), reply, st);
     ym_buf_release(&wire);
     ym_buf_release(&answer);
     return code;
@@ -203,8 +201,8 @@ static enum ym_code fetch_bytes(struct ym_party_home *h, const uint8_t sha256[32
     request.sha256 = ym_message_bytes(sha256, YM_HASH_BYTES);
     code = ym_message_pack(&request, &wire, st);
     if (code == YM_OK)
-        code =
-            ym_rpc_read_stream(h->client, "/yumen.v1.Federation/FetchObject", view(&wire), FETCH_MS, on_chunk, &f, st);
+        code = ym_rpc_read_stream(h->client, "/yumen.v1.Federation/FetchObject", ym_buf_bytes(&wire), FETCH_MS,
+                                  on_chunk, &f, st);
     ym_buf_release(&wire);
     return f.code != YM_OK ? f.code : code;
 }

@@ -52,11 +52,6 @@ static void must(enum ym_code code, const char *what)
     exit(1);
 }
 
-static struct ym_bytes view(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 static void push(struct peer *p, struct ym_frame head, struct ym_buf *payload)
 {
     size_t at = (p->first + p->count) % 512;
@@ -73,7 +68,7 @@ static void pump(struct peer *p)
     while (p->count > 0) {
         struct ym_frame f = p->head[p->first];
 
-        f.payload = view(&p->queue[p->first]);
+        f.payload = ym_buf_bytes(&p->queue[p->first]);
         if (ym_link_send(p->link, &f, ym_clock_mono_ms(), NULL) != YM_OK)
             return;
         ym_buf_release(&p->queue[p->first]);
@@ -119,11 +114,12 @@ static void make_keys(struct peer *p)
     ym_key_public(p->hub, p->hub_pub);
     ym_key_public(p->sponsor, p->sponsor_pub);
     must(ym_tls_key_generate(&p->ca_key, NULL), "ca key");
-    must(ym_ca_create("test", view(&p->ca_key), now, 10, &p->ca, NULL), "ca");
-    must(ym_cert_identity(view(&p->ca_key), view(&p->ca), p->hub_pub, &hub, now, now + 86400, &p->hub_identity, NULL),
+    must(ym_ca_create("test", ym_buf_bytes(&p->ca_key), now, 10, &p->ca, NULL), "ca");
+    must(ym_cert_identity(ym_buf_bytes(&p->ca_key), ym_buf_bytes(&p->ca), p->hub_pub, &hub, now, now + 86400,
+                          &p->hub_identity, NULL),
          "identity");
     must(ym_vkey_format("yumen/test/hub", p->hub_pub, &p->log), "vkey");
-    must(ym_cert_spki_hash(view(&p->ca), spki, NULL), "spki");
+    must(ym_cert_spki_hash(ym_buf_bytes(&p->ca), spki, NULL), "spki");
     memcpy(p->token.pin, spki, sizeof p->token.pin);
     ym_random(p->token.id, sizeof p->token.id);
     ym_random(p->token.secret, sizeof p->token.secret);
@@ -239,9 +235,9 @@ static void offer_plan(struct peer *p, const char *path)
         hashed(json_pack("{s:s, s:s}", "study", p->plan->study, "sponsor", p->plan->sponsor), "plan", p->plan->hash));
     enrol = signed_line(p->hub, "hub", "enrol",
                         enrol_members("sponsor", p->plan->sponsor, ym_buf_str(&key64), gateway_spki));
-    must(ym_parts_append(&parts, view(&p->plan->canonical)), "parts");
-    must(ym_parts_append(&parts, view(&leaf)), "parts");
-    must(ym_parts_append(&parts, view(&enrol)), "parts");
+    must(ym_parts_append(&parts, ym_buf_bytes(&p->plan->canonical)), "parts");
+    must(ym_parts_append(&parts, ym_buf_bytes(&leaf)), "parts");
+    must(ym_parts_append(&parts, ym_buf_bytes(&enrol)), "parts");
     push(p, (struct ym_frame){.kind = YM_FRAME_PLAN}, &parts);
     must(ym_state_initial(p->plan, &p->state, NULL), "state");
     ym_buf_release(&leaf);
@@ -316,7 +312,7 @@ static void next_state(struct peer *p, int round)
                                .survivor = survivor,
                                .survivor_count = 1};
 
-    must(ym_state_next(p->plan, view(&p->state), &sum, &next, NULL), "next state");
+    must(ym_state_next(p->plan, ym_buf_bytes(&p->state), &sum, &next, NULL), "next state");
     ym_buf_release(&p->state);
     p->state = next;
 }

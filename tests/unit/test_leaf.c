@@ -16,11 +16,6 @@ static int drop_key(void **state)
     return 0;
 }
 
-static struct ym_bytes bytes(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 static void what_is_signed_opens(void **state)
 {
     struct ym_buf line = {0};
@@ -30,7 +25,7 @@ static void what_is_signed_opens(void **state)
     (void)state;
     ym_key_public(key, pub);
     help_leaf(key, 7, &line);
-    assert_int_equal(ym_leaf_open(bytes(&line), pub, "incident", &leaf, NULL), YM_OK);
+    assert_int_equal(ym_leaf_open(ym_buf_bytes(&line), pub, "incident", &leaf, NULL), YM_OK);
     assert_string_equal(json_string_value(json_object_get(leaf, "reason")), "entry 7");
     assert_string_equal(json_string_value(json_object_get(leaf, "by")), "h1");
     assert_int_equal(json_integer_value(json_object_get(leaf, "v")), 1);
@@ -49,9 +44,9 @@ static void another_type_or_key_is_refused(void **state)
     (void)state;
     help_leaf(key, 7, &line);
     ym_key_public(key, pub);
-    assert_int_equal(ym_leaf_open(bytes(&line), pub, "charge", &leaf, NULL), YM_INVALID);
+    assert_int_equal(ym_leaf_open(ym_buf_bytes(&line), pub, "charge", &leaf, NULL), YM_INVALID);
     ym_key_public(other, pub);
-    assert_int_equal(ym_leaf_open(bytes(&line), pub, "incident", &leaf, NULL), YM_DENIED);
+    assert_int_equal(ym_leaf_open(ym_buf_bytes(&line), pub, "incident", &leaf, NULL), YM_DENIED);
     assert_null(leaf);
     ym_key_free(other);
     ym_buf_release(&line);
@@ -69,7 +64,7 @@ static void every_flipped_bit_is_noticed(void **state)
         json_t *leaf = NULL;
 
         line.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        assert_int_not_equal(ym_leaf_open(bytes(&line), pub, "incident", &leaf, NULL), YM_OK);
+        assert_int_not_equal(ym_leaf_open(ym_buf_bytes(&line), pub, "incident", &leaf, NULL), YM_OK);
         line.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
     ym_buf_release(&line);
@@ -106,7 +101,7 @@ static void leaves_past_the_bound_are_refused(void **state)
     text[YM_LEAF_MAX - 300] = '\0';
     json_object_set_new(members, "reason", json_string(text));
     assert_int_equal(ym_leaf_sign("incident", members, "h1", 1, key, &line, NULL), YM_OK);
-    assert_int_equal(ym_leaf_parse(bytes(&line), &leaf, NULL), YM_OK);
+    assert_int_equal(ym_leaf_parse(ym_buf_bytes(&line), &leaf, NULL), YM_OK);
     json_decref(leaf);
     json_decref(members);
     free(text);

@@ -29,11 +29,6 @@ static const ProtobufCMessageDescriptor *const schema[] = {
 };
 #define SCHEMA_COUNT (sizeof schema / sizeof schema[0])
 
-static struct ym_bytes bytes_of(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 static void append(struct ym_buf *b, const void *data, size_t len)
 {
     assert_int_equal(ym_buf_append(b, data, len), YM_OK);
@@ -62,7 +57,7 @@ static void study_comes_back_as_it_went(void **state)
     reply.n_study = 1;
     reply.study = studies;
     assert_int_equal(ym_message_pack(&reply, &wire, NULL), YM_OK);
-    assert_int_equal(ym_message_unpack(&yumen__v1__list_studies_reply__descriptor, bytes_of(&wire), &back, NULL),
+    assert_int_equal(ym_message_unpack(&yumen__v1__list_studies_reply__descriptor, ym_buf_bytes(&wire), &back, NULL),
                      YM_OK);
     assert_int_equal(back->n_study, 1);
     assert_string_equal(back->study[0]->study, "wdbc");
@@ -248,7 +243,7 @@ static void honest_lists_fit_the_budget(void **state)
     reply.n_study = STUDIES;
     reply.study = studies;
     assert_int_equal(ym_message_pack(&reply, &wire, NULL), YM_OK);
-    assert_int_equal(ym_message_unpack(&yumen__v1__list_studies_reply__descriptor, bytes_of(&wire), &back, NULL),
+    assert_int_equal(ym_message_unpack(&yumen__v1__list_studies_reply__descriptor, ym_buf_bytes(&wire), &back, NULL),
                      YM_OK);
     assert_int_equal(back->study[STUDIES - 1]->n_site, SITES);
     ym_message_free(back);

@@ -54,11 +54,6 @@ static void load(const char *name, const char *suffix, int round, struct ym_buf 
     assert_int_equal(ym_fs_read(path, 1 << 20, out, NULL), YM_OK);
 }
 
-static struct ym_bytes bytes_of(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 static void assert_same(const struct ym_buf *a, const struct ym_buf *b)
 {
     assert_int_equal(a->len, b->len);
@@ -89,7 +84,7 @@ static void chain_is_the_published_one_to_the_bit(void **state)
 
             load(cases[c], "sum", r, &sum);
             folded = sum_of(r, &sum);
-            assert_int_equal(ym_state_next(plan, bytes_of(&now), &folded, &next, NULL), YM_OK);
+            assert_int_equal(ym_state_next(plan, ym_buf_bytes(&now), &folded, &next, NULL), YM_OK);
             ym_buf_release(&want);
             load(cases[c], "", r, &want);
             assert_same(&next, &want);
@@ -142,8 +137,8 @@ static void file_form_gives_the_same_bytes(void **state)
 
         for (size_t i = 0; i < m.dim; i++)
             sum[i] = (int64_t)(i * 2654435761u % 4000003) * (r % 2 ? 1 : -1);
-        assert_int_equal(ym_fs_write(old_path, bytes_of(&now), 0600, NULL), YM_OK);
-        assert_int_equal(ym_state_next(plan, bytes_of(&now), &folded, &next, NULL), YM_OK);
+        assert_int_equal(ym_fs_write(old_path, ym_buf_bytes(&now), 0600, NULL), YM_OK);
+        assert_int_equal(ym_state_next(plan, ym_buf_bytes(&now), &folded, &next, NULL), YM_OK);
         assert_int_equal(ym_state_next_file(plan, old_path, &folded, new_path, hash, NULL), YM_OK);
         assert_int_equal(ym_fs_read(new_path, 1 << 20, &file, NULL), YM_OK);
         assert_same(&file, &next);
@@ -179,12 +174,12 @@ static void wrong_sums_are_refused(void **state)
     };
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(ym_state_next(plan, bytes_of(&now), &bad[i], &next, NULL), YM_INVALID);
+        assert_int_equal(ym_state_next(plan, ym_buf_bytes(&now), &bad[i], &next, NULL), YM_INVALID);
     assert_int_equal(next.len, 0);
     plan->server_lr = 1e300;
     const struct ym_round_sum good = {1, sum, survivors[0], 3};
 
-    assert_int_equal(ym_state_next(plan, bytes_of(&now), &good, &next, NULL), YM_INVALID); /* leaves float32 */
+    assert_int_equal(ym_state_next(plan, ym_buf_bytes(&now), &good, &next, NULL), YM_INVALID); /* leaves float32 */
     ym_buf_release(&now);
     ym_buf_release(&raw);
     plan_drop(plan);
@@ -201,14 +196,14 @@ static void damaged_state_is_corrupt(void **state)
 
     (void)state;
     load("fedadam", "", 2, &file);
-    assert_int_equal(ym_state_params(plan, bytes_of(&file), &round, &params, NULL), YM_OK);
+    assert_int_equal(ym_state_params(plan, ym_buf_bytes(&file), &round, &params, NULL), YM_OK);
     assert_int_equal(round, 2);
     data_at = (size_t)(params - file.data);
     for (size_t i = 0; i < data_at; i++) {
         enum ym_code code;
 
         file.data[i] ^= 1;
-        code = ym_state_params(plan, bytes_of(&file), &round, &params, NULL);
+        code = ym_state_params(plan, ym_buf_bytes(&file), &round, &params, NULL);
         file.data[i] ^= 1;
         if (code == YM_OK) {
             /* round, previous and sum are free: another digit there is the header of another state */
@@ -220,7 +215,7 @@ static void damaged_state_is_corrupt(void **state)
     for (size_t cut = 0; cut < file.len; cut += 7)
         assert_int_equal(ym_state_params(plan, (struct ym_bytes){file.data, cut}, &round, &params, NULL), YM_CORRUPT);
     assert_int_equal(ym_buf_append(&file, "x", 1), YM_OK);
-    assert_int_equal(ym_state_params(plan, bytes_of(&file), &round, &params, NULL), YM_CORRUPT);
+    assert_int_equal(ym_state_params(plan, ym_buf_bytes(&file), &round, &params, NULL), YM_CORRUPT);
     assert_int_equal(round, 2);
     ym_buf_release(&file);
     plan_drop(plan);
@@ -236,13 +231,13 @@ static void another_plan_cannot_read_it(void **state)
     (void)state;
     load("fedavg", "", 1, &file);
     plan->hash[0] ^= 1;
-    assert_int_equal(ym_state_params(plan, bytes_of(&file), &round, &params, NULL), YM_CORRUPT);
+    assert_int_equal(ym_state_params(plan, ym_buf_bytes(&file), &round, &params, NULL), YM_CORRUPT);
     plan->hash[0] ^= 1;
     plan->site[1].weight++;
-    assert_int_equal(ym_state_params(plan, bytes_of(&file), &round, &params, NULL), YM_CORRUPT);
+    assert_int_equal(ym_state_params(plan, ym_buf_bytes(&file), &round, &params, NULL), YM_CORRUPT);
     plan->site[1].weight--;
     plan->rounds = 0;
-    assert_int_equal(ym_state_params(plan, bytes_of(&file), &round, &params, NULL), YM_CORRUPT);
+    assert_int_equal(ym_state_params(plan, ym_buf_bytes(&file), &round, &params, NULL), YM_CORRUPT);
     ym_buf_release(&file);
     plan_drop(plan);
 }

@@ -46,11 +46,6 @@ struct gateway {
     size_t answer_first, answer_count;
 };
 
-static struct ym_bytes view(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 /* ---- from the trainer ---- */
 
 static void take_line(struct gateway *g, struct ym_bytes line)
@@ -137,9 +132,10 @@ static void end_spool(struct gateway *g)
     enum ym_code code;
 
     ym_sha256_final(&g->in.sha, got);
-    code = memcmp(got, g->in.hash, sizeof got) == 0
-               ? ym_courier_upload(g->courier, view(&g->in.charge), view(&g->in.release), g->in.path, &st)
-               : ym_status_set(&st, YM_CORRUPT, "a release's bytes are not those of its leaf");
+    code =
+        memcmp(got, g->in.hash, sizeof got) == 0
+            ? ym_courier_upload(g->courier, ym_buf_bytes(&g->in.charge), ym_buf_bytes(&g->in.release), g->in.path, &st)
+            : ym_status_set(&st, YM_CORRUPT, "a release's bytes are not those of its leaf");
     if (code == YM_OK) { /* the file is the courier's now */
         close(g->in.fd);
         g->in.fd = -1;
@@ -214,7 +210,7 @@ static void on_up(void *ctx)
 
 static bool send_payload(struct gateway *g, enum ym_frame_kind kind, const struct ym_buf *payload, int64_t now_ms)
 {
-    struct ym_frame f = {.kind = kind, .payload = view(payload)};
+    struct ym_frame f = {.kind = kind, .payload = ym_buf_bytes(payload)};
 
     return ym_link_send(g->link, &f, now_ms, NULL) == YM_OK;
 }

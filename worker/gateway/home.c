@@ -12,11 +12,6 @@
 
 enum { FILE_MAX = 256 * 1024, SOCKET_PATH_MAX = 107 };
 
-static struct ym_bytes view(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 enum ym_code ym_home_path(const struct ym_home *h, const char *part, const char *name, char out[YM_HOME_PATH])
 {
     int n = snprintf(out, YM_HOME_PATH, "%s/%s%s%s", h->dir, part, name ? "/" : "", name ? name : "");
@@ -88,16 +83,16 @@ static enum ym_code load_key(struct ym_home *h, bool make, struct ym_status *st)
     if (code == YM_OK)
         code = ym_secret_load(h->dir, make, &secret, st);
     if (code == YM_OK && ym_fs_exists(path)) {
-        code = ym_pem_load(path, view(&secret), &h->key, st);
+        code = ym_pem_load(path, ym_buf_bytes(&secret), &h->key, st);
     } else if (code == YM_OK) {
         code = ym_tls_key_generate(&h->key, st);
         if (code == YM_OK)
-            code = ym_pem_save(path, view(&h->key), view(&secret), st);
+            code = ym_pem_save(path, ym_buf_bytes(&h->key), ym_buf_bytes(&secret), st);
     }
     ym_buf_wipe(&secret);
     if (code == YM_OK)
-        code = ym_cert_self(view(&h->key), ym_clock_unix(), &h->self_cert, st);
-    return code == YM_OK ? ym_cert_spki_hash(view(&h->self_cert), h->spki, st) : code;
+        code = ym_cert_self(ym_buf_bytes(&h->key), ym_clock_unix(), &h->self_cert, st);
+    return code == YM_OK ? ym_cert_spki_hash(ym_buf_bytes(&h->self_cert), h->spki, st) : code;
 }
 
 /* ---- enrolment ---- */
@@ -129,9 +124,9 @@ static enum ym_code read_enrolment(struct ym_home *h, struct ym_status *st)
     if (code == YM_OK)
         code = read_file(h, "tls.pem", &h->cert, st);
     if (code == YM_OK)
-        code = ym_cert_validity(view(&h->cert), &h->not_before, &h->not_after, st);
+        code = ym_cert_validity(ym_buf_bytes(&h->cert), &h->not_before, &h->not_after, st);
     if (code == YM_OK)
-        code = ym_cert_check(view(&h->key), view(&h->cert), view(&h->ca), ym_clock_unix(), st);
+        code = ym_cert_check(ym_buf_bytes(&h->key), ym_buf_bytes(&h->cert), ym_buf_bytes(&h->ca), ym_clock_unix(), st);
     h->enrolled = code == YM_OK;
     return code;
 }
@@ -209,7 +204,7 @@ static enum ym_code replace(struct ym_buf *b, struct ym_bytes with)
 enum ym_code ym_home_save_cert(struct ym_home *h, struct ym_bytes cert, struct ym_status *st)
 {
     int64_t before, after;
-    enum ym_code code = ym_cert_check(view(&h->key), cert, view(&h->ca), ym_clock_unix(), st);
+    enum ym_code code = ym_cert_check(ym_buf_bytes(&h->key), cert, ym_buf_bytes(&h->ca), ym_clock_unix(), st);
 
     if (code == YM_OK)
         code = ym_cert_validity(cert, &before, &after, st);

@@ -21,11 +21,6 @@
 
 enum { POLL_MS = 200 };
 
-static struct ym_bytes view(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 /* ---- facts for the core ---- */
 
 static int64_t world_now(void *ctx)
@@ -117,7 +112,7 @@ static enum ym_code sweep_outbox(struct ym_trainer *t, struct ym_status *st)
         struct ym_core_study *s = ym_core_study_at(t->core, i);
 
         if (!s->closed && s->decision != YM_VETOED && s->release_line.len > 0)
-            keep[count++] = view(&s->charge_line);
+            keep[count++] = ym_buf_bytes(&s->charge_line);
         else
             s->release_over = true;
     }
@@ -255,6 +250,7 @@ static void stop(struct ym_trainer *t)
     ym_ledger_close(&t->ledger);
     ym_trust_release(&t->trust);
     ym_key_free(t->key);
+    ym_wipe(t->salt, sizeof t->salt);
     if (t->in.fd >= 0)
         close(t->in.fd);
     ym_sha256_free(t->in.sha);
@@ -276,6 +272,9 @@ static enum ym_code start(struct ym_trainer *t, const char *dir, bool check_only
     if (code != YM_OK)
         return code;
     ym_key_public(t->key, t->pub);
+    code = ym_site_salt(&t->site, t->salt, st);
+    if (code != YM_OK)
+        return code;
     if (!check_only)
         code = ym_sandbox_enter(t->site.dir, &t->sandbox, st);
     if (code == YM_OK)
