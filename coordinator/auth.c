@@ -115,7 +115,7 @@ static enum ym_code check_entry(const struct hub_auth_entry *e, const char *meth
                              "expired: the certificate of '%s' is out of date; enrol it again with a new token",
                              e->who.name);
     if (!role_allowed(method, e->who.role))
-        return ym_status_set(st, YM_DENIED, "role: a %s may not call this", ym_role_name(e->who.role));
+        return ym_status_set(st, YM_DENIED, "role: this is not for the role %s", ym_role_name(e->who.role));
     *who = e->who;
     return YM_OK;
 }

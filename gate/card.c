@@ -279,10 +279,7 @@ static void read_head(struct ym_schema *s, const struct ym_at *root, struct ym_c
                                        "shares_patients_with",
                                        NULL};
     size_t size, tier;
-    char version[64];
     ym_schema_keys(s, root, keys);
-    if (ym_schema_text(s, root, "yumen", NULL, version, sizeof version) && strcmp(version, "card/1"))
-        ym_schema_say(s, root, "yumen", "%s", T(CARD_VERSION));
     ym_schema_name(s, root, "name", card->name);
     ym_schema_text(s, root, "title", NULL, card->title, sizeof card->title);
     if (ym_schema_choice(s, root, "size_class", NULL, sizes, &size))
@@ -349,7 +346,7 @@ enum ym_code ym_card_read(const struct ym_doc *doc, struct ym_card **out, struct
         return ym_status_set(st, YM_EXHAUSTED, "out of memory");
     ym_schema_begin(&s, doc, p);
     struct ym_at root = ym_schema_root(&s);
-    if (root.value) {
+    if (root.value && ym_schema_version(&s, &root, "card/1", T(CARD_VERSION))) {
         read_head(&s, &root, card);
         read_file(&s, &root, card);
         read_shares(&s, &root, card);

@@ -335,10 +335,7 @@ static void read_head(struct ym_schema *s, const struct ym_at *root, struct ym_p
 {
     static const char *const keys[] = {"yumen",    "study",   "sponsor", "title",  "purpose",    "model",
                                        "training", "privacy", "server",  "update", "federation", NULL};
-    char version[64];
     ym_schema_keys(s, root, keys);
-    if (ym_schema_text(s, root, "yumen", NULL, version, sizeof version) && strcmp(version, "plan/1"))
-        ym_schema_say(s, root, "yumen", "%s", T(PLAN_VERSION));
     ym_schema_name(s, root, "study", plan->study);
     ym_schema_name(s, root, "sponsor", plan->sponsor);
     ym_schema_text(s, root, "title", NULL, plan->title, sizeof plan->title);
@@ -347,6 +344,8 @@ static void read_head(struct ym_schema *s, const struct ym_at *root, struct ym_p
 
 void ym_plan_read_keys(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
+    if (!ym_schema_version(s, root, "plan/1", T(PLAN_VERSION)))
+        return;
     read_head(s, root, plan);
     read_model(s, root, plan);
     read_training(s, root, plan);

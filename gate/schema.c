@@ -203,7 +203,7 @@ static enum ym_code end_refused(struct ym_schema *s, struct ym_status *st)
         sort_problems(s);
     if (s->reported > YM_SCHEMA_MAX_PROBLEMS)
         ym_problems_add(s->problems, file, 0, "", T(SCHEMA_MORE), s->reported - YM_SCHEMA_MAX_PROBLEMS);
-    return ym_status_set(st, YM_INVALID, "'%s' has %zu problems", file, s->reported);
+    return ym_status_set(st, YM_INVALID, "problems in '%s': %zu", file, s->reported);
 }
 
 enum ym_code ym_schema_end(struct ym_schema *s, size_t limit, struct ym_buf *canonical, struct ym_status *st)
@@ -401,6 +401,15 @@ bool ym_schema_text(struct ym_schema *s, const struct ym_at *at, const char *key
         return false;
     }
     return canon_set(s, at, key, json_string(out));
+}
+
+bool ym_schema_version(struct ym_schema *s, const struct ym_at *at, const char *version, const char *message)
+{
+    char text[64];
+    if (!ym_schema_text(s, at, "yumen", NULL, text, sizeof text) || strcmp(text, version) == 0)
+        return true;
+    ym_schema_say(s, at, "yumen", "%s", message);
+    return false;
 }
 
 bool ym_schema_name(struct ym_schema *s, const struct ym_at *at, const char *key, char out[64])

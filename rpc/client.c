@@ -318,7 +318,9 @@ static enum ym_code call_status(struct ym_rpc_client *c, const char *path, const
                k->error);
     if (k->status == GRPC_STATUS_CANCELLED && client_cancelled(c))
         return ym_status_set(st, YM_UNAVAILABLE, "call %s: cancelled", path);
-    return ym_status_set(st, code, "call %s at %s: %s", path, c->target, text[0] ? text : ym_code_name(code));
+    if (text[0]) /* the method is in the trace; a person needs who said what */
+        return ym_status_set(st, code, "hub %s: %s", c->target, text);
+    return ym_status_set(st, code, "call %s at %s: %s", path, c->target, ym_code_name(code));
 }
 
 /* The one message of a reply, on success only. */

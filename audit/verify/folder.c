@@ -47,14 +47,14 @@ static void tile_name(char out[160], const char *level, uint64_t index, size_t w
         snprintf(out, 160, "tile/%s/%s.p/%zu", level, number, width);
 }
 
-static enum ym_code read_file(const char *dir, const char *name, size_t limit, struct ym_buf *out)
+static enum ym_code read_file(const char *dir, const char *name, size_t limit, struct ym_buf *out, struct ym_status *st)
 {
     char path[4096];
 
     ym_buf_clear(out);
     if (ym_fs_join(path, sizeof(path), dir, name) != YM_OK)
         return YM_INVALID;
-    return ym_fs_read(path, limit, out, NULL);
+    return ym_fs_read(path, limit, out, st);
 }
 
 bool ym_bundle_read(struct ym_bytes bytes, bool (*fn)(void *ctx, struct ym_bytes entry), void *ctx)
@@ -141,14 +141,14 @@ static enum ym_code find_bundle(const char *dir, uint64_t index, struct ym_buf *
 
     *promised = WIDTH;
     tile_name(name, "entries", index, WIDTH);
-    code = read_file(dir, name, BUNDLE_MAX, bytes);
+    code = read_file(dir, name, BUNDLE_MAX, bytes, NULL);
     if (code != YM_NOT_FOUND)
         return code;
     *promised = widest_partial(dir, index);
     if (*promised == 0)
         return YM_OK;
     tile_name(name, "entries", index, *promised);
-    return read_file(dir, name, BUNDLE_MAX, bytes);
+    return read_file(dir, name, BUNDLE_MAX, bytes, NULL);
 }
 
 static bool keep_bundle(struct ym_folder *f, struct ym_buf *bytes)
@@ -218,7 +218,7 @@ static bool exists(const char *dir, const char *name)
 
 static enum ym_code load_once(const char *dir, struct ym_folder *f, struct ym_status *st)
 {
-    enum ym_code code = read_file(dir, "checkpoint", YM_VNOTE_MAX, &f->note_bytes);
+    enum ym_code code = read_file(dir, "checkpoint", YM_VNOTE_MAX, &f->note_bytes, st);
 
     if (code == YM_NOT_FOUND) {
         if (!exists(dir, "tile"))
@@ -227,7 +227,7 @@ static enum ym_code load_once(const char *dir, struct ym_folder *f, struct ym_st
         return YM_OK;
     }
     if (code != YM_OK && code != YM_EXHAUSTED)
-        return ym_status_set(st, code, "cannot read '%s/checkpoint'", dir);
+        return code;
     if (code != YM_OK || !ym_vnote_parse((struct ym_bytes){f->note_bytes.data, f->note_bytes.len}, &f->note)) {
         fault(f, YM_REASON_CHECKPOINT_MALFORMED, "the checkpoint is not origin, size, root and signatures");
         return YM_OK;
@@ -242,7 +242,7 @@ static enum ym_code load_once(const char *dir, struct ym_folder *f, struct ym_st
 static bool checkpoint_moved(const char *dir, const struct ym_folder *f)
 {
     struct ym_buf now = {0};
-    enum ym_code code = read_file(dir, "checkpoint", YM_VNOTE_MAX, &now);
+    enum ym_code code = read_file(dir, "checkpoint", YM_VNOTE_MAX, &now, NULL);
     bool moved = code == YM_OK && f->note_bytes.len > 0 &&
                  (now.len != f->note_bytes.len || memcmp(now.data, f->note_bytes.data, now.len) != 0);
 
@@ -286,7 +286,7 @@ static void check_tile(const char *dir, struct ym_folder *f, int level, uint64_t
 
     snprintf(text, sizeof(text), "%d", level);
     tile_name(name, text, index, width);
-    code = read_file(dir, name, 2 * WIDTH * YM_VHASH, &bytes);
+    code = read_file(dir, name, 2 * WIDTH * YM_VHASH, &bytes, NULL);
     if (code == YM_NOT_FOUND)
         fault(f, YM_REASON_TILE_MISSING, "'%s' is not there", name);
     else if (code != YM_OK || bytes.len != width * YM_VHASH)

@@ -186,6 +186,7 @@ struct bad {
 static const struct bad bad_plans[] = {
     /* head */
     {"yumen: plan/1", "yumen: plan/2", 1, "yumen", "plan/1"},
+    {"yumen: plan/1\nstudy: ", "yumen: card/1\nstudio: ", 1, "yumen", "plan/1"}, /* of another kind of file no more */
     {"", "trainig: 1\n", 25, "trainig", "\"training\""},
     {"", "colour: blue\n", 25, "colour", "known here"},
     {"study: s1\n", "", 1, "study", "missing"},
