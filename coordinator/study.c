@@ -511,6 +511,19 @@ out:
     return code;
 }
 
+/* Of the attempt under way; what a hub left that died between the end of an
+ * attempt and the dropping of its updates goes. */
+static bool keep_spool(void *ctx, const char *study, uint32_t round, uint32_t attempt)
+{
+    const struct hub_study *y = hub_study_find(ctx, study);
+    enum ym_round_phase phase = y ? y->round.phase : YM_ROUND_NONE;
+
+    if (phase == YM_ROUND_PAUSED)
+        phase = y->round.paused_from;
+    return y && phase >= YM_ROUND_DELIVER && phase <= YM_ROUND_FOLD && y->round.round == round &&
+           y->round.attempt == attempt;
+}
+
 struct rows {
     struct ym_store_study *row;
     size_t count;
@@ -540,5 +553,7 @@ enum ym_code hub_studies_load(struct ym_hub *h, struct ym_status *st)
     for (size_t i = 0; code == YM_OK && i < r.count; i++)
         code = load_study(h, &r.row[i], st);
     free(r.row);
+    if (code == YM_OK)
+        ym_spool_sweep(h->spool_dir, keep_spool, h);
     return code;
 }

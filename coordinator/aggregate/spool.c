@@ -217,3 +217,37 @@ void ym_spool_drop(const struct ym_spool_key *key)
     snprintf(dir, sizeof dir, "%s/%s", key->dir, key->study);
     rmdir(dir); /* when it was the last */
 }
+
+static void sweep_study(const char *dir, const char *study,
+                        bool (*keep)(void *ctx, const char *study, uint32_t round, uint32_t attempt), void *ctx)
+{
+    char path[4096];
+    char **names = NULL;
+    size_t count = 0;
+
+    if (!ym_name_valid(study) || ym_fs_join(path, sizeof path, dir, study) != YM_OK ||
+        ym_fs_list(path, &names, &count, NULL) != YM_OK)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        struct ym_spool_key key = {.dir = dir, .study = study};
+        char end;
+
+        if (sscanf(names[i], "%" SCNu32 "-%" SCNu32 "%c", &key.round, &key.attempt, &end) == 2 &&
+            !keep(ctx, study, key.round, key.attempt))
+            ym_spool_drop(&key);
+    }
+    ym_fs_names_free(names, count);
+}
+
+void ym_spool_sweep(const char *dir, bool (*keep)(void *ctx, const char *study, uint32_t round, uint32_t attempt),
+                    void *ctx)
+{
+    char **names = NULL;
+    size_t count = 0;
+
+    if (ym_fs_list(dir, &names, &count, NULL) != YM_OK)
+        return;
+    for (size_t i = 0; i < count; i++)
+        sweep_study(dir, names[i], keep, ctx);
+    ym_fs_names_free(names, count);
+}

@@ -41,5 +41,8 @@ enum ym_code ym_spool_check(const struct ym_spool_key *key, uint64_t total, cons
 enum ym_code ym_spool_path(const struct ym_spool_key *key, char *path, size_t cap);
 /* Forget one upload, or all of an attempt (key->site NULL). Missing is fine. */
 void ym_spool_drop(const struct ym_spool_key *key);
+/* Forget every attempt that keep does not want. */
+void ym_spool_sweep(const char *dir, bool (*keep)(void *ctx, const char *study, uint32_t round, uint32_t attempt),
+                    void *ctx);
 
 #endif

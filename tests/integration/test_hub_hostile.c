@@ -592,6 +592,32 @@ static void one_party_cannot_take_the_calls_of_all(void **state)
     ym_plan_free(plan);
 }
 
+/* ---- what a dead hub leaves ---- */
+
+/* One hospital's update is nobody's to keep once its attempt is over. */
+static void updates_of_ended_attempts_go_at_the_start(void **state)
+{
+    struct world *w = *state;
+    struct ym_plan *plan = offered(w, "left", 2, 2);
+    static const char *const left[] = {"left/1-1", "left/3-9", "unknown/1-1"};
+    char path[600];
+
+    kit_stop(&w->hub, SIGKILL);
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/spool/%s", w->hub.dir, left[i]);
+        MUST_OK(ym_fs_mkdirs(path, 0700, ks));
+        snprintf(path, sizeof path, "%s/spool/%s/h1", w->hub.dir, left[i]);
+        MUST_OK(ym_fs_write(path, (struct ym_bytes){(const uint8_t *)"12345678", 8}, 0600, ks));
+    }
+    MUST(kit_serve(&w->hub));
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/spool/%s", w->hub.dir, left[i]);
+        assert_false(ym_fs_exists(path));
+    }
+    reconnect(w);
+    ym_plan_free(plan);
+}
+
 /* ---- streams that stand ---- */
 
 static bool watch_ended(void *ctx)
@@ -742,6 +768,7 @@ int main(void)
         cmocka_unit_test(old_words_do_not_undo_newer_ones),
         cmocka_unit_test(cards_of_one_do_not_hide_those_of_another),
         cmocka_unit_test(one_party_cannot_take_the_calls_of_all),
+        cmocka_unit_test(updates_of_ended_attempts_go_at_the_start),
         cmocka_unit_test(a_stream_ends_with_its_certificate),
         cmocka_unit_test(an_upload_of_who_is_revoked_is_cut),
         cmocka_unit_test(one_party_cannot_fill_the_log),
