@@ -14,7 +14,7 @@
 #include "gate/schema.h"
 #include "privacy/accountant.h"
 
-enum { CONFIG_MAX = 64 * 1024, SOCKET_PATH_MAX = 107, DEFAULT_RESERVE_MB = 64, SALT_BYTES = 32 };
+enum { CONFIG_MAX = 64 * 1024, SOCKET_PATH_MAX = 107, DEFAULT_RESERVE_MB = 64 };
 
 enum ym_code ym_site_path(const struct ym_site *s, const char *part, const char *name, char out[YM_SITE_PATH])
 {
@@ -142,6 +142,32 @@ enum ym_code ym_site_ledger(const struct ym_site *s, const struct ym_key *key, s
     return open_ledger(s, key, out, st);
 }
 
+enum ym_code ym_site_salt(const struct ym_site *s, uint8_t salt[YM_SITE_SALT], struct ym_status *st)
+{
+    struct ym_buf b = {0};
+    char path[YM_SITE_PATH];
+    enum ym_code code = ym_site_path(s, "salt", NULL, path);
+
+    if (code == YM_OK)
+        code = ym_fs_read(path, YM_SITE_SALT, &b, NULL);
+    if (code != YM_OK || b.len != YM_SITE_SALT)
+        code = ym_status_set(st, YM_CORRUPT, "\"%s/salt\" cannot be read or is damaged: bring its copy back", s->dir);
+    else
+        memcpy(salt, b.data, YM_SITE_SALT);
+    ym_buf_wipe(&b);
+    return code;
+}
+
+void ym_site_data_id(const uint8_t salt[YM_SITE_SALT], const uint8_t frozen[YM_HASH_BYTES], uint8_t id[YM_HASH_BYTES])
+{
+    static const char context[] = "yumen/data/v1"; /* with its NUL */
+    uint8_t text[sizeof context + YM_HASH_BYTES];
+
+    memcpy(text, context, sizeof context);
+    memcpy(text + sizeof context, frozen, YM_HASH_BYTES);
+    ym_hmac_sha256(salt, YM_SITE_SALT, text, sizeof text, id);
+}
+
 /* ---- init ---- */
 
 static enum ym_code sign_into(struct ym_buf *line, const char *type, json_t *members, const char *by, int64_t now,
@@ -237,7 +263,7 @@ static enum ym_code make_key(const struct ym_site *s, struct ym_key **key, struc
 
 static enum ym_code make_salt(const struct ym_site *s, struct ym_status *st)
 {
-    uint8_t salt[SALT_BYTES];
+    uint8_t salt[YM_SITE_SALT];
     char path[YM_SITE_PATH];
     enum ym_code code = ym_site_path(s, "salt", NULL, path);
 

@@ -37,6 +37,12 @@ enum ym_code ym_site_endpoint(const struct ym_site *s, const char *name, char ou
 enum ym_code ym_site_key(const struct ym_site *s, struct ym_key **key, struct ym_status *st);
 enum ym_code ym_site_ledger(const struct ym_site *s, const struct ym_key *key, struct ym_ledger **out,
                             struct ym_status *st);
+#define YM_SITE_SALT 32
+/* YM_CORRUPT: missing or of another size. */
+enum ym_code ym_site_salt(const struct ym_site *s, uint8_t salt[YM_SITE_SALT], struct ym_status *st);
+/* What others know a frozen data set by: its hash under the salt. The bare hash
+ * would let anybody who guesses the rows of a few patients test the guess. */
+void ym_site_data_id(const uint8_t salt[YM_SITE_SALT], const uint8_t frozen[YM_HASH_BYTES], uint8_t id[YM_HASH_BYTES]);
 /* "yumen/hospital/<name>" */
 void ym_site_origin(const char *name, char out[128]);
 

@@ -250,6 +250,7 @@ static void stop(struct ym_trainer *t)
     ym_ledger_close(&t->ledger);
     ym_trust_release(&t->trust);
     ym_key_free(t->key);
+    ym_wipe(t->salt, sizeof t->salt);
     if (t->in.fd >= 0)
         close(t->in.fd);
     ym_sha256_free(t->in.sha);
@@ -271,6 +272,9 @@ static enum ym_code start(struct ym_trainer *t, const char *dir, bool check_only
     if (code != YM_OK)
         return code;
     ym_key_public(t->key, t->pub);
+    code = ym_site_salt(&t->site, t->salt, st);
+    if (code != YM_OK)
+        return code;
     if (!check_only)
         code = ym_sandbox_enter(t->site.dir, &t->sandbox, st);
     if (code == YM_OK)

@@ -117,6 +117,7 @@ static struct ym_job *job_for(struct ym_trainer *t, const struct ym_action *a, e
     j->study = a->study;
     j->round = a->round;
     j->attempt = a->attempt;
+    memcpy(j->salt, t->salt, sizeof j->salt);
     memcpy(j->data, a->study->data, sizeof j->data);
     memcpy(j->state, a->study->state, sizeof j->state);
     j->min_patients = ym_core_min_patients(t->core);

@@ -248,7 +248,7 @@ static enum ym_code check_frozen(struct ym_trainer *t, const struct ym_card *car
     if (code == YM_OK && (strcmp(f->dataset, card->name) != 0 || memcmp(f->card_hash, card->hash, YM_HASH_BYTES) != 0))
         code = ym_status_set(st, YM_CONFLICT, "the frozen data were made from another card: run data add again");
     if (code == YM_OK)
-        memcpy(data, f->hash, YM_HASH_BYTES);
+        ym_site_data_id(t->salt, f->hash, data);
     ym_frozen_free(f);
     return code;
 }
@@ -321,6 +321,7 @@ static struct ym_job *check_job(struct ym_trainer *t, struct ym_core_study *s, c
     j->plan = s->plan;
     j->study = s;
     j->min_patients = ym_core_min_patients(t->core);
+    memcpy(j->salt, t->salt, sizeof j->salt);
     memcpy(j->data, d->data, sizeof j->data);
     snprintf(file, sizeof file, "%s.frozen", d->name);
     j->user = malloc(sizeof *w);

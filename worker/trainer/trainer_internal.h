@@ -29,6 +29,7 @@ struct ym_trainer {
     int lock;
     struct ym_key *key;
     uint8_t pub[YM_PUBKEY_BYTES];
+    uint8_t salt[YM_SITE_SALT];
     struct ym_trust trust;
     bool enrolled;
     struct ym_sandbox_level sandbox;

@@ -30,8 +30,10 @@ struct ym_work {
 
 void ym_job_free(struct ym_job **job)
 {
-    if (*job)
+    if (*job) {
         ym_buf_wipe(&(*job)->report);
+        ym_wipe((*job)->salt, sizeof(*job)->salt);
+    }
     free(*job);
     *job = NULL;
 }
@@ -49,11 +51,14 @@ static enum ym_code load_table(struct ym_work *w, struct ym_job *j)
 {
     struct ym_frozen *f = NULL;
     struct ym_table *t = NULL;
+    uint8_t id[YM_HASH_BYTES];
     enum ym_code code;
 
     forget(w);
     code = ym_frozen_load(j->data_path, &f, &j->st);
-    if (code == YM_OK && memcmp(f->hash, j->data, sizeof j->data) != 0)
+    if (code == YM_OK)
+        ym_site_data_id(j->salt, f->hash, id);
+    if (code == YM_OK && memcmp(id, j->data, sizeof id) != 0)
         code = ym_status_set(&j->st, YM_CORRUPT, "the frozen data set is not the one that was approved");
     if (code == YM_OK)
         code = ym_table_build(j->plan, f, &t, &j->report, &j->st);

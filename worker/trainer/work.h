@@ -29,7 +29,8 @@ struct ym_job {
     struct ym_core_study *study; /* for the owner only */
     uint32_t round, attempt;
     char data_path[YM_SITE_PATH], state_path[YM_SITE_PATH];
-    uint8_t data[YM_HASH_BYTES], state[YM_HASH_BYTES];
+    uint8_t salt[YM_SITE_SALT];
+    uint8_t data[YM_HASH_BYTES], state[YM_HASH_BYTES]; /* data: ym_site_data_id of the frozen set */
     int64_t min_patients;
     int64_t *update; /* TRAIN: [dim], the owner's until the job is pushed and after it is taken */
     void *user;
