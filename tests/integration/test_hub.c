@@ -301,7 +301,7 @@ static void words_of_another_hand_are_refused(void **state)
     struct world *w = *state;
     struct ym_plan *plan = kit_plan("hands", "acme", site_name, SITES, 2, 1, 2);
     struct ym_buf leaf = {0};
-    struct kit_party mask = w->site[0]; /* signs with its own key under a foreign name */
+    struct kit_party mask = {.identity = w->site[0].identity}; /* signs with its own key under a foreign name */
 
     MUST_OK(kit_submit(&w->sponsor, plan, ks));
     kit_sign(&w->site[1], "veto", kit_members(plan, NULL), &leaf);
