@@ -56,7 +56,7 @@ MUTATIONS = [
      "code = ym_leaf_parse(line, out, st);\n    (void)type;\n    if (code == YM_OK) {", ["test_core"]),
     ("dead-peer-heard", "worker/link.c", "is_retired(l, f.from)) {", "(is_retired(l, f.from) && l->peer == 0)) {", ["test_link"]),
     ("frame-taken-twice", "worker/link.c", "if (f.sequence != l->seen + 1) {", "if (f.sequence > l->seen + 1) {", ["test_link"]),
-    ("network-open", "worker/trainer/sandbox.c", "SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX)", "SCMP_SYS(socket), 0",
+    ("network-open", "worker/trainer/sandbox.c", "SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_UNIX),", "SCMP_SYS(socket), 1,",
      ["test_sandbox"]),
     ("files-open", "worker/trainer/sandbox.c", "if (code == YM_OK && got.landlock_abi > 0)", "if (code != YM_OK && dir[0])",
      ["test_sandbox"]),
