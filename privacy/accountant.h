@@ -8,8 +8,8 @@
 #include "base/status.h"
 
 /* Renyi accountant of the Poisson-subsampled Gaussian, add or remove one
- * patient. Pure; rounds up. Places for the tighter accountants: accountant_rdp.c
- * is this one; the contour integral and the tilted PLD come beside it. */
+ * patient (accountant_rdp.c), which the cap is held by. Pure; rounds up. Tighter
+ * ones for charges fixed beforehand stand below. */
 
 struct ym_event {         /* one charge: what an auditor needs to recompute it */
     uint64_t sigma_units; /* noise std of a step's sum; sensitivity is YM_CLIP_UNITS */
@@ -42,6 +42,19 @@ double ym_rdp_filter_order(double epsilon_cap, double delta);
 int64_t ym_epsilon_micro(double epsilon);
 /* Smallest sigma_units so that steps steps at k stay within epsilon at delta. */
 enum ym_code ym_rdp_calibrate(double epsilon, double delta, uint64_t sampling_k, uint64_t steps, uint64_t *sigma_units,
+                              struct ym_status *st);
+
+/* A tighter figure for charges that were all fixed beforehand (a filter is RDP at one order; docs/privacy.md): a
+ * saddle-point contour integral by quadrature (after Alghamdi et al. 2023). An ESTIMATE, with no bound on its error.
+ * 0 < delta < 1, events in any order; the larger of the directions "remove" and "add" of the composed curve, 0 where
+ * delta covers everything. YM_INVALID as above; YM_EXHAUSTED where a charge is so extreme that the work is out of
+ * bounds; YM_INTERNAL where it does not converge. Pure; any thread. */
+enum ym_code ym_contour_epsilon(const struct ym_event *e, size_t count, double delta, double *epsilon,
+                                struct ym_status *st);
+enum ym_code ym_contour_epsilons(const struct ym_event *e, size_t count, double delta, double epsilon[2],
+                                 struct ym_status *st); /* [0] remove, [1] add */
+/* The other way: delta at epsilon >= 0; 0 for no charge. */
+enum ym_code ym_contour_delta(const struct ym_event *e, size_t count, double epsilon, double *delta,
                               struct ym_status *st);
 
 #endif

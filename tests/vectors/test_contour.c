@@ -1,0 +1,276 @@
+/* The contour integral against references that are independent of it (tests/vectors/privacy, README there): epsilon
+ * within max(1e-6 epsilon, 3 exact_tol, 1e-9); 1e-8 where the row's sigma is a whole number of our lattice's units.
+ * One limit a row, both directions. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "privacy/accountant.h"
+#include "privacy/clip.h"
+
+#define FOLDER YM_TEST_SOURCE_ROOT "/tests/vectors/privacy/"
+#define COLUMNS 32
+
+struct table {
+    FILE *f;
+    char head_line[4096], line[4096];
+    char *head[COLUMNS], *cell[COLUMNS];
+    size_t columns, cells;
+};
+
+/* In place; a quoted cell may hold commas. */
+static size_t split(char *line, char **cell)
+{
+    size_t count = 0;
+
+    line[strcspn(line, "\r\n")] = 0;
+    for (char *p = line; p && count < COLUMNS;) {
+        bool quoted = *p == '"';
+        char *end = quoted ? strchr(p + 1, '"') : strchr(p, ',');
+
+        cell[count++] = quoted ? p + 1 : p;
+        if (end && quoted) {
+            *end = 0;
+            end = end[1] == ',' ? end + 1 : NULL;
+        }
+        if (end)
+            *end = 0;
+        p = end ? end + 1 : NULL;
+    }
+    return count;
+}
+
+static void table_open(struct table *t, const char *name)
+{
+    char path[512];
+
+    snprintf(path, sizeof path, FOLDER "%s", name);
+    t->f = fopen(path, "r");
+    assert_non_null(t->f);
+    assert_non_null(fgets(t->head_line, sizeof t->head_line, t->f));
+    t->columns = split(t->head_line, t->head);
+}
+
+static bool table_next(struct table *t)
+{
+    if (!fgets(t->line, sizeof t->line, t->f)) {
+        fclose(t->f);
+        return false;
+    }
+    t->cells = split(t->line, t->cell);
+    return true;
+}
+
+static const char *text(const struct table *t, const char *column)
+{
+    for (size_t i = 0; i < t->columns && i < t->cells; i++)
+        if (strcmp(t->head[i], column) == 0)
+            return t->cell[i];
+    fail_msg("no column '%s'", column);
+    return NULL;
+}
+
+static double number(const struct table *t, const char *column)
+{
+    char *end;
+    double v = strtod(text(t, column), &end);
+
+    return end == text(t, column) || *end ? NAN : v;
+}
+
+static struct ym_event event(double sigma, double q, double steps)
+{
+    return (struct ym_event){.sigma_units = (uint64_t)llround(sigma * YM_CLIP_UNITS),
+                             .sampling_k = q >= 1 ? UINT64_MAX : (uint64_t)ldexp(q, 64),
+                             .steps = (uint64_t)steps};
+}
+
+static bool on_lattice(double sigma)
+{
+    return sigma * YM_CLIP_UNITS == floor(sigma * YM_CLIP_UNITS);
+}
+
+static void within(const char *id, const char *what, double got, double exact, double limit)
+{
+    if (!(fabs(got - exact) <= limit))
+        fail_msg("%s, %s: %.15g, exact %.15g, apart by %.3g, limit %.3g", id, what, got, exact, fabs(got - exact),
+                 limit);
+}
+
+static double limit_of(double exact, double relative, double exact_tol)
+{
+    return fmax(fmax(relative * exact, 3 * exact_tol), 1e-9);
+}
+
+static void every_row_both_ways(void **state)
+{
+    struct table t;
+    int rows = 0, sharp = 0, exactly_zero = 0;
+
+    (void)state;
+    for (table_open(&t, "subsampled_gaussian.csv"); table_next(&t); rows++) {
+        struct ym_event e = event(number(&t, "sigma"), number(&t, "q"), number(&t, "T"));
+        double tol = number(&t, "exact_tol"), remove = number(&t, "eps_exact_remove"),
+               add = number(&t, "eps_exact_add");
+        double relative = on_lattice(number(&t, "sigma")) ? 1e-8 : 1e-6, got[2] = {-1, -1}, most = -1;
+
+        assert_int_equal(ym_contour_epsilons(&e, 1, number(&t, "delta"), got, NULL), YM_OK);
+        within(text(&t, "id"), "remove", got[0], remove, limit_of(remove, relative, tol));
+        within(text(&t, "id"), "add", got[1], add, limit_of(add, relative, tol));
+        if (number(&t, "eps_exact") == 0) {
+            assert_int_equal(ym_contour_epsilon(&e, 1, number(&t, "delta"), &most, NULL), YM_OK);
+            assert_true(most == 0);
+            exactly_zero++;
+        }
+        sharp += relative < 1e-7;
+    }
+    assert_int_equal(rows, 109);
+    assert_int_equal(sharp, 81);
+    assert_int_equal(exactly_zero, 1);
+}
+
+static void tiny_deltas_keep_their_digits(void **state)
+{
+    struct table t;
+    int rows = 0;
+
+    (void)state;
+    for (table_open(&t, "small_delta_stress.csv"); table_next(&t); rows++) {
+        struct ym_event e = event(number(&t, "sigma"), number(&t, "q"), number(&t, "T"));
+        double exact = number(&t, "eps_exact"), got = -1;
+
+        assert_int_equal(ym_contour_epsilon(&e, 1, number(&t, "delta"), &got, NULL), YM_OK);
+        within(text(&t, "id"), "epsilon", got, exact,
+               limit_of(exact, on_lattice(number(&t, "sigma")) ? 1e-8 : 1e-6, 1e-9));
+    }
+    assert_int_equal(rows, 18);
+}
+
+static void different_rounds_compose_in_any_order(void **state)
+{
+    json_t *all = json_load_file(FOLDER "heterogeneous.json", 0, NULL), *one, *round;
+    size_t i, j;
+
+    (void)state;
+    assert_int_equal(json_array_size(all), 15);
+    json_array_foreach(all, i, one)
+    {
+        json_t *rounds = json_object_get(one, "rounds");
+        size_t count = json_array_size(rounds);
+        struct ym_event *e = calloc(2 * count, sizeof *e);
+        double delta = json_number_value(json_object_get(one, "delta")), got[2], again[2], half[2];
+        double remove = json_number_value(json_object_get(one, "eps_exact_remove"));
+        double add = json_number_value(json_object_get(one, "eps_exact_add"));
+        const char *id = json_string_value(json_object_get(one, "id"));
+
+        assert_non_null(e);
+        json_array_foreach(rounds, j, round) e[count - 1 - j] =
+            event(json_number_value(json_array_get(round, 0)), json_number_value(json_array_get(round, 1)),
+                  json_number_value(json_array_get(round, 2)));
+        assert_int_equal(ym_contour_epsilons(e, count, delta, got, NULL), YM_OK);
+        within(id, "remove", got[0], remove, 1e-5 * remove);
+        within(id, "add", got[1], add, 1e-5 * add);
+        for (j = 0; j < count; j++) { /* the same charges, cut in two and turned round */
+            e[2 * count - 1 - j] = e[j];
+            e[2 * count - 1 - j].steps -= e[j].steps / 2;
+            e[j].steps /= 2;
+        }
+        assert_int_equal(ym_contour_epsilons(e, 2 * count, delta, again, NULL), YM_OK);
+        assert_true(again[0] == got[0] && again[1] == got[1]);
+        assert_int_equal(ym_contour_epsilons(e, count, delta, half, NULL), YM_OK);
+        assert_true(half[0] < got[0] && half[1] < got[1]);
+        free(e);
+    }
+    json_decref(all);
+}
+
+static void questions_asked_backwards(void **state)
+{
+    struct table t;
+    int rows = 0;
+
+    (void)state;
+    for (table_open(&t, "inverse_queries.csv"); table_next(&t); rows++) {
+        bool asks_delta = strcmp(text(&t, "query"), "delta_at_eps") == 0;
+        double answer = number(&t, "answer"), epsilon = number(&t, "eps"), got = -1;
+        struct ym_event e = event(asks_delta ? number(&t, "sigma") : answer, number(&t, "q"), number(&t, "T"));
+
+        if (asks_delta) {
+            assert_int_equal(ym_contour_delta(&e, 1, epsilon, &got, NULL), YM_OK);
+            within(text(&t, "id"), "delta", got, answer, 2e-9 * answer); /* ten digits are printed */
+        } else {
+            assert_int_equal(ym_contour_epsilon(&e, 1, number(&t, "delta"), &got, NULL), YM_OK);
+            within(text(&t, "id"), "epsilon", got, epsilon, 1e-6 * epsilon);
+        }
+    }
+    assert_int_equal(rows, 16);
+}
+
+/* RDP is an upper bound by theorem; the estimate may not lie above it, nor fall when steps are added. */
+static void stays_below_renyi_and_grows_with_steps(void **state)
+{
+    static const double sigma[] = {0.6, 1, 3, 20}, q[] = {1e-3, 0.05, 0.5, 1};
+
+    (void)state;
+    for (size_t s = 0; s < 4; s++) {
+        for (size_t i = 0; i < 4; i++) {
+            double before = 0;
+
+            for (uint64_t steps = 100; steps <= 1600; steps *= 4) {
+                struct ym_event e = event(sigma[s], q[i], (double)steps);
+                struct ym_rdp r;
+                double got = -1;
+
+                ym_rdp_clear(&r);
+                assert_int_equal(ym_rdp_add(&r, &e, NULL), YM_OK);
+                assert_int_equal(ym_contour_epsilon(&e, 1, 1e-6, &got, NULL), YM_OK);
+                assert_true(got >= before && got <= ym_rdp_epsilon(&r, 1e-6, NULL));
+                before = got;
+            }
+        }
+    }
+}
+
+static void misuse_and_nothing(void **state)
+{
+    struct ym_event no_noise = {0, 5, 1}, no_sampling = {5, 0, 1}, no_steps = {5, 5, 0},
+                    fine = {1 << 24, 1ull << 60, 9};
+    struct ym_event hardly_any = {1, 1, UINT64_MAX};
+    double epsilon = 77, delta = 77;
+
+    (void)state;
+    assert_int_equal(ym_contour_epsilon(&no_noise, 1, 1e-5, &epsilon, NULL), YM_INVALID);
+    assert_int_equal(ym_contour_epsilon(&no_sampling, 1, 1e-5, &epsilon, NULL), YM_INVALID);
+    assert_int_equal(ym_contour_epsilon(&fine, 1, 0, &epsilon, NULL), YM_INVALID);
+    assert_int_equal(ym_contour_epsilon(&fine, 1, 1, &epsilon, NULL), YM_INVALID);
+    assert_int_equal(ym_contour_epsilon(&fine, 1, NAN, &epsilon, NULL), YM_INVALID);
+    assert_int_equal(ym_contour_delta(&fine, 1, -1, &delta, NULL), YM_INVALID);
+    assert_int_equal(ym_contour_delta(&fine, 1, NAN, &delta, NULL), YM_INVALID);
+    assert_int_equal(ym_contour_epsilon(&hardly_any, 1, 1e-5, &epsilon, NULL), YM_EXHAUSTED);
+    assert_true(epsilon == 77 && delta == 77);
+    assert_int_equal(ym_contour_epsilon(&no_steps, 1, 1e-5, &epsilon, NULL), YM_OK);
+    assert_int_equal(ym_contour_delta(NULL, 0, 1, &delta, NULL), YM_OK);
+    assert_true(epsilon == 0 && delta == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_row_both_ways),
+        cmocka_unit_test(tiny_deltas_keep_their_digits),
+        cmocka_unit_test(different_rounds_compose_in_any_order),
+        cmocka_unit_test(questions_asked_backwards),
+        cmocka_unit_test(stays_below_renyi_and_grows_with_steps),
+        cmocka_unit_test(misuse_and_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
