@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Time of a round with everything in it (hub, four gateways, four trainers, all fsyncs of five ledgers on one disk; the
-training itself is two steps over 60 patients) against the 50 ms that a round may cost besides training."""
+training itself is two steps over 60 patients) against the 50 ms that a round may cost besides training. Two of a trainer's answers wait
+for the public time grid (worker/trainer/work.h, at least 32 ms each), so that times tell nothing of cohorts: bench_round has the rest."""
 
 import os
 import sys

@@ -11,9 +11,9 @@
 #define YM_WORK_QUEUE 64
 
 /* How long rows took to load or to train on tells of their number. What leaves
- * after such a job therefore leaves on a public grid: 128, 192, 256, 384, 512 ...
+ * after such a job therefore leaves on a public grid: 32, 48, 64, 96, 128 ...
  * milliseconds after the task that asked for it. */
-#define YM_WORK_GRID_MS 128
+#define YM_WORK_GRID_MS 32
 int64_t ym_work_grid_ms(int64_t took_ms); /* the first of them that is not earlier */
 
 enum ym_job_kind {
