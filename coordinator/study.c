@@ -35,11 +35,6 @@ uint64_t hub_object_bytes(struct ym_hub *h, const uint8_t hash[YM_HASH_BYTES])
 
 /* ---- what goes into the transaction ---- */
 
-static struct ym_bytes view(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 struct kept { /* new task leaves, adopted after the commit */
     struct ym_buf open, collect, closed;
 };
@@ -47,9 +42,9 @@ struct kept { /* new task leaves, adopted after the commit */
 static enum ym_code log_and_task(struct ym_hub *h, const char *study, enum ym_store_task task,
                                  const struct ym_buf *leaf, struct ym_status *st)
 {
-    enum ym_code code = h->store->ops->put_leaf(h->store, view(leaf), st);
+    enum ym_code code = h->store->ops->put_leaf(h->store, ym_buf_bytes(leaf), st);
 
-    return code == YM_OK ? h->store->ops->put_task(h->store, study, task, view(leaf), st) : code;
+    return code == YM_OK ? h->store->ops->put_task(h->store, study, task, ym_buf_bytes(leaf), st) : code;
 }
 
 static enum ym_code keep_counted(struct ym_hub *h, const struct ym_round *r, struct ym_status *st)
@@ -66,9 +61,9 @@ static enum ym_code keep_counted(struct ym_hub *h, const struct ym_round *r, str
         memcpy(u.site, r->plan->site[i].name, sizeof u.site);
         code = h->store->ops->get_upload(h->store, &u, &charge, &release, st);
         if (code == YM_OK)
-            code = h->store->ops->put_leaf(h->store, view(&charge), st);
+            code = h->store->ops->put_leaf(h->store, ym_buf_bytes(&charge), st);
         if (code == YM_OK)
-            code = h->store->ops->put_leaf(h->store, view(&release), st);
+            code = h->store->ops->put_leaf(h->store, ym_buf_bytes(&release), st);
     }
     ym_buf_release(&charge);
     ym_buf_release(&release);
@@ -104,8 +99,9 @@ static enum ym_code keep_action(struct ym_hub *h, const struct hub_apply *a, con
         return code == YM_OK ? log_and_task(h, study, YM_STORE_TASK_OPEN, &k->open, st) : code;
     case YM_ROUND_DO_SAY_COLLECT:
         code = hub_leaf_collect(h, r, &k->collect, st);
-        return code == YM_OK ? h->store->ops->put_task(h->store, study, YM_STORE_TASK_COLLECT, view(&k->collect), st)
-                             : code;
+        return code == YM_OK
+                   ? h->store->ops->put_task(h->store, study, YM_STORE_TASK_COLLECT, ym_buf_bytes(&k->collect), st)
+                   : code;
     case YM_ROUND_DO_LOG_RESULT:
         return keep_result(h, r, k, st);
     case YM_ROUND_DO_LOG_ABORT:
@@ -137,13 +133,13 @@ static enum ym_code keep_study(struct ym_hub *h, const struct hub_apply *a, cons
     enum ym_code code = ym_round_save(r, &bytes, st);
 
     if (code == YM_OK && a->fresh) {
-        code = h->store->ops->put_study(h->store, &row, view(&a->study->plan_leaf), view(&bytes), st);
+        code = h->store->ops->put_study(h->store, &row, ym_buf_bytes(&a->study->plan_leaf), ym_buf_bytes(&bytes), st);
         if (code == YM_OK)
             code = h->store->ops->put_object(h->store, row.plan, row.study, YM_STORE_PLAN, st);
         if (code == YM_OK)
             code = h->store->ops->put_object(h->store, r->state, row.study, YM_STORE_STATE, st);
     } else if (code == YM_OK) {
-        code = h->store->ops->set_study(h->store, &row, view(&bytes), st);
+        code = h->store->ops->set_study(h->store, &row, ym_buf_bytes(&bytes), st);
     }
     ym_buf_release(&bytes);
     return code;
@@ -487,7 +483,7 @@ static enum ym_code load_study(struct ym_hub *h, const struct ym_store_study *ro
     if (code == YM_OK)
         code = h->store->ops->get_study(h->store, row->study, &again, &y->plan_leaf, &kept, st);
     if (code == YM_OK)
-        code = ym_round_load(y->plan, view(&kept), &y->round, st);
+        code = ym_round_load(y->plan, ym_buf_bytes(&kept), &y->round, st);
     if (code == YM_OK)
         code = load_task(h, y, YM_STORE_TASK_OPEN, &y->open_leaf, st);
     if (code == YM_OK)
