@@ -4,191 +4,172 @@
 
 #include "base/crypto.h"
 #include "base/status.h"
+#include "privacy/noise_internal.h"
 
-/* A uniform deviate is written in base 16 and drawn a digit at a time, when a
- * comparison asks for it (von Neumann's way, after Karney 2016). Small digits are
- * a choice for the tests' sake: one comparison in 16 needs a second digit, so that
- * a fault in the refinement shows in the distribution of a million draws. */
-#define DIGIT_BITS 4
-#define DIGITS_MAX 128 /* 512 bits; asked for more with probability below 2^-500 */
-#define POOL_BYTES 4096
 #define SIGMA_MAX ((uint64_t)1 << 40)
+#define SLOT_BITS 14
+#define BATCH 1024
+#define PLACE_SHIFT (SLOT_BITS + 1)
+#define BIN_SHIFT 6  /* a bin is 2^-6 wide, */
+#define TAIL_SHIFT 2 /* a block of the tail 2^-2 */
 
-struct pool { /* keystream fetched ahead; digits are used once and in order */
-    struct ym_rng *rng;
-    size_t used, size; /* digits, bytes */
-    uint8_t byte[POOL_BYTES];
-};
+_Static_assert(SLOT_BITS + 1 + YM_NOISE_PLACE_BITS == 64, "a word is slot, sign and place");
+_Static_assert(YM_NOISE_SIGN == 1 << SLOT_BITS, "the sign stands above the slot");
+_Static_assert(1 << SLOT_BITS == YM_NOISE_SLOTS, "every slot of a word is in the table");
 
-struct uniform {
-    unsigned count;
-    uint8_t digit[DIGITS_MAX];
-};
+typedef unsigned __int128 u128;
 
-static void pool_open(struct pool *p, struct ym_rng *rng, size_t size)
+static uint64_t next_word(struct ym_noise_bits *bits)
 {
-    p->rng = rng;
-    p->size = size;
-    p->used = 2 * size;
-}
-
-static unsigned next_digit(struct pool *p)
-{
-    size_t i = p->used++;
-
-    if (i == 2 * p->size) {
-        ym_rng_fill(p->rng, p->byte, p->size);
-        p->used = 1;
-        i = 0;
+    if (bits->used == bits->size) {
+        ym_rng_fill(bits->rng, bits->word, bits->size * sizeof bits->word[0]);
+        bits->used = 0;
     }
-    return p->byte[i / 2] >> (i % 2 * DIGIT_BITS) & 15;
+    return bits->word[bits->used++];
 }
 
-static uint8_t digit_at(struct uniform *u, unsigned i, struct pool *p)
+static int64_t signed_by(uint64_t word, uint64_t magnitude)
 {
-    YM_ASSERT(i < DIGITS_MAX);
-    while (u->count <= i)
-        u->digit[u->count++] = (uint8_t)next_digit(p);
-    return u->digit[i];
+    int64_t v = (int64_t)magnitude;
+
+    return word & YM_NOISE_SIGN ? -v : v;
 }
 
-static bool less_than(struct uniform *a, struct uniform *b, struct pool *p)
+/* sigma (n + place 2^-49) 2^-shift + 1/2, in units of 2^-64. What is not known of the
+ * place adds less than sigma 2^-(49 + shift). */
+static u128 scaled(uint64_t sigma, uint64_t n, uint64_t place, unsigned shift)
 {
-    for (unsigned i = 0;; i++) {
-        uint8_t da = digit_at(a, i, p), db = digit_at(b, i, p);
+    uint64_t factor = sigma << (64 - YM_NOISE_PLACE_BITS - shift);
 
-        if (da != db)
-            return da < db;
-    }
+    return (u128)factor * (n << YM_NOISE_PLACE_BITS | place) + ((uint64_t)1 << 63);
 }
 
-static bool less_than_half(struct uniform *u, struct pool *p)
+static bool may_carry(u128 v, uint64_t sigma, unsigned shift)
 {
-    return digit_at(u, 0, p) < 8;
+    uint64_t low = (uint64_t)v;
+
+    return low + (sigma << (64 - YM_NOISE_PLACE_BITS - shift)) < low;
 }
 
-/* Karney 2016, algorithm H: true with probability exp(-1/2). */
-static bool bernoulli_exp_half(struct pool *p)
+/* The next integer is `ahead` away and the rest of the place, a number r in (0, 1), is worth
+ * sigma r: read r until that reaches it or cannot. */
+static uint64_t settle(u128 v, uint64_t sigma, const struct ym_noise_point *p, struct ym_noise_bits *bits)
 {
-    struct uniform a, b;
+    uint64_t whole = (uint64_t)(v >> 64), ahead = -(uint64_t)v >> (64 - YM_NOISE_PLACE_BITS - p->shift);
 
-    a.count = 0;
-    if (!less_than_half(&a, p))
-        return true;
-    for (;;) {
-        b.count = 0;
-        if (!less_than(&b, &a, p))
-            return false;
-        a.count = 0;
-        if (!less_than(&a, &b, p))
-            return true;
-    }
-}
+    for (unsigned i = 0; ahead < sigma; i++) {
+        u128 distance = (u128)ahead << 64;
+        u128 step = (u128)sigma * (i < p->known ? p->place_more[i] : next_word(bits));
 
-/* Steps N1 and N2: k >= 0 with probability proportional to exp(-k^2 / 2). */
-static bool try_integer_part(struct pool *p, unsigned *k)
-{
-    unsigned n = 0;
-
-    while (bernoulli_exp_half(p))
-        n++;
-    *k = n;
-    for (uint64_t trials = n < 2 ? 0 : (uint64_t)n * (n - 1); trials > 0; trials--)
-        if (!bernoulli_exp_half(p))
-            return false;
-    return true;
-}
-
-/* Uniform on 0 .. n-1, n <= 2^16, by rejection. */
-static unsigned uniform_below(unsigned n, struct pool *p)
-{
-    unsigned range, v;
-
-    do {
-        for (range = 1, v = 0; range < n; range <<= DIGIT_BITS)
-            v = v << DIGIT_BITS | next_digit(p);
-    } while (v >= range - range % n);
-    return v % n;
-}
-
-/* r < (2k + x) / (2k + 2) for a fresh uniform r: r (2k + 2) = m + f. */
-static bool below_ratio(unsigned k, struct uniform *x, struct pool *p)
-{
-    unsigned m = uniform_below(2 * k + 2, p);
-    struct uniform f;
-
-    if (m != 2 * k)
-        return m < 2 * k;
-    f.count = 0;
-    return less_than(&f, x, p);
-}
-
-/* Karney 2016, algorithm B: true with probability exp(-x (2k + x) / (2k + 2)). */
-static bool bernoulli_exp_step(unsigned k, struct uniform *x, struct pool *p)
-{
-    struct uniform run[2];
-    struct uniform *y = x;
-
-    for (unsigned n = 0;; n++) {
-        struct uniform *z = &run[n & 1];
-
-        z->count = 0;
-        if (!less_than(z, y, p) || !below_ratio(k, x, p))
-            return n % 2 == 0;
-        y = z;
-    }
-}
-
-/* Steps N1 .. N4: k + x is distributed as |N(0, 1)|; x may be refined further. */
-static unsigned half_normal(struct uniform *x, struct pool *p)
-{
-    unsigned k;
-
-again:
-    if (!try_integer_part(p, &k))
-        goto again;
-    YM_ASSERT(k < 1000); /* probability below exp(-490000) */
-    x->count = 0;
-    for (unsigned i = 0; i <= k; i++)
-        if (!bernoulli_exp_step(k, x, p))
-            goto again;
-    return k;
-}
-
-/* floor(sigma x + 1/2), decided in integers. With D the first n digits of x and
- * B = 16^n, N = 2 sigma D + B and M = 2 B, the answer is floor((N + t) / M) for some
- * 0 < t < 2 sigma. Enough digits for sigma <= B leave at most one boundary ahead, at
- * distance e; the next digit d moves it to e' = 16 e - 2 sigma d. */
-static uint64_t round_scaled(uint64_t sigma, struct uniform *x, struct pool *p)
-{
-    unsigned __int128 n, m;
-    uint64_t whole, ahead, digits = 0, base = 1;
-    unsigned i;
-
-    for (i = 0; base < sigma; i++, base <<= DIGIT_BITS)
-        digits = digits << DIGIT_BITS | digit_at(x, i, p);
-    n = (unsigned __int128)(2 * sigma) * digits + base;
-    m = 2 * base;
-    whole = (uint64_t)(n / m);
-    ahead = (uint64_t)((whole + 1) * m - n);
-    for (; ahead < 2 * sigma; i++) {
-        uint64_t taken = 2 * sigma * digit_at(x, i, p);
-
-        ahead <<= DIGIT_BITS;
-        if (ahead <= taken)
+        if (distance <= step)
             return whole + 1;
-        ahead -= taken;
+        if (distance - step >= sigma)
+            return whole;
+        ahead = (uint64_t)(distance - step);
     }
     return whole;
 }
 
-static int64_t draw(uint64_t sigma, struct pool *p)
+static uint64_t round_point(uint64_t sigma, const struct ym_noise_point *p, struct ym_noise_bits *bits)
 {
-    struct uniform x;
-    unsigned k = half_normal(&x, p);
-    int64_t v = (int64_t)(sigma * k + round_scaled(sigma, &x, p));
+    u128 v = scaled(sigma, p->n, p->place, p->shift);
 
-    return next_digit(p) & 1 ? v : -v;
+    return may_carry(v, sigma, p->shift) ? settle(v, sigma, p, bits) : (uint64_t)(v >> 64);
+}
+
+static bool below_curve(struct ym_noise_point *p, struct ym_noise_bits *bits)
+{
+    int below;
+
+    for (unsigned i = 0; i < YM_NOISE_MORE; i++) {
+        p->place_more[i] = next_word(bits);
+        p->height_more[i] = next_word(bits);
+    }
+    p->known = YM_NOISE_MORE;
+    below = ym_noise_below_slow(p);
+    YM_ASSERT(below != 0); /* probability below 2^-170 */
+    return below > 0;
+}
+
+static bool cut_box_accepts(const struct ym_noise_boxes *b, struct ym_noise_point *p, struct ym_noise_bits *bits)
+{
+    int below = ym_noise_below_quick(b, p);
+
+    return below == 0 ? below_curve(p, bits) : below > 0;
+}
+
+/* Block i of the tail with probability 2^-(i+1), as high as 2^-(i+3) boxes. Out there a point
+ * is below the curve only if s < 2^-64. */
+static bool tail_accepts(struct ym_noise_point *p, struct ym_noise_bits *bits)
+{
+    uint64_t coins;
+    unsigned i = 0;
+
+    while ((coins = next_word(bits)) == 0)
+        i += 64;
+    i += (unsigned)__builtin_ctzll(coins);
+    if (i >= YM_NOISE_TAIL_MAX) {
+        YM_ASSERT(p->height != 0); /* probability below 2^-120 */
+        return false;
+    }
+    p->n = 16 + i;
+    p->shift = TAIL_SHIFT;
+    p->drop = 3 + i;
+    return below_curve(p, bits);
+}
+
+/* A slot that is no whole box: false if its point is to be thrown away. */
+static bool hard_slot(const struct ym_noise_boxes *b, uint64_t word, struct ym_noise_point *p,
+                      struct ym_noise_bits *bits)
+{
+    uint32_t slot = (uint32_t)(word % YM_NOISE_SLOTS) - b->whole;
+
+    *p = (struct ym_noise_point){.place = word >> PLACE_SHIFT, .shift = BIN_SHIFT};
+    if (slot >= b->cuts + YM_NOISE_TAIL_SLOTS)
+        return false;
+    p->height = next_word(bits);
+    if (slot >= b->cuts)
+        return tail_accepts(p, bits);
+    p->n = b->cut[slot].bin;
+    p->level = b->cut[slot].level;
+    return cut_box_accepts(b, p, bits);
+}
+
+int64_t ym_noise_from_word(const struct ym_noise_boxes *b, uint64_t sigma, uint64_t word, struct ym_noise_bits *bits)
+{
+    struct ym_noise_point p;
+
+    for (; word % YM_NOISE_SLOTS >= b->whole; word = next_word(bits))
+        if (hard_slot(b, word, &p, bits))
+            return signed_by(word, round_point(sigma, &p, bits));
+    p = (struct ym_noise_point){.n = b->bin[word % YM_NOISE_SLOTS], .place = word >> PLACE_SHIFT, .shift = BIN_SHIFT};
+    return signed_by(word, round_point(sigma, &p, bits));
+}
+
+/* All but 3 words in 100 are a whole box with no integer within their last place, and done
+ * here without a branch; the others are listed. */
+size_t ym_noise_easy(const struct ym_noise_boxes *b, uint64_t sigma, const uint64_t *word, size_t n, int64_t *sum,
+                     uint32_t *hard)
+{
+    const uint32_t whole = b->whole;
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t w = word[i], slot = w % YM_NOISE_SLOTS;
+        u128 v = scaled(sigma, b->bin[slot], w >> PLACE_SHIFT, BIN_SHIFT);
+        bool is_hard = (slot >= whole) | may_carry(v, sigma, BIN_SHIFT);
+
+        hard[count] = (uint32_t)i;
+        count += is_hard;
+        sum[i] += is_hard ? 0 : signed_by(w, (uint64_t)(v >> 64));
+    }
+    return count;
+}
+
+static void bits_open(struct ym_noise_bits *bits, struct ym_rng *rng, size_t words)
+{
+    bits->rng = rng;
+    bits->size = bits->used = words;
 }
 
 static void check_sigma(uint64_t sigma)
@@ -196,25 +177,41 @@ static void check_sigma(uint64_t sigma)
     YM_ASSERT(sigma >= 1 && sigma <= SIGMA_MAX);
 }
 
+struct batch {
+    uint64_t word[BATCH]; /* one a coordinate */
+    uint32_t hard[BATCH + YM_NOISE_SPILL];
+    struct ym_noise_bits bits; /* what hard ones need beyond their word */
+};
+
 void ym_noise_add(int64_t *sum, size_t dim, uint64_t sigma_units, struct ym_rng *rng)
 {
-    struct pool pool;
+    const struct ym_noise_boxes *b = ym_noise_boxes_get();
+    size_t (*easy)(const struct ym_noise_boxes *, uint64_t, const uint64_t *, size_t, int64_t *, uint32_t *);
+    struct batch batch;
 
     check_sigma(sigma_units);
-    pool_open(&pool, rng, sizeof pool.byte);
-    for (size_t i = 0; i < dim; i++)
-        sum[i] += draw(sigma_units, &pool);
-    ym_wipe(&pool, sizeof pool);
+    easy = ym_noise_has_avx512() ? ym_noise_easy_avx512 : ym_noise_easy;
+    bits_open(&batch.bits, rng, sizeof batch.bits.word / sizeof batch.bits.word[0]);
+    for (size_t n; dim > 0; sum += n, dim -= n) {
+        size_t hard;
+
+        n = dim < BATCH ? dim : BATCH;
+        ym_rng_fill(rng, batch.word, n * sizeof batch.word[0]);
+        hard = easy(b, sigma_units, batch.word, n, sum, batch.hard);
+        for (size_t i = 0; i < hard; i++)
+            sum[batch.hard[i]] += ym_noise_from_word(b, sigma_units, batch.word[batch.hard[i]], &batch.bits);
+    }
+    ym_wipe(&batch, sizeof batch);
 }
 
 int64_t ym_noise_draw(uint64_t sigma_units, struct ym_rng *rng)
 {
-    struct pool pool;
+    struct ym_noise_bits bits;
     int64_t v;
 
     check_sigma(sigma_units);
-    pool_open(&pool, rng, 32);
-    v = draw(sigma_units, &pool);
-    ym_wipe(&pool, sizeof pool);
+    bits_open(&bits, rng, 4);
+    v = ym_noise_from_word(ym_noise_boxes_get(), sigma_units, next_word(&bits), &bits);
+    ym_wipe(&bits, sizeof bits);
     return v;
 }

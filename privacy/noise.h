@@ -7,8 +7,8 @@
 #include "base/rng.h"
 
 /* Add an independent round(N(0, sigma_units^2)) to every coordinate, exactly
- * distributed (Karney 2016, algorithm N, refined until the scaled value no
- * longer straddles a rounding boundary). Rounding an exact Gaussian is
+ * distributed: a point drawn under the curve, in integers alone, with further bits
+ * where those at hand do not decide (docs/privacy.md). Rounding an exact Gaussian is
  * post-processing of it: x + round(N) = round(x + N) for lattice x.
  *   sigma_units  1 .. 2^40, lattice units; 0 is a bug and aborts
  *   rng          a generator opened for this vector alone; the caller closes it */

@@ -28,7 +28,7 @@ MUTATIONS = [
      ["test_local_step"]),
     ("noise-one-percent-low", "worker/trainer/local.c", "ym_noise_add(sum, m->dim, plan->sigma_units, noise);",
      "ym_noise_add(sum, m->dim, plan->sigma_units - plan->sigma_units / 100, noise);", ["test_local_step"]),
-    ("noise-never-negative", "privacy/noise.c", "return next_digit(p) & 1 ? v : -v;", "return next_digit(p) & 1 ? v : v;",
+    ("noise-never-negative", "privacy/noise.c", "return word & YM_NOISE_SIGN ? -v : v;", "return word & YM_NOISE_SIGN ? v : v;",
      ["test_noise"]),
     ("every-patient-sampled", "worker/trainer/local.c",
      "ym_sample_patients(data->patients, plan->sampling_k, sampling, w->chosen);",
