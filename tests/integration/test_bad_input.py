@@ -135,6 +135,13 @@ def token_of_another_hub(fed):
 
 
 @case
+def hub_that_is_not_there(fed):
+    token = fed.token("hospital", "h8")
+    p = fed.site("h8", "enrol", "--token", token, "--hub", "127.0.0.1:9", check=False)
+    assert p.returncode == 3 and "127.0.0.1:" in p.stderr, (p.returncode, p.stderr)
+
+
+@case
 def two_daemons_on_one_folder(fed):
     for argv in (["yumen-trainer", "--dir", fed.path("h1")], ["yumen-gateway", "--dir", fed.path("gw-h1")],
                  ["yumen-coordinator", "serve", "--dir", fed.path("hub")]):

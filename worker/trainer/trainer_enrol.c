@@ -267,11 +267,14 @@ static enum ym_code adopt(struct ym_trainer *t, const struct answer *a, struct y
 
 static enum ym_code read_answer(const json_t *o, struct answer *a, struct ym_status *st)
 {
-    const char *message = "";
+    const char *message = "", *word = "";
     enum ym_code code;
 
     if (!json_is_true(json_object_get(o, "ok"))) {
         ym_json_get_str(o, "message", &message, NULL);
+        ym_json_get_str(o, "code", &word, NULL);
+        if (strcmp(word, ym_code_name(YM_UNAVAILABLE)) == 0 || strcmp(word, ym_code_name(YM_DEADLINE)) == 0)
+            return ym_status_set(st, YM_UNAVAILABLE, "the gateway does not reach the hub: %.200s", message);
         return ym_status_set(st, YM_DENIED, "the hub did not enrol this hospital: %.200s", message);
     }
     code = ym_json_get_str(o, "ca", &a->ca, st);
