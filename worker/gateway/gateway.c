@@ -313,7 +313,8 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Spooled releases of an earlier run: the trainer sends them again. */
+/* What an earlier run left whole: the trainer sends its releases again, the hub its
+ * objects. A half fetched object stays, to go on from there. */
 static void sweep_spool(struct gateway *g)
 {
     char **name = NULL;
@@ -323,7 +324,8 @@ static void sweep_spool(struct gateway *g)
     if (ym_fs_list(g->objects, &name, &count, NULL) != YM_OK)
         return;
     for (size_t i = 0; i < count; i++)
-        if (strncmp(name[i], "release-", 8) == 0 && ym_fs_join(path, sizeof path, g->objects, name[i]) == YM_OK)
+        if ((strncmp(name[i], "release-", 8) == 0 || strlen(name[i]) == 2 * YM_HASH_BYTES) &&
+            ym_fs_join(path, sizeof path, g->objects, name[i]) == YM_OK)
             unlink(path);
     ym_fs_names_free(name, count);
 }

@@ -88,6 +88,30 @@ void ym_tasks_again(struct ym_tasks *t)
     }
 }
 
+static enum ym_code state_path(const struct ym_tasks *t, const struct study *s, char path[YM_HOME_PATH])
+{
+    struct ym_buf hex = {0};
+    enum ym_code code = ym_hex_encode(s->state, YM_HASH_BYTES, &hex);
+
+    if (code == YM_OK)
+        code = ym_fs_join(path, YM_HOME_PATH, t->objects, ym_buf_str(&hex));
+    ym_buf_release(&hex);
+    return code;
+}
+
+/* The state and its file, which no other study shares. Only what a task named goes: the
+ * courier may have fetched the next state already, and its task waits behind this one. */
+static void forget_state(struct ym_tasks *t, struct study *s)
+{
+    char path[YM_HOME_PATH];
+
+    if (t->sending == s)
+        stop_sending(t);
+    if (s->state_bytes > 0 && state_path(t, s, path) == YM_OK)
+        unlink(path);
+    s->state_bytes = 0;
+}
+
 /* ---- taking tasks ---- */
 
 static struct study *find(struct ym_tasks *t, const char *name)
@@ -103,7 +127,7 @@ static struct study *find(struct ym_tasks *t, const char *name)
     if (!s && t->count < YM_TASKS_STUDIES)
         s = &t->study[t->count++];
     if (!s) { /* full: the one not heard of for longest makes room; the hub gives it again */
-        stop_sending(t);
+        forget_state(t, oldest);
         study_release(oldest);
         s = oldest;
     }
@@ -148,41 +172,10 @@ static void set_state(struct ym_tasks *t, struct study *s, const struct ym_couri
     if (e->object_bytes == 0 ||
         (s->state_bytes == e->object_bytes && memcmp(s->state, e->object_hash, sizeof s->state) == 0))
         return;
-    if (t->sending == s)
-        stop_sending(t);
+    forget_state(t, s);
     memcpy(s->state, e->object_hash, sizeof s->state);
     s->state_bytes = e->object_bytes;
     s->state_given = false;
-}
-
-static bool in_use(const struct ym_tasks *t, const char *name)
-{
-    for (size_t i = 0; i < t->count; i++) {
-        struct ym_buf hex = {0};
-        bool same = t->study[i].state_bytes > 0 && ym_hex_encode(t->study[i].state, YM_HASH_BYTES, &hex) == YM_OK &&
-                    strcmp(ym_buf_str(&hex), name) == 0;
-
-        ym_buf_release(&hex);
-        if (same)
-            return true;
-    }
-    return false;
-}
-
-/* Whole objects that no study needs any more; what is half fetched stays. */
-static void sweep(struct ym_tasks *t)
-{
-    char **name = NULL;
-    size_t count = 0;
-    char path[YM_HOME_PATH];
-
-    if (ym_fs_list(t->objects, &name, &count, NULL) != YM_OK)
-        return;
-    for (size_t i = 0; i < count; i++)
-        if (strlen(name[i]) == 2 * YM_HASH_BYTES && !in_use(t, name[i]) &&
-            ym_fs_join(path, sizeof path, t->objects, name[i]) == YM_OK)
-            unlink(path);
-    ym_fs_names_free(name, count);
 }
 
 enum ym_code ym_tasks_add(struct ym_tasks *t, struct ym_courier_event *e, struct ym_status *st)
@@ -190,6 +183,7 @@ enum ym_code ym_tasks_add(struct ym_tasks *t, struct ym_courier_event *e, struct
     json_t *o = NULL;
     const char *name = "";
     struct study *s;
+    bool last;
     enum ym_code code = ym_leaf_parse((struct ym_bytes){e->leaf.data, e->leaf.len}, &o, st);
 
     if (code == YM_OK)
@@ -197,6 +191,7 @@ enum ym_code ym_tasks_add(struct ym_tasks *t, struct ym_courier_event *e, struct
     if (code == YM_OK && !ym_name_valid(name))
         code = ym_status_set(st, YM_INVALID, "a task names no study");
     s = code == YM_OK ? find(t, name) : NULL;
+    last = json_is_true(json_object_get(o, "last")) || json_is_true(json_object_get(o, "final"));
     json_decref(o);
     if (!s)
         return code;
@@ -218,12 +213,12 @@ enum ym_code ym_tasks_add(struct ym_tasks *t, struct ym_courier_event *e, struct
         drop_item(&s->collect);
         if (t->sending == s)
             stop_sending(t);
-        s->state_bytes = 0;
+        if (last) /* else the next attempt may begin from the same state */
+            forget_state(t, s);
         break;
     default:
         return ym_status_set(st, YM_INVALID, "task kind %d is not known", (int)e->task);
     }
-    sweep(t);
     return YM_OK;
 }
 
@@ -249,13 +244,10 @@ static int feed_item(struct item *i, enum ym_frame_kind kind, struct ym_link *l,
 
 static bool open_object(struct ym_tasks *t, struct study *s)
 {
-    struct ym_buf hex = {0};
     char path[YM_HOME_PATH];
 
-    ym_hex_encode(s->state, YM_HASH_BYTES, &hex);
-    if (ym_fs_join(path, sizeof path, t->objects, ym_buf_str(&hex)) == YM_OK)
+    if (state_path(t, s, path) == YM_OK)
         t->fd = open(path, O_RDONLY | O_CLOEXEC);
-    ym_buf_release(&hex);
     t->chunk = malloc(YM_HASH_BYTES + YM_FRAME_OBJECT_DATA);
     if (t->fd < 0 || !t->chunk) {
         ym_log(YM_LOG_WARN, "gateway.object", "study=%s why=\"cannot be read\"", s->name);
