@@ -44,7 +44,7 @@ MUTATIONS = [
     ("budget-off", "audit/ledger/budget.c", "if (after > b->cap_micro)", "if (after > b->cap_micro && b->broken)",
      ["test_budget", "test_door"]),
     ("charge-off", "worker/trainer/door_charge.c",
-     "code = ym_door_append(d, ym_door_view(&c->charge_line), &(uint64_t){0}, st);", "code = YM_OK;", ["test_door"]),
+     "code = ym_door_append(d, ym_buf_bytes(&c->charge_line), &(uint64_t){0}, st);", "code = YM_OK;", ["test_door"]),
     ("budget-not-asked", "worker/trainer/door_charge.c", "code = ym_door_fits(d, r->plan, r->dataset, 1, &alone, &after, st);",
      "ym_door_fits(d, r->plan, r->dataset, 1, &alone, &after, NULL);", ["test_door"]),
     ("charged-twice", "worker/trainer/door_charge.c", "ym_budget_charged(d->o.budget, r->plan->study", "false && ym_budget_charged(d->o.budget, r->plan->study",

@@ -232,7 +232,8 @@ static enum ym_code wire_new(struct ym_courier *c, struct ym_wire **out, struct 
     pthread_mutex_lock(&c->lock);
     code = ym_rpc_client_open(
         &(struct ym_rpc_client_options){
-            .target = h->hub, .tls = {.ca = ym_view(&h->ca), .cert = ym_view(&h->cert), .key = ym_view(&h->key)}},
+            .target = h->hub,
+            .tls = {.ca = ym_buf_bytes(&h->ca), .cert = ym_buf_bytes(&h->cert), .key = ym_buf_bytes(&h->key)}},
         &w->client, st);
     pthread_mutex_unlock(&c->lock);
     if (code != YM_OK)

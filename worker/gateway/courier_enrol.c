@@ -77,15 +77,15 @@ static enum ym_code ask_hub(struct ym_courier *c, const struct request *r, const
     enum ym_code code = pack_request(r, &wire, st);
 
     if (code == YM_OK)
-        code = ym_rpc_client_open(
-            &(struct ym_rpc_client_options){
-                .target = r->enrol,
-                .tls = {.ca = ym_view(ca), .cert = ym_view(&c->home->self_cert), .key = ym_view(&c->home->key)}},
-            &client, st);
+        code = ym_rpc_client_open(&(struct ym_rpc_client_options){.target = r->enrol,
+                                                                  .tls = {.ca = ym_buf_bytes(ca),
+                                                                          .cert = ym_buf_bytes(&c->home->self_cert),
+                                                                          .key = ym_buf_bytes(&c->home->key)}},
+                                  &client, st);
     if (code == YM_OK)
-        code = ym_rpc_unary(client, "/yumen.v1.Enrolment/Enrol", ym_view(&wire), ENROL_MS, true, &reply, st);
+        code = ym_rpc_unary(client, "/yumen.v1.Enrolment/Enrol", ym_buf_bytes(&wire), ENROL_MS, true, &reply, st);
     if (code == YM_OK)
-        code = ym_message_unpack(&yumen__v1__enrol_reply__descriptor, ym_view(&reply), out, st);
+        code = ym_message_unpack(&yumen__v1__enrol_reply__descriptor, ym_buf_bytes(&reply), out, st);
     if (client)
         ym_rpc_client_close(&client);
     ym_buf_release(&wire);
@@ -123,9 +123,9 @@ static enum ym_code join(struct ym_courier *c, const json_t *o, struct ym_buf *a
         code = answer_json(&r, &ca, m, answer, st);
     if (code == YM_OK) {
         pthread_mutex_lock(&c->lock);
-        code = ym_home_save_enrolment(c->home, r.hub, ym_view(&ca),
+        code = ym_home_save_enrolment(c->home, r.hub, ym_buf_bytes(&ca),
                                       (struct ym_bytes){(const uint8_t *)m->certificate, strlen(m->certificate)},
-                                      ym_view(answer), st);
+                                      ym_buf_bytes(answer), st);
         pthread_mutex_unlock(&c->lock);
     }
     if (code == YM_OK)
@@ -157,7 +157,7 @@ static void serve_enrol(struct ym_courier *c, const struct ym_parcel *p)
 
     if (!e)
         return;
-    code = ym_leaf_parse(ym_view(&p->a), &o, &st);
+    code = ym_leaf_parse(ym_buf_bytes(&p->a), &o, &st);
     if (code == YM_OK)
         code = join(c, o, &e->payload, &st);
     if (code != YM_OK)
@@ -204,10 +204,10 @@ static enum ym_code renew(struct ym_courier *c, struct ym_status *st)
     enum ym_code code = w ? ym_message_pack(&m, &wire, st) : YM_UNAVAILABLE;
 
     if (code == YM_OK)
-        code = ym_rpc_unary(w->client, "/yumen.v1.Federation/Renew", ym_view(&wire), ENROL_MS, true, &reply, st);
+        code = ym_rpc_unary(w->client, "/yumen.v1.Federation/Renew", ym_buf_bytes(&wire), ENROL_MS, true, &reply, st);
     ym_wire_put(c, w);
     if (code == YM_OK)
-        code = ym_message_unpack(&yumen__v1__renew_reply__descriptor, ym_view(&reply), &r, st);
+        code = ym_message_unpack(&yumen__v1__renew_reply__descriptor, ym_buf_bytes(&reply), &r, st);
     if (code == YM_OK) {
         pthread_mutex_lock(&c->lock);
         code =

@@ -40,11 +40,6 @@ struct ym_courier {
     size_t thread_count;
 };
 
-static inline struct ym_bytes ym_view(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 /* courier.c */
 struct ym_wire *ym_wire_get(struct ym_courier *c); /* waits until there is one; NULL when stopping */
 void ym_wire_put(struct ym_courier *c, struct ym_wire *w);

@@ -148,8 +148,8 @@ static enum ym_code fetch_rest(struct fetch *f, struct ym_status *st)
     if (code == YM_OK && (w = ym_wire_get(f->c)) != NULL) {
         code = ym_rpc_client_wait(w->client, WAIT_MS, st);
         if (code == YM_OK)
-            code = ym_rpc_read_stream(w->client, "/yumen.v1.Federation/FetchObject", ym_view(&wire), FETCH_MS, on_chunk,
-                                      f, st);
+            code = ym_rpc_read_stream(w->client, "/yumen.v1.Federation/FetchObject", ym_buf_bytes(&wire), FETCH_MS,
+                                      on_chunk, f, st);
         ym_wire_put(f->c, w);
     }
     ym_buf_release(&wire);

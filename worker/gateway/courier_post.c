@@ -20,7 +20,8 @@ static enum ym_code call(struct ym_courier *c, const char *path, const struct ym
                          struct ym_status *st)
 {
     struct ym_wire *w = ym_wire_get(c);
-    enum ym_code code = w ? ym_rpc_unary(w->client, path, ym_view(wire), CALL_MS, true, reply, st) : YM_UNAVAILABLE;
+    enum ym_code code =
+        w ? ym_rpc_unary(w->client, path, ym_buf_bytes(wire), CALL_MS, true, reply, st) : YM_UNAVAILABLE;
 
     ym_wire_put(c, w);
     return code;
@@ -36,7 +37,7 @@ static enum ym_code post_once(struct ym_courier *c, const struct ym_buf *wire, e
     enum ym_code code = call(c, "/yumen.v1.Worker/Post", wire, &reply, st);
 
     if (code == YM_OK)
-        code = ym_message_unpack(&yumen__v1__post_reply__descriptor, ym_view(&reply), &r, st);
+        code = ym_message_unpack(&yumen__v1__post_reply__descriptor, ym_buf_bytes(&reply), &r, st);
     if (code == YM_OK) {
         *answer = (enum ym_code)r->answer;
         snprintf(reason, 64, "%s", r->reason);
@@ -81,8 +82,8 @@ void *ym_post_main(void *arg)
         enum ym_code answer = YM_OK;
         char reason[64] = "";
 
-        if (ym_post_line(c, ym_view(&p->a), &answer, reason) == YM_OK)
-            ym_courier_answer(c, ym_view(&p->a), answer, reason);
+        if (ym_post_line(c, ym_buf_bytes(&p->a), &answer, reason) == YM_OK)
+            ym_courier_answer(c, ym_buf_bytes(&p->a), answer, reason);
         ym_parcel_free(&p);
     }
     return NULL;
@@ -142,7 +143,7 @@ static enum ym_code ask_status(struct ym_courier *c, const struct ym_parcel *p, 
     if (code == YM_OK)
         code = call(c, "/yumen.v1.Worker/UploadStatus", &wire, &reply, st);
     if (code == YM_OK)
-        code = ym_message_unpack(&yumen__v1__upload_status_reply__descriptor, ym_view(&reply), &r, st);
+        code = ym_message_unpack(&yumen__v1__upload_status_reply__descriptor, ym_buf_bytes(&reply), &r, st);
     if (code == YM_OK) {
         *answer = (enum ym_code)r->answer;
         *offset = r->offset;
@@ -169,7 +170,7 @@ static enum ym_code send_bytes(struct ym_courier *c, struct upload *u, enum ym_c
         code = ym_rpc_write_stream(w->client, "/yumen.v1.Worker/Upload", UPLOAD_MS, next_chunk, u, &reply, st);
     ym_wire_put(c, w);
     if (code == YM_OK)
-        code = ym_message_unpack(&yumen__v1__upload_reply__descriptor, ym_view(&reply), &r, st);
+        code = ym_message_unpack(&yumen__v1__upload_reply__descriptor, ym_buf_bytes(&reply), &r, st);
     if (code == YM_OK) {
         *answer = (enum ym_code)r->answer;
         snprintf(reason, 64, "%s", r->reason);
@@ -238,13 +239,13 @@ void *ym_upload_main(void *arg)
         enum ym_code answer = YM_OK, code;
         char reason[64] = "";
 
-        code = ym_post_line(c, ym_view(&p->a), &answer, reason);
+        code = ym_post_line(c, ym_buf_bytes(&p->a), &answer, reason);
         if (code == YM_OK && answer == YM_OK)
             code = upload_bytes(c, p, &answer, reason);
         unlink(p->path);
         if (code == YM_OK) {
             ym_log(YM_LOG_INFO, "gateway.upload", "answer=%s reason=%s", ym_code_name(answer), reason);
-            ym_courier_answer(c, ym_view(&p->b), answer, reason);
+            ym_courier_answer(c, ym_buf_bytes(&p->b), answer, reason);
         }
         ym_parcel_free(&p);
     }

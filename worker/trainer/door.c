@@ -176,7 +176,7 @@ static bool send_control(struct ym_door *d, int64_t now_ms)
     size_t at = d->control_first;
     bool card = d->is_card[at];
 
-    if (!send_frame(d, card ? YM_FRAME_CARD : YM_FRAME_CONTROL, ym_door_view(&d->control[at]),
+    if (!send_frame(d, card ? YM_FRAME_CARD : YM_FRAME_CONTROL, ym_buf_bytes(&d->control[at]),
                     card ? YM_FRAME_CARD_BYTES : YM_FRAME_CONTROL_BYTES, 0, 0, now_ms))
         return false;
     ym_buf_release(&d->control[at]);
@@ -193,9 +193,9 @@ static bool send_head(struct ym_door *d, const struct ym_release *r, int64_t now
     d->fd = open(r->path, O_RDONLY | O_CLOEXEC);
     if (d->fd < 0)
         return false;
-    sent = ym_parts_append(&parts, ym_door_view(&r->charge_line)) == YM_OK &&
-           ym_parts_append(&parts, ym_door_view(&r->release_line)) == YM_OK &&
-           send_frame(d, YM_FRAME_RELEASE, ym_door_view(&parts), YM_FRAME_RELEASE_BYTES, 0, 0, now_ms);
+    sent = ym_parts_append(&parts, ym_buf_bytes(&r->charge_line)) == YM_OK &&
+           ym_parts_append(&parts, ym_buf_bytes(&r->release_line)) == YM_OK &&
+           send_frame(d, YM_FRAME_RELEASE, ym_buf_bytes(&parts), YM_FRAME_RELEASE_BYTES, 0, 0, now_ms);
     if (!sent)
         ym_door_close_file(d);
     ym_buf_release(&parts);

@@ -172,7 +172,7 @@ enum ym_code ym_door_charge(struct ym_door *d, const struct ym_door_request *r, 
     if (code == YM_OK)
         code = ym_buf_append(line, c->charge_line.data, c->charge_line.len);
     if (code == YM_OK)
-        code = ym_door_append(d, ym_door_view(&c->charge_line), &(uint64_t){0}, st);
+        code = ym_door_append(d, ym_buf_bytes(&c->charge_line), &(uint64_t){0}, st);
     if (code != YM_OK) {
         ym_charged_free(&c);
         return code;
@@ -293,7 +293,7 @@ enum ym_code ym_door_seal(struct ym_door *d, struct ym_charged **charged, int64_
     if (code == YM_OK)
         code = ym_buf_append(line, r->release_line.data, r->release_line.len);
     if (code == YM_OK)
-        code = ym_door_append(d, ym_door_view(&r->release_line), &(uint64_t){0}, st);
+        code = ym_door_append(d, ym_buf_bytes(&r->release_line), &(uint64_t){0}, st);
     if (code != YM_OK) {
         ym_release_free(&r);
         return code;

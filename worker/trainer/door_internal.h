@@ -39,11 +39,6 @@ struct ym_door {
     uint64_t offset; /* sent of it */
 };
 
-static inline struct ym_bytes ym_door_view(const struct ym_buf *b)
-{
-    return (struct ym_bytes){b->data, b->len};
-}
-
 void ym_door_close_file(struct ym_door *d);
 /* Of a charge: outbox/<hash>.update */
 enum ym_code ym_outbox_path(const struct ym_door *d, const uint8_t charge[YM_HASH_BYTES], char out[YM_SITE_PATH]);
