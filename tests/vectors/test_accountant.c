@@ -14,12 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "privacy/accountant.h"
-#include "privacy/clip.h"
 #include "privacy/rdp_moment.h"
-
-#define FOLDER YM_TEST_SOURCE_ROOT "/tests/vectors/privacy/"
-#define COLUMNS 32
+#include "tests/support/vectors.h"
 
 /* Our noise is a whole number of lattice units and q a fraction of 2^64; both are
  * rounded so that epsilon can only grow, by less than 1e-6 relative (asserted by
@@ -32,75 +28,6 @@ static uint64_t sigma_units(double sigma)
 static uint64_t sampling_k(double q)
 {
     return q >= 1 ? UINT64_MAX : (uint64_t)ceil(ldexp(q, 64));
-}
-
-struct row {
-    char *cell[COLUMNS];
-    size_t count;
-};
-
-/* Splits one CSV line in place; quotes as in RFC 4180 without doubled ones. */
-static void split(char *line, struct row *r)
-{
-    r->count = 0;
-    line[strcspn(line, "\r\n")] = 0;
-    for (char *p = line; p && r->count < COLUMNS;) {
-        bool quoted = *p == '"';
-        char *end = quoted ? strchr(p + 1, '"') : strchr(p, ',');
-
-        r->cell[r->count++] = quoted ? p + 1 : p;
-        if (end && quoted) {
-            *end = 0;
-            end = end[1] == ',' ? end + 1 : NULL;
-        }
-        if (end)
-            *end = 0;
-        p = end ? end + 1 : NULL;
-    }
-}
-
-struct table {
-    FILE *f;
-    char head_line[4096], line[4096];
-    struct row head, row;
-};
-
-static void table_open(struct table *t, const char *name)
-{
-    char path[512];
-
-    snprintf(path, sizeof path, FOLDER "%s", name);
-    t->f = fopen(path, "r");
-    assert_non_null(t->f);
-    assert_non_null(fgets(t->head_line, sizeof t->head_line, t->f));
-    split(t->head_line, &t->head);
-}
-
-static bool table_next(struct table *t)
-{
-    if (!fgets(t->line, sizeof t->line, t->f)) {
-        fclose(t->f);
-        return false;
-    }
-    split(t->line, &t->row);
-    return true;
-}
-
-static const char *text(const struct table *t, const char *column)
-{
-    for (size_t i = 0; i < t->head.count; i++)
-        if (strcmp(t->head.cell[i], column) == 0)
-            return t->row.cell[i];
-    fail_msg("no column '%s'", column);
-    return NULL;
-}
-
-static double number(const struct table *t, const char *column)
-{
-    char *end;
-    double v = strtod(text(t, column), &end);
-
-    return end == text(t, column) || *end ? NAN : v;
 }
 
 static void add(struct ym_rdp *r, double sigma, double q, double steps)
@@ -120,19 +47,20 @@ static void check(const char *id, double epsilon, double exact, double exact_tol
 
 static void subsampled_gaussian_matches_or_beats_google(void **state)
 {
-    struct table t;
+    struct vectors t;
     int rows = 0, matched = 0;
 
     (void)state;
-    table_open(&t, "subsampled_gaussian.csv");
-    while (table_next(&t)) {
-        double google = number(&t, "eps_rdp_google"), epsilon;
+    vectors_open(&t, "subsampled_gaussian.csv");
+    while (vectors_next(&t)) {
+        double google = vectors_number(&t, "eps_rdp_google"), epsilon;
         struct ym_rdp r;
 
         ym_rdp_clear(&r);
-        add(&r, number(&t, "sigma"), number(&t, "q"), number(&t, "T"));
-        epsilon = ym_rdp_epsilon(&r, number(&t, "delta"), NULL);
-        check(text(&t, "id"), epsilon, number(&t, "eps_exact"), number(&t, "exact_tol"), google);
+        add(&r, vectors_number(&t, "sigma"), vectors_number(&t, "q"), vectors_number(&t, "T"));
+        epsilon = ym_rdp_epsilon(&r, vectors_number(&t, "delta"), NULL);
+        check(vectors_text(&t, "id"), epsilon, vectors_number(&t, "eps_exact"), vectors_number(&t, "exact_tol"),
+              google);
         matched += fabs(epsilon - google) <= 1e-6 * google;
         rows++;
     }
@@ -142,24 +70,25 @@ static void subsampled_gaussian_matches_or_beats_google(void **state)
 
 static void tiny_deltas_are_never_understated(void **state)
 {
-    struct table t;
+    struct vectors t;
     int rows = 0;
 
     (void)state;
-    table_open(&t, "small_delta_stress.csv");
-    for (; table_next(&t); rows++) {
+    vectors_open(&t, "small_delta_stress.csv");
+    for (; vectors_next(&t); rows++) {
         struct ym_rdp r;
 
         ym_rdp_clear(&r);
-        add(&r, number(&t, "sigma"), number(&t, "q"), number(&t, "T"));
-        check(text(&t, "id"), ym_rdp_epsilon(&r, number(&t, "delta"), NULL), number(&t, "eps_exact"), 1e-8, NAN);
+        add(&r, vectors_number(&t, "sigma"), vectors_number(&t, "q"), vectors_number(&t, "T"));
+        check(vectors_text(&t, "id"), ym_rdp_epsilon(&r, vectors_number(&t, "delta"), NULL),
+              vectors_number(&t, "eps_exact"), 1e-8, NAN);
     }
     assert_int_equal(rows, 18);
 }
 
 static void different_rounds_compose(void **state)
 {
-    json_t *all = json_load_file(FOLDER "heterogeneous.json", 0, NULL), *one, *round;
+    json_t *all = json_load_file(VECTORS_FOLDER "heterogeneous.json", 0, NULL), *one, *round;
     size_t i, j;
 
     (void)state;
@@ -185,19 +114,19 @@ static void conversion_agrees_with_the_published_one(void **state)
 {
     const double *order;
     size_t count = ym_rdp_orders(&order);
-    struct table t;
+    struct vectors t;
 
     (void)state;
-    table_open(&t, "zcdp_conversion.csv");
-    while (table_next(&t)) {
-        double rho = number(&t, "rho"), best = number(&t, "eps_cks_optimal_order"), epsilon;
-        double alpha = number(&t, "alpha_opt");
+    vectors_open(&t, "zcdp_conversion.csv");
+    while (vectors_next(&t)) {
+        double rho = vectors_number(&t, "rho"), best = vectors_number(&t, "eps_cks_optimal_order"), epsilon;
+        double alpha = vectors_number(&t, "alpha_opt");
         struct ym_rdp r;
 
         ym_rdp_clear(&r);
         for (size_t i = 0; i < count; i++)
             r.at[i] = rho * order[i];
-        epsilon = ym_rdp_epsilon(&r, number(&t, "delta"), NULL);
+        epsilon = ym_rdp_epsilon(&r, vectors_number(&t, "delta"), NULL);
         assert_true(epsilon >= best * (1 - 1e-9) || epsilon == 0);
         if (alpha > 2 && alpha < 60) /* where the grid is fine */
             assert_true(epsilon <= best * 1.01 + 1e-4);
@@ -206,20 +135,21 @@ static void conversion_agrees_with_the_published_one(void **state)
 
 static void calibrated_noise_is_enough_and_no_more(void **state)
 {
-    struct table t;
+    struct vectors t;
 
     (void)state;
-    table_open(&t, "inverse_queries.csv");
-    while (table_next(&t)) {
-        double epsilon = number(&t, "eps"), delta = number(&t, "delta"), q = number(&t, "q"), steps = number(&t, "T");
+    vectors_open(&t, "inverse_queries.csv");
+    while (vectors_next(&t)) {
+        double epsilon = vectors_number(&t, "eps"), delta = vectors_number(&t, "delta"), q = vectors_number(&t, "q"),
+               steps = vectors_number(&t, "T");
         struct ym_event e = {.sampling_k = sampling_k(q), .steps = (uint64_t)steps};
         struct ym_rdp r;
 
-        if (strcmp(text(&t, "query"), "sigma_for_eps_delta") != 0)
+        if (strcmp(vectors_text(&t, "query"), "sigma_for_eps_delta") != 0)
             continue;
         assert_int_equal(ym_rdp_calibrate(epsilon, delta, e.sampling_k, e.steps, &e.sigma_units, NULL), YM_OK);
-        assert_true((double)e.sigma_units / YM_CLIP_UNITS >= number(&t, "answer"));
-        assert_true((double)e.sigma_units / YM_CLIP_UNITS <= number(&t, "answer") * 1.25);
+        assert_true((double)e.sigma_units / YM_CLIP_UNITS >= vectors_number(&t, "answer"));
+        assert_true((double)e.sigma_units / YM_CLIP_UNITS <= vectors_number(&t, "answer") * 1.25);
         ym_rdp_clear(&r);
         assert_int_equal(ym_rdp_add(&r, &e, NULL), YM_OK);
         assert_true(ym_rdp_epsilon(&r, delta, NULL) <= epsilon);

@@ -13,90 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "privacy/accountant.h"
-#include "privacy/clip.h"
-
-#define FOLDER YM_TEST_SOURCE_ROOT "/tests/vectors/privacy/"
-#define COLUMNS 32
-
-struct table {
-    FILE *f;
-    char head_line[4096], line[4096];
-    char *head[COLUMNS], *cell[COLUMNS];
-    size_t columns, cells;
-};
-
-/* In place; a quoted cell may hold commas. */
-static size_t split(char *line, char **cell)
-{
-    size_t count = 0;
-
-    line[strcspn(line, "\r\n")] = 0;
-    for (char *p = line; p && count < COLUMNS;) {
-        bool quoted = *p == '"';
-        char *end = quoted ? strchr(p + 1, '"') : strchr(p, ',');
-
-        cell[count++] = quoted ? p + 1 : p;
-        if (end && quoted) {
-            *end = 0;
-            end = end[1] == ',' ? end + 1 : NULL;
-        }
-        if (end)
-            *end = 0;
-        p = end ? end + 1 : NULL;
-    }
-    return count;
-}
-
-static void table_open(struct table *t, const char *name)
-{
-    char path[512];
-
-    snprintf(path, sizeof path, FOLDER "%s", name);
-    t->f = fopen(path, "r");
-    assert_non_null(t->f);
-    assert_non_null(fgets(t->head_line, sizeof t->head_line, t->f));
-    t->columns = split(t->head_line, t->head);
-}
-
-static bool table_next(struct table *t)
-{
-    if (!fgets(t->line, sizeof t->line, t->f)) {
-        fclose(t->f);
-        return false;
-    }
-    t->cells = split(t->line, t->cell);
-    return true;
-}
-
-static const char *text(const struct table *t, const char *column)
-{
-    for (size_t i = 0; i < t->columns && i < t->cells; i++)
-        if (strcmp(t->head[i], column) == 0)
-            return t->cell[i];
-    fail_msg("no column '%s'", column);
-    return NULL;
-}
-
-static double number(const struct table *t, const char *column)
-{
-    char *end;
-    double v = strtod(text(t, column), &end);
-
-    return end == text(t, column) || *end ? NAN : v;
-}
-
-static struct ym_event event(double sigma, double q, double steps)
-{
-    return (struct ym_event){.sigma_units = (uint64_t)llround(sigma * YM_CLIP_UNITS),
-                             .sampling_k = q >= 1 ? UINT64_MAX : (uint64_t)ldexp(q, 64),
-                             .steps = (uint64_t)steps};
-}
-
-static bool on_lattice(double sigma)
-{
-    return sigma * YM_CLIP_UNITS == floor(sigma * YM_CLIP_UNITS);
-}
+#include "tests/support/vectors.h"
 
 static void within(const char *id, const char *what, double got, double exact, double limit)
 {
@@ -112,21 +29,22 @@ static double limit_of(double exact, double relative, double exact_tol)
 
 static void every_row_both_ways(void **state)
 {
-    struct table t;
+    struct vectors t;
     int rows = 0, sharp = 0, exactly_zero = 0;
 
     (void)state;
-    for (table_open(&t, "subsampled_gaussian.csv"); table_next(&t); rows++) {
-        struct ym_event e = event(number(&t, "sigma"), number(&t, "q"), number(&t, "T"));
-        double tol = number(&t, "exact_tol"), remove = number(&t, "eps_exact_remove"),
-               add = number(&t, "eps_exact_add");
-        double relative = on_lattice(number(&t, "sigma")) ? 1e-8 : 1e-6, got[2] = {-1, -1}, most = -1;
+    for (vectors_open(&t, "subsampled_gaussian.csv"); vectors_next(&t); rows++) {
+        struct ym_event e =
+            vectors_event(vectors_number(&t, "sigma"), vectors_number(&t, "q"), vectors_number(&t, "T"));
+        double tol = vectors_number(&t, "exact_tol"), remove = vectors_number(&t, "eps_exact_remove"),
+               add = vectors_number(&t, "eps_exact_add");
+        double relative = vectors_on_lattice(vectors_number(&t, "sigma")) ? 1e-8 : 1e-6, got[2] = {-1, -1}, most = -1;
 
-        assert_int_equal(ym_contour_epsilons(&e, 1, number(&t, "delta"), got, NULL), YM_OK);
-        within(text(&t, "id"), "remove", got[0], remove, limit_of(remove, relative, tol));
-        within(text(&t, "id"), "add", got[1], add, limit_of(add, relative, tol));
-        if (number(&t, "eps_exact") == 0) {
-            assert_int_equal(ym_contour_epsilon(&e, 1, number(&t, "delta"), &most, NULL), YM_OK);
+        assert_int_equal(ym_contour_epsilons(&e, 1, vectors_number(&t, "delta"), got, NULL), YM_OK);
+        within(vectors_text(&t, "id"), "remove", got[0], remove, limit_of(remove, relative, tol));
+        within(vectors_text(&t, "id"), "add", got[1], add, limit_of(add, relative, tol));
+        if (vectors_number(&t, "eps_exact") == 0) {
+            assert_int_equal(ym_contour_epsilon(&e, 1, vectors_number(&t, "delta"), &most, NULL), YM_OK);
             assert_true(most == 0);
             exactly_zero++;
         }
@@ -139,24 +57,25 @@ static void every_row_both_ways(void **state)
 
 static void tiny_deltas_keep_their_digits(void **state)
 {
-    struct table t;
+    struct vectors t;
     int rows = 0;
 
     (void)state;
-    for (table_open(&t, "small_delta_stress.csv"); table_next(&t); rows++) {
-        struct ym_event e = event(number(&t, "sigma"), number(&t, "q"), number(&t, "T"));
-        double exact = number(&t, "eps_exact"), got = -1;
+    for (vectors_open(&t, "small_delta_stress.csv"); vectors_next(&t); rows++) {
+        struct ym_event e =
+            vectors_event(vectors_number(&t, "sigma"), vectors_number(&t, "q"), vectors_number(&t, "T"));
+        double exact = vectors_number(&t, "eps_exact"), got = -1;
 
-        assert_int_equal(ym_contour_epsilon(&e, 1, number(&t, "delta"), &got, NULL), YM_OK);
-        within(text(&t, "id"), "epsilon", got, exact,
-               limit_of(exact, on_lattice(number(&t, "sigma")) ? 1e-8 : 1e-6, 1e-9));
+        assert_int_equal(ym_contour_epsilon(&e, 1, vectors_number(&t, "delta"), &got, NULL), YM_OK);
+        within(vectors_text(&t, "id"), "epsilon", got, exact,
+               limit_of(exact, vectors_on_lattice(vectors_number(&t, "sigma")) ? 1e-8 : 1e-6, 1e-9));
     }
     assert_int_equal(rows, 18);
 }
 
 static void different_rounds_compose_in_any_order(void **state)
 {
-    json_t *all = json_load_file(FOLDER "heterogeneous.json", 0, NULL), *one, *round;
+    json_t *all = json_load_file(VECTORS_FOLDER "heterogeneous.json", 0, NULL), *one, *round;
     size_t i, j;
 
     (void)state;
@@ -173,8 +92,8 @@ static void different_rounds_compose_in_any_order(void **state)
 
         assert_non_null(e);
         json_array_foreach(rounds, j, round) e[count - 1 - j] =
-            event(json_number_value(json_array_get(round, 0)), json_number_value(json_array_get(round, 1)),
-                  json_number_value(json_array_get(round, 2)));
+            vectors_event(json_number_value(json_array_get(round, 0)), json_number_value(json_array_get(round, 1)),
+                          json_number_value(json_array_get(round, 2)));
         assert_int_equal(ym_contour_epsilons(e, count, delta, got, NULL), YM_OK);
         within(id, "remove", got[0], remove, 1e-5 * remove);
         within(id, "add", got[1], add, 1e-5 * add);
@@ -194,21 +113,22 @@ static void different_rounds_compose_in_any_order(void **state)
 
 static void questions_asked_backwards(void **state)
 {
-    struct table t;
+    struct vectors t;
     int rows = 0;
 
     (void)state;
-    for (table_open(&t, "inverse_queries.csv"); table_next(&t); rows++) {
-        bool asks_delta = strcmp(text(&t, "query"), "delta_at_eps") == 0;
-        double answer = number(&t, "answer"), epsilon = number(&t, "eps"), got = -1;
-        struct ym_event e = event(asks_delta ? number(&t, "sigma") : answer, number(&t, "q"), number(&t, "T"));
+    for (vectors_open(&t, "inverse_queries.csv"); vectors_next(&t); rows++) {
+        bool asks_delta = strcmp(vectors_text(&t, "query"), "delta_at_eps") == 0;
+        double answer = vectors_number(&t, "answer"), epsilon = vectors_number(&t, "eps"), got = -1;
+        struct ym_event e = vectors_event(asks_delta ? vectors_number(&t, "sigma") : answer, vectors_number(&t, "q"),
+                                          vectors_number(&t, "T"));
 
         if (asks_delta) {
             assert_int_equal(ym_contour_delta(&e, 1, epsilon, &got, NULL), YM_OK);
-            within(text(&t, "id"), "delta", got, answer, 2e-9 * answer); /* ten digits are printed */
+            within(vectors_text(&t, "id"), "delta", got, answer, 2e-9 * answer); /* ten digits are printed */
         } else {
-            assert_int_equal(ym_contour_epsilon(&e, 1, number(&t, "delta"), &got, NULL), YM_OK);
-            within(text(&t, "id"), "epsilon", got, epsilon, 1e-6 * epsilon);
+            assert_int_equal(ym_contour_epsilon(&e, 1, vectors_number(&t, "delta"), &got, NULL), YM_OK);
+            within(vectors_text(&t, "id"), "epsilon", got, epsilon, 1e-6 * epsilon);
         }
     }
     assert_int_equal(rows, 16);
@@ -225,7 +145,7 @@ static void stays_below_renyi_and_grows_with_steps(void **state)
             double before = 0;
 
             for (uint64_t steps = 100; steps <= 1600; steps *= 4) {
-                struct ym_event e = event(sigma[s], q[i], (double)steps);
+                struct ym_event e = vectors_event(sigma[s], q[i], (double)steps);
                 struct ym_rdp r;
                 double got = -1;
 
