@@ -176,27 +176,3 @@ double ym_two_world_mu(const struct ym_worlds *w, double p)
         return 0;
     return fmax(0, -normal_quantile(alarm) - normal_quantile(miss));
 }
-
-static double gaussian_delta(double mu, double epsilon)
-{
-    return normal_below(mu / 2 - epsilon / mu) - exp(epsilon) * normal_below(-mu / 2 - epsilon / mu);
-}
-
-double ym_gaussian_epsilon(double mu, double delta)
-{
-    double low = 0, high = 1;
-
-    if (mu <= 0 || gaussian_delta(mu, 0) <= delta)
-        return 0;
-    while (gaussian_delta(mu, high) > delta)
-        high *= 2;
-    for (int i = 0; i < HALVINGS; i++) {
-        double middle = (low + high) / 2;
-
-        if (gaussian_delta(mu, middle) > delta)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
-}

@@ -41,7 +41,4 @@ double ym_two_world_mu(const struct ym_worlds *w, double p);
 /* Upper limit of a rate of which hits of trials were seen, one-sided, exact. */
 double ym_rate_upper(uint64_t hits, uint64_t trials, double p);
 
-/* The epsilon at delta of a mu-GDP mechanism (Balle, Wang 2018, Theorem 8). mu <= 16, delta > 0. */
-double ym_gaussian_epsilon(double mu, double delta);
-
 #endif

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "privacy/lower_bound.h"
+#include "privacy/mechanisms.h"
 #include "tests/support/vectors.h"
 
 #define SIX_DIGITS 6e-6
