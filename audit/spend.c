@@ -117,6 +117,15 @@ enum ym_code ym_spend_add(struct ym_spend *s, const struct ym_event *e, struct y
     return YM_OK;
 }
 
+enum ym_code ym_spend_add_all(struct ym_spend *s, const struct ym_events *e, struct ym_status *st)
+{
+    enum ym_code code = YM_OK;
+
+    for (size_t i = 0; code == YM_OK && i < e->count; i++)
+        code = ym_spend_add(s, &e->event[i], st);
+    return code;
+}
+
 enum ym_code ym_spend_merge(struct ym_spend *into, const struct ym_spend *from, struct ym_status *st)
 {
     for (size_t i = 0; i < from->count; i++) {
@@ -147,41 +156,42 @@ static enum ym_code compose(struct ym_rdp *sum, const struct ym_event *e, struct
     return YM_OK;
 }
 
-static enum ym_code compose_all(struct ym_rdp *sum, const struct ym_spend *s, const struct ym_event *plus,
-                                struct ym_spend_cache *c, struct ym_status *st)
+static enum ym_code compose_all(struct ym_rdp *sum, const struct ym_spend *s, struct ym_spend_cache *c,
+                                struct ym_status *st)
 {
-    bool pending = plus != NULL;
     enum ym_code code = YM_OK;
 
-    for (size_t i = 0; code == YM_OK && i < s->count; i++) {
-        struct ym_event e = s->item[i];
-        int order = pending ? compare(plus, &e) : 1;
+    for (size_t i = 0; code == YM_OK && i < s->count; i++)
+        code = compose(sum, &s->item[i], c, st);
+    return code;
+}
 
-        if (order < 0)
-            code = compose(sum, plus, c, st);
-        if (order == 0)
-            e.steps += plus->steps;
-        if (order <= 0)
-            pending = false;
-        if (code == YM_OK)
-            code = compose(sum, &e, c, st);
-    }
-    if (code == YM_OK && pending)
-        code = compose(sum, plus, c, st);
+/* The same with one more charge: a copy, so that the order of adding is the same as if it had been added. */
+static enum ym_code compose_plus(struct ym_rdp *sum, const struct ym_spend *s, const struct ym_events *plus,
+                                 struct ym_spend_cache *c, struct ym_status *st)
+{
+    struct ym_spend both = {0};
+    enum ym_code code = ym_spend_merge(&both, s, st);
+
+    if (code == YM_OK)
+        code = ym_spend_add_all(&both, plus, st);
+    if (code == YM_OK)
+        code = compose_all(sum, &both, c, st);
+    ym_spend_release(&both);
     return code;
 }
 
 /* sum: zero everywhere when nothing was charged. */
-static enum ym_code compose_valid(struct ym_rdp *sum, const struct ym_spend *s, const struct ym_event *plus,
+static enum ym_code compose_valid(struct ym_rdp *sum, const struct ym_spend *s, const struct ym_events *plus,
                                   int64_t delta_e18, struct ym_spend_cache *c, struct ym_status *st)
 {
-    if ((plus && !valid(plus)) || delta_e18 < 1 || delta_e18 >= DELTA_ONE)
-        return ym_status_set(st, YM_INVALID, "a charge without noise, sampling, steps or a delta between 0 and 1");
+    if (delta_e18 < 1 || delta_e18 >= DELTA_ONE)
+        return ym_status_set(st, YM_INVALID, "delta must lie between 0 and 1");
     ym_rdp_clear(sum);
-    return compose_all(sum, s, plus, c, st);
+    return plus ? compose_plus(sum, s, plus, c, st) : compose_all(sum, s, c, st);
 }
 
-enum ym_code ym_spend_micro(const struct ym_spend *s, const struct ym_event *plus, int64_t delta_e18,
+enum ym_code ym_spend_micro(const struct ym_spend *s, const struct ym_events *plus, int64_t delta_e18,
                             struct ym_spend_cache *c, int64_t *micro, struct ym_status *st)
 {
     struct ym_rdp sum;
@@ -208,7 +218,7 @@ bool ym_spend_order_valid(int64_t order_milli)
     return false;
 }
 
-enum ym_code ym_spend_micro_at(const struct ym_spend *s, const struct ym_event *plus, int64_t delta_e18,
+enum ym_code ym_spend_micro_at(const struct ym_spend *s, const struct ym_events *plus, int64_t delta_e18,
                                int64_t order_milli, struct ym_spend_cache *c, int64_t *micro, struct ym_status *st)
 {
     struct ym_rdp sum;
@@ -264,4 +274,23 @@ bool ym_spend_event(const char *noise_variance, const char *sampling_k, int64_t 
         return false;
     *out = e;
     return true;
+}
+
+static const char *const uses[YM_USE_COUNT] = {
+    [YM_USE_TRAINING] = "training", [YM_USE_METRIC] = "metric", [YM_USE_SCALING] = "scaling"};
+
+const char *ym_spend_use_name(enum ym_use use)
+{
+    return uses[use];
+}
+
+bool ym_spend_also(struct ym_events *e, const char *use, const struct ym_event *one)
+{
+    for (int u = YM_USE_TRAINING + 1; u < YM_USE_COUNT && e->count < YM_EVENTS_MAX; u++)
+        if (strcmp(uses[u], use) == 0) {
+            e->use[e->count] = (enum ym_use)u;
+            e->event[e->count++] = *one;
+            return true;
+        }
+    return false;
 }

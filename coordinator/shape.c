@@ -19,6 +19,7 @@ enum kind {
     NUMBER, /* low..high */
     FLAG,
     OBJECT,
+    EVENTS, /* at most low of `event` */
     WORD
 };
 
@@ -56,6 +57,7 @@ static const struct member charge[] = {{"study", NAME},
                                        {"noise_variance", DIGITS},
                                        {"sampling_k", DIGITS},
                                        {"steps", NUMBER, 1, INT64_MAX},
+                                       {"also", EVENTS, 4},
                                        {"unit", WORD, 0, 0, "patient"},
                                        {"relation", WORD, 0, 0, "add-or-remove-one"},
                                        {"accountant", WORD, 0, 0, "rdp/1"},
@@ -125,6 +127,26 @@ static bool text_good(const char *text, const struct member *m)
     }
 }
 
+static size_t count_good(const json_t *leaf, const struct member *table);
+
+static bool events_good(const json_t *list, const struct member *m)
+{
+    static const struct member event[] = {
+        {"for", TEXT}, {"noise_variance", DIGITS}, {"sampling_k", DIGITS}, {"steps", NUMBER, 1, INT64_MAX}, {NULL}};
+    size_t n = json_array_size(list);
+
+    if (!json_is_array(list) || n > (size_t)m->low)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *o = json_array_get(list, i);
+        const char *use = json_string_value(json_object_get(o, "for"));
+
+        if (count_good(o, event) != json_object_size(o) || (strcmp(use, "metric") != 0 && strcmp(use, "scaling") != 0))
+            return false;
+    }
+    return true;
+}
+
 static bool member_good(const json_t *v, const struct member *m)
 {
     switch (m->kind) {
@@ -138,6 +160,8 @@ static bool member_good(const json_t *v, const struct member *m)
         return json_is_boolean(v);
     case OBJECT:
         return json_is_object(v);
+    case EVENTS:
+        return events_good(v, m);
     default:
         return text_good(json_string_value(v), m);
     }

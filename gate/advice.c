@@ -100,9 +100,12 @@ static enum ym_code try_noise(const struct ym_plan *plan, uint32_t rounds, const
 static enum ym_code calibrate(const struct ym_plan *plan, uint32_t rounds, uint64_t k, struct ym_decimal *noise,
                               struct ym_status *st)
 {
-    uint64_t steps = (uint64_t)rounds * plan->steps_per_round, sigma;
+    struct ym_plan asked = *plan; /* only read, by what computes costs */
+    uint64_t sigma;
     double epsilon = (double)(int64_t)(plan->epsilon_max.scaled / micro_scaled) / 1e6;
-    if (ym_rdp_calibrate(fmax(epsilon, DBL_MIN), ym_decimal_double(plan->delta), k, steps, &sigma, NULL) != YM_OK)
+    asked.rounds = rounds;
+    asked.sampling_k = k;
+    if (ym_plan_calibrate(&asked, fmax(epsilon, DBL_MIN), &sigma, NULL) != YM_OK)
         return ym_status_set(st, YM_NOT_FOUND, "no noise makes the plan fit its epsilon");
     /* A plan's noise is itself rounded up to the lattice: anything above sigma - 1 units gives sigma. */
     noise->scaled = ((__int128)(sigma - 1) * 1000000 / YM_CLIP_UNITS + 1) * micro_scaled;

@@ -7,6 +7,7 @@
 #include "base/crypto.h"
 #include "base/decimal.h"
 #include "base/doc.h"
+#include "privacy/accountant.h"
 
 /* The study plan: data, never code. People write YAML (docs/plan.md); what is
  * hashed, signed and sent is its canonical restricted JSON. Pure: no disk, no
@@ -100,5 +101,17 @@ void ym_plan_free(struct ym_plan *plan);
 size_t ym_plan_columns(const struct ym_plan *plan);
 /* Outputs of the model: 1 for linear and two-level logistic, level_count otherwise. */
 size_t ym_plan_outputs(const struct ym_plan *plan);
+
+/* What a hospital's patients are charged for rounds first..last of the plan, from 1: like events added up, training
+ * first. The one place that knows: the check, the door, advice, the simulator and the auditor ask it. An empty range
+ * has no events. */
+void ym_plan_events(const struct ym_plan *plan, uint32_t first, uint32_t last, struct ym_events *out);
+/* Their epsilon at the plan's delta as if fixed beforehand, millionths, never below what the fold over a ledger says;
+ * INT64_MAX where there is no finite figure. */
+enum ym_code ym_plan_epsilon(const struct ym_plan *plan, uint32_t first, uint32_t last, int64_t *micro,
+                             struct ym_status *st);
+/* Smallest sigma_units of training with which the whole plan costs at most epsilon, all else as it is. YM_INVALID: none
+ * up to 2^40 units. */
+enum ym_code ym_plan_calibrate(const struct ym_plan *plan, double epsilon, uint64_t *sigma_units, struct ym_status *st);
 
 #endif

@@ -89,37 +89,22 @@ static void check_delta(struct ym_schema *s, const struct ym_at *privacy, const 
     ym_schema_say(s, privacy, "delta", T(PLAN_DELTA), limit);
 }
 
-/* What the fold over a ledger will say after all rounds: one event a round,
- * added up; each sum is nudged up so that no order of adding exceeds it. */
-static double whole_cost(const struct ym_plan *plan)
-{
-    struct ym_event event = {plan->sigma_units, plan->sampling_k, plan->steps_per_round};
-    struct ym_rdp round, total;
-    ym_rdp_clear(&round);
-    ym_rdp_clear(&total);
-    if (ym_rdp_add(&round, &event, NULL) != YM_OK)
-        return INFINITY;
-    for (uint32_t r = 0; r < plan->rounds; r++)
-        for (size_t i = 0; i < YM_RDP_ORDERS; i++)
-            total.at[i] = round.at[i] > 0 ? nextafter(total.at[i] + round.at[i], INFINITY) : total.at[i];
-    return ym_rdp_epsilon(&total, ym_decimal_double(plan->delta), NULL);
-}
-
 static void check_epsilon(struct ym_schema *s, const struct ym_at *privacy, const struct ym_plan *plan)
 {
     if (!plan->sigma_units || !plan->sampling_k || !plan->steps_per_round || !plan->rounds || !plan->delta.scaled ||
         !plan->epsilon_max.scaled)
         return;
-    double cost = whole_cost(plan), epsilon = ym_decimal_double(plan->epsilon_max);
     const __int128 micro = (__int128)1000000000000;
-    if (ym_epsilon_micro(cost) <= (int64_t)(plan->epsilon_max.scaled / micro))
+    int64_t cost_micro = INT64_MAX;
+    if (ym_plan_epsilon(plan, 1, plan->rounds, &cost_micro, NULL) == YM_OK &&
+        cost_micro <= (int64_t)(plan->epsilon_max.scaled / micro))
         return;
+    double cost = cost_micro == INT64_MAX ? INFINITY : (double)cost_micro / 1e6;
     uint64_t steps = (uint64_t)plan->rounds * plan->steps_per_round, sigma;
     struct ym_buf asked = {0};
     ym_decimal_format(plan->epsilon_max, &asked);
-    /* a millionth of slack covers the nudges of whole_cost */
-    if (ym_rdp_calibrate(epsilon * (1 - 1e-6), ym_decimal_double(plan->delta), plan->sampling_k, steps, &sigma, NULL) ==
-        YM_OK)
+    /* a millionth of slack covers rounding up to millionths */
+    if (ym_plan_calibrate(plan, ym_decimal_double(plan->epsilon_max) * (1 - 1e-6), &sigma, NULL) == YM_OK)
         ym_schema_say(s, privacy, "epsilon", T(PLAN_EPSILON), (unsigned long long)steps, cost, ym_buf_str(&asked),
                       ceil((double)sigma / YM_CLIP_UNITS * 1000) / 1000);
     else

@@ -17,6 +17,16 @@ struct ym_event {         /* one charge: what an auditor needs to recompute it *
     uint64_t steps;
 };
 
+/* What one charge consists of: the training's noisy steps first, then whatever else the same patients are asked in
+ * the round. All of it composes. */
+enum ym_use { YM_USE_TRAINING, YM_USE_METRIC, YM_USE_SCALING, YM_USE_COUNT };
+#define YM_EVENTS_MAX 5
+struct ym_events {
+    size_t count; /* 1..YM_EVENTS_MAX; event[0] is the training's */
+    struct ym_event event[YM_EVENTS_MAX];
+    enum ym_use use[YM_EVENTS_MAX];
+};
+
 #define YM_RDP_ORDERS 160                    /* upper bound on the grid */
 size_t ym_rdp_orders(const double **orders); /* the fixed grid, > 1, ascending */
 
@@ -40,7 +50,10 @@ double ym_rdp_filter_order(double epsilon_cap, double delta);
 
 /* Epsilon in millionths, rounded up; INT64_MAX when infinite or absurd. */
 int64_t ym_epsilon_micro(double epsilon);
-/* Smallest sigma_units so that steps steps at k stay within epsilon at delta. */
+/* Smallest sigma_units so that steps steps at k stay within epsilon at delta, beside what is spent already. spent may
+ * be NULL: nothing. YM_INVALID when no noise up to 2^40 units does. */
+enum ym_code ym_rdp_calibrate_beside(const struct ym_rdp *spent, double epsilon, double delta, uint64_t sampling_k,
+                                     uint64_t steps, uint64_t *sigma_units, struct ym_status *st);
 enum ym_code ym_rdp_calibrate(double epsilon, double delta, uint64_t sampling_k, uint64_t steps, uint64_t *sigma_units,
                               struct ym_status *st);
 

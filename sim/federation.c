@@ -23,6 +23,8 @@ struct federation {
     const struct ym_table **table; /* [site_count] */
     const char **survivor;         /* [site_count], plan order */
     struct ym_buf state;
+    struct ym_rdp spent, one[YM_USE_COUNT]; /* one: of a round's event of that use, once known */
+    bool known[YM_USE_COUNT];
 };
 
 static const struct ym_sim_site *find_site(const struct federation *f, const char *name)
@@ -143,23 +145,28 @@ static enum ym_code score_round(struct federation *f, struct ym_sim_round *r, st
     return code;
 }
 
-static struct ym_event round_event(const struct ym_plan *plan)
-{
-    return (struct ym_event){
-        .sigma_units = plan->sigma_units, .sampling_k = plan->sampling_k, .steps = plan->steps_per_round};
-}
-
-/* One more round's events on top of those before: the hospital's budget fold. */
-static void add_event(struct ym_rdp *total, const struct ym_rdp *one)
+/* One more round on top of those before: the hospital's budget fold. What a use of patients costs is kept. */
+static enum ym_code charge_round(struct federation *f, uint32_t round, struct ym_status *st)
 {
     const double *orders;
     size_t n = ym_rdp_orders(&orders);
+    struct ym_events e;
 
-    for (size_t i = 0; i < n; i++)
-        total->at[i] += one->at[i];
+    ym_plan_events(f->plan, round, round, &e);
+    for (size_t i = 0; i < e.count; i++) {
+        struct ym_rdp *one = &f->one[e.use[i]];
+        enum ym_code code = f->known[e.use[i]] ? YM_OK : ym_rdp_add(one, &e.event[i], st);
+
+        if (code != YM_OK)
+            return code;
+        f->known[e.use[i]] = true;
+        for (size_t k = 0; k < n; k++)
+            f->spent.at[k] += one->at[k];
+    }
+    return YM_OK;
 }
 
-static enum ym_code report_round(struct federation *f, uint32_t round, const struct ym_rdp *spent, struct ym_status *st)
+static enum ym_code report_round(struct federation *f, uint32_t round, struct ym_status *st)
 {
     struct ym_sim_round r = {.round = round, .epsilon_micro = -1};
     enum ym_code code;
@@ -167,7 +174,7 @@ static enum ym_code report_round(struct federation *f, uint32_t round, const str
     if (f->o->on_round == NULL)
         return YM_OK;
     if (!f->o->no_privacy)
-        r.epsilon_micro = ym_epsilon_micro(ym_rdp_epsilon(spent, ym_decimal_double(f->plan->delta), NULL));
+        r.epsilon_micro = ym_epsilon_micro(ym_rdp_epsilon(&f->spent, ym_decimal_double(f->plan->delta), NULL));
     if (round == 0 && !f->o->no_privacy)
         r.epsilon_micro = 0;
     code = score_round(f, &r, st);
@@ -178,20 +185,14 @@ static enum ym_code report_round(struct federation *f, uint32_t round, const str
 
 static enum ym_code run_rounds(struct federation *f, struct ym_status *st)
 {
-    struct ym_event event = round_event(f->plan);
-    struct ym_rdp one, spent;
-    enum ym_code code;
+    enum ym_code code = report_round(f, 0, st);
 
-    ym_rdp_clear(&one);
-    ym_rdp_clear(&spent);
-    code = f->o->no_privacy ? YM_OK : ym_rdp_add(&one, &event, st);
-    if (code == YM_OK)
-        code = report_round(f, 0, &spent, st);
     for (uint32_t round = 1; round <= f->plan->rounds && code == YM_OK; round++) {
         code = run_round(f, round, st);
-        add_event(&spent, &one);
+        if (code == YM_OK && !f->o->no_privacy)
+            code = charge_round(f, round, st);
         if (code == YM_OK)
-            code = report_round(f, round, &spent, st);
+            code = report_round(f, round, st);
     }
     return code;
 }
@@ -238,21 +239,4 @@ enum ym_code ym_sim_run(const struct ym_plan *plan, const struct ym_sim_site *si
     free(f.table);
     free(f.survivor);
     return code;
-}
-
-enum ym_code ym_sim_epsilon(const struct ym_plan *plan, uint32_t rounds, int64_t *micro, struct ym_status *st)
-{
-    struct ym_event event = round_event(plan);
-    struct ym_rdp one, spent;
-    enum ym_code code;
-
-    ym_rdp_clear(&one);
-    ym_rdp_clear(&spent);
-    code = ym_rdp_add(&one, &event, st);
-    if (code != YM_OK)
-        return code;
-    for (uint32_t r = 0; r < rounds; r++)
-        add_event(&spent, &one);
-    *micro = ym_epsilon_micro(ym_rdp_epsilon(&spent, ym_decimal_double(plan->delta), NULL));
-    return YM_OK;
 }

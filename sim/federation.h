@@ -43,8 +43,4 @@ struct ym_sim_options {
 enum ym_code ym_sim_run(const struct ym_plan *plan, const struct ym_sim_site *site, size_t site_count,
                         const struct ym_sim_options *o, struct ym_buf *state, struct ym_status *st);
 
-/* Epsilon in millionths that a hospital has spent after so many rounds of the
- * plan, at the plan's delta; INT64_MAX when it has no finite value. */
-enum ym_code ym_sim_epsilon(const struct ym_plan *plan, uint32_t rounds, int64_t *micro, struct ym_status *st);
-
 #endif

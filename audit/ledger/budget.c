@@ -194,18 +194,45 @@ static enum ym_code check_kind(const json_t *leaf, struct ym_status *st)
     return ym_json_get_int(leaf, "clip_units", YM_CLIP_UNITS, YM_CLIP_UNITS, &clip, st);
 }
 
-static enum ym_code read_event(const json_t *leaf, struct ym_event *e, struct ym_status *st)
+static enum ym_code read_event(const json_t *o, struct ym_event *e, struct ym_status *st)
 {
     const char *variance, *k;
     int64_t steps;
-    enum ym_code code = ym_json_get_str(leaf, "noise_variance", &variance, st);
+    enum ym_code code = ym_json_get_str(o, "noise_variance", &variance, st);
 
     if (code == YM_OK)
-        code = ym_json_get_str(leaf, "sampling_k", &k, st);
+        code = ym_json_get_str(o, "sampling_k", &k, st);
     if (code == YM_OK)
-        code = ym_json_get_int(leaf, "steps", 1, INT64_MAX, &steps, st);
+        code = ym_json_get_int(o, "steps", 1, INT64_MAX, &steps, st);
     if (code == YM_OK && !ym_spend_event(variance, k, steps, e))
         code = ym_status_set(st, YM_INVALID, "noise_variance, sampling_k or steps is malformed");
+    return code;
+}
+
+static enum ym_code read_also(const json_t *o, struct ym_events *e, struct ym_status *st)
+{
+    struct ym_event one;
+    const char *use;
+    enum ym_code code = ym_json_get_str(o, "for", &use, st);
+
+    if (code == YM_OK)
+        code = read_event(o, &one, st);
+    if (code == YM_OK && (json_object_size(o) != 4 || !ym_spend_also(e, use, &one)))
+        code = ym_status_set(st, YM_INVALID, "'also' holds something unknown or too much");
+    return code;
+}
+
+static enum ym_code read_events(const json_t *leaf, struct ym_events *e, struct ym_status *st)
+{
+    const json_t *also = json_object_get(leaf, "also");
+    enum ym_code code = read_event(leaf, &e->event[0], st);
+
+    e->count = 1;
+    e->use[0] = YM_USE_TRAINING;
+    if (code == YM_OK && !json_is_array(also))
+        code = ym_status_set(st, YM_INVALID, "'also' must be a list");
+    for (size_t i = 0; code == YM_OK && i < json_array_size(also); i++)
+        code = read_also(json_array_get(also, i), e, st);
     return code;
 }
 
@@ -224,7 +251,7 @@ static enum ym_code read_charge(const json_t *leaf, struct ym_budget_line *line,
     if (code == YM_OK)
         code = check_kind(leaf, st);
     if (code == YM_OK)
-        code = read_event(leaf, &line->event, st);
+        code = read_events(leaf, &line->events, st);
     if (code != YM_OK)
         return code;
     memcpy(line->study, study, strlen(study) + 1);
@@ -267,9 +294,9 @@ static enum ym_code take_charge(struct ym_budget *b, const json_t *leaf, struct 
         return ym_status_set(st, YM_INVALID, "study '%s' round %" PRIu32 " attempt %" PRIu32 " is charged twice",
                              line.study, line.round, line.attempt);
     spend = &b->dataset[group_of(b, dataset)].spend;
-    code = ym_spend_micro(&nothing, &line.event, b->delta_e18, b->cache, &line.round_micro, st);
+    code = ym_spend_micro(&nothing, &line.events, b->delta_e18, b->cache, &line.round_micro, st);
     if (code == YM_OK)
-        code = ym_spend_add(spend, &line.event, st);
+        code = ym_spend_add_all(spend, &line.events, st);
     if (code == YM_OK)
         code = ym_spend_micro_at(spend, NULL, b->delta_e18, b->order_milli, b->cache, &line.spent_micro, st);
     if (code == YM_OK)
@@ -410,7 +437,7 @@ int64_t ym_budget_order_milli(const struct ym_budget *b)
     return b->order_milli;
 }
 
-enum ym_code ym_budget_check(const struct ym_budget *b, const char *dataset, const struct ym_event *e,
+enum ym_code ym_budget_check(const struct ym_budget *b, const char *dataset, const struct ym_events *e,
                              int64_t *alone_micro, int64_t *after_micro, struct ym_status *st)
 {
     static const struct ym_spend nothing;
@@ -432,6 +459,21 @@ enum ym_code ym_budget_check(const struct ym_budget *b, const char *dataset, con
     *alone_micro = alone;
     *after_micro = after;
     return YM_OK;
+}
+
+enum ym_code ym_budget_study(const struct ym_budget *b, const char *study, const struct ym_events *plus,
+                             int64_t delta_e18, int64_t *micro, struct ym_status *st)
+{
+    struct ym_spend all = {0};
+    enum ym_code code = YM_OK;
+
+    for (size_t i = 0; code == YM_OK && i < b->line_count; i++)
+        if (strcmp(b->line[i].study, study) == 0)
+            code = ym_spend_add_all(&all, &b->line[i].events, st);
+    if (code == YM_OK)
+        code = ym_spend_micro(&all, plus, delta_e18, b->cache, micro, st);
+    ym_spend_release(&all);
+    return code;
 }
 
 bool ym_budget_charged(const struct ym_budget *b, const char *study, uint32_t round, uint32_t attempt)

@@ -19,7 +19,7 @@ void ym_budget_free(struct ym_budget *b);
 struct ym_budget_line {
     char dataset[64], study[64];
     uint32_t round, attempt;
-    struct ym_event event;
+    struct ym_events events;
     int64_t round_micro; /* epsilon of this charge alone, millionths */
     int64_t spent_micro; /* of the group after it, at the policy's order */
     int64_t tight_micro; /* the same if all charges had been fixed beforehand: over all orders; for display */
@@ -35,10 +35,14 @@ enum ym_code ym_budget_spent(const struct ym_budget *b, const char *dataset, int
 enum ym_code ym_budget_tight(const struct ym_budget *b, const char *dataset, int64_t *tight_micro,
                              struct ym_status *st);
 int64_t ym_budget_order_milli(const struct ym_budget *b); /* the policy's order * 1000; 0: no policy yet */
-/* Would this event still fit? YM_OK, or YM_EXHAUSTED with figures in st, or
+/* Would this charge still fit? YM_OK, or YM_EXHAUSTED with figures in st, or
  * YM_DENIED when the ledger holds no policy. after/alone: out. */
-enum ym_code ym_budget_check(const struct ym_budget *b, const char *dataset, const struct ym_event *e,
+enum ym_code ym_budget_check(const struct ym_budget *b, const char *dataset, const struct ym_events *e,
                              int64_t *alone_micro, int64_t *after_micro, struct ym_status *st);
+/* Epsilon at delta_e18 of all that a study was charged here, and of plus, as if fixed beforehand: what a plan's own
+ * ceiling is held against. */
+enum ym_code ym_budget_study(const struct ym_budget *b, const char *study, const struct ym_events *plus,
+                             int64_t delta_e18, int64_t *micro, struct ym_status *st);
 /* True when (study, round, attempt) was charged. */
 bool ym_budget_charged(const struct ym_budget *b, const char *study, uint32_t round, uint32_t attempt);
 

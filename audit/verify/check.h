@@ -55,8 +55,10 @@ bool ym_check_entry(const struct ym_check *c, size_t log, size_t i, struct ym_en
 /* Hex of the SHA-256 of an entry's line: how other leaves name it. */
 void ym_check_line_hash(const struct ym_entry *e, char out[65]);
 /* Epsilon of one charge alone at its own delta against what it says. */
-bool ym_check_round_epsilon(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, struct ym_event *event,
-                            int64_t *micro);
+bool ym_check_round_epsilon(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e,
+                            struct ym_events *events, int64_t *micro);
+/* What a charge consists of; false when its noise is no square or a count is out of range. */
+bool ym_check_events(const struct ym_entry *e, struct ym_events *events);
 /* What a release owes its charge; the charge's key in `seen` is "h|<hash>". */
 void ym_check_release(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e);
 

@@ -22,7 +22,8 @@ enum kind {
     DIGITS, /* a decimal number, at most 38 digits, canonical */
     BOOL,
     OBJECT,
-    WORD /* the constant text */
+    EVENTS, /* at most low of {for, noise_variance, sampling_k, steps} */
+    WORD    /* the constant text */
 };
 
 struct member {
@@ -99,6 +100,7 @@ static const struct member charge[] = {STUDY,
                                        {"noise_variance", DIGITS},
                                        {"sampling_k", DIGITS},
                                        COUNT("steps", 1),
+                                       {"also", EVENTS, 4},
                                        UNIT,
                                        {"accountant", WORD, 0, 0, "rdp/1"},
                                        EPSILON("epsilon_round_micro"),
@@ -219,6 +221,31 @@ static bool text_good(const struct member *m, const struct ym_vnode *n)
     }
 }
 
+static const struct member event[] = {
+    {"for", TEXT}, {"noise_variance", DIGITS}, {"sampling_k", DIGITS}, COUNT("steps", 1), {NULL}};
+
+static bool event_good(const struct ym_vjson *j, const struct ym_vnode *n)
+{
+    size_t count = 0;
+
+    for (const struct member *m = event; n->kind == YM_V_OBJECT && m->name; m++, count++) {
+        const struct ym_vnode *v = ym_vjson_get(j, n, m->name);
+
+        if (!v || !(m->kind == INT ? v->kind == YM_V_INT && v->integer >= m->low : text_good(m, v)))
+            return false;
+    }
+    return count > 0 && n->count == count;
+}
+
+static bool events_good(const struct ym_vjson *j, const struct member *m, const struct ym_vnode *list)
+{
+    bool good = list->kind == YM_V_ARRAY && list->count <= (size_t)m->low;
+
+    for (const struct ym_vnode *n = good ? ym_vjson_first(j, list) : NULL; n && good; n = ym_vjson_next(j, n))
+        good = event_good(j, n);
+    return good;
+}
+
 static bool member_good(const struct ym_vjson *j, const struct member *m, const struct ym_vnode *n)
 {
     switch (m->kind) {
@@ -232,6 +259,8 @@ static bool member_good(const struct ym_vjson *j, const struct member *m, const 
         return n->kind == YM_V_TRUE || n->kind == YM_V_FALSE;
     case OBJECT:
         return n->kind == YM_V_OBJECT;
+    case EVENTS:
+        return events_good(j, m, n);
     default:
         return text_good(m, n);
     }
@@ -403,6 +432,20 @@ bool ym_entry_lists(const struct ym_entry *e, const char *member, const char *na
         if (strcmp(at, name) == 0)
             return true;
     return false;
+}
+
+bool ym_entry_event_at(const struct ym_entry *e, const char *member, size_t i, struct ym_entry_event *out)
+{
+    const struct ym_vnode *n = ym_vjson_first(&e->json, member_of(e, member, YM_V_ARRAY));
+
+    while (n && i-- > 0)
+        n = ym_vjson_next(&e->json, n);
+    if (!n)
+        return false;
+    *out = (struct ym_entry_event){
+        ym_vjson_get(&e->json, n, "for")->text, ym_vjson_get(&e->json, n, "noise_variance")->text,
+        ym_vjson_get(&e->json, n, "sampling_k")->text, ym_vjson_get(&e->json, n, "steps")->integer};
+    return true;
 }
 
 void ym_entry_pub(const struct ym_entry *e, const char *member, uint8_t out[32])

@@ -53,6 +53,12 @@ bool ym_entry_bool(const struct ym_entry *e, const char *member);
 /* Name i of an array, NULL past its end. */
 const char *ym_entry_nth(const struct ym_entry *e, const char *member, size_t i);
 bool ym_entry_lists(const struct ym_entry *e, const char *member, const char *name);
+/* Item i of a charge's `also`; false past its end. */
+struct ym_entry_event {
+    const char *use, *noise_variance, *sampling_k;
+    int64_t steps;
+};
+bool ym_entry_event_at(const struct ym_entry *e, const char *member, size_t i, struct ym_entry_event *out);
 /* A public key member. */
 void ym_entry_pub(const struct ym_entry *e, const char *member, uint8_t out[32]);
 

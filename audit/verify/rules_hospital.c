@@ -163,12 +163,12 @@ static void keep_line(struct pass *p, int64_t round_micro, int64_t spent_micro, 
 }
 
 /* The group's spend with this charge in it, at the policy's delta and order. */
-static void check_spent(struct pass *p, struct dataset *d, const struct ym_event *event, int64_t round_micro)
+static void check_spent(struct pass *p, struct dataset *d, const struct ym_events *events, int64_t round_micro)
 {
     struct ym_spend *spend = &p->dataset[d->group].spend;
     int64_t said = ym_entry_int(p->e, "epsilon_spent_micro"), delta = ym_entry_int(p->e, "delta_e18"), spent, tight;
 
-    if (ym_spend_add(spend, event, NULL) != YM_OK ||
+    if (ym_spend_add_all(spend, events, NULL) != YM_OK ||
         ym_spend_micro_at(spend, NULL, delta, p->order, p->c->cache, &spent, NULL) != YM_OK ||
         ym_spend_micro(spend, NULL, delta, p->c->cache, &tight, NULL) != YM_OK) {
         FIND(p, EPSILON_SPENT, "the charges of '%s' cannot be composed", d->name);
@@ -186,7 +186,7 @@ static void take_charge(struct pass *p)
     const char *study = ym_entry_text(p->e, "study");
     int64_t round = ym_entry_int(p->e, "round"), attempt = ym_entry_int(p->e, "attempt"), micro = 0;
     size_t d = find_dataset(p, ym_entry_text(p->e, "dataset"));
-    struct ym_event event;
+    struct ym_events events;
     char hash[65];
 
     if (ym_vmap_get(p->seen, NULL, "c|%s|%" PRId64 "|%" PRId64, study, round, attempt))
@@ -196,8 +196,8 @@ static void take_charge(struct pass *p)
     check_approval(p);
     if (d == NOT_FOUND || strcmp(p->dataset[d].data, ym_entry_text(p->e, "data")) != 0)
         FIND(p, CHARGE_DATASET, "no card describes this data of '%s'", ym_entry_text(p->e, "dataset"));
-    if (ym_check_round_epsilon(p->c, p->log, p->i, p->e, &event, &micro) && d != NOT_FOUND)
-        check_spent(p, &p->dataset[d], &event, micro);
+    if (ym_check_round_epsilon(p->c, p->log, p->i, p->e, &events, &micro) && d != NOT_FOUND)
+        check_spent(p, &p->dataset[d], &events, micro);
     ym_check_line_hash(p->e, hash);
     ym_check_keep(p->c, p->seen, p->i, "c|%s|%" PRId64 "|%" PRId64, study, round, attempt);
     ym_check_keep(p->c, p->seen, p->i, "h|%s", hash);

@@ -105,7 +105,7 @@ static void take_charge(struct pass *p)
 {
     const char *study = ym_entry_text(p->e, "study");
     int64_t round = ym_entry_int(p->e, "round"), attempt = ym_entry_int(p->e, "attempt"), micro;
-    struct ym_event event;
+    struct ym_events events;
     char hash[65];
 
     if (ym_vmap_get(p->seen, NULL, "c|%s|%s|%" PRId64 "|%" PRId64, p->e->by, study, round, attempt)) {
@@ -113,7 +113,7 @@ static void take_charge(struct pass *p)
              attempt, study);
         return;
     }
-    ym_check_round_epsilon(p->c, p->log, p->i, p->e, &event, &micro);
+    ym_check_round_epsilon(p->c, p->log, p->i, p->e, &events, &micro);
     if (ym_entry_int(p->e, "epsilon_spent_micro") > ym_entry_int(p->e, "epsilon_cap_micro"))
         FIND(p, CAP_EXCEEDED, "'%s' spent more than its cap", p->e->by);
     if (!is_approved(p))

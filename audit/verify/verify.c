@@ -61,19 +61,34 @@ void ym_check_line_hash(const struct ym_entry *e, char out[65])
     ym_vhex_text(hash, sizeof(hash), out);
 }
 
-bool ym_check_round_epsilon(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, struct ym_event *event,
-                            int64_t *micro)
+bool ym_check_events(const struct ym_entry *e, struct ym_events *events)
+{
+    struct ym_entry_event also;
+    struct ym_event one;
+
+    *events = (struct ym_events){.count = 1, .use = {YM_USE_TRAINING}};
+    if (!ym_spend_event(ym_entry_text(e, "noise_variance"), ym_entry_text(e, "sampling_k"), ym_entry_int(e, "steps"),
+                        &events->event[0]))
+        return false;
+    for (size_t i = 0; ym_entry_event_at(e, "also", i, &also); i++)
+        if (!ym_spend_event(also.noise_variance, also.sampling_k, also.steps, &one) ||
+            !ym_spend_also(events, also.use, &one))
+            return false;
+    return true;
+}
+
+bool ym_check_round_epsilon(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e,
+                            struct ym_events *events, int64_t *micro)
 {
     static const struct ym_spend nothing;
     int64_t said = ym_entry_int(e, "epsilon_round_micro");
 
-    if (!ym_spend_event(ym_entry_text(e, "noise_variance"), ym_entry_text(e, "sampling_k"), ym_entry_int(e, "steps"),
-                        event)) {
+    if (!ym_check_events(e, events)) {
         ym_check_find(c, log, (int64_t)i, YM_REASON_LEAF_FIELDS,
                       "noise_variance is no square, or sampling_k or steps is out of range");
         return false;
     }
-    if (ym_spend_micro(&nothing, event, ym_entry_int(e, "delta_e18"), c->cache, micro, NULL) != YM_OK) {
+    if (ym_spend_micro(&nothing, events, ym_entry_int(e, "delta_e18"), c->cache, micro, NULL) != YM_OK) {
         ym_check_find(c, log, (int64_t)i, YM_REASON_EPSILON_ROUND, "the accountant cannot compute this charge");
         return false;
     }

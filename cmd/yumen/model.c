@@ -10,7 +10,6 @@
 #include "cmd/yumen/print.h"
 #include "cmd/yumen/study.h"
 #include "models/state.h"
-#include "sim/federation.h"
 
 #define MODEL_FORMAT "yumen-model/1"
 #define HEADER_MAX (256 * 1024)
@@ -107,7 +106,7 @@ static json_t *privacy_json(const struct ym_plan *plan, uint32_t round, struct y
     json_t *o;
     int64_t micro = 0;
 
-    if (round > 0 && ym_sim_epsilon(plan, round, &micro, st) != YM_OK)
+    if (round > 0 && ym_plan_epsilon(plan, 1, round, &micro, st) != YM_OK)
         return NULL;
     ym_decimal_format(plan->delta, &delta);
     o = json_pack(

@@ -7,7 +7,6 @@
 #include "cmd/yumen/plan.h"
 #include "cmd/yumen/print.h"
 #include "models/model.h"
-#include "sim/federation.h"
 
 enum ym_code ym_plan_cost_of(const struct ym_plan *plan, struct ym_plan_cost *out, struct ym_status *st)
 {
@@ -15,9 +14,9 @@ enum ym_code ym_plan_cost_of(const struct ym_plan *plan, struct ym_plan_cost *ou
     enum ym_code code = ym_model_from_plan(plan, &model, st);
 
     if (code == YM_OK)
-        code = ym_sim_epsilon(plan, 1, &out->first_round_micro, st);
+        code = ym_plan_epsilon(plan, 1, 1, &out->first_round_micro, st);
     if (code == YM_OK)
-        code = ym_sim_epsilon(plan, plan->rounds, &out->epsilon_micro, st);
+        code = ym_plan_epsilon(plan, 1, plan->rounds, &out->epsilon_micro, st);
     out->dim = model.dim;
     out->update_bytes = 8 * (uint64_t)model.dim;
     return code;

@@ -148,7 +148,7 @@ static void print_end(const struct simulation *s)
     struct ym_buf delta = {0}, epsilon = {0};
     int64_t micro;
 
-    if (!s->options.no_privacy && ym_sim_epsilon(s->plan, s->plan->rounds, &micro, NULL) == YM_OK) {
+    if (!s->options.no_privacy && ym_plan_epsilon(s->plan, 1, s->plan->rounds, &micro, NULL) == YM_OK) {
         ym_decimal_format(s->plan->delta, &delta);
         ym_print_micro(&epsilon, micro);
         for (size_t i = 0; i < s->site_count; i++)
@@ -198,7 +198,7 @@ static json_t *sites_json(const struct simulation *s)
 
     for (size_t i = 0; i < s->site_count; i++) {
         epsilon = json_null();
-        if (!s->options.no_privacy && ym_sim_epsilon(s->plan, s->plan->rounds, &micro, NULL) == YM_OK)
+        if (!s->options.no_privacy && ym_plan_epsilon(s->plan, 1, s->plan->rounds, &micro, NULL) == YM_OK)
             epsilon = json_integer(micro);
         json_object_set_new(sites, s->name[i],
                             json_pack("{s:I,s:I,s:o}", "patients", (json_int_t)s->table[i]->patients, "rows",

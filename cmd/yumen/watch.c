@@ -11,7 +11,6 @@
 #include "cmd/yumen/print.h"
 #include "cmd/yumen/study.h"
 #include "models/state.h"
-#include "sim/federation.h"
 #include "sim/site.h"
 
 #define UNREACHED_MS 300000
@@ -87,7 +86,7 @@ static enum ym_code show_round(struct watch *w, struct ym_bytes state, struct ym
     if (code == YM_OK && w->test != NULL)
         code = ym_score_table(w->plan, &w->model, params, w->test, &score, st);
     if (code == YM_OK && round > 0)
-        code = ym_sim_epsilon(w->plan, round, &epsilon, st);
+        code = ym_plan_epsilon(w->plan, 1, round, &epsilon, st);
     free(params);
     if (code != YM_OK)
         return code;

@@ -510,12 +510,12 @@ static inline json_t *kit_charge_members(const struct ym_plan *plan, const struc
     json_t *o = kit_members(plan, collect);
     uint8_t data[YM_HASH_BYTES] = {3};
 
-    json_object_update_new(o, json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:s}",
-                                        "dataset", "d1", "mechanism", "poisson-sampled rounded gaussian", "route",
-                                        "integer", "clip_units", 1 << 24, "noise_variance", "1", "sampling_k", "1",
-                                        "steps", 1, "unit", "patient", "relation", "add-or-remove-one", "accountant",
-                                        "rdp/1", "epsilon_round_micro", 1, "epsilon_spent_micro", 1,
-                                        "epsilon_cap_micro", 1, "delta_e18", 1, "sandbox", "none"));
+    json_object_update_new(
+        o, json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:[], s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:s}", "dataset",
+                     "d1", "mechanism", "poisson-sampled rounded gaussian", "route", "integer", "clip_units", 1 << 24,
+                     "noise_variance", "1", "sampling_k", "1", "steps", 1, "also", "unit", "patient", "relation",
+                     "add-or-remove-one", "accountant", "rdp/1", "epsilon_round_micro", 1, "epsilon_spent_micro", 1,
+                     "epsilon_cap_micro", 1, "delta_e18", 1, "sandbox", "none"));
     ym_json_set_hash(o, "data", data);
     return o;
 }

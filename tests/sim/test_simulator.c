@@ -192,7 +192,7 @@ static void epsilon_is_the_accountants_figure(void **state)
         assert_int_equal(seen.epsilon[r], ym_epsilon_micro(ym_rdp_epsilon(&rdp, 1e-5, NULL)));
         assert_true(seen.epsilon[r] > seen.epsilon[r - 1]);
     }
-    assert_int_equal(ym_sim_epsilon(plan, 5, &micro, NULL), YM_OK);
+    assert_int_equal(ym_plan_epsilon(plan, 1, 5, &micro, NULL), YM_OK);
     assert_int_equal(micro, seen.epsilon[5]);
     ym_buf_release(&end);
     ym_plan_free(plan);

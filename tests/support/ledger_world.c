@@ -132,18 +132,31 @@ static struct world_leaf *enrol(struct world *w, const char *role, const char *n
 }
 
 /* order_milli 0: one charge alone. */
-static int64_t epsilon(unsigned charges, int64_t delta_e18, int64_t order_milli)
+static int64_t epsilon(const struct world *w, unsigned charges, int64_t order_milli)
 {
-    struct ym_event e = {SIGMA, SAMPLING, (uint64_t)STEPS * charges};
+    struct ym_events e = {w->metric ? 2 : 1,
+                          {{SIGMA, SAMPLING, (uint64_t)STEPS * charges}, {2 * SIGMA, UINT64_MAX, charges}},
+                          {YM_USE_TRAINING, YM_USE_METRIC}};
     struct ym_spend_cache *cache = ym_spend_cache_new();
     struct ym_spend s = {0};
     int64_t micro = 0;
 
-    assert_int_equal(order_milli ? ym_spend_micro_at(&s, &e, delta_e18, order_milli, cache, &micro, NULL)
-                                 : ym_spend_micro(&s, &e, delta_e18, cache, &micro, NULL),
+    assert_int_equal(order_milli ? ym_spend_micro_at(&s, &e, w->delta_e18, order_milli, cache, &micro, NULL)
+                                 : ym_spend_micro(&s, &e, w->delta_e18, cache, &micro, NULL),
                      YM_OK);
     ym_spend_cache_free(cache);
     return micro;
+}
+
+static json_t *also(const struct world *w)
+{
+    char variance[64], k[32];
+
+    if (!w->metric)
+        return json_array();
+    snprintf(variance, sizeof(variance), "%llu", (unsigned long long)(4 * SIGMA * SIGMA));
+    snprintf(k, sizeof(k), "%llu", (unsigned long long)UINT64_MAX);
+    return json_pack("[{s:s,s:s,s:s,s:i}]", "for", "metric", "noise_variance", variance, "sampling_k", k, "steps", 1);
 }
 
 json_t *world_charge(const struct world *w, const char *study, int round, int attempt, const char *state,
@@ -153,14 +166,14 @@ json_t *world_charge(const struct world *w, const char *study, int round, int at
 
     snprintf(variance, sizeof(variance), "%llu", (unsigned long long)(SIGMA * SIGMA));
     snprintf(k, sizeof(k), "%llu", (unsigned long long)SAMPLING);
-    return json_pack("{s:s,s:i,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:i,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s}", "study",
-                     study, "round", round, "attempt", attempt, "plan", w->plan, "state", state, "dataset", dataset,
-                     "data", world_hash(dataset), "mechanism", "poisson-sampled rounded gaussian", "route", "integer",
-                     "clip_units", YM_CLIP_UNITS, "noise_variance", variance, "sampling_k", k, "steps", STEPS, "unit",
-                     "patient", "relation", "add-or-remove-one", "accountant", "rdp/1", "epsilon_round_micro",
-                     (json_int_t)epsilon(1, w->delta_e18, 0), "epsilon_spent_micro",
-                     (json_int_t)epsilon(after, w->delta_e18, w->order_milli), "epsilon_cap_micro",
-                     (json_int_t)w->cap_micro, "delta_e18", (json_int_t)w->delta_e18, "sandbox", "seccomp");
+    return json_pack("{s:s,s:i,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:i,s:o,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s}",
+                     "study", study, "round", round, "attempt", attempt, "plan", w->plan, "state", state, "dataset",
+                     dataset, "data", world_hash(dataset), "mechanism", "poisson-sampled rounded gaussian", "route",
+                     "integer", "clip_units", YM_CLIP_UNITS, "noise_variance", variance, "sampling_k", k, "steps",
+                     STEPS, "also", also(w), "unit", "patient", "relation", "add-or-remove-one", "accountant", "rdp/1",
+                     "epsilon_round_micro", (json_int_t)epsilon(w, 1, 0), "epsilon_spent_micro",
+                     (json_int_t)epsilon(w, after, w->order_milli), "epsilon_cap_micro", (json_int_t)w->cap_micro,
+                     "delta_e18", (json_int_t)w->delta_e18, "sandbox", "seccomp");
 }
 
 static json_t *release(const struct world *w, const char *study, int round, int attempt, const char *state,

@@ -41,6 +41,7 @@ struct world {
     int64_t cap_micro, delta_e18, order_milli;
     const char *plan, *state[3], *sum[2]; /* hex hashes: plan, state before round 1, 2 and after, sums */
     uint64_t state_bytes;
+    bool metric; /* every charge holds a metric beside training: sigma 2^26 of everybody */
 };
 
 /* padding: incident leaves that come second in h1's log (to fill bundles). */

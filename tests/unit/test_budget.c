@@ -74,11 +74,11 @@ static void put_card(struct fixture *f, const char *dataset, const char *shares)
 /* sigma = 2 C, q = 1/2 by default, ten steps. */
 static json_t *charge(const char *study, uint32_t round, const char *dataset)
 {
-    return json_pack("{s:s,s:I,s:i,s:s,s:s,s:s,s:i,s:s,s:s,s:i,s:s,s:s,s:s}", "study", study, "round",
+    return json_pack("{s:s,s:I,s:i,s:s,s:s,s:s,s:i,s:s,s:s,s:i,s:[],s:s,s:s,s:s}", "study", study, "round",
                      (json_int_t)round, "attempt", 1, "dataset", dataset, "mechanism",
                      "poisson-sampled rounded gaussian", "route", "integer", "clip_units", YM_CLIP_UNITS,
-                     "noise_variance", "1125899906842624", "sampling_k", "9223372036854775808", "steps", 10, "unit",
-                     "patient", "relation", "add-or-remove-one", "accountant", "rdp/1");
+                     "noise_variance", "1125899906842624", "sampling_k", "9223372036854775808", "steps", 10, "also",
+                     "unit", "patient", "relation", "add-or-remove-one", "accountant", "rdp/1");
 }
 
 static int64_t spent(struct fixture *f, const char *dataset)
@@ -194,7 +194,7 @@ static void spent_is_counted_at_the_one_order_of_the_policy(void **state)
 static void the_cap_goes_by_the_order_whatever_order_would_be_better(void **state)
 {
     struct fixture *f = *state;
-    struct ym_event e = {2 * YM_CLIP_UNITS, (uint64_t)1 << 63, 10};
+    struct ym_events e = {1, {{2 * YM_CLIP_UNITS, (uint64_t)1 << 63, 10}}, {YM_USE_TRAINING}};
     struct ym_budget *b = NULL;
     int64_t alone, after;
 
@@ -300,7 +300,7 @@ static void latest_policy_decides_and_history_stays(void **state)
 static void check_stops_at_the_cap(void **state)
 {
     struct fixture *f = *state;
-    struct ym_event e = {2 * YM_CLIP_UNITS, (uint64_t)1 << 63, 10};
+    struct ym_events e = {1, {{2 * YM_CLIP_UNITS, (uint64_t)1 << 63, 10}}, {YM_USE_TRAINING}};
     struct ym_budget *b = NULL;
     struct ym_status st = YM_STATUS_INIT;
     int64_t alone = -1, after = -1;
@@ -312,11 +312,11 @@ static void check_stops_at_the_cap(void **state)
     assert_int_equal(ym_budget_check(b, "a", &e, &alone, &after, NULL), YM_OK);
     assert_figure(alone, expected_tight(1, 1e-5));
     assert_figure(after, expected(2, 1e-5));
-    e.steps = 11;
+    e.event[0].steps = 11;
     assert_int_equal(ym_budget_check(b, "a", &e, &alone, &after, &st), YM_EXHAUSTED);
     assert_non_null(strstr(st.message, "cap"));
     assert_int_equal(ym_budget_check(b, "b", &e, &alone, &after, NULL), YM_NOT_FOUND);
-    e.sigma_units = 0;
+    e.event[0].sigma_units = 0;
     assert_int_equal(ym_budget_check(b, "a", &e, &alone, &after, NULL), YM_INVALID);
     ym_budget_free(b);
 }
@@ -324,7 +324,7 @@ static void check_stops_at_the_cap(void **state)
 static void without_a_policy_nothing_is_allowed(void **state)
 {
     struct fixture *f = *state;
-    struct ym_event e = {2 * YM_CLIP_UNITS, (uint64_t)1 << 63, 10};
+    struct ym_events e = {1, {{2 * YM_CLIP_UNITS, (uint64_t)1 << 63, 10}}, {YM_USE_TRAINING}};
     struct ym_budget *b = NULL;
     int64_t alone, after;
 
@@ -344,11 +344,12 @@ static void order_of_charges_does_not_matter_to_the_bit(void **state)
     (void)state;
     for (size_t i = 0; i < 6; i++) {
         struct ym_spend s = {0};
+        struct ym_events last = {1, {e[order[i][2]]}, {YM_USE_TRAINING}};
         int64_t micro, plus;
 
         ym_spend_add(&s, &e[order[i][0]], NULL);
         ym_spend_add(&s, &e[order[i][1]], NULL);
-        assert_int_equal(ym_spend_micro_at(&s, &e[order[i][2]], 1000000000000, 3400, cache, &plus, NULL), YM_OK);
+        assert_int_equal(ym_spend_micro_at(&s, &last, 1000000000000, 3400, cache, &plus, NULL), YM_OK);
         ym_spend_add(&s, &e[order[i][2]], NULL);
         assert_int_equal(ym_spend_micro_at(&s, NULL, 1000000000000, 3400, cache, &micro, NULL), YM_OK);
         assert_int_equal(plus, micro);
@@ -357,6 +358,85 @@ static void order_of_charges_does_not_matter_to_the_bit(void **state)
         ym_spend_release(&s);
     }
     ym_spend_cache_free(cache);
+}
+
+/* The charge of charge() and, of the same patients, a metric at sigma = 4 C of everybody. */
+static json_t *metric_event(void)
+{
+    return json_pack("{s:s,s:s,s:s,s:i}", "for", "metric", "noise_variance", "4503599627370496", "sampling_k",
+                     "18446744073709551615", "steps", 1);
+}
+
+static json_t *charge_with(json_t *also)
+{
+    json_t *o = charge("s1", 1, "a");
+
+    json_object_set_new(o, "also", also);
+    return o;
+}
+
+static void all_events_of_a_charge_are_spent(void **state)
+{
+    static const struct ym_events both = {
+        2,
+        {{2 * YM_CLIP_UNITS, (uint64_t)1 << 63, 10}, {4 * YM_CLIP_UNITS, UINT64_MAX, 1}},
+        {YM_USE_TRAINING, YM_USE_METRIC}};
+    struct fixture *f = *state;
+    const struct ym_budget_line *line;
+    struct ym_budget *b = NULL;
+    struct ym_rdp r;
+    int64_t alone, after;
+
+    put_policy(f, 50000000, 10000000000000);
+    put_card(f, "a", NULL);
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+    assert_int_equal(ym_budget_check(b, "a", &both, &alone, &after, NULL), YM_OK);
+    ym_budget_free(b);
+    put(f, "charge", charge_with(json_pack("[o]", metric_event())));
+    ym_rdp_clear(&r);
+    ym_rdp_add(&r, &both.event[0], NULL);
+    ym_rdp_add(&r, &both.event[1], NULL);
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+    line = ym_budget_at(b, 0);
+    assert_figure(line->round_micro, ym_epsilon_micro(ym_rdp_epsilon(&r, 1e-5, NULL)));
+    assert_figure(line->spent_micro, ym_epsilon_micro(ym_rdp_epsilon_at(&r, 1e-5, ORDER_MILLI / 1000.0)));
+    assert_true(line->round_micro > expected_tight(1, 1e-5) + 1000);
+    assert_int_equal(line->round_micro, alone);
+    assert_int_equal(line->spent_micro, after);
+    assert_int_equal(line->events.count, 2);
+    assert_int_equal(line->events.use[1], YM_USE_METRIC);
+    ym_budget_free(b);
+}
+
+static void an_event_that_cannot_be_understood_is_a_full_stop(void **state)
+{
+    static const struct {
+        const char *key, *text;
+        int64_t number;
+    } bad[] = {{"for", "training", 0}, {"for", "", 0},    {"noise_variance", "2", 0}, {"sampling_k", "0", 0},
+               {"steps", NULL, 0},     {"extra", "x", 0}, {"sampling_k", NULL, 1}};
+    struct fixture *f = *state;
+    struct ym_budget *b = NULL;
+
+    put_policy(f, 5000000, 10000000000000);
+    put_card(f, "a", NULL);
+    for (size_t i = 0; i <= sizeof(bad) / sizeof(bad[0]); i++) {
+        json_t *list = json_array(), *members;
+        struct ym_buf line = {0};
+
+        for (size_t k = 0; k < (i < sizeof(bad) / sizeof(bad[0]) ? 1 : 5); k++)
+            json_array_append_new(list, metric_event());
+        if (i < sizeof(bad) / sizeof(bad[0]))
+            json_object_set_new(json_array_get(list, 0), bad[i].key,
+                                bad[i].text ? json_string(bad[i].text) : json_integer(bad[i].number));
+        members = charge_with(list);
+        assert_int_equal(ym_leaf_sign("charge", members, "h1", 1, f->key, &line, NULL), YM_OK);
+        assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+        assert_int_equal(ym_budget_take(b, (struct ym_bytes){line.data, line.len}, NULL), YM_CORRUPT);
+        ym_budget_free(b);
+        ym_buf_release(&line);
+        json_decref(members);
+    }
 }
 
 static void charges_that_cannot_be_understood_are_a_full_stop(void **state)
@@ -373,6 +453,7 @@ static void charges_that_cannot_be_understood_are_a_full_stop(void **state)
         {"sampling_k", "-1", 0},     {"steps", NULL, 0},         {"steps", NULL, -1},
         {"steps", "10", 0},          {"dataset", "unknown", 0},  {"dataset", "A", 0},
         {"round", NULL, 0},          {"attempt", NULL, 0},       {"study", "", 0},
+        {"also", "metric", 0},       {"also", NULL, 1},
     };
     struct fixture *f = *state;
     struct ym_budget *b = NULL;
@@ -444,6 +525,8 @@ int main(void)
         CASE(check_stops_at_the_cap),
         CASE(without_a_policy_nothing_is_allowed),
         CASE(order_of_charges_does_not_matter_to_the_bit),
+        CASE(all_events_of_a_charge_are_spent),
+        CASE(an_event_that_cannot_be_understood_is_a_full_stop),
         CASE(charges_that_cannot_be_understood_are_a_full_stop),
         CASE(the_same_attempt_charged_twice_is_a_full_stop),
         CASE(a_policy_of_another_signer_is_a_full_stop),

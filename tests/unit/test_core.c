@@ -40,12 +40,14 @@ static bool fact_disk(void *ctx, const struct ym_plan *p)
     return ((struct facts *)ctx)->disk;
 }
 
-static enum ym_code fact_budget(void *ctx, const struct ym_plan *p, const char *dataset, struct ym_status *st)
+static enum ym_code fact_budget(void *ctx, const struct ym_plan *p, const char *dataset, uint32_t round,
+                                struct ym_status *st)
 {
     enum ym_code code = ((struct facts *)ctx)->budget;
 
     (void)p;
     (void)dataset;
+    (void)round;
     return code == YM_OK ? code : ym_status_set(st, code, "no");
 }
 

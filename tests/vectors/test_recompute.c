@@ -30,14 +30,14 @@ static const char plan_yaml[] = "yumen: plan/1\n"
                                 "  outcome: {name: malignant, levels: [benign, malignant]}\n"
                                 "training:\n"
                                 "  rounds: 2\n"
-                                "  local_steps: 4\n"
-                                "  sampling_probability: 0.25\n"
+                                "  local_steps: 20\n"
+                                "  sampling_probability: 0.125\n"
                                 "  nominal_patients: 100\n"
                                 "  learning_rate: 0.5\n"
                                 "privacy:\n"
-                                "  noise_multiplier: 4.0\n"
+                                "  noise_multiplier: 2.0\n"
                                 "  delta: 1e-5\n"
-                                "  epsilon: 3\n"
+                                "  epsilon: 5\n"
                                 "federation:\n"
                                 "  hospitals: [{name: h1, weight: 2}, {name: h2}]\n"
                                 "  quorum: 2\n";
@@ -122,7 +122,7 @@ static void make_objects(struct fixture *f)
     ym_plan_free(plan);
 }
 
-static int setup(void **state)
+static int open_fixture(void **state, bool metric)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
@@ -136,9 +136,20 @@ static int setup(void **state)
         f->w.state[i] = f->hash[1 + i];
     f->w.sum[0] = f->hash[4];
     f->w.sum[1] = f->hash[5];
+    f->w.metric = metric;
     world_open(&f->w, f->dir, 0);
     *state = f;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return open_fixture(state, false);
+}
+
+static int setup_metric(void **state)
+{
+    return open_fixture(state, true);
 }
 
 static int teardown(void **state)
@@ -216,6 +227,11 @@ static void a_lost_or_damaged_sum_is_a_gap(void **state)
     expect(f, "object_missing", 1);
 }
 
+static void a_charge_for_more_than_the_plan_asks_is_noticed(void **state)
+{
+    expect(*state, "charge_plan", 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +241,7 @@ int main(void)
         CASE(a_hospital_left_out_of_the_mean_is_noticed),
         CASE(another_start_is_noticed),
         CASE(a_lost_or_damaged_sum_is_a_gap),
+        cmocka_unit_test_setup_teardown(a_charge_for_more_than_the_plan_asks_is_noticed, setup_metric, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

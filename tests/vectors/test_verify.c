@@ -19,9 +19,9 @@
 #include "tests/support/ledger_world.h"
 
 #define GOLDEN_FIGURES                                                                                                 \
-    {1541649, 3174319}, {1541649, 3369532}, {1541649, 3174319},                                                        \
+    {1852453, 3302444}, {1852453, 3625782}, {1852453, 3302444},                                                        \
     {                                                                                                                  \
-        1541649, 3369532                                                                                               \
+        1852453, 3625782                                                                                               \
     }
 #define PADDING 262 /* h1's log fills one bundle and begins another */
 
@@ -421,6 +421,40 @@ static void less_noise(struct world *w)
     edit(w, WORLD_H1, "charge", 0, "noise_variance", json_string("281474976710656"));
 }
 
+/* A metric of the same patients, said beside a figure that leaves it out. */
+static json_t *metric_event(const char *use)
+{
+    return json_pack("[{s:s,s:s,s:s,s:i}]", "for", use, "noise_variance", "4503599627370496", "sampling_k",
+                     "18446744073709551615", "steps", 1);
+}
+
+static void metric_not_in_the_figure(struct world *w)
+{
+    edit(w, WORLD_H1, "charge", 0, "also", metric_event("metric"));
+}
+
+static void event_for_nothing_known(struct world *w)
+{
+    edit(w, WORLD_H1, "charge", 0, "also", metric_event("marketing"));
+}
+
+static void event_without_steps(struct world *w)
+{
+    json_t *list = metric_event("metric");
+
+    json_object_del(json_array_get(list, 0), "steps");
+    edit(w, WORLD_H1, "charge", 0, "also", list);
+}
+
+static void events_without_end(struct world *w)
+{
+    json_t *list = metric_event("metric");
+
+    while (json_array_size(list) < 5)
+        json_array_append(list, json_array_get(list, 0));
+    edit(w, WORLD_H1, "charge", 0, "also", list);
+}
+
 static void cap_raised_in_the_charge(struct world *w)
 {
     more(w, WORLD_H1, 0, "epsilon_cap_micro", 1);
@@ -725,6 +759,10 @@ static const struct trick {
     {BEFORE(other_identity), 10, "leaf_signer"},
     {BEFORE(round_epsilon_lowered), 12, "epsilon_round"},
     {BEFORE(less_noise), 12, "epsilon_round"},
+    {BEFORE(metric_not_in_the_figure), 12, "epsilon_round"},
+    {BEFORE(event_for_nothing_known), 10, "leaf_fields"},
+    {BEFORE(event_without_steps), 10, "leaf_fields"},
+    {BEFORE(events_without_end), 10, "leaf_fields"},
     {BEFORE(spent_lowered), 12, "epsilon_spent"},
     {BEFORE(spent_raised), 12, "epsilon_spent"},
     {BEFORE(spent_over_all_orders), 12, "epsilon_spent"},
@@ -995,7 +1033,7 @@ static void golden_ledgers_still_verify(void **state)
 /* test_verify --write DIR makes such ledgers; DIR must exist. */
 static int write_golden(const char *dir)
 {
-    struct world w = {0};
+    struct world w = {.metric = true};
 
     world_open(&w, dir, 0);
     world_write(&w);

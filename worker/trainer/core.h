@@ -74,7 +74,8 @@ struct ym_core_world {
     bool (*state)(void *ctx, const uint8_t hash[YM_HASH_BYTES]); /* received whole */
     bool (*data)(void *ctx, const char *dataset);                /* frozen file is there */
     bool (*disk)(void *ctx, const struct ym_plan *plan);         /* room for a release */
-    enum ym_code (*budget)(void *ctx, const struct ym_plan *plan, const char *dataset, struct ym_status *st);
+    enum ym_code (*budget)(void *ctx, const struct ym_plan *plan, const char *dataset, uint32_t round,
+                           struct ym_status *st);
 };
 
 enum ym_action_kind {

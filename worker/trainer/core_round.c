@@ -107,7 +107,7 @@ static const char *refusal(struct ym_core *c, struct ym_core_study *s, uint32_t 
         return "state_mismatch";
     if (round == s->charged_round && s->round_charges >= s->plan->max_attempts) /* all that was approved */
         return "budget";
-    if (w->budget(w->ctx, s->plan, s->dataset, st) != YM_OK)
+    if (w->budget(w->ctx, s->plan, s->dataset, round, st) != YM_OK)
         return "budget";
     if (!w->disk(w->ctx, s->plan))
         return "disk";

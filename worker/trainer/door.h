@@ -53,11 +53,11 @@ struct ym_door_request {
     size_t dim;
     int64_t now;
 };
-/* Would so many more rounds fit the data set's budget and the plan's own
- * epsilon_max? One before a charge, all that are left before an approval.
- * Nothing changes. YM_EXHAUSTED: no. */
-enum ym_code ym_door_fits(const struct ym_door *d, const struct ym_plan *plan, const char *dataset, uint32_t rounds,
-                          int64_t *alone_micro, int64_t *after_micro, struct ym_status *st);
+/* Would rounds first..last of the plan fit the data set's budget and the plan's
+ * own epsilon_max on top of all charges so far? One before a charge, all that
+ * are left before an approval. Nothing changes. YM_EXHAUSTED: no. */
+enum ym_code ym_door_fits(const struct ym_door *d, const struct ym_plan *plan, const char *dataset, uint32_t first,
+                          uint32_t last, int64_t *alone_micro, int64_t *after_micro, struct ym_status *st);
 /* Reserve the outbox file, check again, append the charge. On failure nothing
  * was charged, but for YM_UNCERTAIN. line: out, the charge leaf. */
 enum ym_code ym_door_charge(struct ym_door *d, const struct ym_door_request *r, struct ym_charged **out,

@@ -9,58 +9,36 @@
 #include <unistd.h>
 
 #include "audit/ledger/leaf.h"
+#include "audit/spend.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "privacy/clip.h"
 
 /* ---- charging ---- */
 
-static struct ym_event event_of(const struct ym_plan *plan, uint32_t rounds)
-{
-    return (struct ym_event){.sigma_units = plan->sigma_units,
-                             .sampling_k = plan->sampling_k,
-                             .steps = (uint64_t)plan->steps_per_round * rounds};
-}
-
-/* The study's own ceiling: all its charges here and what is to come, at the plan's
- * delta. Rounds of one plan are alike, so their steps add up to one event. */
-static enum ym_code study_fits(const struct ym_door *d, const struct ym_plan *plan, uint32_t rounds,
+/* The study's own ceiling: all its charges here and what is to come, at the plan's delta. */
+static enum ym_code study_fits(const struct ym_door *d, const struct ym_plan *plan, const struct ym_events *e,
                                struct ym_status *st)
 {
-    struct ym_event all = event_of(plan, rounds);
-    struct ym_rdp rdp;
-    enum ym_code code = YM_OK;
-    double epsilon;
+    const __int128 micro_scaled = (__int128)1000000000000;
+    int64_t micro;
+    enum ym_code code = ym_budget_study(d->o.budget, plan->study, e, (int64_t)plan->delta.scaled, &micro, st);
 
-    ym_rdp_clear(&rdp);
-    for (size_t i = 0; code == YM_OK && i < ym_budget_count(d->o.budget); i++) {
-        const struct ym_budget_line *l = ym_budget_at(d->o.budget, i);
-
-        if (strcmp(l->study, plan->study) != 0)
-            continue;
-        if (l->event.sigma_units == all.sigma_units && l->event.sampling_k == all.sampling_k)
-            all.steps += l->event.steps;
-        else
-            code = ym_rdp_add(&rdp, &l->event, st);
-    }
-    if (code == YM_OK)
-        code = ym_rdp_add(&rdp, &all, st);
-    if (code != YM_OK)
-        return code;
-    epsilon = ym_rdp_epsilon(&rdp, ym_decimal_double(plan->delta), NULL);
-    if (!(epsilon <= ym_decimal_double(plan->epsilon_max)))
-        return ym_status_set(st, YM_EXHAUSTED, "study \"%s\" would spend epsilon %.6f here; its plan allows %.6f",
-                             plan->study, epsilon, ym_decimal_double(plan->epsilon_max));
-    return YM_OK;
+    if (code == YM_OK && micro > (int64_t)(plan->epsilon_max.scaled / micro_scaled))
+        code = ym_status_set(st, YM_EXHAUSTED, "study \"%s\" would spend epsilon %.6f here; its plan allows %.6f",
+                             plan->study, (double)micro / 1e6, ym_decimal_double(plan->epsilon_max));
+    return code;
 }
 
-enum ym_code ym_door_fits(const struct ym_door *d, const struct ym_plan *plan, const char *dataset, uint32_t rounds,
-                          int64_t *alone_micro, int64_t *after_micro, struct ym_status *st)
+enum ym_code ym_door_fits(const struct ym_door *d, const struct ym_plan *plan, const char *dataset, uint32_t first,
+                          uint32_t last, int64_t *alone_micro, int64_t *after_micro, struct ym_status *st)
 {
-    struct ym_event e = event_of(plan, rounds);
-    enum ym_code code = ym_budget_check(d->o.budget, dataset, &e, alone_micro, after_micro, st);
+    struct ym_events e;
+    enum ym_code code;
 
-    return code == YM_OK ? study_fits(d, plan, rounds, st) : code;
+    ym_plan_events(plan, first, last, &e);
+    code = ym_budget_check(d->o.budget, dataset, &e, alone_micro, after_micro, st);
+    return code == YM_OK ? study_fits(d, plan, &e, st) : code;
 }
 
 static json_t *with_hash(json_t *o, const char *key, const uint8_t hash[YM_HASH_BYTES])
@@ -80,25 +58,52 @@ static enum ym_code sign_line(const struct ym_door *d, const char *type, json_t 
     return code;
 }
 
+static bool put_event(json_t *o, const struct ym_event *e)
+{
+    struct ym_buf variance = {0}, k = {0};
+    bool good = o && ym_u128_format((unsigned __int128)e->sigma_units * e->sigma_units, &variance) == YM_OK &&
+                ym_u128_format(e->sampling_k, &k) == YM_OK &&
+                json_object_set_new(o, "noise_variance", json_string(ym_buf_str(&variance))) == 0 &&
+                json_object_set_new(o, "sampling_k", json_string(ym_buf_str(&k))) == 0 &&
+                json_object_set_new(o, "steps", json_integer((json_int_t)e->steps)) == 0;
+
+    ym_buf_release(&variance);
+    ym_buf_release(&k);
+    return good;
+}
+
+static bool put_events(json_t *o, const struct ym_events *e)
+{
+    json_t *also = json_array();
+    bool good = put_event(o, &e->event[0]);
+
+    for (size_t i = 1; good && i < e->count; i++) {
+        json_t *one = json_pack("{s:s}", "for", ym_spend_use_name(e->use[i]));
+
+        good = put_event(one, &e->event[i]);
+        good = json_array_append_new(also, one) == 0 && good;
+    }
+    return json_object_set_new(o, "also", also) == 0 && good;
+}
+
 static json_t *charge_members(const struct ym_door *d, const struct ym_door_request *r, int64_t alone, int64_t after,
                               int64_t cap, int64_t delta)
 {
     const struct ym_plan *p = r->plan;
-    struct ym_buf variance = {0}, k = {0};
-    json_t *o = NULL;
+    struct ym_events events;
+    json_t *o =
+        json_pack("{s:s, s:I, s:I, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "study", p->study,
+                  "round", (json_int_t)r->round, "attempt", (json_int_t)r->attempt, "dataset", r->dataset, "mechanism",
+                  "poisson-sampled rounded gaussian", "route", "integer", "clip_units", (json_int_t)YM_CLIP_UNITS,
+                  "unit", "patient", "relation", "add-or-remove-one", "accountant", "rdp/1", "epsilon_round_micro",
+                  (json_int_t)alone, "epsilon_spent_micro", (json_int_t)after, "epsilon_cap_micro", (json_int_t)cap,
+                  "delta_e18", (json_int_t)delta, "sandbox", d->o.sandbox);
 
-    if (ym_u128_format((unsigned __int128)p->sigma_units * p->sigma_units, &variance) == YM_OK &&
-        ym_u128_format(p->sampling_k, &k) == YM_OK)
-        o = json_pack("{s:s, s:I, s:I, s:s, s:s, s:s, s:I, s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s}",
-                      "study", p->study, "round", (json_int_t)r->round, "attempt", (json_int_t)r->attempt, "dataset",
-                      r->dataset, "mechanism", "poisson-sampled rounded gaussian", "route", "integer", "clip_units",
-                      (json_int_t)YM_CLIP_UNITS, "noise_variance", ym_buf_str(&variance), "sampling_k", ym_buf_str(&k),
-                      "steps", (json_int_t)p->steps_per_round, "unit", "patient", "relation", "add-or-remove-one",
-                      "accountant", "rdp/1", "epsilon_round_micro", (json_int_t)alone, "epsilon_spent_micro",
-                      (json_int_t)after, "epsilon_cap_micro", (json_int_t)cap, "delta_e18", (json_int_t)delta,
-                      "sandbox", d->o.sandbox);
-    ym_buf_release(&variance);
-    ym_buf_release(&k);
+    ym_plan_events(p, r->round, r->round, &events);
+    if (!put_events(o, &events)) {
+        json_decref(o);
+        return NULL;
+    }
     with_hash(o, "plan", p->hash);
     with_hash(o, "state", r->state);
     return with_hash(o, "data", r->data);
@@ -164,7 +169,7 @@ enum ym_code ym_door_charge(struct ym_door *d, const struct ym_door_request *r, 
     if (code == YM_OK)
         code = reserve_file(c, st);
     if (code == YM_OK)
-        code = ym_door_fits(d, r->plan, r->dataset, 1, &alone, &after, st);
+        code = ym_door_fits(d, r->plan, r->dataset, r->round, r->round, &alone, &after, st);
     if (code == YM_OK)
         code = ym_budget_spent(d->o.budget, r->dataset, &spent, &cap, &delta, st);
     if (code == YM_OK)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "audit/ledger/leaf.h"
+#include "audit/spend.h"
 #include "base/decimal.h"
 #include "base/json.h"
 
@@ -102,20 +103,45 @@ static bool add_dataset(void *ctx, uint64_t index, struct ym_bytes leaf)
     return true;
 }
 
-static json_t *charge_row(const struct ym_budget_line *l)
+/* NULL: out of memory. */
+static json_t *event_json(const struct ym_event *e)
 {
     struct ym_buf sigma = {0}, k = {0};
     json_t *o = NULL;
 
-    if (ym_u128_format(l->event.sigma_units, &sigma) == YM_OK && ym_u128_format(l->event.sampling_k, &k) == YM_OK)
-        o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:I}", "dataset", l->dataset, "study",
-                      l->study, "round", (json_int_t)l->round, "attempt", (json_int_t)l->attempt, "epsilon_round_micro",
-                      (json_int_t)l->round_micro, "epsilon_spent_micro", (json_int_t)l->spent_micro,
-                      "epsilon_tight_micro", (json_int_t)l->tight_micro, "delta_e18", (json_int_t)l->delta_e18,
-                      "sigma_units", ym_buf_str(&sigma), "sampling_k", ym_buf_str(&k), "steps",
-                      (json_int_t)l->event.steps);
+    if (ym_u128_format(e->sigma_units, &sigma) == YM_OK && ym_u128_format(e->sampling_k, &k) == YM_OK)
+        o = json_pack("{s:s, s:s, s:I}", "sigma_units", ym_buf_str(&sigma), "sampling_k", ym_buf_str(&k), "steps",
+                      (json_int_t)e->steps);
     ym_buf_release(&sigma);
     ym_buf_release(&k);
+    return o;
+}
+
+static json_t *also_json(const struct ym_events *e)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 1; i < e->count; i++) {
+        json_t *o = event_json(&e->event[i]);
+
+        if (o)
+            json_object_set_new(o, "for", json_string(ym_spend_use_name(e->use[i])));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *charge_row(const struct ym_budget_line *l)
+{
+    json_t *o =
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "dataset", l->dataset, "study", l->study, "round",
+                  (json_int_t)l->round, "attempt", (json_int_t)l->attempt, "epsilon_round_micro",
+                  (json_int_t)l->round_micro, "epsilon_spent_micro", (json_int_t)l->spent_micro, "epsilon_tight_micro",
+                  (json_int_t)l->tight_micro, "delta_e18", (json_int_t)l->delta_e18, "also", also_json(&l->events));
+    json_t *own = event_json(&l->events.event[0]);
+
+    json_object_update_missing(o, own);
+    json_decref(own);
     return o;
 }
 

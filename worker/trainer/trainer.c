@@ -55,12 +55,13 @@ static bool world_disk(void *ctx, const struct ym_plan *plan)
     return ym_model_from_plan(plan, &m, NULL) == YM_OK && ym_trainer_disk_ok(ctx, 8 * (uint64_t)m.dim);
 }
 
-static enum ym_code world_budget(void *ctx, const struct ym_plan *plan, const char *dataset, struct ym_status *st)
+static enum ym_code world_budget(void *ctx, const struct ym_plan *plan, const char *dataset, uint32_t round,
+                                 struct ym_status *st)
 {
     const struct ym_trainer *t = ctx;
     int64_t alone, after;
 
-    return ym_door_fits(t->door, plan, dataset, 1, &alone, &after, st);
+    return ym_door_fits(t->door, plan, dataset, round, round, &alone, &after, st);
 }
 
 /* ---- start ---- */

@@ -138,11 +138,11 @@ static void act_prepare(struct ym_trainer *t, const struct ym_action *a, struct 
 }
 
 /* Asked before the charge, so that what fails in it is the disk, and nothing after it. */
-static enum ym_code can_charge(struct ym_trainer *t, const struct ym_core_study *s, size_t dim, const char **reason,
-                               struct ym_status *st)
+static enum ym_code can_charge(struct ym_trainer *t, const struct ym_core_study *s, uint32_t round, size_t dim,
+                               const char **reason, struct ym_status *st)
 {
     int64_t alone, after;
-    enum ym_code code = ym_door_fits(t->door, s->plan, s->dataset, 1, &alone, &after, st);
+    enum ym_code code = ym_door_fits(t->door, s->plan, s->dataset, round, round, &alone, &after, st);
 
     if (code != YM_OK) {
         *reason = "budget";
@@ -174,7 +174,7 @@ static enum ym_code charge(struct ym_trainer *t, const struct ym_action *a, cons
 
     r.dim = m.dim;
     if (code == YM_OK)
-        code = can_charge(t, s, m.dim, reason, st);
+        code = can_charge(t, s, a->round, m.dim, reason, st);
     if (code == YM_OK)
         code = note_append(t, ym_door_charge(t->door, &r, &t->charged, &line, st), st);
     if (code == YM_CONFLICT)

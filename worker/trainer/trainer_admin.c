@@ -108,16 +108,11 @@ static void do_plans_list(struct ym_trainer *t, const struct ym_ticket *ticket)
     reply_new(t, ticket, json_pack("{s:b, s:o}", "ok", 1, "plans", studies_json(t)));
 }
 
-static int64_t plan_cost(const struct ym_plan *p, uint64_t rounds)
+static int64_t plan_cost(const struct ym_plan *p, uint32_t rounds)
 {
-    struct ym_event e = {
-        .sigma_units = p->sigma_units, .sampling_k = p->sampling_k, .steps = (uint64_t)p->steps_per_round * rounds};
-    struct ym_rdp rdp;
+    int64_t micro;
 
-    ym_rdp_clear(&rdp);
-    if (ym_rdp_add(&rdp, &e, NULL) != YM_OK)
-        return INT64_MAX;
-    return ym_epsilon_micro(ym_rdp_epsilon(&rdp, ym_decimal_double(p->delta), NULL));
+    return ym_plan_epsilon(p, 1, rounds, &micro, NULL) == YM_OK ? micro : INT64_MAX;
 }
 
 static json_t *show_json(const struct ym_core_study *s)
@@ -366,8 +361,8 @@ static json_t *checked_reply(struct ym_trainer *t, const struct ym_job *j, const
 {
     int64_t alone = 0, after = 0, spent = 0, cap = 0, delta = 0;
     struct ym_status st = YM_STATUS_INIT;
-    uint32_t left = j->plan->rounds - (j->study->charged_round < j->plan->rounds ? j->study->charged_round : 0);
-    enum ym_code budget = ym_door_fits(t->door, j->plan, w->dataset, left, &alone, &after, &st);
+    uint32_t done = j->study->charged_round < j->plan->rounds ? j->study->charged_round : 0;
+    enum ym_code budget = ym_door_fits(t->door, j->plan, w->dataset, done + 1, j->plan->rounds, &alone, &after, &st);
 
     ym_budget_spent(t->budget, w->dataset, &spent, &cap, &delta, NULL);
     return json_pack("{s:b, s:s, s:o, s:s, s:b, s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok", 1,

@@ -1,0 +1,60 @@
+#include <math.h>
+
+#include "gate/plan.h"
+
+static void add(struct ym_events *e, enum ym_use use, struct ym_event one)
+{
+    if (one.steps == 0)
+        return;
+    YM_ASSERT(e->count < YM_EVENTS_MAX);
+    e->use[e->count] = use;
+    e->event[e->count++] = one;
+}
+
+void ym_plan_events(const struct ym_plan *plan, uint32_t first, uint32_t last, struct ym_events *out)
+{
+    uint64_t rounds = last >= first ? (uint64_t)last - first + 1 : 0;
+
+    *out = (struct ym_events){0};
+    add(out, YM_USE_TRAINING, (struct ym_event){plan->sigma_units, plan->sampling_k, rounds * plan->steps_per_round});
+}
+
+/* The fold over a ledger rounds each sum up; no order of adding exceeds this. */
+#define FOLD_SLACK 1e-12
+
+enum ym_code ym_plan_epsilon(const struct ym_plan *plan, uint32_t first, uint32_t last, int64_t *micro,
+                             struct ym_status *st)
+{
+    const double *order;
+    size_t orders = ym_rdp_orders(&order);
+    struct ym_events e;
+    struct ym_rdp spent;
+    enum ym_code code = YM_OK;
+
+    ym_plan_events(plan, first, last, &e);
+    ym_rdp_clear(&spent);
+    for (size_t i = 0; code == YM_OK && i < e.count; i++)
+        code = ym_rdp_add(&spent, &e.event[i], st);
+    for (size_t i = 0; i < orders; i++)
+        spent.at[i] *= 1 + FOLD_SLACK;
+    if (code == YM_OK)
+        *micro = ym_epsilon_micro(ym_rdp_epsilon(&spent, ym_decimal_double(plan->delta), NULL));
+    return code;
+}
+
+enum ym_code ym_plan_calibrate(const struct ym_plan *plan, double epsilon, uint64_t *sigma_units, struct ym_status *st)
+{
+    struct ym_events e;
+    struct ym_rdp beside;
+    enum ym_code code = YM_OK;
+
+    ym_plan_events(plan, 1, plan->rounds, &e);
+    YM_ASSERT(e.count > 0 && e.use[0] == YM_USE_TRAINING);
+    ym_rdp_clear(&beside);
+    for (size_t i = 1; code == YM_OK && i < e.count; i++)
+        code = ym_rdp_add(&beside, &e.event[i], st);
+    if (code != YM_OK)
+        return code;
+    return ym_rdp_calibrate_beside(&beside, epsilon, ym_decimal_double(plan->delta), e.event[0].sampling_k,
+                                   e.event[0].steps, sigma_units, st);
+}
