@@ -19,7 +19,7 @@ struct federation {
     struct ym_model model;
     float *params;                 /* [dim] of the state under way */
     int64_t *update, *sum;         /* [dim] */
-    struct ym_score *score;        /* [site_count] */
+    struct ym_score *score, *test; /* [site_count] */
     const struct ym_table **table; /* [site_count] */
     const char **survivor;         /* [site_count], plan order */
     struct ym_buf state;
@@ -50,7 +50,8 @@ static enum ym_code check_sites(const struct federation *f, struct ym_status *st
             return ym_status_set(st, YM_INVALID, "plan '%s' names no hospital '%s'", f->plan->study, f->site[i].name);
         if (find_site(f, f->site[i].name) != &f->site[i])
             return ym_status_set(st, YM_INVALID, "hospital '%s' is given twice", f->site[i].name);
-        if (f->site[i].data->columns != f->model.width[0])
+        if (f->site[i].data->columns != f->model.width[0] ||
+            (f->site[i].test != NULL && f->site[i].test->columns != f->model.width[0]))
             return ym_status_set(st, YM_INVALID, "hospital '%s' has a table of another plan", f->site[i].name);
     }
     if (f->site_count < f->plan->quorum)
@@ -131,6 +132,20 @@ static enum ym_code run_round(struct federation *f, uint32_t round, struct ym_st
     return take_params(f, st);
 }
 
+static enum ym_code score_tests(struct federation *f, struct ym_sim_round *r, struct ym_status *st)
+{
+    enum ym_code code = YM_OK;
+
+    for (size_t i = 0; i < f->site_count && code == YM_OK; i++)
+        if (f->site[i].test != NULL)
+            code = ym_score_table(f->plan, &f->model, f->params, f->site[i].test, &f->test[i], st);
+    if (code == YM_OK && f->o->test != NULL)
+        code = ym_score_table(f->plan, &f->model, f->params, f->o->test, &r->test, st);
+    r->site_test = f->test;
+    r->centres = ym_score_mean(f->test, f->site_count);
+    return code;
+}
+
 static enum ym_code score_round(struct federation *f, struct ym_sim_round *r, struct ym_status *st)
 {
     enum ym_code code = YM_OK;
@@ -139,10 +154,8 @@ static enum ym_code score_round(struct federation *f, struct ym_sim_round *r, st
         code = ym_score_table(f->plan, &f->model, f->params, f->table[i], &f->score[i], st);
     if (code == YM_OK)
         code = ym_score_tables(f->plan, &f->model, f->params, f->table, f->site_count, &r->pooled, st);
-    if (code == YM_OK && f->o->test != NULL)
-        code = ym_score_table(f->plan, &f->model, f->params, f->o->test, &r->test, st);
     r->site = f->score;
-    return code;
+    return code == YM_OK ? score_tests(f, r, st) : code;
 }
 
 /* One more round on top of those before: the hospital's budget fold. What a use of patients costs is kept. */
@@ -171,7 +184,7 @@ static enum ym_code report_round(struct federation *f, uint32_t round, struct ym
     struct ym_sim_round r = {.round = round, .epsilon_micro = -1};
     enum ym_code code;
 
-    if (f->o->on_round == NULL)
+    if (f->o->on_round == NULL || (f->o->last_round_only && round < f->plan->rounds))
         return YM_OK;
     if (!f->o->no_privacy)
         r.epsilon_micro = ym_epsilon_micro(ym_rdp_epsilon(&f->spent, ym_decimal_double(f->plan->delta), NULL));
@@ -212,9 +225,11 @@ static enum ym_code begin(struct federation *f, struct ym_status *st)
     f->update = calloc(f->model.dim, sizeof *f->update);
     f->sum = calloc(f->model.dim, sizeof *f->sum);
     f->score = calloc(f->site_count, sizeof *f->score);
+    f->test = calloc(f->site_count, sizeof *f->test);
     f->table = calloc(f->site_count, sizeof *f->table);
     f->survivor = calloc(f->plan->site_count, sizeof *f->survivor);
-    if (f->update == NULL || f->sum == NULL || f->score == NULL || f->table == NULL || f->survivor == NULL)
+    if (f->update == NULL || f->sum == NULL || f->score == NULL || f->test == NULL || f->table == NULL ||
+        f->survivor == NULL)
         return ym_status_set(st, YM_EXHAUSTED, "no memory for %zu parameters", f->model.dim);
     for (size_t i = 0; i < f->site_count; i++)
         f->table[i] = f->site[i].data;
@@ -236,6 +251,7 @@ enum ym_code ym_sim_run(const struct ym_plan *plan, const struct ym_sim_site *si
     free(f.update);
     free(f.sum);
     free(f.score);
+    free(f.test);
     free(f.table);
     free(f.survivor);
     return code;

@@ -17,14 +17,17 @@
 struct ym_sim_site {
     const char *name;            /* of a hospital in the plan */
     const struct ym_table *data; /* borrowed */
+    const struct ym_table *test; /* rows of its own that are not trained on; NULL: none. Borrowed */
 };
 
 struct ym_sim_round {
-    uint32_t round;              /* 1-based; 0 is the state before training */
-    int64_t epsilon_micro;       /* spent by each hospital so far, at the plan's delta; -1 without privacy */
-    struct ym_score pooled;      /* all rows of all sites as one set */
-    struct ym_score test;        /* rows 0 when no test set was given */
-    const struct ym_score *site; /* [site_count], the order given */
+    uint32_t round;                   /* 1-based; 0 is the state before training */
+    int64_t epsilon_micro;            /* spent by each hospital so far, at the plan's delta; -1 without privacy */
+    struct ym_score pooled;           /* all rows of all sites as one set */
+    struct ym_score test;             /* rows 0 when no test set was given */
+    const struct ym_score *site;      /* [site_count], the order given */
+    const struct ym_score *site_test; /* [site_count]; rows 0 where a site has no test rows */
+    struct ym_score centres;          /* mean over the sites that have test rows, each counting once; rows: of all */
 };
 
 struct ym_sim_options {
@@ -32,7 +35,9 @@ struct ym_sim_options {
     bool seeded;     /* else the kernel's generator, as in the trainer */
     uint64_t seed;
     const struct ym_table *test; /* may be NULL */
-    /* Called after each round and once before the first (round 0); may be NULL. */
+    /* Called after each round and once before the first (round 0), or after the
+     * last alone; may be NULL. */
+    bool last_round_only;
     void (*on_round)(void *ctx, const struct ym_sim_round *r);
     void *ctx;
 };

@@ -89,6 +89,26 @@ enum ym_code ym_score_table(const struct ym_plan *plan, const struct ym_model *m
     return ym_score_tables(plan, m, params, &t, 1, out, st);
 }
 
+struct ym_score ym_score_mean(const struct ym_score *score, size_t n)
+{
+    struct ym_score mean = {0};
+    double counted = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (score[i].rows == 0)
+            continue;
+        counted++;
+        mean.rows += score[i].rows;
+        mean.loss += score[i].loss;
+        mean.accuracy += score[i].accuracy;
+        mean.auc += score[i].auc;
+    }
+    mean.loss /= counted; /* 0 / 0: NaN, as said */
+    mean.accuracy /= counted;
+    mean.auc /= counted;
+    return mean;
+}
+
 enum ym_code ym_score_params(const struct ym_plan *plan, const struct ym_model *m, struct ym_bytes state,
                              uint32_t *round, float **params, struct ym_status *st)
 {

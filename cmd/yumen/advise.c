@@ -268,7 +268,7 @@ static int advise(const struct ym_plan *plan, bool passes, bool json, struct ym_
 
 /* ---- the command ---- */
 
-static bool epsilon_good(const char *text)
+bool ym_epsilon_good(const char *text)
 {
     struct ym_decimal d;
 
@@ -286,7 +286,7 @@ int ym_cmd_plan_advise(const struct ym_cli_args *a)
     enum ym_code code = YM_OK;
     int rc;
 
-    if (epsilon != NULL && !epsilon_good(epsilon))
+    if (epsilon != NULL && !ym_epsilon_good(epsilon))
         code = ym_status_set(&st, YM_INVALID, T(SPONSOR_ADVISE_EPSILON), epsilon);
     if (code == YM_OK)
         code = ym_doc_load(a->positional[0], &doc, &problems, &st);

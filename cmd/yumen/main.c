@@ -44,6 +44,9 @@ static const struct ym_cli_option model_options[] = {
 static const struct ym_cli_option simulate_options[] = {
     {"site", "NAME=PATH", YM_TEXT_SPONSOR_OPT_SITE, true},
     {"test", "FILE", YM_TEXT_SPONSOR_OPT_TEST, false},
+    {"site-test", "NAME=FILE", YM_TEXT_SPONSOR_OPT_SITE_TEST, true},
+    {"epsilon", "E,...", YM_TEXT_SPONSOR_OPT_SIM_EPSILON, false},
+    {"seeds", "N", YM_TEXT_SPONSOR_OPT_SEEDS, false},
     {"no-privacy", NULL, YM_TEXT_SPONSOR_OPT_NO_PRIVACY, false},
     {"seed", "N", YM_TEXT_SPONSOR_OPT_SEED, false},
     OPTION_JSON,

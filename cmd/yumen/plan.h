@@ -18,6 +18,9 @@ enum ym_code ym_plan_cost_of(const struct ym_plan *plan, struct ym_plan_cost *ou
 /* What `plan check --json` says of a plan that is fine. New reference. */
 json_t *ym_json_plan_cost(const struct ym_plan *plan, const struct ym_plan_cost *c);
 
+/* Whether a plan may have this epsilon: a decimal above 0 and at most 100. */
+bool ym_epsilon_good(const char *text);
+
 /* Load and validate; problems are added to p. */
 enum ym_code ym_plan_open(const char *path, struct ym_plan **out, struct ym_problems *p, struct ym_status *st);
 /* All problems to stdout. */

@@ -7,22 +7,12 @@
 
 #include "cmd/yumen/commands.h"
 #include "cmd/yumen/print.h"
+#include "cmd/yumen/simulate.h"
 #include "models/model.h"
-#include "sim/federation.h"
 #include "sim/site.h"
+#include "sim/sweep.h"
 
-struct simulation {
-    struct ym_plan *plan;
-    struct ym_sim_site site[YM_PLAN_MAX_SITES];
-    char name[YM_PLAN_MAX_SITES][64];
-    struct ym_table *table[YM_PLAN_MAX_SITES];
-    size_t site_count;
-    struct ym_table *test;
-    struct ym_sim_options options;
-    bool json, params;
-    json_t *rounds; /* --json: filled round by round */
-    struct ym_buf state;
-};
+#define DEFAULT_SEEDS 20
 
 static enum ym_code parse_seed(const char *text, uint64_t *out, struct ym_status *st)
 {
@@ -37,19 +27,30 @@ static enum ym_code parse_seed(const char *text, uint64_t *out, struct ym_status
     return YM_OK;
 }
 
-static enum ym_code load_site(struct simulation *s, const char *spec, struct ym_status *st)
+/* "NAME=PATH": the name into out, the path returned; NULL when it has another form. */
+static const char *split_name(const char *spec, char out[64])
+{
+    const char *eq = strchr(spec, '=');
+
+    if (eq == NULL || eq == spec || eq[1] == '\0' || eq - spec >= 64)
+        return NULL;
+    snprintf(out, 64, "%.*s", (int)(eq - spec), spec);
+    return eq + 1;
+}
+
+static enum ym_code load_site(struct ym_simulation *s, const char *spec, struct ym_status *st)
 {
     size_t i = s->site_count;
-    const char *eq = strchr(spec, '=');
     struct ym_buf report = {0};
+    const char *path;
     enum ym_code code;
 
-    if (eq == NULL || eq == spec || eq[1] == '\0' || (size_t)(eq - spec) >= sizeof s->name[i])
-        return ym_status_set(st, YM_INVALID, T(SPONSOR_SIM_SITE_FORM), spec);
     if (i == YM_PLAN_MAX_SITES)
         return ym_status_set(st, YM_INVALID, T(SPONSOR_SIM_SITES_MANY), YM_PLAN_MAX_SITES);
-    snprintf(s->name[i], sizeof s->name[i], "%.*s", (int)(eq - spec), spec);
-    code = ym_sim_load_site(s->plan, eq + 1, &s->table[i], &report, st);
+    path = split_name(spec, s->name[i]);
+    if (path == NULL)
+        return ym_status_set(st, YM_INVALID, T(SPONSOR_SIM_SITE_FORM), spec);
+    code = ym_sim_load_site(s->plan, path, &s->table[i], &report, st);
     if (code != YM_OK) /* else it holds notes that `yumen-site data check` shows */
         fputs(ym_buf_str(&report), stderr);
     ym_buf_release(&report);
@@ -60,9 +61,79 @@ static enum ym_code load_site(struct simulation *s, const char *spec, struct ym_
     return YM_OK;
 }
 
-static enum ym_code load(struct simulation *s, const struct ym_cli_args *a, struct ym_status *st)
+static enum ym_code load_site_test(struct ym_simulation *s, const char *spec, struct ym_status *st)
 {
-    const char *seed = ym_cli_get(a, "seed"), *test = ym_cli_get(a, "test"), *site;
+    char name[64];
+    const char *path = split_name(spec, name);
+    enum ym_code code;
+
+    if (path == NULL)
+        return ym_status_set(st, YM_INVALID, T(SPONSOR_SIM_SITE_TEST_FORM), spec);
+    for (size_t i = 0; i < s->site_count; i++) {
+        if (strcmp(s->name[i], name) != 0)
+            continue;
+        if (s->site_test[i] != NULL)
+            return ym_status_set(st, YM_INVALID, T(SPONSOR_SIM_SITE_TEST_TWICE), name);
+        code = ym_test_load(s->plan, path, &s->site_test[i], st);
+        s->site[i].test = s->site_test[i];
+        return code;
+    }
+    return ym_status_set(st, YM_INVALID, T(SPONSOR_SIM_SITE_TEST_STRANGER), name, name);
+}
+
+static enum ym_code load_sites(struct ym_simulation *s, const struct ym_cli_args *a, struct ym_status *st)
+{
+    const char *spec;
+    enum ym_code code = YM_OK;
+
+    for (size_t i = 0; code == YM_OK && (spec = ym_cli_nth(a, "site", i)) != NULL; i++)
+        code = load_site(s, spec, st);
+    if (code == YM_OK && s->site_count == 0)
+        code = ym_status_set(st, YM_INVALID, "%s", T(SPONSOR_SIM_NO_SITE));
+    for (size_t i = 0; code == YM_OK && (spec = ym_cli_nth(a, "site-test", i)) != NULL; i++)
+        code = load_site_test(s, spec, st);
+    return code;
+}
+
+static enum ym_code check_sweep(const struct ym_simulation *s, const struct ym_cli_args *a, struct ym_status *st)
+{
+    if (s->seeds == 0)
+        return YM_OK;
+    if (s->options.no_privacy || s->params)
+        return ym_status_set(st, YM_INVALID, "%s", T(SPONSOR_SIM_SWEEP_ALONE));
+    if (ym_cli_has(a, "test") && ym_cli_has(a, "site-test"))
+        return ym_status_set(st, YM_INVALID, "%s", T(SPONSOR_SIM_SWEEP_TEST));
+    return YM_OK;
+}
+
+/* --epsilon, --seeds: several runs; without --seed the first seed is 1. */
+static enum ym_code load_sweep(struct ym_simulation *s, const struct ym_cli_args *a, struct ym_status *st)
+{
+    const char *epsilons = ym_cli_get(a, "epsilon"), *seeds = ym_cli_get(a, "seeds");
+    uint64_t count = DEFAULT_SEEDS;
+    enum ym_code code = YM_OK;
+
+    if (epsilons == NULL && seeds == NULL)
+        return YM_OK;
+    if (seeds != NULL && (parse_seed(seeds, &count, NULL) != YM_OK || count < 2 || count > YM_SIM_MAX_SEEDS))
+        return ym_status_set(st, YM_INVALID, T(SPONSOR_SIM_SEEDS), seeds, YM_SIM_MAX_SEEDS);
+    s->seeds = (size_t)count;
+    if (!s->options.seeded)
+        s->options.seed = 1;
+    s->options.seeded = true;
+    if (epsilons != NULL)
+        code = ym_simulation_read_epsilons(s, epsilons, st);
+    return code == YM_OK ? check_sweep(s, a, st) : code;
+}
+
+static enum ym_code load_plan(struct ym_simulation *s, struct ym_status *st)
+{
+    return s->epsilon_count > 0 ? ym_simulation_calibrate(s, s->epsilon[0], st) : ym_plan_load(s->path, &s->plan, st);
+}
+
+static enum ym_code load(struct ym_simulation *s, const struct ym_cli_args *a, struct ym_status *st)
+{
+    const char *seed = ym_cli_get(a, "seed"), *test = ym_cli_get(a, "test");
     enum ym_code code = YM_OK;
 
     s->json = ym_cli_has(a, "json");
@@ -73,12 +144,13 @@ static enum ym_code load(struct simulation *s, const struct ym_cli_args *a, stru
         code = parse_seed(seed, &s->options.seed, st);
     if (code == YM_OK && s->params && !s->json)
         code = ym_status_set(st, YM_INVALID, "%s", T(SPONSOR_SIM_PARAMS_JSON));
+    s->path = a->positional[0];
     if (code == YM_OK)
-        code = ym_plan_load(a->positional[0], &s->plan, st);
-    for (size_t i = 0; code == YM_OK && (site = ym_cli_nth(a, "site", i)) != NULL; i++)
-        code = load_site(s, site, st);
-    if (code == YM_OK && s->site_count == 0)
-        code = ym_status_set(st, YM_INVALID, "%s", T(SPONSOR_SIM_NO_SITE));
+        code = load_sweep(s, a, st);
+    if (code == YM_OK)
+        code = load_plan(s, st);
+    if (code == YM_OK)
+        code = load_sites(s, a, st);
     if (code == YM_OK && test != NULL)
         code = ym_test_load(s->plan, test, &s->test, st);
     s->options.test = s->test;
@@ -87,16 +159,23 @@ static enum ym_code load(struct simulation *s, const struct ym_cli_args *a, stru
 
 /* ---- for people ---- */
 
-static void print_marks(const struct simulation *s)
+static unsigned long long last_seed(const struct ym_simulation *s)
+{
+    return s->options.seed + s->seeds - 1;
+}
+
+void ym_simulation_print_marks(const struct ym_simulation *s)
 {
     puts(T(SPONSOR_SIM_MARK));
     if (s->options.no_privacy)
         puts(T(SPONSOR_SIM_MARK_PLAIN));
-    if (s->options.seeded)
+    if (s->seeds > 0)
+        printf(T(SPONSOR_SIM_MARK_SEEDS), (unsigned long long)s->options.seed, last_seed(s));
+    else if (s->options.seeded)
         printf(T(SPONSOR_SIM_MARK_SEEDED), (unsigned long long)s->options.seed);
 }
 
-static void print_sites(const struct simulation *s)
+void ym_simulation_print_sites(const struct ym_simulation *s)
 {
     for (size_t i = 0; i < s->site_count; i++)
         printf(T(SPONSOR_SIM_SITE), s->name[i], s->table[i]->patients, s->table[i]->rows);
@@ -115,13 +194,22 @@ static void print_line(const char *label, const struct ym_score *score)
     struct ym_buf line = {0};
 
     ym_buf_puts(&line, "  ");
-    ym_print_pad(&line, label, 12);
+    ym_print_pad(&line, label, 22);
     ym_print_score(&line, score);
     puts(ym_buf_str(&line));
     ym_buf_release(&line);
 }
 
-static void print_round(const struct simulation *s, const struct ym_sim_round *r)
+static void print_site_test(const char *name, const struct ym_score *score)
+{
+    struct ym_buf label = {0};
+
+    ym_buf_printf(&label, T(SPONSOR_SIM_SITE_TEST), name);
+    print_line(ym_buf_str(&label), score);
+    ym_buf_release(&label);
+}
+
+static void print_round(const struct ym_simulation *s, const struct ym_sim_round *r)
 {
     struct ym_buf line = {0}, epsilon = {0};
 
@@ -136,6 +224,11 @@ static void print_round(const struct simulation *s, const struct ym_sim_round *r
             print_line(s->name[i], &r->site[i]);
         print_line(T(SPONSOR_SIM_POOLED), &r->pooled);
     }
+    for (size_t i = 0; i < s->site_count; i++)
+        if (r->round == s->plan->rounds && r->site_test[i].rows > 0)
+            print_site_test(s->name[i], &r->site_test[i]);
+    if (r->centres.rows > 0)
+        print_line(T(SPONSOR_SIM_CENTRES), &r->centres);
     if (s->test != NULL)
         print_line(T(SPONSOR_SIM_TEST), &r->test);
     fflush(stdout);
@@ -143,7 +236,7 @@ static void print_round(const struct simulation *s, const struct ym_sim_round *r
     ym_buf_release(&epsilon);
 }
 
-static void print_end(const struct simulation *s)
+static void print_end(const struct ym_simulation *s)
 {
     struct ym_buf delta = {0}, epsilon = {0};
     int64_t micro;
@@ -155,16 +248,16 @@ static void print_end(const struct simulation *s)
             printf(T(SPONSOR_SIM_EPSILON), s->name[i], ym_buf_str(&epsilon), ym_buf_str(&delta));
         printf("%s", T(SPONSOR_PLAN_UNIT));
     }
-    print_marks(s);
+    ym_simulation_print_marks(s);
     ym_buf_release(&delta);
     ym_buf_release(&epsilon);
 }
 
 /* ---- for programs ---- */
 
-static json_t *round_json(const struct simulation *s, const struct ym_sim_round *r)
+static json_t *round_json(const struct ym_simulation *s, const struct ym_sim_round *r)
 {
-    json_t *sites = json_object(), *o;
+    json_t *sites = json_object(), *tests, *o;
 
     for (size_t i = 0; i < s->site_count; i++)
         json_object_set_new(sites, s->name[i], ym_json_score(&r->site[i]));
@@ -173,10 +266,18 @@ static json_t *round_json(const struct simulation *s, const struct ym_sim_round 
                   ym_json_score(&r->pooled), "sites", sites);
     if (s->test != NULL)
         json_object_set_new(o, "test", ym_json_score(&r->test));
+    if (r->centres.rows == 0)
+        return o;
+    tests = json_object();
+    for (size_t i = 0; i < s->site_count; i++)
+        if (r->site_test[i].rows > 0)
+            json_object_set_new(tests, s->name[i], ym_json_score(&r->site_test[i]));
+    json_object_set_new(o, "site_tests", tests);
+    json_object_set_new(o, "centres", ym_json_score(&r->centres));
     return o;
 }
 
-static json_t *marks_json(const struct simulation *s)
+json_t *ym_simulation_marks(const struct ym_simulation *s)
 {
     json_t *marks = json_array();
     char seeded[128];
@@ -184,14 +285,17 @@ static json_t *marks_json(const struct simulation *s)
     json_array_append_new(marks, json_string("SIMULATION: no hospital took part"));
     if (s->options.no_privacy)
         json_array_append_new(marks, json_string("NOT PRIVATE: simulation without noise"));
-    if (s->options.seeded) {
+    if (s->seeds > 0)
+        snprintf(seeded, sizeof seeded, "SEEDED: not private, seeds %" PRIu64 " to %llu", s->options.seed,
+                 last_seed(s));
+    else
         snprintf(seeded, sizeof seeded, "SEEDED: not private, seed %" PRIu64, s->options.seed);
+    if (s->options.seeded)
         json_array_append_new(marks, json_string(seeded));
-    }
     return marks;
 }
 
-static json_t *sites_json(const struct simulation *s)
+static json_t *sites_json(const struct ym_simulation *s)
 {
     json_t *sites = json_object(), *epsilon;
     int64_t micro;
@@ -207,7 +311,7 @@ static json_t *sites_json(const struct simulation *s)
     return sites;
 }
 
-static json_t *params_json(const struct simulation *s, struct ym_status *st)
+static json_t *params_json(const struct ym_simulation *s, struct ym_status *st)
 {
     struct ym_model model;
     uint32_t round;
@@ -224,14 +328,14 @@ static json_t *params_json(const struct simulation *s, struct ym_status *st)
     return list;
 }
 
-static enum ym_code print_result(const struct simulation *s, struct ym_status *st)
+static enum ym_code print_result(const struct ym_simulation *s, struct ym_status *st)
 {
     struct ym_buf hash = {0}, delta = {0};
     json_t *o, *params;
 
     ym_hex_encode(s->plan->hash, sizeof s->plan->hash, &hash);
     ym_decimal_format(s->plan->delta, &delta);
-    o = json_pack("{s:o,s:b,s:b,s:s,s:s,s:s,s:o,s:O,s:O}", "marks", marks_json(s), "private",
+    o = json_pack("{s:o,s:b,s:b,s:s,s:s,s:s,s:o,s:O,s:O}", "marks", ym_simulation_marks(s), "private",
                   !s->options.no_privacy && !s->options.seeded, "noise", !s->options.no_privacy, "study",
                   s->plan->study, "plan", ym_buf_str(&hash), "delta", ym_buf_str(&delta), "sites", sites_json(s),
                   "rounds", s->rounds, "final", json_array_get(s->rounds, json_array_size(s->rounds) - 1));
@@ -253,7 +357,7 @@ static enum ym_code print_result(const struct simulation *s, struct ym_status *s
 
 static void on_round(void *ctx, const struct ym_sim_round *r)
 {
-    struct simulation *s = ctx;
+    struct ym_simulation *s = ctx;
 
     if (s->json)
         json_array_append_new(s->rounds, round_json(s, r));
@@ -261,7 +365,7 @@ static void on_round(void *ctx, const struct ym_sim_round *r)
         print_round(s, r);
 }
 
-static enum ym_code simulate(struct simulation *s, struct ym_status *st)
+static enum ym_code simulate(struct ym_simulation *s, struct ym_status *st)
 {
     enum ym_code code;
 
@@ -269,8 +373,8 @@ static enum ym_code simulate(struct simulation *s, struct ym_status *st)
     s->options.ctx = s;
     s->rounds = json_array();
     if (!s->json) {
-        print_marks(s);
-        print_sites(s);
+        ym_simulation_print_marks(s);
+        ym_simulation_print_sites(s);
     }
     code = ym_sim_run(s->plan, s->site, s->site_count, &s->options, &s->state, st);
     if (code != YM_OK)
@@ -284,14 +388,16 @@ static enum ym_code simulate(struct simulation *s, struct ym_status *st)
 int ym_cmd_simulate(const struct ym_cli_args *a)
 {
     struct ym_status st = YM_STATUS_INIT;
-    struct simulation *s = calloc(1, sizeof *s);
+    struct ym_simulation *s = calloc(1, sizeof *s);
     enum ym_code code = s == NULL ? ym_status_set(&st, YM_EXHAUSTED, "no memory") : load(s, a, &st);
 
     if (code == YM_OK)
-        code = simulate(s, &st);
+        code = s->seeds > 0 ? ym_simulation_sweep(s, &st) : simulate(s, &st);
     if (s != NULL) {
-        for (size_t i = 0; i < YM_PLAN_MAX_SITES; i++)
+        for (size_t i = 0; i < YM_PLAN_MAX_SITES; i++) {
             ym_table_free(s->table[i]);
+            ym_table_free(s->site_test[i]);
+        }
         ym_table_free(s->test);
         ym_plan_free(s->plan);
         json_decref(s->rounds);

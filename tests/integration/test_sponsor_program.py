@@ -264,6 +264,41 @@ def figures_fit_each_other(home, cost):
     assert "params" not in bare
 
 
+def seeds_are_spread_for_each_epsilon(home):
+    test = write(f"{home}/test.csv", "sick,marker,age\nyes,9,50\nno,1,60\nyes,8,40\nno,2,30\n")
+    write(f"{home}/loud.yaml", PLAN.replace("noise_multiplier: 6", "noise_multiplier: 0.5"))
+    sim = ["simulate", f"{home}/loud.yaml", "--site", f"h1={home}/h1", "--site", f"h2={home}/h2"]
+    sweep = [*sim, "--site-test", f"h1={test}", "--site-test", f"h2={test}", "--epsilon", "0.5,2", "--seeds", "5"]
+    value = json.loads(run(*sweep, "--json").stdout)
+    assert value["private"] is False and "SEEDED: not private, seeds 1 to 5" in value["marks"] and value["measured_on"] == "site_tests"
+    assert [r["epsilon"] for r in value["epsilons"]] == ["0.5", "2"]
+    for r in value["epsilons"]: # what is simulated is the plan that the check passes
+        path = write(f"{home}/sweep.yaml", PLAN.replace("epsilon: 3", f"epsilon: {r['epsilon']}")
+                     .replace("noise_multiplier: 6", f"noise_multiplier: {r['noise_multiplier']}"))
+        cost = json.loads(run("plan", "check", path, "--json").stdout)
+        assert cost["plan"] == r["plan"] and cost["epsilon_micro"] == r["epsilon_micro"] <= float(r["epsilon"]) * 1e6
+        sites = [f for a in ("h1", "h2") for f in ("--site", f"{a}={home}/{a}", "--site-test", f"{a}={test}")]
+        one = json.loads(run("simulate", path, *sites, "--seed", "4", "--json").stdout)["final"]
+        assert one["centres"]["loss"] == r["loss"]["values"][3] and set(one["site_tests"]) == {"h1", "h2"}
+        mean = sum(r["loss"]["values"]) / 5
+        assert abs(mean - r["loss"]["mean"]) < 1e-12 and r["loss"]["low"] < mean < r["loss"]["high"] and len(set(r["loss"]["values"])) == 5
+        assert set(r["sites"]) == {"h1", "h2"}
+    assert value == json.loads(run(*sweep, "--json").stdout)
+    assert json.loads(run(*sim, "--test", test, "--epsilon", "1", "--seeds", "2", "--json").stdout)["measured_on"] == "test"
+    for lang, words in (("en", ("Student", "interval")), ("zh", ("Student", "区间"))):
+        out = run(*sweep, lang=lang).stdout
+        assert out.count(SEEDED[lang]) == 2 and all(w in out for w in words), out
+    for extra in (["--no-privacy"], ["--params", "--json"], ["--test", test]):
+        assert run(*sweep, *extra, code=2).stderr.startswith("yumen")
+    for bad in ("", "1,", "0", "1,x", "101"):
+        assert run(*sim, "--epsilon", bad, code=2).stderr.startswith("yumen")
+    for bad in ("1", "0", "x", "10001"):
+        assert run(*sim, "--seeds", bad, code=2).stderr.startswith("yumen")
+    assert "no noise" in run(*sim, "--epsilon", "0.0000001", code=2).stderr
+    for extra in (["--site-test", "h1"], ["--site-test", f"h3={test}"], ["--site-test", f"h1={test}", "--site-test", f"h1={test}"]):
+        assert run(*sim[:1], f"{home}/plan.yaml", *sim[2:], *extra, code=2).stderr.startswith("yumen")
+
+
 def misuse_is_explained(home):
     sim = ["simulate", f"{home}/plan.yaml"]
     sites = ["--site", f"h1={home}/h1", "--site", f"h2={home}/h2"]
@@ -298,6 +333,7 @@ def main():
         advice_needs_the_rest_of_the_plan(home)
         marks_are_in_every_output(home)
         figures_fit_each_other(home, cost)
+        seeds_are_spread_for_each_epsilon(home)
         misuse_is_explained(home)
     help_speaks_both_languages()
 

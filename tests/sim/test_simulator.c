@@ -17,6 +17,8 @@
 #include "sim/plain.h"
 #include "sim/rng_seeded.h"
 #include "sim/site.h"
+#include "sim/spread.h"
+#include "sim/sweep.h"
 
 /* A study of two numbers; PLAN holds what the cases vary. */
 #define PLAN(family, outcome, rounds, noise)                                                                           \
@@ -99,8 +101,8 @@ static struct ym_buf run(const struct ym_plan *plan, const struct ym_sim_options
 
     toy_fill(&h1, 30, 0.1f);
     toy_fill(&h2, 20, 0.2f);
-    sites[swapped] = (struct ym_sim_site){"h1", &h1.table};
-    sites[!swapped] = (struct ym_sim_site){"h2", &h2.table};
+    sites[swapped] = (struct ym_sim_site){.name = "h1", .data = &h1.table};
+    sites[!swapped] = (struct ym_sim_site){.name = "h2", .data = &h2.table};
     if (ym_sim_run(plan, sites, 2, o, &state, &st) != YM_OK)
         fail_msg("%s", st.message);
     return state;
@@ -232,7 +234,7 @@ static void sites_that_do_not_fit_are_refused(void **state)
 {
     struct ym_plan *plan = plan_of(PLAN("logistic", SICK, "1", "2"));
     struct toy t;
-    struct ym_sim_site sites[2] = {{"h1", &t.table}, {"h3", &t.table}};
+    struct ym_sim_site sites[2] = {{.name = "h1", .data = &t.table}, {.name = "h3", .data = &t.table}};
     struct ym_sim_options o = {0};
     struct ym_buf end = {0};
 
@@ -277,6 +279,139 @@ static void plain_step_is_gradient_descent_over_the_nominal_cohort(void **state)
         assert_true(fabs(ldexp((double)update[j], -(int)plan->update_scale_bits) - theta[j]) < 1e-6);
     ym_model_work_free(w);
     ym_plan_free(plan);
+}
+
+/* ---- several seeds ---- */
+
+struct ward { /* two hospitals with test rows of their own, of different size */
+    struct toy h1, h2, t1, t2;
+    struct ym_sim_site site[2];
+};
+
+static void ward_fill(struct ward *w)
+{
+    toy_fill(&w->h1, 30, 0.1f);
+    toy_fill(&w->h2, 20, 0.2f);
+    toy_fill(&w->t1, 10, 0.9f);
+    toy_fill(&w->t2, 40, -0.9f);
+    w->site[0] = (struct ym_sim_site){"h1", &w->h1.table, &w->t1.table};
+    w->site[1] = (struct ym_sim_site){"h2", &w->h2.table, &w->t2.table};
+}
+
+static void count_runs(void *ctx, size_t done)
+{
+    size_t *seen = ctx;
+
+    assert_int_equal(done, *seen + 1);
+    *seen = done;
+}
+
+static void threads_change_no_figure_and_a_seed_is_the_run_with_that_seed(void **state)
+{
+    struct ym_plan *plan = plan_of(PLAN("logistic", SICK, "3", "2"));
+    struct ym_score one[7][3], four[7][3];
+    size_t runs = 0;
+    struct ym_sim_seeds seeds = {.first = 5, .count = 7, .threads = 1};
+    struct ym_sim_options o = {0};
+    struct ward w;
+    struct seen seen = {0};
+    struct ym_buf end = {0};
+
+    (void)state;
+    ward_fill(&w);
+    assert_int_equal(ym_sim_sweep(plan, w.site, 2, &o, &seeds, &one[0][0], NULL), YM_OK);
+    seeds.threads = 4;
+    seeds.on_run = count_runs;
+    seeds.ctx = &runs;
+    assert_int_equal(ym_sim_sweep(plan, w.site, 2, &o, &seeds, &four[0][0], NULL), YM_OK);
+    assert_int_equal(runs, 7);
+    for (size_t i = 0; i < 7; i++) {
+        for (size_t j = 0; j < 3; j++)
+            assert_true(one[i][j].loss == four[i][j].loss && one[i][j].accuracy == four[i][j].accuracy);
+        for (size_t k = 0; k < i; k++)
+            assert_true(one[i][0].loss != one[k][0].loss);
+    }
+    o = (struct ym_sim_options){.seeded = true, .seed = 8, .on_round = keep_round, .ctx = &seen};
+    assert_int_equal(ym_sim_run(plan, w.site, 2, &o, &end, NULL), YM_OK);
+    assert_true(one[3][0].loss == seen.last.centres.loss);
+    ym_buf_release(&end);
+    ym_plan_free(plan);
+}
+
+static void each_hospital_counts_once_and_test_rows_are_not_trained_on(void **state)
+{
+    struct ym_plan *plan = plan_of(PLAN("logistic", SICK, "2", "2"));
+    struct ym_score with[2][3], without[2][3];
+    struct ym_sim_seeds seeds = {.first = 1, .count = 2, .threads = 1};
+    struct ym_sim_options o = {0}, plain = {.seeded = true, .seed = 1}, last = {0};
+    struct seen seen = {0};
+    struct ym_buf a = {0}, b = {0};
+    struct ward w;
+
+    (void)state;
+    ward_fill(&w);
+    assert_int_equal(ym_sim_sweep(plan, w.site, 2, &o, &seeds, &with[0][0], NULL), YM_OK);
+    assert_int_equal(with[0][0].rows, 50);
+    assert_true(fabs(with[0][0].loss - (with[0][1].loss + with[0][2].loss) / 2) < 1e-12);
+    assert_true(with[0][1].loss != with[0][2].loss);
+    assert_int_equal(ym_sim_run(plan, w.site, 2, &plain, &a, NULL), YM_OK);
+    w.site[0].test = w.site[1].test = NULL;
+    assert_int_equal(ym_sim_run(plan, w.site, 2, &plain, &b, NULL), YM_OK);
+    assert_true(same(&a, &b));
+    assert_int_equal(ym_sim_sweep(plan, w.site, 2, &o, &seeds, &without[0][0], NULL), YM_OK);
+    last = (struct ym_sim_options){
+        .seeded = true, .seed = 1, .last_round_only = true, .on_round = keep_round, .ctx = &seen};
+    ym_buf_clear(&a);
+    assert_int_equal(ym_sim_run(plan, w.site, 2, &last, &a, NULL), YM_OK);
+    assert_int_equal(seen.count, 1);
+    assert_true(without[0][0].loss == seen.last.pooled.loss);
+    ym_buf_release(&a);
+    ym_buf_release(&b);
+    ym_plan_free(plan);
+}
+
+static void a_run_that_fails_fails_the_sweep(void **state)
+{
+    struct ym_plan *plan = plan_of(PLAN("logistic", SICK, "2", "2"));
+    struct ym_score out[3][3] = {{{.rows = 77}}};
+    struct ym_sim_seeds seeds = {.first = 1, .count = 3, .threads = 2};
+    struct ym_sim_options o = {0};
+    struct ym_status st = YM_STATUS_INIT;
+    struct ward w;
+
+    (void)state;
+    ward_fill(&w);
+    w.site[1].name = "h9";
+    assert_int_equal(ym_sim_sweep(plan, w.site, 2, &o, &seeds, &out[0][0], &st), YM_INVALID);
+    assert_non_null(strstr(st.message, "h9"));
+    assert_int_equal(out[0][0].rows, 77);
+    ym_plan_free(plan);
+}
+
+/* t's 97.5 % points from tables: 12.7062 (1), 2.7764 (4), 2.5706 (5), 2.2622 (9), 2.0930 (19), 1.9842 (99). */
+static void interval_is_students(void **state)
+{
+    static const struct {
+        size_t n;
+        double t;
+    } rows[] = {{2, 12.7062}, {5, 2.7764}, {6, 2.5706}, {10, 2.2622}, {20, 2.0930}, {100, 1.9842}};
+    double value[100];
+
+    (void)state;
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        struct ym_spread s;
+        double n = (double)rows[k].n;
+
+        for (size_t i = 0; i < rows[k].n; i++)
+            value[i] = 3 + (i % 2 == 0 ? 1.0 : -1.0);
+        s = ym_spread_of(value, rows[k].n);
+        assert_true(fabs(s.mean - 3) <= (rows[k].n % 2 == 0 ? 1e-12 : 1 / n + 1e-12));
+        assert_true(fabs((s.high - s.low) / 2 / (s.sd / sqrt(n)) - rows[k].t) < 1e-3);
+        if (rows[k].n % 2 == 0)
+            assert_true(fabs(s.sd - sqrt(n / (n - 1))) < 1e-12);
+    }
+    value[1] = NAN;
+    assert_true(isnan(ym_spread_of(value, 2).mean) && isnan(ym_spread_of(value, 2).high));
 }
 
 /* ---- files ---- */
@@ -412,6 +547,10 @@ int main(void)
         cmocka_unit_test(epsilon_is_the_accountants_figure),
         cmocka_unit_test(updates_are_weighed_by_the_plan),
         cmocka_unit_test(sites_that_do_not_fit_are_refused),
+        cmocka_unit_test(threads_change_no_figure_and_a_seed_is_the_run_with_that_seed),
+        cmocka_unit_test(each_hospital_counts_once_and_test_rows_are_not_trained_on),
+        cmocka_unit_test(a_run_that_fails_fails_the_sweep),
+        cmocka_unit_test(interval_is_students),
         cmocka_unit_test(plain_step_is_gradient_descent_over_the_nominal_cohort),
         cmocka_unit_test(folder_with_a_sites_keys_is_refused),
         cmocka_unit_test(test_file_is_read_by_study_names),
