@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "privacy/lower_bound.h"
+#include "privacy/mechanisms.h"
 
 #define LIMIT 5.6       /* standard errors, two sides: 2.2e-8; with 20 figures below 5e-7 */
 #define PAIR_LIMIT 7.4  /* the largest of 19,900 pairs: 1.4e-13 each */
