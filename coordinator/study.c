@@ -415,7 +415,7 @@ struct hub_study *hub_study_new(struct ym_hub *h, struct ym_plan **plan, struct 
         hub_study_free(y);
         return NULL;
     }
-    y->dim = model.dim;
+    y->dim = ym_model_update_dim(&model);
     y->plan = *plan;
     *plan = NULL;
     ym_round_init(&y->round, y->plan);

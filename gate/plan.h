@@ -61,7 +61,9 @@ struct ym_plan {
     uint32_t nominal_patients;        /* public; nominal batch = q * nominal_patients; never a true count */
     double learning_rate, l2;         /* l2: public penalty, applied after the noise */
     /* privacy */
-    double clip_norm;
+    double clip_norm;        /* of a fixed clip; where an adaptive one starts */
+    uint32_t clip_bit_units; /* adaptive clip: floor(share * 2^24), lattice units; 0: the clip is fixed */
+    double clip_quantile, clip_lr;
     uint64_t sigma_units; /* noise std of one step's sum, lattice units = ceil(noise_multiplier * 2^24) */
     struct ym_decimal delta, epsilon_max; /* epsilon_max: what the study may spend at each hospital */
     uint32_t max_records_per_patient;

@@ -69,7 +69,7 @@ static void check_size(struct ym_schema *s, const struct ym_at *model, const str
 {
     if (!plan->family || !plan->input_count || !plan->outcome.kind)
         return;
-    if (count_params(plan) > YM_PLAN_MAX_PARAMS)
+    if (count_params(plan) + (plan->clip_bit_units > 0) > YM_PLAN_MAX_PARAMS)
         ym_schema_say(s, model, plan->family == YM_FAMILY_MLP ? "hidden" : "inputs", T(PLAN_TOO_LARGE),
                       YM_PLAN_MAX_PARAMS);
 }

@@ -20,6 +20,9 @@ static const struct ym_decimal_range momentum = {"0", "0.9999", false};
 const char ym_plan_noise_most[] = "65536";
 static const struct ym_decimal_range noise_range = {"0.01", ym_plan_noise_most, false};
 static const struct ym_decimal_range epsilon_range = {"0", "100", true};
+static const struct ym_decimal_range quantile_range = {"0.01", "0.99", false};
+static const struct ym_decimal_range clip_rate_range = {"0", "10", true};
+static const struct ym_decimal_range share_range = {"0.001", "0.9", false};
 static const struct ym_decimal_range clip_range = {"0", "1000000", true};
 
 enum { MAX_TIMEOUT_S = 30 * 86400 };
@@ -239,14 +242,31 @@ static uint64_t sigma_from(struct ym_decimal z)
     return (uint64_t)((z.scaled * YM_CLIP_UNITS + unit - 1) / unit);
 }
 
+/* Andrew et al. 2021; the bit's share of the ball in integers: share < 1. */
+static void read_adaptive_clip(struct ym_schema *s, const struct ym_at *privacy, struct ym_plan *plan)
+{
+    static const char *const keys[] = {"quantile", "learning_rate", "share", NULL};
+    struct ym_decimal share;
+    if (!ym_schema_has(privacy, "adaptive_clip"))
+        return;
+    struct ym_at at = ym_schema_object(s, privacy, "adaptive_clip", true);
+    ym_schema_keys(s, &at, keys);
+    get_double(s, &at, "quantile", "0.5", &quantile_range, &plan->clip_quantile);
+    get_double(s, &at, "learning_rate", "0.2", &clip_rate_range, &plan->clip_lr);
+    if (ym_schema_decimal(s, &at, "share", "0.1", &share_range, &share))
+        plan->clip_bit_units = (uint32_t)(share.scaled * YM_CLIP_UNITS / 1000000000000000000);
+}
+
 static void read_privacy(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
-    static const char *const keys[] = {"clip_norm", "noise_multiplier", "delta", "epsilon", "min_patients", NULL};
+    static const char *const keys[] = {
+        "clip_norm", "adaptive_clip", "noise_multiplier", "delta", "epsilon", "min_patients", NULL};
     static const int64_t twenty = 20;
     struct ym_at at = ym_schema_object(s, root, "privacy", true);
     struct ym_decimal z;
     ym_schema_keys(s, &at, keys);
     get_double(s, &at, "clip_norm", "1", &clip_range, &plan->clip_norm);
+    read_adaptive_clip(s, &at, plan);
     if (ym_schema_decimal(s, &at, "noise_multiplier", NULL, &noise_range, &z))
         plan->sigma_units = sigma_from(z);
     ym_schema_decimal(s, &at, "delta", NULL, &zero_one, &plan->delta);

@@ -14,6 +14,7 @@
 
 enum ym_loss { YM_LOSS_SQUARED = 1, YM_LOSS_LOGISTIC, YM_LOSS_SOFTMAX };
 #define YM_MODEL_MAX_LAYERS 9
+#define YM_MODEL_MAX_EXTRA 1
 
 struct ym_model {
     enum ym_loss loss;
@@ -21,7 +22,16 @@ struct ym_model {
     size_t layer_count;
     size_t width[YM_MODEL_MAX_LAYERS + 1];
     size_t dim; /* parameters in all */
+    /* Beside the parameters, where the plan asks for it (docs/formats.md, "Layout"): */
+    size_t update_extra; /* coordinates of an update and of a sum, behind the parameters */
+    size_t state_extra;  /* numbers of a state, behind parameters and moments; at most YM_MODEL_MAX_EXTRA */
 };
+
+/* Coordinates of an update, and of the sum of updates. */
+static inline size_t ym_model_update_dim(const struct ym_model *m)
+{
+    return m->dim + m->update_extra;
+}
 
 struct ym_plan;
 enum ym_code ym_model_from_plan(const struct ym_plan *plan, struct ym_model *out, struct ym_status *st);

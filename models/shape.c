@@ -36,6 +36,9 @@ enum ym_code ym_model_from_plan(const struct ym_plan *plan, struct ym_model *out
                                  YM_PLAN_MAX_PARAMS);
         m.dim += (m.width[i] + 1) * m.width[i + 1];
     }
+    m.update_extra = m.state_extra = plan->clip_bit_units > 0;
+    if (ym_model_update_dim(&m) > YM_PLAN_MAX_PARAMS)
+        return ym_status_set(st, YM_INVALID, "an update of more than %u numbers", YM_PLAN_MAX_PARAMS);
     *out = m;
     return YM_OK;
 }

@@ -43,6 +43,39 @@ bool ym_state_advance(const struct ym_state_step *s, struct ym_state_block *b, c
     return finite;
 }
 
+double ym_state_log_clip_clamp(double log_clip)
+{
+    double high = YM_STATE_LOG_CLIP_MAX;
+
+    return log_clip > high ? high : log_clip < -high ? -high : log_clip;
+}
+
+static enum ym_code load_extra(const struct ym_model *m, const uint8_t *data, double *extra, struct ym_status *st)
+{
+    for (size_t i = 0; i < m->state_extra; i++) {
+        double v;
+
+        memcpy(&v, data + 8 * i, sizeof v);
+        if (!(fabs(v) <= YM_STATE_LOG_CLIP_MAX))
+            return ym_status_set(st, YM_CORRUPT, "state file: log_clip is out of range");
+        extra[i] = v;
+    }
+    return YM_OK;
+}
+
+enum ym_code ym_state_advance_extra(const struct ym_state_step *s, const struct ym_model *m, const int64_t *sum,
+                                    uint8_t *data, struct ym_status *st)
+{
+    double extra[YM_MODEL_MAX_EXTRA];
+    enum ym_code code = load_extra(m, data, extra, st);
+
+    for (size_t i = 0; i < m->state_extra && code == YM_OK; i++) {
+        extra[i] = ym_state_log_clip_clamp(extra[i] + (double)sum[i] / s->divisor);
+        memcpy(data + 8 * i, &extra[i], sizeof extra[i]);
+    }
+    return code;
+}
+
 /* ---- round 0 ---- */
 
 static enum ym_code append_zeros(struct ym_buf *b, size_t len, uint8_t **at)
@@ -125,7 +158,7 @@ enum ym_code ym_state_next_header(const struct ym_plan *plan, const struct ym_mo
     if (sum->round != round + 1 || sum->round > plan->rounds)
         return ym_status_set(st, YM_INVALID, "sum of round %" PRIu32 " does not follow state %" PRIu32, sum->round,
                              round);
-    ym_sha256(sum->sum, m->dim * sizeof *sum->sum, sum_hash);
+    ym_sha256(sum->sum, ym_model_update_dim(m) * sizeof *sum->sum, sum_hash);
     hash_hex(sum_hash, meta.sum);
     hash_hex(previous, meta.previous);
     code = ym_state_meta_survivors(plan, sum->survivor, sum->survivor_count, &meta, st);
@@ -176,7 +209,7 @@ enum ym_code ym_state_next(const struct ym_plan *plan, struct ym_bytes state, co
     struct ym_state_step step;
     uint8_t hash[YM_HASH_BYTES], *data;
     uint32_t round;
-    size_t data_at;
+    size_t data_at, extra_at;
     enum ym_code code = ym_model_from_plan(plan, &m, st);
 
     if (code == YM_OK)
@@ -202,7 +235,11 @@ enum ym_code ym_state_next(const struct ym_plan *plan, struct ym_bytes state, co
         }
         store_block(&step, b, m.dim, at, n, data);
     }
-    code = ym_buf_append(next, out.data, out.len);
+    extra_at = ym_state_extra_at(plan, &m);
+    memcpy(data + extra_at, state.data + data_at + extra_at, 8 * m.state_extra);
+    code = ym_state_advance_extra(&step, &m, sum->sum + m.dim, data + extra_at, st);
+    if (code == YM_OK)
+        code = ym_buf_append(next, out.data, out.len);
 out:
     free(b);
     ym_buf_release(&out);
@@ -224,4 +261,16 @@ enum ym_code ym_state_params(const struct ym_plan *plan, struct ym_bytes state, 
     *round = r;
     *params = state.data + data_at;
     return YM_OK;
+}
+
+enum ym_code ym_state_extra(const struct ym_plan *plan, struct ym_bytes state, double *extra, struct ym_status *st)
+{
+    struct ym_model m;
+    const uint8_t *data;
+    uint32_t round;
+    enum ym_code code = ym_model_from_plan(plan, &m, st);
+
+    if (code == YM_OK)
+        code = ym_state_params(plan, state, &round, &data, st);
+    return code == YM_OK ? load_extra(&m, data + ym_state_extra_at(plan, &m), extra, st) : code;
 }

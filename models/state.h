@@ -10,8 +10,9 @@
 
 /* The state of a study after round r: one safetensors file with fixed header
  * order, named by its SHA-256 (docs/formats.md, "State"). Parameters F32, then
- * "server.m" and "server.v" F64 when the server optimizer has them. Metadata:
- * study, round, plan, previous, sum, survivors, weights.
+ * "server.m" and "server.v" F64 when the server optimizer has them, then
+ * "privacy.log_clip" F64 when the clip is adaptive. Metadata: study, round, plan,
+ * previous, sum, survivors, weights.
  * ym_state_next is the function f of DESIGN 3: IEEE double, no contraction, no
  * libm beyond sqrt, so that anyone with the sums recomputes it to the bit. */
 
@@ -19,7 +20,7 @@ enum ym_code ym_state_initial(const struct ym_plan *plan, struct ym_buf *state, 
 
 struct ym_round_sum {
     uint32_t round;
-    const int64_t *sum;          /* [dim] sum over survivors of weight * update, update lattice units */
+    const int64_t *sum;          /* [update dim] sum over survivors of weight * update, update lattice units */
     const char *const *survivor; /* names, plan order */
     size_t survivor_count;
 };
@@ -35,5 +36,12 @@ enum ym_code ym_state_next_file(const struct ym_plan *plan, const char *state_pa
  * unaligned: copy out). round out. */
 enum ym_code ym_state_params(const struct ym_plan *plan, struct ym_bytes state, uint32_t *round, const uint8_t **params,
                              struct ym_status *st);
+
+/* The numbers beside the parameters, extra [model's state_extra] out:
+ * [0] log_clip, when the clip is adaptive: the clip is clip_norm * exp(log_clip),
+ * |log_clip| <= YM_STATE_LOG_CLIP_MAX. Anything else there is YM_CORRUPT. */
+#define YM_STATE_LOG_CLIP_MAX 11.0 /* e^11 = 2^15.9 */
+double ym_state_log_clip_clamp(double log_clip);
+enum ym_code ym_state_extra(const struct ym_plan *plan, struct ym_bytes state, double *extra, struct ym_status *st);
 
 #endif

@@ -135,8 +135,24 @@ static enum ym_code advance_file(const struct ym_state_step *step, const struct 
     return code;
 }
 
-static enum ym_code write_next(const struct ym_state_step *step, struct pass *p, const struct ym_buf *header,
-                               const int64_t *sum, const char *temp, uint8_t hash[YM_HASH_BYTES], struct ym_status *st)
+static enum ym_code advance_file_extra(const struct ym_state_step *step, const struct ym_model *m, const struct pass *p,
+                                       const int64_t *sum, const char *path, struct ym_status *st)
+{
+    uint8_t data[8 * YM_MODEL_MAX_EXTRA];
+    uint64_t at = ym_state_extra_at(step->plan, m);
+    enum ym_code code;
+
+    if (!read_at(p->in, data, 8 * m->state_extra, p->in_data + at))
+        return io_failed(st, "read", "previous state");
+    code = ym_state_advance_extra(step, m, sum, data, st);
+    if (code == YM_OK && !write_at(p->out, data, 8 * m->state_extra, p->out_data + at))
+        code = io_failed(st, "write", path);
+    return code;
+}
+
+static enum ym_code write_next(const struct ym_state_step *step, const struct ym_model *m, struct pass *p,
+                               const struct ym_buf *header, const int64_t *sum, const char *temp,
+                               uint8_t hash[YM_HASH_BYTES], struct ym_status *st)
 {
     uint64_t bytes = header->len + (p->in_bytes - p->in_data);
     enum ym_code code;
@@ -148,6 +164,8 @@ static enum ym_code write_next(const struct ym_state_step *step, struct pass *p,
     if (!write_at(p->out, header->data, header->len, 0))
         return io_failed(st, "write", temp);
     code = advance_file(step, p, sum, temp, st);
+    if (code == YM_OK)
+        code = advance_file_extra(step, m, p, sum + p->dim, temp, st);
     if (code != YM_OK)
         return code;
     if (fsync(p->out) != 0 || !hash_file(p->out, bytes, hash))
@@ -193,7 +211,7 @@ enum ym_code ym_state_next_file(const struct ym_plan *plan, const char *state_pa
         code = ym_state_next_header(plan, &m, round, previous, sum, &step, &header, st);
     if (code != YM_OK)
         goto out;
-    code = write_next(&step, &p, &header, sum->sum, temp, next, st);
+    code = write_next(&step, &m, &p, &header, sum->sum, temp, next, st);
     if (code == YM_OK)
         code = publish(temp, next_path, st);
     if (code == YM_OK)

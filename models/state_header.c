@@ -15,9 +15,14 @@ void ym_state_meta_release(struct ym_state_meta *meta)
     ym_buf_release(&meta->weights);
 }
 
-uint64_t ym_state_data_bytes(const struct ym_plan *plan, const struct ym_model *m)
+uint64_t ym_state_extra_at(const struct ym_plan *plan, const struct ym_model *m)
 {
     return (uint64_t)m->dim * (plan->server == YM_SERVER_FEDADAM ? 4 + 8 + 8 : 4);
+}
+
+uint64_t ym_state_data_bytes(const struct ym_plan *plan, const struct ym_model *m)
+{
+    return ym_state_extra_at(plan, m) + 8 * m->state_extra;
 }
 
 enum ym_code ym_state_meta_survivors(const struct ym_plan *plan, const char *const *name, size_t count,
@@ -64,10 +69,14 @@ static enum ym_code put_tensors(const struct ym_plan *plan, const struct ym_mode
 
         code = put_tensor(out, t.name, "F32", t.rows, t.cols, 4 * t.offset, 4 * (t.offset + count));
     }
-    if (plan->server != YM_SERVER_FEDADAM || code != YM_OK)
-        return code;
-    code = put_tensor(out, "server.m", "F64", dim, 0, 4 * dim, 12 * dim);
-    return code != YM_OK ? code : put_tensor(out, "server.v", "F64", dim, 0, 12 * dim, 20 * dim);
+    if (plan->server == YM_SERVER_FEDADAM && code == YM_OK)
+        code = put_tensor(out, "server.m", "F64", dim, 0, 4 * dim, 12 * dim);
+    if (plan->server == YM_SERVER_FEDADAM && code == YM_OK)
+        code = put_tensor(out, "server.v", "F64", dim, 0, 12 * dim, 20 * dim);
+    if (m->state_extra > 0 && code == YM_OK)
+        code =
+            put_tensor(out, "privacy.log_clip", "F64", 1, 0, ym_state_extra_at(plan, m), ym_state_data_bytes(plan, m));
+    return code;
 }
 
 static enum ym_code put_metadata(const struct ym_plan *plan, const struct ym_state_meta *meta, struct ym_buf *out)

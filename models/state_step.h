@@ -24,6 +24,12 @@ size_t ym_state_block_size(size_t dim, size_t at);
 /* The first n coordinates of the block; false when a parameter leaves float32. */
 bool ym_state_advance(const struct ym_state_step *s, struct ym_state_block *b, const int64_t *sum, size_t n);
 
+/* The extra numbers through the same round: plain averaging, whatever the server
+ * optimizer. data [8 * state_extra] bytes as in the file, old in, new out; sum: the
+ * extra coordinates. YM_CORRUPT when the old ones are out of range. */
+enum ym_code ym_state_advance_extra(const struct ym_state_step *s, const struct ym_model *m, const int64_t *sum,
+                                    uint8_t *data, struct ym_status *st);
+
 /* Header of the state that follows round `round`, whose file hashes to previous;
  * fills step. YM_INVALID when the sum does not follow. */
 enum ym_code ym_state_next_header(const struct ym_plan *plan, const struct ym_model *m, uint32_t round,

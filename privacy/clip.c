@@ -45,22 +45,49 @@ static bool within_ball(const int32_t *q, size_t dim)
     return true;
 }
 
-void ym_clip_patient(const float *g, size_t dim, double clip_norm, int32_t *q)
+/* q[0 .. dim) from g, at most radius long; whole: how many coordinates of q must
+ * share the ball, those behind dim being there already. */
+static void into_ball(const float *g, size_t dim, double length, double clip_norm, uint32_t radius, size_t whole,
+                      int32_t *q)
 {
-    double length, factor;
+    double factor = radius / (length > clip_norm ? length : clip_norm);
 
-    YM_ASSERT(clip_norm > 0);
-    length = norm(g, dim);
-    factor = YM_CLIP_UNITS / (length > clip_norm ? length : clip_norm);
     if (!isfinite(length) || !isfinite(factor)) {
         memset(q, 0, dim * sizeof *q);
         return;
     }
     truncate_scaled(g, dim, factor, q);
-    while (!within_ball(q, dim)) {
+    while (!within_ball(q, whole)) {
         factor *= SHRINK;
         truncate_scaled(g, dim, factor, q);
     }
+}
+
+void ym_clip_patient(const float *g, size_t dim, double clip_norm, int32_t *q)
+{
+    YM_ASSERT(clip_norm > 0);
+    into_ball(g, dim, norm(g, dim), clip_norm, YM_CLIP_UNITS, dim, q);
+}
+
+uint32_t ym_clip_radius(uint32_t bit_units)
+{
+    uint64_t square = ((uint64_t)1 << (2 * YM_CLIP_BITS)) - (uint64_t)bit_units * bit_units, root;
+
+    YM_ASSERT(bit_units < YM_CLIP_UNITS);
+    root = (uint64_t)sqrt((double)square);
+    while (root * root > square)
+        root--;
+    return (uint32_t)root; /* never one too small: square < 2^53, and sqrt rounds correctly */
+}
+
+void ym_clip_patient_bit(const float *g, size_t dim, double clip_norm, uint32_t bit_units, int32_t *q)
+{
+    double length = norm(g, dim);
+    bool above = isfinite(length) && length > clip_norm;
+
+    YM_ASSERT(clip_norm > 0 && bit_units > 0);
+    q[dim] = above ? -(int32_t)bit_units : (int32_t)bit_units;
+    into_ball(g, dim, length, clip_norm, ym_clip_radius(bit_units), dim + 1, q);
 }
 
 void ym_clip_add(int64_t *sum, const int32_t *q, size_t dim)

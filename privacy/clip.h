@@ -16,6 +16,17 @@
  * Source: Abadi et al. 2016, Algorithm 1; docs/privacy.md, lemma 1. */
 void ym_clip_patient(const float *g, size_t dim, double clip_norm, int32_t *q);
 
+/* The same with one coordinate more, that tells whether the norm is at most the
+ * clip (Andrew et al. 2021, centred bit): q [dim + 1], q[dim] = +bit_units if so,
+ * else -bit_units; a patient with NaN or infinity is all zero and +bit_units, as
+ * the zero gradient is. clip_norm maps to ym_clip_radius(bit_units) units, so that
+ * on return the sum of all dim + 1 squares is <= 2^48, checked in integers.
+ *   bit_units  1 .. 2^24 - 1
+ * docs/privacy.md, lemma 3. */
+void ym_clip_patient_bit(const float *g, size_t dim, double clip_norm, uint32_t bit_units, int32_t *q);
+/* floor(sqrt(2^48 - bit_units^2)): what the bit leaves of the ball. 2^24 for 0. */
+uint32_t ym_clip_radius(uint32_t bit_units);
+
 /* sum[i] += q[i]; int64, so the order of patients never matters. */
 void ym_clip_add(int64_t *sum, const int32_t *q, size_t dim);
 

@@ -17,8 +17,9 @@ struct federation {
     const struct ym_sim_site *site;
     size_t site_count;
     struct ym_model model;
-    float *params;                 /* [dim] of the state under way */
-    int64_t *update, *sum;         /* [dim] */
+    float *params; /* [dim] of the state under way */
+    double extra[YM_MODEL_MAX_EXTRA];
+    int64_t *update, *sum;         /* [update dim] */
     struct ym_score *score, *test; /* [site_count] */
     const struct ym_table **table; /* [site_count] */
     const char **survivor;         /* [site_count], plan order */
@@ -76,13 +77,15 @@ static enum ym_code site_update(struct federation *f, const struct ym_sim_site *
         return ym_plain_round(f->plan, &f->model, site->data, f->params, f->update, st);
     snprintf(label, sizeof label, "%s/%" PRIu32, site->name, round);
     ym_seeds_init(&seeds, f->o->seed, label);
-    return ym_local_round(f->plan, &f->model, site->data, f->params, f->o->seeded ? ym_seeds_open : open_kernel_rng,
-                          &seeds, f->update, st);
+    return ym_local_round(f->plan, &f->model, site->data, f->params, f->extra,
+                          f->o->seeded ? ym_seeds_open : open_kernel_rng, &seeds, f->update, st);
 }
 
 static enum ym_code add_updates(struct federation *f, struct ym_round_sum *sum, struct ym_status *st)
 {
-    memset(f->sum, 0, f->model.dim * sizeof *f->sum);
+    size_t dim = ym_model_update_dim(&f->model);
+
+    memset(f->sum, 0, dim * sizeof *f->sum);
     for (size_t i = 0; i < f->plan->site_count; i++) {
         const struct ym_plan_site *p = &f->plan->site[i];
         const struct ym_sim_site *site = find_site(f, p->name);
@@ -93,7 +96,7 @@ static enum ym_code add_updates(struct federation *f, struct ym_round_sum *sum, 
         code = site_update(f, site, sum->round, st);
         if (code != YM_OK)
             return ym_status_wrap(st, code, "hospital '%s', round %" PRIu32, p->name, sum->round);
-        for (size_t j = 0; j < f->model.dim; j++)
+        for (size_t j = 0; j < dim; j++)
             f->sum[j] += (int64_t)p->weight * f->update[j];
         f->survivor[sum->survivor_count++] = p->name;
     }
@@ -105,8 +108,10 @@ static enum ym_code take_params(struct federation *f, struct ym_status *st)
     struct ym_bytes state = {f->state.data, f->state.len};
     float *params;
     uint32_t round;
-    enum ym_code code = ym_score_params(f->plan, &f->model, state, &round, &params, st);
+    enum ym_code code = ym_state_extra(f->plan, state, f->extra, st);
 
+    if (code == YM_OK)
+        code = ym_score_params(f->plan, &f->model, state, &round, &params, st);
     if (code != YM_OK)
         return code;
     free(f->params);
@@ -222,8 +227,8 @@ static enum ym_code begin(struct federation *f, struct ym_status *st)
         code = take_params(f, st);
     if (code != YM_OK)
         return code;
-    f->update = calloc(f->model.dim, sizeof *f->update);
-    f->sum = calloc(f->model.dim, sizeof *f->sum);
+    f->update = calloc(ym_model_update_dim(&f->model), sizeof *f->update);
+    f->sum = calloc(ym_model_update_dim(&f->model), sizeof *f->sum);
     f->score = calloc(f->site_count, sizeof *f->score);
     f->test = calloc(f->site_count, sizeof *f->test);
     f->table = calloc(f->site_count, sizeof *f->table);

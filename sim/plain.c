@@ -74,6 +74,7 @@ enum ym_code ym_plain_round(const struct ym_plan *plan, const struct ym_model *m
         descend(plan, m, &s);
     }
     ym_local_quantize(plan, m->dim, s.theta, params, update);
+    memset(update + m->dim, 0, m->update_extra * sizeof *update);
 out:
     free(s.theta);
     free(s.sum);

@@ -106,7 +106,7 @@ static void check_next(struct step *s)
            (survivor[sum.survivor_count] = ym_entry_nth(s->e, "survivors", sum.survivor_count)))
         sum.survivor_count++;
     if (ym_model_from_plan(s->plan, &model, &st) == YM_OK)
-        values = decode_sum(&s->sum, model.dim);
+        values = decode_sum(&s->sum, ym_model_update_dim(&model));
     sum.sum = values;
     if (!values || sum.survivor_count > YM_PLAN_MAX_SITES ||
         ym_state_next(s->plan, (struct ym_bytes){s->before.data, s->before.len}, &sum, &s->after, &st) != YM_OK)

@@ -248,6 +248,6 @@ enum ym_code ym_home_fetch_state(struct ym_party_home *h, const struct ym_plan *
     enum ym_code code = ym_model_from_plan(plan, &model, st);
 
     if (code == YM_OK) /* parameters F32, and two F64 moments at most */
-        code = ym_home_fetch(h, sha256, model.dim * 20 + STATE_HEADER_BYTES, out, st);
+        code = ym_home_fetch(h, sha256, model.dim * 20 + model.state_extra * 8 + STATE_HEADER_BYTES, out, st);
     return code == YM_OK ? code : ym_status_wrap(st, code, "state");
 }

@@ -18,7 +18,7 @@ enum ym_code ym_plan_cost_of(const struct ym_plan *plan, struct ym_plan_cost *ou
     if (code == YM_OK)
         code = ym_plan_epsilon(plan, 1, plan->rounds, &out->epsilon_micro, st);
     out->dim = model.dim;
-    out->update_bytes = 8 * (uint64_t)model.dim;
+    out->update_bytes = 8 * (uint64_t)ym_model_update_dim(&model);
     return code;
 }
 
@@ -168,6 +168,8 @@ static void show(const struct ym_plan *plan)
         printf(T(SPONSOR_SHOW_HOSPITAL), plan->site[i].name, plan->site[i].weight);
     printf(T(SPONSOR_SHOW_TRAINING), ldexp((double)plan->sampling_k, -64), plan->nominal_patients, plan->learning_rate,
            plan->clip_norm, ldexp((double)plan->sigma_units, -24));
+    if (plan->clip_bit_units > 0)
+        printf(T(SPONSOR_SHOW_ADAPTIVE_CLIP), plan->clip_quantile, plan->clip_lr, ldexp(plan->clip_bit_units, -24));
     putchar('\n');
 }
 

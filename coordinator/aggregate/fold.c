@@ -74,18 +74,21 @@ enum ym_code ym_fold_run(const struct ym_fold *f, uint8_t sum[YM_HASH_BYTES], ui
     uint8_t sum_hash[YM_HASH_BYTES], next_hash[YM_HASH_BYTES];
     enum ym_code code = ym_model_from_plan(f->plan, &model, st);
 
+    size_t dim;
+
     if (code != YM_OK)
         return code;
-    a.sum = calloc(model.dim, sizeof *a.sum);
+    dim = ym_model_update_dim(&model);
+    a.sum = calloc(dim, sizeof *a.sum);
     if (!a.sum)
-        return ym_status_set(st, YM_EXHAUSTED, "out of memory for a sum of %zu parameters", model.dim);
+        return ym_status_set(st, YM_EXHAUSTED, "out of memory for a sum of %zu numbers", dim);
     for (size_t i = 0; code == YM_OK && i < f->site_count; i++) {
         survivor[i] = f->plan->site[f->site[i]].name;
-        code = add_site(f, f->site[i], model.dim, &a, st);
+        code = add_site(f, f->site[i], dim, &a, st);
     }
     if (code == YM_OK)
-        code = ym_object_put(f->object_dir, (struct ym_bytes){(const uint8_t *)a.sum, model.dim * sizeof *a.sum},
-                             sum_hash, st);
+        code =
+            ym_object_put(f->object_dir, (struct ym_bytes){(const uint8_t *)a.sum, dim * sizeof *a.sum}, sum_hash, st);
     if (code == YM_OK)
         code = write_state(f, &(struct ym_round_sum){f->round, a.sum, survivor, f->site_count}, next_hash, st);
     if (code == YM_OK) {

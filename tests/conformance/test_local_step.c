@@ -99,7 +99,7 @@ static int64_t *run_steps(struct cohort *c)
 
     for (size_t t = 0; t < STEPS; t++)
         assert_int_equal(
-            ym_local_noisy_sum(c->plan, &c->m, &c->table, params, open_kernel, &opened, w, sums + t * DIM, NULL),
+            ym_local_noisy_sum(c->plan, &c->m, &c->table, params, NULL, open_kernel, &opened, w, sums + t * DIM, NULL),
             YM_OK);
     assert_int_equal(opened, 2 * STEPS); /* a generator of its own for each sampling and each noise */
     ym_local_work_free(w);
@@ -251,7 +251,8 @@ static void released_update_carries_the_noise_of_every_step(void **state)
     sigma = c.plan->learning_rate * c.plan->clip_norm * ((double)c.plan->sigma_units / C) /
             (0.1 * c.plan->nominal_patients) * sqrt(LOCAL_STEPS) * ldexp(1, (int)c.plan->update_scale_bits);
     for (int r = 0; r < ROUNDS; r++) {
-        assert_int_equal(ym_local_round(c.plan, &c.m, &c.table, params, open_kernel, &opened, update, NULL), YM_OK);
+        assert_int_equal(ym_local_round(c.plan, &c.m, &c.table, params, NULL, open_kernel, &opened, update, NULL),
+                         YM_OK);
         for (size_t i = CANARIES; i < COLUMNS; i++, n++)
             x += (double)update[i] / sigma * ((double)update[i] / sigma);
     }
@@ -284,7 +285,7 @@ static void no_generator_means_no_release(void **state)
         int left = good;
 
         memset(update, 0x5a, DIM * sizeof *update);
-        assert_int_equal(ym_local_round(c.plan, &c.m, &c.table, params, open_fails_at, &left, update, NULL),
+        assert_int_equal(ym_local_round(c.plan, &c.m, &c.table, params, NULL, open_fails_at, &left, update, NULL),
                          YM_INTERNAL);
         for (size_t i = 0; i < DIM; i++)
             assert_true(update[i] == 0x5a5a5a5a5a5a5a5a);
@@ -305,7 +306,7 @@ static void step_is_scaled_by_public_numbers(void **state)
     assert_int_equal(ym_model_from_plan(p, &m, NULL), YM_OK);
     p->clip_norm = 3;
     p->l2 = 0.125;
-    ym_local_apply(p, &m, sum, theta);                                    /* lr 0.5, nominal batch 50 */
+    ym_local_apply(p, &m, sum, theta, NULL);                              /* lr 0.5, nominal batch 50 */
     assert_true(fabs(theta[0] - (1 - 0.5 * (3.0 / 50 + 0.125))) < 1e-15); /* a weight shrinks */
     assert_true(fabs(theta[1] - (1 + 0.5 * 6.0 / 50)) < 1e-15);           /* a bias does not */
     plan_drop(p);

@@ -14,20 +14,30 @@ ROOT = os.environ.get("YM_SOURCE_ROOT", os.path.dirname(os.path.dirname(os.path.
 # name, file, text that must be there once, replacement, tests of which one at least must fail
 MUTATIONS = [
     ("clip-off", "worker/trainer/local.c",
-     "ym_clip_patient(w->gradient, m->dim, plan->clip_norm, w->clipped);",
-     "ym_clip_patient(w->gradient, m->dim, plan->clip_norm * 1e6, w->clipped);\n"
+     "ym_clip_patient(w->gradient, m->dim, clip_norm, w->clipped);",
+     "ym_clip_patient(w->gradient, m->dim, clip_norm * 1e6, w->clipped);\n"
      "    for (size_t i = 0; i < m->dim; i++)\n"
      "        w->clipped[i] = (int32_t)(w->gradient[i] / plan->clip_norm * YM_CLIP_UNITS);",
      ["test_local_step"]),
     ("clip-a-tenth-too-wide", "privacy/clip.c",
-     "double length, factor;\n", "double length, factor;\n\n    clip_norm /= 1.1;\n", ["test_clip", "test_local_step"]),
-    ("norm-check-off", "privacy/clip.c", "while (!within_ball(q, dim)) {", "while (dim == 0 && !within_ball(q, dim)) {",
+     "double factor = radius /", "clip_norm /= 1.1;\n    double factor = radius /", ["test_clip", "test_local_step"]),
+    ("norm-check-off", "privacy/clip.c", "while (!within_ball(q, whole)) {", "while (dim == 0 && !within_ball(q, whole)) {",
      ["test_clip"]),
     ("nan-passes", "privacy/clip.c", "if (!isfinite(length) || !isfinite(factor)) {", "if (clip_norm <= 0) {", ["test_clip"]),
-    ("noise-off", "worker/trainer/local.c", "ym_noise_add(sum, m->dim, plan->sigma_units, noise);", "(void)noise;",
+    ("bit-outside-the-ball", "privacy/clip.c", "into_ball(g, dim, length, clip_norm, ym_clip_radius(bit_units), dim + 1, q);",
+     "into_ball(g, dim, length, clip_norm, YM_CLIP_UNITS, dim, q);", ["test_clip", "test_adaptive_clip"]),
+    ("bit-without-noise", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
+     "ym_noise_add(sum, m->dim, plan->sigma_units, noise);", ["test_adaptive_clip"]),
+    ("true-batch-counted", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
+     "ym_noise_add(sum, dim, plan->sigma_units, noise);\n"
+     "    if (dim > m->dim && count > 0)\n"
+     "        sum[m->dim] = (int64_t)((double)sum[m->dim] * ((double)plan->sampling_k * 0x1p-64 * plan->nominal_patients) /\n"
+     "                                (double)count);", ["test_adaptive_clip"]),
+    ("any-clip-from-the-hub", "models/state.c", "if (!(fabs(v) <= YM_STATE_LOG_CLIP_MAX))", "if (v > 1e300)", ["test_state"]),
+    ("noise-off", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);", "(void)noise;",
      ["test_local_step"]),
-    ("noise-one-percent-low", "worker/trainer/local.c", "ym_noise_add(sum, m->dim, plan->sigma_units, noise);",
-     "ym_noise_add(sum, m->dim, plan->sigma_units - plan->sigma_units / 100, noise);", ["test_local_step"]),
+    ("noise-one-percent-low", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
+     "ym_noise_add(sum, dim, plan->sigma_units - plan->sigma_units / 100, noise);", ["test_local_step"]),
     ("noise-never-negative", "privacy/noise.c", "return word & YM_NOISE_SIGN ? -v : v;", "return word & YM_NOISE_SIGN ? v : v;",
      ["test_noise"]),
     ("every-patient-sampled", "worker/trainer/local.c",

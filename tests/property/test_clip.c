@@ -71,6 +71,71 @@ static void norm_never_passes_the_ball(void **state)
     free(q);
 }
 
+/* The bit is a coordinate of the same ball. */
+static void norm_with_its_bit_never_passes_the_ball(void **state)
+{
+    static const size_t dims[] = {1, 2, 3, 7, 100, 4095, 4096, 4097};
+    static const double norms[] = {1, 1e-3, 1e6, 1e-300, 1e300, 0.57735026918962576};
+    static const uint32_t bits[] = {1, 1677721, 1 << 23, (1 << 24) - 1, 15099494};
+    float *g = malloc(4097 * sizeof *g);
+    int32_t *q = malloc(4098 * sizeof *q);
+    uint64_t seed = 4;
+
+    (void)state;
+    for (int round = 0; round < 300; round++) {
+        size_t dim = dims[round % 8];
+        uint32_t bit = bits[round % 5];
+
+        for (size_t i = 0; i < dim; i++)
+            g[i] = round % 3 ? hostile(&seed) : 1e38f;
+        if (round % 7 == 0)
+            g[next(&seed) % dim] = NAN;
+        for (size_t c = 0; c < sizeof norms / sizeof *norms; c++) {
+            ym_clip_patient_bit(g, dim, norms[c], bit, q);
+            assert_true(square_norm(q, dim + 1) <= bound);
+            assert_int_equal(labs(q[dim]), bit);
+        }
+    }
+    free(g);
+    free(q);
+}
+
+static void bit_tells_whether_the_norm_is_at_most_the_clip(void **state)
+{
+    static const struct {
+        float g[2];
+        int sign;
+    } cases[] = {{{3, 4}, 1},       {{3, -4.001f}, -1}, {{0, 0}, 1},
+                 {{1e38f, 0}, -1},  {{NAN, 100}, 1},    {{INFINITY, 0}, 1}, /* as the zero they become */
+                 {{-4.999f, 0}, 1}, {{0, 5.001f}, -1}};
+    const int32_t bit = 1 << 23;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int32_t q[3];
+
+        ym_clip_patient_bit(cases[i].g, 2, 5, (uint32_t)bit, q);
+        assert_int_equal(q[2], cases[i].sign * bit);
+        if (!isfinite(cases[i].g[0]))
+            assert_true(q[0] == 0 && q[1] == 0);
+        if (cases[i].sign < 0) /* a cut gradient reaches what the bit leaves of the ball */
+            assert_true((double)square_norm(q, 3) > 0.99999 * (double)bound);
+    }
+}
+
+static void radius_is_the_largest_that_fits(void **state)
+{
+    uint64_t seed = 5;
+
+    (void)state;
+    assert_int_equal(ym_clip_radius(0), YM_CLIP_UNITS);
+    for (int i = 0; i < 100000; i++) {
+        uint64_t w = next(&seed) >> 40, r = ym_clip_radius((uint32_t)w);
+
+        assert_true(r * r + w * w <= (uint64_t)1 << 48 && (r + 1) * (r + 1) + w * w > (uint64_t)1 << 48);
+    }
+}
+
 static void a_million_coordinates_stay_in_the_ball(void **state)
 {
     const size_t dim = 1000000;
@@ -207,6 +272,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(norm_never_passes_the_ball),
+        cmocka_unit_test(norm_with_its_bit_never_passes_the_ball),
+        cmocka_unit_test(bit_tells_whether_the_norm_is_at_most_the_clip),
+        cmocka_unit_test(radius_is_the_largest_that_fits),
         cmocka_unit_test(a_million_coordinates_stay_in_the_ball),
         cmocka_unit_test(one_bad_number_empties_the_patient),
         cmocka_unit_test(single_coordinate_reaches_the_bound_exactly),

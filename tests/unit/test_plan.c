@@ -122,6 +122,34 @@ static void canonical_form_reads_back_to_the_same_bytes(void **state)
     ym_plan_free(q);
 }
 
+/* Absent it leaves no trace in the canonical form, so that older plans keep their hash. */
+static void adaptive_clip_has_defaults_and_reads_back(void **state)
+{
+    static const char *const spelled[] = {"4.0\n  adaptive_clip: {}\n",
+                                          "4.0\n  adaptive_clip: {share: 0.10, quantile: 5e-1, learning_rate: 0.2}\n"};
+    struct ym_plan *plain = plan_must(good_plan), *p[2], *q = NULL;
+    (void)state;
+    assert_int_equal(plain->clip_bit_units, 0);
+    assert_null(strstr(ym_buf_str(&plain->canonical), "adaptive"));
+    for (size_t i = 0; i < 2; i++) {
+        char *text = text_edit(good_plan, "4.0\n", spelled[i]);
+        p[i] = plan_must(text);
+        free(text);
+    }
+    assert_int_equal(p[0]->clip_bit_units, 1677721); /* floor(0.1 * 2^24) */
+    assert_true(p[0]->clip_quantile == 0.5 && p[0]->clip_lr == 0.2 && p[0]->clip_norm == 1);
+    assert_memory_equal(p[0]->hash, p[1]->hash, YM_HASH_BYTES);
+    assert_non_null(strstr(ym_buf_str(&p[0]->canonical),
+                           "\"adaptive_clip\":{\"learning_rate\":\"0.2\",\"quantile\":\"0.5\",\"share\":\"0.1\"}"));
+    assert_int_equal(ym_plan_decode(p[0]->canonical.data, p[0]->canonical.len, &q, NULL), YM_OK);
+    assert_memory_equal(q->hash, p[0]->hash, YM_HASH_BYTES);
+    assert_int_equal(q->clip_bit_units, 1677721);
+    ym_plan_free(plain);
+    ym_plan_free(p[0]);
+    ym_plan_free(p[1]);
+    ym_plan_free(q);
+}
+
 static void canonical_form_does_not_depend_on_spelling(void **state)
 {
     char *a = text_edit(good_plan, "noise_multiplier: 4.0", "noise_multiplier: 4");
@@ -241,6 +269,12 @@ static const struct bad bad_plans[] = {
     /* privacy */
     {"noise_multiplier: 4.0", "noise_multiplier: 0", 19, "privacy.noise_multiplier", "from 0.01 to 65536"},
     {"noise_multiplier: 4.0", "noise_multiplier: -4", 19, "privacy.noise_multiplier", "from 0.01 to 65536"},
+    {"epsilon: 3\n", "epsilon: 3\n  adaptive_clip: 0.5\n", 22, "privacy.adaptive_clip", "mapping"},
+    {"epsilon: 3\n", "epsilon: 3\n  adaptive_clip: {quantle: 0.5}\n", 22, "privacy.adaptive_clip.quantle", "quantile"},
+    {"epsilon: 3\n", "epsilon: 3\n  adaptive_clip: {quantile: 1}\n", 22, "privacy.adaptive_clip.quantile", "0.99"},
+    {"epsilon: 3\n", "epsilon: 3\n  adaptive_clip: {learning_rate: 0}\n", 22, "privacy.adaptive_clip.learning_rate",
+     "greater than 0"},
+    {"epsilon: 3\n", "epsilon: 3\n  adaptive_clip: {share: 1}\n", 22, "privacy.adaptive_clip.share", "0.001 to 0.9"},
     {"delta: 1e-5", "delta: 0.0011", 20, "privacy.delta", "0.001"},
     {"delta: 1e-5", "delta: 0", 20, "privacy.delta", "greater than 0"},
     {"epsilon: 3", "epsilon: 0", 21, "privacy.epsilon", "greater than 0"},
@@ -432,6 +466,7 @@ int main(void)
         cmocka_unit_test(missing_rules_add_columns_and_constants),
         cmocka_unit_test(levels_that_yaml_reads_as_numbers_are_names),
         cmocka_unit_test(canonical_form_reads_back_to_the_same_bytes),
+        cmocka_unit_test(adaptive_clip_has_defaults_and_reads_back),
         cmocka_unit_test(canonical_form_does_not_depend_on_spelling),
         cmocka_unit_test(other_spellings_of_the_same_plan_are_refused_on_the_wire),
         cmocka_unit_test(wire_refusal_names_the_key),

@@ -20,6 +20,7 @@ MASK = (1 << 64) - 1
 CASES = {
     "fedavg": dict(widths=[3, 1], adam=False, lr=0.75, seed=1, scale=20),
     "fedadam": dict(widths=[5, 4, 3], adam=True, lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=20240117, scale=24),
+    "adaptive": dict(widths=[3, 1], adam=True, lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=5, scale=28, clip=True),
 }
 ROUNDS = [["h1", "h2", "h3"], ["h2"], ["h1", "h3"]]
 
@@ -66,15 +67,19 @@ def header(case, meta):
     if case["adam"]:
         put("server.m", "F64", [dim], 8)
         put("server.v", "F64", [dim], 8)
+    if case.get("clip"):
+        put("privacy.log_clip", "F64", [1], 8)
     text = json.dumps(tensors, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text
 
 
-def encode(case, meta, params, m, v):
+def encode(case, meta, params, m, v, log_clip):
     data = header(case, meta) + struct.pack(f"<{len(params)}f", *params)
     if case["adam"]:
         data += struct.pack(f"<{len(m)}d", *m) + struct.pack(f"<{len(v)}d", *v)
+    if case.get("clip"):
+        data += struct.pack("<d", log_clip)
     return data
 
 
@@ -103,7 +108,7 @@ def make_sum(case, dim, round_, survivors):
 
 
 def advance(case, params, m, v, total, divisor):
-    for j, s in enumerate(total):
+    for j, s in enumerate(total[: len(params)]):
         mean = float(s) / divisor
         if case["adam"]:
             m[j] = case["b1"] * m[j] + (1 - case["b1"]) * mean
@@ -118,16 +123,19 @@ def files(name, case):
     params = initial(case)
     dim = len(params)
     m, v = [0.0] * dim, [case.get("eps", 0.0) * case.get("eps", 0.0)] * dim
-    state = encode(case, metadata(0, "", "", []), params, m, v)
+    log_clip, travels = 0.0, dim + (1 if case.get("clip") else 0)
+    state = encode(case, metadata(0, "", "", []), params, m, v, log_clip)
     yield f"{name}.0", state
     for round_, survivors in enumerate(ROUNDS, 1):
-        total = make_sum(case, dim, round_, survivors)
-        packed = struct.pack(f"<{dim}q", *total)
+        total = make_sum(case, travels, round_, survivors)
+        packed = struct.pack(f"<{travels}q", *total)
         yield f"{name}.sum{round_}", packed
         divisor = float(sum(dict(SITES)[s] for s in survivors)) * 2.0 ** case["scale"]
         advance(case, params, m, v, total, divisor)
+        if case.get("clip"):
+            log_clip = max(-11.0, min(11.0, log_clip + float(total[dim]) / divisor))
         meta = metadata(round_, hashlib.sha256(state).hexdigest(), hashlib.sha256(packed).hexdigest(), survivors)
-        state = encode(case, meta, params, m, v)
+        state = encode(case, meta, params, m, v, log_clip)
         yield f"{name}.{round_}", state
 
 

@@ -36,6 +36,7 @@ static const char plan_yaml[] = "yumen: plan/1\n"
                                 "  learning_rate: 0.5\n"
                                 "privacy:\n"
                                 "  noise_multiplier: 2.0\n"
+                                "  adaptive_clip: {quantile: 0.6}\n"
                                 "  delta: 1e-5\n"
                                 "  epsilon: 5\n"
                                 "federation:\n"
@@ -96,7 +97,7 @@ static void make_objects(struct fixture *f)
     int64_t *sum;
 
     assert_int_equal(ym_model_from_plan(plan, &model, NULL), YM_OK);
-    sum = calloc(model.dim, sizeof(*sum));
+    sum = calloc(ym_model_update_dim(&model), sizeof(*sum));
     put_object(f, 0, &plan->canonical);
     assert_int_equal(ym_state_initial(plan, &state, NULL), YM_OK);
     f->w.state_bytes = state.len;
@@ -104,10 +105,10 @@ static void make_objects(struct fixture *f)
     for (int round = 1; round <= 2; round++) {
         struct ym_round_sum r = {(uint32_t)round, sum, survivor, 2};
 
-        for (size_t i = 0; i < model.dim; i++)
+        for (size_t i = 0; i < ym_model_update_dim(&model); i++)
             sum[i] = (int64_t)(i + 1) * 1000003 * round;
         ym_buf_clear(&bytes);
-        ym_buf_append(&bytes, sum, 8 * model.dim); /* little-endian host */
+        ym_buf_append(&bytes, sum, 8 * ym_model_update_dim(&model)); /* little-endian host */
         put_object(f, 3 + round, &bytes);
         ym_buf_clear(&next);
         assert_int_equal(ym_state_next(plan, (struct ym_bytes){state.data, state.len}, &r, &next, NULL), YM_OK);

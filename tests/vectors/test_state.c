@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,15 @@
 static const char *const survivors[ROUNDS][3] = {{"h1", "h2", "h3"}, {"h2"}, {"h1", "h3"}};
 static const size_t survivor_count[ROUNDS] = {3, 1, 2};
 
+static void adam(struct ym_plan *p)
+{
+    p->server = YM_SERVER_FEDADAM;
+    p->server_lr = 0.1;
+    p->beta1 = 0.9;
+    p->beta2 = 0.99;
+    p->server_eps = 1e-3;
+}
+
 static struct ym_plan *plan_of(const char *name)
 {
     static const uint32_t weight[] = {1, 3, 2};
@@ -30,15 +40,17 @@ static struct ym_plan *plan_of(const char *name)
         p = plan_make(YM_FAMILY_LOGISTIC, 3, 1);
         p->server_lr = 0.75;
         p->init_seed = 1;
+    } else if (strcmp(name, "adaptive") == 0) {
+        p = plan_make(YM_FAMILY_LOGISTIC, 3, 1);
+        adam(p);
+        p->init_seed = 5;
+        p->update_scale_bits = 28;
+        p->clip_bit_units = 1677721;
     } else {
         p = plan_make(YM_FAMILY_MLP, 5, 3);
         p->hidden_count = 1;
         p->hidden[0] = 4;
-        p->server = YM_SERVER_FEDADAM;
-        p->server_lr = 0.1;
-        p->beta1 = 0.9;
-        p->beta2 = 0.99;
-        p->server_eps = 1e-3;
+        adam(p);
         p->init_seed = 20240117;
         p->update_scale_bits = 24;
     }
@@ -66,12 +78,12 @@ static struct ym_round_sum sum_of(int round, const struct ym_buf *sum)
                                  survivor_count[round - 1]};
 }
 
-static const char *const cases[] = {"fedavg", "fedadam"};
+static const char *const cases[] = {"fedavg", "fedadam", "adaptive"};
 
 static void chain_is_the_published_one_to_the_bit(void **state)
 {
     (void)state;
-    for (size_t c = 0; c < 2; c++) {
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         struct ym_plan *plan = plan_of(cases[c]);
         struct ym_buf now = {0}, want = {0};
 
@@ -106,11 +118,8 @@ static struct ym_plan *large_plan(void)
 
     p->hidden_count = 1;
     p->hidden[0] = 101; /* 10303 parameters: two blocks and a piece */
-    p->server = YM_SERVER_FEDADAM;
-    p->server_lr = 0.1;
-    p->beta1 = 0.9;
-    p->beta2 = 0.99;
-    p->server_eps = 1e-3;
+    p->clip_bit_units = 1;
+    adam(p);
     plan_add_sites(p, 3, weight);
     return p;
 }
@@ -130,12 +139,12 @@ static void file_form_gives_the_same_bytes(void **state)
     assert_int_equal(ym_model_from_plan(plan, &m, NULL), YM_OK);
     assert_int_equal(m.dim, 10303);
     assert_int_equal(ym_state_initial(plan, &now, NULL), YM_OK);
-    int64_t *sum = calloc(m.dim, sizeof *sum);
+    int64_t *sum = calloc(ym_model_update_dim(&m), sizeof *sum);
 
     for (int r = 1; r <= ROUNDS; r++) {
         struct ym_round_sum folded = {(uint32_t)r, sum, survivors[r - 1], survivor_count[r - 1]};
 
-        for (size_t i = 0; i < m.dim; i++)
+        for (size_t i = 0; i < ym_model_update_dim(&m); i++)
             sum[i] = (int64_t)(i * 2654435761u % 4000003) * (r % 2 ? 1 : -1);
         assert_int_equal(ym_fs_write(old_path, ym_buf_bytes(&now), 0600, NULL), YM_OK);
         assert_int_equal(ym_state_next(plan, ym_buf_bytes(&now), &folded, &next, NULL), YM_OK);
@@ -221,6 +230,32 @@ static void damaged_state_is_corrupt(void **state)
     plan_drop(plan);
 }
 
+/* What the trainer takes the exponential of comes from the hub: bounded before use. */
+static void log_clip_out_of_range_is_corrupt(void **state)
+{
+    static const double bad[] = {11.000001, -12, NAN, INFINITY, -INFINITY};
+    struct ym_plan *plan = plan_of("adaptive");
+    struct ym_buf file = {0}, raw = {0}, next = {0};
+    struct ym_round_sum folded;
+    double log_clip = 7;
+
+    (void)state;
+    load("adaptive", "", 1, &file);
+    load("adaptive", "sum", 2, &raw);
+    folded = sum_of(2, &raw);
+    assert_int_equal(ym_state_extra(plan, ym_buf_bytes(&file), &log_clip, NULL), YM_OK);
+    assert_true(log_clip != 0 && fabs(log_clip) < 0.01); /* 20 bits of 28 */
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        memcpy(file.data + file.len - 8, &bad[i], 8);
+        assert_int_equal(ym_state_extra(plan, ym_buf_bytes(&file), &log_clip, NULL), YM_CORRUPT);
+        assert_int_equal(ym_state_next(plan, ym_buf_bytes(&file), &folded, &next, NULL), YM_CORRUPT);
+    }
+    assert_int_equal(next.len, 0);
+    ym_buf_release(&file);
+    ym_buf_release(&raw);
+    plan_drop(plan);
+}
+
 static void another_plan_cannot_read_it(void **state)
 {
     struct ym_plan *plan = plan_of("fedavg");
@@ -266,6 +301,7 @@ int main(void)
         cmocka_unit_test(file_form_gives_the_same_bytes),
         cmocka_unit_test(wrong_sums_are_refused),
         cmocka_unit_test(damaged_state_is_corrupt),
+        cmocka_unit_test(log_clip_out_of_range_is_corrupt),
         cmocka_unit_test(another_plan_cannot_read_it),
         cmocka_unit_test(missing_state_file_is_not_found),
     };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/state.h"
 #include "privacy/clip.h"
 #include "privacy/noise.h"
 
@@ -11,7 +12,7 @@ struct ym_local_work {
     size_t dim, patients;
     struct ym_model_work *model;
     float *gradient;  /* [dim] one patient's */
-    int32_t *clipped; /* [dim] */
+    int32_t *clipped; /* [dim + 1] */
     uint32_t *chosen; /* [patients] */
 };
 
@@ -37,7 +38,7 @@ struct ym_local_work *ym_local_work_new(const struct ym_model *m, const struct y
     w->patients = data->patients;
     w->model = ym_model_work_new(m, most_rows(data));
     w->gradient = calloc(m->dim, sizeof *w->gradient);
-    w->clipped = calloc(m->dim, sizeof *w->clipped);
+    w->clipped = calloc(m->dim + 1, sizeof *w->clipped);
     w->chosen = calloc(data->patients + 1, sizeof *w->chosen);
     if (w->model && w->gradient && w->clipped && w->chosen)
         return w;
@@ -58,40 +59,54 @@ void ym_local_work_free(struct ym_local_work *w)
         return;
     ym_model_work_free(w->model);
     wipe_free(w->gradient, w->dim * sizeof *w->gradient);
-    wipe_free(w->clipped, w->dim * sizeof *w->clipped);
+    wipe_free(w->clipped, (w->dim + 1) * sizeof *w->clipped);
     wipe_free(w->chosen, w->patients * sizeof *w->chosen);
     free(w);
 }
 
+size_t ym_local_step_dim(const struct ym_plan *plan, const struct ym_model *m)
+{
+    return m->dim + (plan->clip_bit_units > 0);
+}
+
+double ym_local_clip_norm(const struct ym_plan *plan, const double *extra)
+{
+    return plan->clip_bit_units > 0 ? plan->clip_norm * exp(extra[0]) : plan->clip_norm;
+}
+
 static void add_patient(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
-                        const float *params, size_t patient, struct ym_local_work *w, int64_t *sum)
+                        const float *params, double clip_norm, size_t patient, struct ym_local_work *w, int64_t *sum)
 {
     uint64_t first = data->first_row[patient], rows = data->first_row[patient + 1] - first;
 
     ym_model_patient_gradient(m, params, data->x + first * data->columns, data->y + first, rows, w->model, w->gradient);
-    ym_clip_patient(w->gradient, m->dim, plan->clip_norm, w->clipped);
-    ym_clip_add(sum, w->clipped, m->dim);
+    if (plan->clip_bit_units > 0)
+        ym_clip_patient_bit(w->gradient, m->dim, clip_norm, plan->clip_bit_units, w->clipped);
+    else
+        ym_clip_patient(w->gradient, m->dim, clip_norm, w->clipped);
+    ym_clip_add(sum, w->clipped, ym_local_step_dim(plan, m));
 }
 
 /* Both generators are open before a patient is touched: a failure of theirs says
  * nothing about anybody, and there is no way out between the sum and its noise. */
 enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
-                                const float *params, ym_open_rng_fn open_rng, void *ctx, struct ym_local_work *w,
-                                int64_t *sum, struct ym_status *st)
+                                const float *params, const double *extra, ym_open_rng_fn open_rng, void *ctx,
+                                struct ym_local_work *w, int64_t *sum, struct ym_status *st)
 {
     struct ym_rng *sampling = NULL, *noise = NULL;
-    size_t count;
+    size_t count, dim = ym_local_step_dim(plan, m);
+    double clip_norm = ym_local_clip_norm(plan, extra);
     enum ym_code code = open_rng(ctx, &sampling, st);
 
     if (code == YM_OK)
         code = open_rng(ctx, &noise, st);
     if (code != YM_OK)
         goto out;
-    memset(sum, 0, m->dim * sizeof *sum);
+    memset(sum, 0, dim * sizeof *sum);
     count = ym_sample_patients(data->patients, plan->sampling_k, sampling, w->chosen);
     for (size_t i = 0; i < count; i++)
-        add_patient(plan, m, data, params, w->chosen[i], w, sum);
-    ym_noise_add(sum, m->dim, plan->sigma_units, noise);
+        add_patient(plan, m, data, params, clip_norm, w->chosen[i], w, sum);
+    ym_noise_add(sum, dim, plan->sigma_units, noise);
 out:
     if (sampling)
         ym_rng_close(&sampling);
@@ -100,10 +115,22 @@ out:
     return code;
 }
 
-void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, const int64_t *sum, double *theta)
+static double nominal_batch(const struct ym_plan *plan)
 {
-    double nominal_batch = (double)plan->sampling_k * 0x1p-64 * plan->nominal_patients;
-    double scale = plan->clip_norm / YM_CLIP_UNITS / nominal_batch;
+    return (double)plan->sampling_k * 0x1p-64 * plan->nominal_patients;
+}
+
+static void move_clip(const struct ym_plan *plan, int64_t bits, double *log_clip)
+{
+    double fraction = 0.5 + (double)bits / (2.0 * plan->clip_bit_units * nominal_batch(plan));
+
+    *log_clip = ym_state_log_clip_clamp(*log_clip - plan->clip_lr * (fraction - plan->clip_quantile));
+}
+
+void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, const int64_t *sum, double *theta,
+                    double *extra)
+{
+    double scale = ym_local_clip_norm(plan, extra) / ym_clip_radius(plan->clip_bit_units) / nominal_batch(plan);
 
     for (size_t t = 0; t < 2 * m->layer_count; t++) {
         struct ym_tensor_info info = ym_model_tensor(m, t);
@@ -113,23 +140,27 @@ void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, const 
         for (size_t i = info.offset; i < end; i++)
             theta[i] -= plan->learning_rate * ((double)sum[i] * scale + l2 * theta[i]);
     }
+    if (plan->clip_bit_units > 0)
+        move_clip(plan, sum[m->dim], &extra[0]);
+}
+
+static int64_t on_lattice(const struct ym_plan *plan, double change)
+{
+    int64_t high = ((int64_t)1 << (plan->update_width_bits - 1)) - 1;
+    double units = nearbyint(ldexp(change, (int)plan->update_scale_bits));
+
+    if (isnan(units))
+        return 0;
+    if (units >= (double)high)
+        return high;
+    return units < -(double)high - 1 ? -high - 1 : (int64_t)units;
 }
 
 void ym_local_quantize(const struct ym_plan *plan, size_t dim, const double *theta, const float *start, int64_t *update)
 {
-    int64_t high = ((int64_t)1 << (plan->update_width_bits - 1)) - 1;
-
     YM_ASSERT(plan->update_width_bits >= 2 && plan->update_width_bits <= 62);
-    for (size_t i = 0; i < dim; i++) {
-        double units = nearbyint(ldexp(theta[i] - start[i], (int)plan->update_scale_bits));
-
-        if (isnan(units))
-            update[i] = 0;
-        else if (units >= (double)high)
-            update[i] = high;
-        else
-            update[i] = units < -(double)high - 1 ? -high - 1 : (int64_t)units;
-    }
+    for (size_t i = 0; i < dim; i++)
+        update[i] = on_lattice(plan, theta[i] - start[i]);
 }
 
 static void to_float(const double *theta, size_t dim, float *params)
@@ -142,13 +173,14 @@ static void to_float(const double *theta, size_t dim, float *params)
  * gradients are formed at its float32 image. All of it is a function of released
  * sums, so neither choice touches privacy. */
 enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
-                            const float *params, ym_open_rng_fn open_rng, void *ctx, int64_t *update,
-                            struct ym_status *st)
+                            const float *params, const double *extra, ym_open_rng_fn open_rng, void *ctx,
+                            int64_t *update, struct ym_status *st)
 {
+    double now[YM_MODEL_MAX_EXTRA] = {0};
     struct ym_local_work *w = ym_local_work_new(m, data);
     double *theta = malloc(m->dim * sizeof *theta);
     float *at = malloc(m->dim * sizeof *at);
-    int64_t *sum = malloc(m->dim * sizeof *sum);
+    int64_t *sum = malloc((m->dim + 1) * sizeof *sum);
     enum ym_code code = YM_OK;
 
     if (!w || !theta || !at || !sum) {
@@ -157,18 +189,22 @@ enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m
     }
     for (size_t i = 0; i < m->dim; i++)
         theta[i] = params[i];
+    for (size_t i = 0; i < m->state_extra; i++)
+        now[i] = extra[i];
     for (uint32_t step = 0; step < plan->steps_per_round; step++) {
         to_float(theta, m->dim, at);
-        code = ym_local_noisy_sum(plan, m, data, at, open_rng, ctx, w, sum, st);
+        code = ym_local_noisy_sum(plan, m, data, at, now, open_rng, ctx, w, sum, st);
         if (code != YM_OK)
             goto out;
-        ym_local_apply(plan, m, sum, theta);
+        ym_local_apply(plan, m, sum, theta, now);
     }
     ym_local_quantize(plan, m->dim, theta, params, update);
+    for (size_t i = 0; i < m->update_extra; i++)
+        update[m->dim + i] = on_lattice(plan, now[i] - extra[i]);
 out:
     ym_local_work_free(w);
     wipe_free(theta, m->dim * sizeof *theta);
     wipe_free(at, m->dim * sizeof *at);
-    wipe_free(sum, m->dim * sizeof *sum);
+    wipe_free(sum, (m->dim + 1) * sizeof *sum);
     return code;
 }

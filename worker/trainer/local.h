@@ -8,15 +8,16 @@
 
 /* One hospital's part of one round: steps_per_round noisy steps from params,
  * then the difference on the update lattice. Pure but for the generator.
+ *   params     [dim], extra [state_extra] (may be NULL where that is 0): the state
  *   open_rng   gives a fresh generator for each sampling pass and noise vector
  *              (trainer: the kernel's; simulator: seeded)
- *   update     [dim] out, int64, within w bits
+ *   update     [update dim] out, int64, within w bits
  * There is no argument that turns the noise off. */
 typedef enum ym_code (*ym_open_rng_fn)(void *ctx, struct ym_rng **out, struct ym_status *st);
 
 enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
-                            const float *params, ym_open_rng_fn open_rng, void *ctx, int64_t *update,
-                            struct ym_status *st);
+                            const float *params, const double *extra, ym_open_rng_fn open_rng, void *ctx,
+                            int64_t *update, struct ym_status *st);
 
 /* The parts of a round, for whoever must watch the steps (tests, simulator). */
 
@@ -24,16 +25,26 @@ struct ym_local_work; /* scratch of one thread; wiped by free, for it held gradi
 struct ym_local_work *ym_local_work_new(const struct ym_model *m, const struct ym_table *data); /* NULL: no memory */
 void ym_local_work_free(struct ym_local_work *w);
 
+/* Coordinates of one step's release: the parameters, and the quantile's bits when
+ * the clip is adaptive. */
+size_t ym_local_step_dim(const struct ym_plan *plan, const struct ym_model *m);
+/* The clip in gradient units: clip_norm, or clip_norm * exp(log_clip). */
+double ym_local_clip_norm(const struct ym_plan *plan, const double *extra);
+
 /* One step's release: sample patients, clip each one's gradient at params, sum,
  * add the noise. An empty sample takes the same way.
- *   sum  [dim] out, gradient lattice units, noise included */
+ *   sum  [step dim] out, gradient lattice units, noise included */
 enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
-                                const float *params, ym_open_rng_fn open_rng, void *ctx, struct ym_local_work *w,
-                                int64_t *sum, struct ym_status *st);
+                                const float *params, const double *extra, ym_open_rng_fn open_rng, void *ctx,
+                                struct ym_local_work *w, int64_t *sum, struct ym_status *st);
 
-/* theta [dim] -= learning_rate * (sum * clip_norm / 2^24 / (q * nominal_patients)
- * + l2 * theta), l2 on weights, not on biases. Public arithmetic on a released sum. */
-void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, const int64_t *sum, double *theta);
+/* theta [dim] -= learning_rate * (sum * clip / radius / (q * nominal_patients)
+ * + l2 * theta), l2 on weights, not on biases; radius: 2^24, or what the bit leaves
+ * of it. Then, when the clip is adaptive (Andrew et al. 2021, section 2.2):
+ * fraction = 1/2 + sum[dim] / (2 bit_units q nominal_patients), log_clip -=
+ * clip_lr * (fraction - quantile), clamped. Public arithmetic on a released sum. */
+void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, const int64_t *sum, double *theta,
+                    double *extra);
 
 /* update[i] = (theta[i] - start[i]) * 2^s, rounded half-even, clamped to w bits
  * (two's complement); a value that is not a number becomes 0. */

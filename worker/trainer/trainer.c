@@ -52,7 +52,8 @@ static bool world_disk(void *ctx, const struct ym_plan *plan)
 {
     struct ym_model m;
 
-    return ym_model_from_plan(plan, &m, NULL) == YM_OK && ym_trainer_disk_ok(ctx, 8 * (uint64_t)m.dim);
+    return ym_model_from_plan(plan, &m, NULL) == YM_OK &&
+           ym_trainer_disk_ok(ctx, 8 * (uint64_t)ym_model_update_dim(&m));
 }
 
 static enum ym_code world_budget(void *ctx, const struct ym_plan *plan, const char *dataset, uint32_t round,

@@ -172,9 +172,10 @@ static enum ym_code charge(struct ym_trainer *t, const struct ym_action *a, cons
                                 .now = ym_clock_unix()};
     enum ym_code code = ym_model_from_plan(s->plan, &m, st);
 
-    r.dim = m.dim;
-    if (code == YM_OK)
-        code = can_charge(t, s, a->round, m.dim, reason, st);
+    if (code == YM_OK) {
+        r.dim = ym_model_update_dim(&m);
+        code = can_charge(t, s, a->round, r.dim, reason, st);
+    }
     if (code == YM_OK)
         code = note_append(t, ym_door_charge(t->door, &r, &t->charged, &line, st), st);
     if (code == YM_CONFLICT)

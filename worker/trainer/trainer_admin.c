@@ -372,7 +372,7 @@ static json_t *checked_reply(struct ym_trainer *t, const struct ym_job *j, const
                      (json_int_t)j->step_ms, "parameters", (json_int_t)j->dim, "spent_micro", (json_int_t)spent,
                      "cap_micro", (json_int_t)cap, "delta_e18", (json_int_t)delta, "epsilon_round_micro",
                      (json_int_t)plan_cost(j->plan, 1), "epsilon_study_micro",
-                     (json_int_t)plan_cost(j->plan, j->plan->rounds), "release_bytes", (json_int_t)(8 * j->dim));
+                     (json_int_t)plan_cost(j->plan, j->plan->rounds), "release_bytes", (json_int_t)(8 * j->update_dim));
 }
 
 static enum ym_code approve_checked(struct ym_trainer *t, struct ym_job *j, const struct waiting *w,

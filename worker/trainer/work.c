@@ -83,7 +83,7 @@ static enum ym_code need_table(struct ym_work *w, struct ym_job *j)
     return load_table(w, j);
 }
 
-static enum ym_code load_params(struct ym_job *j, const struct ym_model *m, float **out)
+static enum ym_code load_params(struct ym_job *j, const struct ym_model *m, float **out, double *extra)
 {
     struct ym_buf state = {0};
     const uint8_t *params = NULL;
@@ -99,6 +99,8 @@ static enum ym_code load_params(struct ym_job *j, const struct ym_model *m, floa
     }
     if (code == YM_OK)
         code = ym_state_params(j->plan, (struct ym_bytes){state.data, state.len}, &round, &params, &j->st);
+    if (code == YM_OK)
+        code = ym_state_extra(j->plan, (struct ym_bytes){state.data, state.len}, extra, &j->st);
     if (code == YM_OK && round + 1 != j->round)
         code = ym_status_set(&j->st, YM_CORRUPT, "a state after round %u cannot begin round %u", round, j->round);
     if (code == YM_OK && !(p = malloc(m->dim * sizeof *p)))
@@ -119,9 +121,9 @@ static enum ym_code open_rng(void *ctx, struct ym_rng **out, struct ym_status *s
     return ym_rng_open(out, st);
 }
 
-static const char *prepare(struct ym_work *w, struct ym_job *j, struct ym_model *m, float **params)
+static const char *prepare(struct ym_work *w, struct ym_job *j, struct ym_model *m, float **params, double *extra)
 {
-    if (ym_model_from_plan(j->plan, m, &j->st) != YM_OK || load_params(j, m, params) != YM_OK)
+    if (ym_model_from_plan(j->plan, m, &j->st) != YM_OK || load_params(j, m, params, extra) != YM_OK)
         return "state_mismatch";
     return need_table(w, j) == YM_OK ? NULL : "no_data";
 }
@@ -130,10 +132,11 @@ static const char *train(struct ym_work *w, struct ym_job *j)
 {
     struct ym_model m;
     float *params = NULL;
-    const char *reason = prepare(w, j, &m, &params);
+    double extra[YM_MODEL_MAX_EXTRA];
+    const char *reason = prepare(w, j, &m, &params, extra);
 
     if (!reason && j->kind == YM_JOB_TRAIN &&
-        ym_local_round(j->plan, &m, w->table, params, open_rng, NULL, j->update, &j->st) != YM_OK)
+        ym_local_round(j->plan, &m, w->table, params, extra, open_rng, NULL, j->update, &j->st) != YM_OK)
         reason = "crashed";
     free(params);
     return reason;
@@ -143,7 +146,9 @@ static enum ym_code time_steps(struct ym_work *w, struct ym_job *j, const struct
 {
     struct ym_local_work *scratch = ym_local_work_new(m, w->table);
     float *params = calloc(m->dim, sizeof *params);
-    int64_t *sum = calloc(m->dim, sizeof *sum);
+    size_t dim = ym_local_step_dim(j->plan, m);
+    int64_t *sum = calloc(dim, sizeof *sum);
+    const double extra[YM_MODEL_MAX_EXTRA] = {0}; /* as at round 0 */
     enum ym_code code = YM_OK;
 
     if (!scratch || !params || !sum)
@@ -153,13 +158,13 @@ static enum ym_code time_steps(struct ym_work *w, struct ym_job *j, const struct
     for (int i = 0; code == YM_OK && i < 2; i++) {
         int64_t begin = ym_clock_mono_ms(), took;
 
-        code = ym_local_noisy_sum(j->plan, m, w->table, params, open_rng, NULL, scratch, sum, &j->st);
+        code = ym_local_noisy_sum(j->plan, m, w->table, params, extra, open_rng, NULL, scratch, sum, &j->st);
         took = ym_clock_mono_ms() - begin;
         if (took > j->step_ms)
             j->step_ms = took;
     }
     if (sum)
-        ym_wipe(sum, m->dim * sizeof *sum);
+        ym_wipe(sum, dim * sizeof *sum);
     free(sum);
     free(params);
     ym_local_work_free(scratch);
@@ -173,6 +178,7 @@ static const char *check(struct ym_work *w, struct ym_job *j)
     if (ym_model_from_plan(j->plan, &m, &j->st) != YM_OK)
         return "state_mismatch";
     j->dim = m.dim;
+    j->update_dim = ym_model_update_dim(&m);
     if (load_table(w, j) != YM_OK)
         return "no_data";
     return time_steps(w, j, &m) == YM_OK ? NULL : "crashed";

@@ -32,7 +32,7 @@ struct ym_job {
     uint8_t salt[YM_SITE_SALT];
     uint8_t data[YM_HASH_BYTES], state[YM_HASH_BYTES]; /* data: ym_site_data_id of the frozen set */
     int64_t min_patients;
-    int64_t *update; /* TRAIN: [dim], the owner's until the job is pushed and after it is taken */
+    int64_t *update; /* TRAIN: [update dim], the owner's until the job is pushed and after it is taken */
     void *user;
     int64_t asked_ms, due_ms; /* of ym_clock_mono_ms; when it may be taken */
     /* answers */
@@ -40,7 +40,7 @@ struct ym_job {
     struct ym_buf report; /* CHECK: for the site's own screen only */
     struct ym_status st;
     int64_t step_ms; /* CHECK: the slower of the two steps */
-    size_t dim;
+    size_t dim, update_dim;
 };
 void ym_job_free(struct ym_job **job);
 
