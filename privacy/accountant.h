@@ -70,4 +70,24 @@ enum ym_code ym_contour_epsilons(const struct ym_event *e, size_t count, double 
 enum ym_code ym_contour_delta(const struct ym_event *e, size_t count, double epsilon, double *delta,
                               struct ym_status *st);
 
+/* The same two from above, CERTIFIED: never below the truth, rounding included (tilted-FFT privacy-loss distribution;
+ * docs/privacy.md, "Certified"), and about 3e-4 above it. For charges that were all fixed beforehand, both directions.
+ * YM_EXHAUSTED where the charges are so extreme, many or different that time or memory would pass a bound, or delta is
+ * below 1e-60: then there is no figure. Pure; any thread. */
+enum ym_code ym_pld_epsilon(const struct ym_event *e, size_t count, double delta, double *epsilon,
+                            struct ym_status *st);
+enum ym_code ym_pld_delta(const struct ym_event *e, size_t count, double epsilon, double *delta, struct ym_status *st);
+
+/* Three figures for one question, computed in three ways; rdp is the smallest over the grid's orders. */
+struct ym_figures {
+    double estimate, certified, rdp;
+};
+/* YM_INTERNAL, with the three in the message, when they contradict one another: ym_figures_agree. Otherwise the codes
+ * of the three. */
+enum ym_code ym_accountants_agree(const struct ym_event *e, size_t count, double delta, struct ym_figures *out,
+                                  struct ym_status *st);
+/* Whether they may be of the same charges: bounds not below the estimate by more than its own error (1e-6 of it, and
+ * 1e-9), the certified one not above it by more than 1e-3 of it and 1e-5. */
+enum ym_code ym_figures_agree(const struct ym_figures *f, struct ym_status *st);
+
 #endif
