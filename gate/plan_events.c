@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "gate/plan.h"
+#include "privacy/inverse.h"
 
 static void add(struct ym_events *e, enum ym_use use, struct ym_event one)
 {
@@ -45,16 +46,15 @@ enum ym_code ym_plan_epsilon(const struct ym_plan *plan, uint32_t first, uint32_
 enum ym_code ym_plan_calibrate(const struct ym_plan *plan, double epsilon, uint64_t *sigma_units, struct ym_status *st)
 {
     struct ym_events e;
-    struct ym_rdp beside;
-    enum ym_code code = YM_OK;
+    enum ym_code code;
 
     ym_plan_events(plan, 1, plan->rounds, &e);
-    YM_ASSERT(e.count > 0 && e.use[0] == YM_USE_TRAINING);
-    ym_rdp_clear(&beside);
-    for (size_t i = 1; code == YM_OK && i < e.count; i++)
-        code = ym_rdp_add(&beside, &e.event[i], st);
-    if (code != YM_OK)
-        return code;
-    return ym_rdp_calibrate_beside(&beside, epsilon, ym_decimal_double(plan->delta), e.event[0].sampling_k,
-                                   e.event[0].steps, sigma_units, st);
+    if (e.count == 0 || e.use[0] != YM_USE_TRAINING) {
+        *sigma_units = 1;
+        return YM_OK;
+    }
+    code = ym_accountant_noise(YM_ACCOUNTANT_RDP, epsilon, ym_decimal_double(plan->delta), e.event, e.count, st);
+    if (code == YM_OK)
+        *sigma_units = e.event[0].sigma_units;
+    return code;
 }

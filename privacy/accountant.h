@@ -50,12 +50,6 @@ double ym_rdp_filter_order(double epsilon_cap, double delta);
 
 /* Epsilon in millionths, rounded up; INT64_MAX when infinite or absurd. */
 int64_t ym_epsilon_micro(double epsilon);
-/* Smallest sigma_units so that steps steps at k stay within epsilon at delta, beside what is spent already. spent may
- * be NULL: nothing. YM_INVALID when no noise up to 2^40 units does. */
-enum ym_code ym_rdp_calibrate_beside(const struct ym_rdp *spent, double epsilon, double delta, uint64_t sampling_k,
-                                     uint64_t steps, uint64_t *sigma_units, struct ym_status *st);
-enum ym_code ym_rdp_calibrate(double epsilon, double delta, uint64_t sampling_k, uint64_t steps, uint64_t *sigma_units,
-                              struct ym_status *st);
 
 /* A tighter figure for charges that were all fixed beforehand (a filter is RDP at one order; docs/privacy.md): a
  * saddle-point contour integral by quadrature (after Alghamdi et al. 2023). An ESTIMATE, with no bound on its error.

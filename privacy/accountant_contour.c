@@ -361,6 +361,16 @@ enum ym_code ym_contour_epsilon(const struct ym_event *e, size_t count, double d
     return code;
 }
 
+/* Adding a patient never loses more than -log(1 - q) a step: beyond that delta is 0, and no line converges. */
+static bool out_of_reach(const struct curve *v, double epsilon)
+{
+    double most = 0;
+
+    for (size_t i = 0; i < v->losses; i++)
+        most -= v->loss[i].steps * log(v->loss[i].keep);
+    return v->adding && epsilon >= most;
+}
+
 enum ym_code ym_contour_delta(const struct ym_event *e, size_t count, double epsilon, double *delta,
                               struct ym_status *st)
 {
@@ -377,6 +387,8 @@ enum ym_code ym_contour_delta(const struct ym_event *e, size_t count, double eps
         double at = epsilon, s, log_delta = 0, tolerance = FINE;
 
         v.adding = way;
+        if (out_of_reach(&v, epsilon))
+            continue;
         if (single_step(&v)) {
             most = fmax(most, delta_of_step(l, way, epsilon));
             continue;

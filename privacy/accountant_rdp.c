@@ -9,7 +9,6 @@
  * figure it is added to (docs/privacy.md, "Numerical allowance"). */
 #define ALLOWANCE 1e-9
 #define CONVERSION_ALLOWANCE 1e-11 /* absolute, in epsilon */
-#define SIGMA_LIMIT ((uint64_t)1 << 40)
 
 #define TENTHS 99 /* 1.1 .. 10.9 */
 #define WHOLE 53  /* 11 .. 63 */
@@ -139,48 +138,4 @@ int64_t ym_epsilon_micro(double epsilon)
     if (!(micro < 0x1p62))
         return INT64_MAX;
     return micro < 0 ? 0 : (int64_t)micro;
-}
-
-static bool stays_within(const struct ym_rdp *spent, double epsilon, double delta, const struct ym_event *at,
-                         uint64_t sigma)
-{
-    struct ym_event e = {.sigma_units = sigma, .sampling_k = at->sampling_k, .steps = at->steps};
-    struct ym_rdp r;
-
-    ym_rdp_clear(&r);
-    if (spent)
-        r = *spent;
-    return ym_rdp_add(&r, &e, NULL) == YM_OK && ym_rdp_epsilon(&r, delta, NULL) <= epsilon;
-}
-
-enum ym_code ym_rdp_calibrate_beside(const struct ym_rdp *spent, double epsilon, double delta, uint64_t sampling_k,
-                                     uint64_t steps, uint64_t *sigma_units, struct ym_status *st)
-{
-    struct ym_event e = {.sampling_k = sampling_k, .steps = steps};
-    uint64_t low = 0, high = YM_CLIP_UNITS;
-
-    if (!(epsilon > 0) || !(delta > 0 && delta < 1) || sampling_k == 0)
-        return ym_status_set(st, YM_INVALID, "epsilon, delta and sampling probability must be positive, delta below 1");
-    while (!stays_within(spent, epsilon, delta, &e, high)) {
-        low = high;
-        high *= 2;
-        if (high > SIGMA_LIMIT)
-            return ym_status_set(st, YM_INVALID, "no noise up to 2^40 lattice units reaches the epsilon asked for");
-    }
-    while (high - low > 1) {
-        uint64_t middle = low + (high - low) / 2;
-
-        if (stays_within(spent, epsilon, delta, &e, middle))
-            high = middle;
-        else
-            low = middle;
-    }
-    *sigma_units = high;
-    return YM_OK;
-}
-
-enum ym_code ym_rdp_calibrate(double epsilon, double delta, uint64_t sampling_k, uint64_t steps, uint64_t *sigma_units,
-                              struct ym_status *st)
-{
-    return ym_rdp_calibrate_beside(NULL, epsilon, delta, sampling_k, steps, sigma_units, st);
 }

@@ -1,9 +1,15 @@
 #ifndef YM_TESTS_SUPPORT_VECTORS_H
 #define YM_TESTS_SUPPORT_VECTORS_H
 
-/* Reads tests/vectors/privacy: CSV files with a head line (README there gives the columns and the pass rules). To be
- * included after cmocka.h; a file or column that is missing fails the test. */
+/* Reads tests/vectors/privacy: CSV files with a head line (README there gives the columns and the pass rules). A file
+ * or column that is missing fails the test. */
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -45,11 +51,10 @@ static inline size_t vectors_split(char *line, char **cell)
     return count;
 }
 
-static inline void vectors_open(struct vectors *t, const char *name)
-{
-    char path[512];
+#define vectors_open(table, name) vectors_open_path(table, VECTORS_FOLDER name)
 
-    snprintf(path, sizeof path, VECTORS_FOLDER "%s", name);
+static inline void vectors_open_path(struct vectors *t, const char *path)
+{
     t->f = fopen(path, "r");
     assert_non_null(t->f);
     assert_non_null(fgets(t->head_line, sizeof t->head_line, t->f));
