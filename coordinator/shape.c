@@ -20,7 +20,8 @@ enum kind {
     FLAG,
     OBJECT,
     EVENTS, /* at most low of `event` */
-    WORD
+    WORD,
+    ROUTE
 };
 
 struct member {
@@ -52,7 +53,7 @@ static const struct member charge[] = {{"study", NAME},
                                        {"dataset", NAME},
                                        {"data", HASH},
                                        {"mechanism", WORD, 0, 0, "poisson-sampled rounded gaussian"},
-                                       {"route", WORD, 0, 0, "integer"},
+                                       {"route", ROUTE},
                                        {"clip_units", NUMBER, 1 << 24, 1 << 24},
                                        {"noise_variance", DIGITS},
                                        {"sampling_k", DIGITS},
@@ -122,6 +123,8 @@ static bool text_good(const char *text, const struct member *m)
         return n > 0 && n <= 38 && text[0] != '0' && strspn(text, "0123456789") == n;
     case WORD:
         return text && strcmp(text, m->word) == 0;
+    case ROUTE:
+        return text && (strcmp(text, "integer") == 0 || strcmp(text, "bounded") == 0);
     default:
         return n > 0 && n <= TEXT_MAX;
     }

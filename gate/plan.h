@@ -25,6 +25,7 @@ enum ym_family { YM_FAMILY_LINEAR = 1, YM_FAMILY_LOGISTIC, YM_FAMILY_MULTINOMIAL
 enum ym_activation { YM_ACT_TANH = 1, YM_ACT_RELU };
 enum ym_var_kind { YM_VAR_NUMBER = 1, YM_VAR_CATEGORY };
 enum ym_missing { YM_MISSING_DROP = 1, YM_MISSING_CONSTANT, YM_MISSING_INDICATOR };
+enum ym_route { YM_ROUTE_INTEGER = 0, YM_ROUTE_BOUNDED }; /* how one patient's part of a sum is bounded */
 enum ym_server_opt { YM_SERVER_FEDAVG = 1, YM_SERVER_FEDADAM };
 
 struct ym_variable { /* one study variable */
@@ -61,6 +62,7 @@ struct ym_plan {
     uint32_t nominal_patients;        /* public; nominal batch = q * nominal_patients; never a true count */
     double learning_rate, l2;         /* l2: public penalty, applied after the noise */
     /* privacy */
+    enum ym_route route;
     double clip_norm;        /* of a fixed clip; where an adaptive one starts */
     uint32_t clip_bit_units; /* adaptive clip: floor(share * 2^24), lattice units; 0: the clip is fixed */
     double clip_quantile, clip_lr;
@@ -92,6 +94,9 @@ struct ym_plan {
  * included), delta <= 1/(10 nominal_patients). Writes defaults into canonical.
  * YM_INVALID when p got anything. */
 enum ym_code ym_plan_read(const struct ym_doc *doc, struct ym_plan **out, struct ym_problems *p, struct ym_status *st);
+
+/* "integer" or "bounded": the word of plans and charges. */
+const char *ym_plan_route_word(enum ym_route route);
 
 /* From canonical bytes of another party: parsed, validated, and its canonical
  * form must equal the bytes given. */

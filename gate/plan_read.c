@@ -8,6 +8,7 @@
 
 const char *const ym_plan_families[] = {"linear", "logistic", "multinomial", "mlp", NULL};
 static const char *const activations[] = {"tanh", "relu", NULL};
+static const char *const routes[] = {"integer", "bounded", NULL};
 static const char *const optimizers[] = {"fedavg", "fedadam", NULL};
 static const char *const missing_rules[] = {"drop", "constant", "indicator", NULL};
 
@@ -26,6 +27,11 @@ static const struct ym_decimal_range share_range = {"0.001", "0.9", false};
 static const struct ym_decimal_range clip_range = {"0", "1000000", true};
 
 enum { MAX_TIMEOUT_S = 30 * 86400 };
+
+const char *ym_plan_route_word(enum ym_route route)
+{
+    return routes[route];
+}
 
 /* ---- variables ---- */
 
@@ -257,14 +263,26 @@ static void read_adaptive_clip(struct ym_schema *s, const struct ym_at *privacy,
         plan->clip_bit_units = (uint32_t)(share.scaled * YM_CLIP_UNITS / 1000000000000000000);
 }
 
+/* The default is not written out: plans from before the key keep their hash. */
+static void read_route(struct ym_schema *s, const struct ym_at *privacy, struct ym_plan *plan)
+{
+    size_t route;
+    if (!ym_schema_has(privacy, "route") || !ym_schema_choice(s, privacy, "route", NULL, routes, &route))
+        return;
+    plan->route = (enum ym_route)route;
+    if (plan->route == YM_ROUTE_INTEGER)
+        json_object_del(privacy->canon, "route");
+}
+
 static void read_privacy(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
-    static const char *const keys[] = {
-        "clip_norm", "adaptive_clip", "noise_multiplier", "delta", "epsilon", "min_patients", NULL};
+    static const char *const keys[] = {"route", "clip_norm", "adaptive_clip", "noise_multiplier",
+                                       "delta", "epsilon",   "min_patients",  NULL};
     static const int64_t twenty = 20;
     struct ym_at at = ym_schema_object(s, root, "privacy", true);
     struct ym_decimal z;
     ym_schema_keys(s, &at, keys);
+    read_route(s, &at, plan);
     get_double(s, &at, "clip_norm", "1", &clip_range, &plan->clip_norm);
     read_adaptive_clip(s, &at, plan);
     if (ym_schema_decimal(s, &at, "noise_multiplier", NULL, &noise_range, &z))

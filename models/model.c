@@ -1,3 +1,4 @@
+#include "models/model_internal.h"
 #include "models/shape.h"
 
 #include <math.h>
@@ -72,7 +73,7 @@ void ym_model_work_free(struct ym_model_work *w)
     free(w);
 }
 
-static void activate(const struct ym_model *m, float *z, size_t n)
+void ym_model_activate(const struct ym_model *m, float *z, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         z[i] = m->relu ? (z[i] > 0 ? z[i] : 0) : tanhf(z[i]);
@@ -88,7 +89,7 @@ static void forward(const struct ym_model *m, const float *params, const float *
         ym_mat_fill_rows(params + ym_model_bias_offset(m, i), out);
         ym_mat_mul(in, false, weights_of(m, params, i), true, 1, out);
         if (i + 1 < m->layer_count)
-            activate(m, out.at, n * out.cols);
+            ym_model_activate(m, out.at, n * out.cols);
     }
 }
 
@@ -183,14 +184,13 @@ double ym_model_loss(const struct ym_model *m, const float *params, const float 
     return n > 0 ? total / (double)n : NAN;
 }
 
-/* d loss / d z of the last layer, of the mean over n rows: (score - target) / n for
- * all three losses. */
-static void output_delta(const struct ym_model *m, const float *y, size_t n, struct ym_model_work *w)
+/* (score - target) / n for all three losses. */
+void ym_model_output_delta(const struct ym_model *m, const float *z, const float *y, size_t n, float *d)
 {
     size_t k = m->width[m->layer_count];
-    float *d = w->delta[0], scale = 1 / (float)n;
+    float scale = 1 / (float)n;
 
-    scores(m, w->act[m->layer_count], n, d);
+    scores(m, z, n, d);
     for (size_t i = 0; i < n; i++) {
         for (size_t c = 0; c < k; c++) {
             float target = m->loss == YM_LOSS_SOFTMAX ? (float)(y[i] == (float)c) : y[i];
@@ -200,7 +200,7 @@ static void output_delta(const struct ym_model *m, const float *y, size_t n, str
     }
 }
 
-static void through_activation(const struct ym_model *m, const float *act, size_t n, float *d)
+void ym_model_through_activation(const struct ym_model *m, const float *act, size_t n, float *d)
 {
     for (size_t i = 0; i < n; i++)
         d[i] *= m->relu ? (float)(act[i] > 0) : 1 - act[i] * act[i];
@@ -213,7 +213,7 @@ void ym_model_patient_gradient(const struct ym_model *m, const float *params, co
 
     YM_ASSERT(n >= 1 && n <= w->max_rows);
     forward(m, params, x, n, w);
-    output_delta(m, y, n, w);
+    ym_model_output_delta(m, w->act[m->layer_count], y, n, d);
     for (size_t i = m->layer_count; i-- > 0;) {
         struct ym_mat_view delta = {d, n, m->width[i + 1]};
         struct ym_mat_view in = {i == 0 ? x : w->act[i], n, m->width[i]};
@@ -224,7 +224,7 @@ void ym_model_patient_gradient(const struct ym_model *m, const float *params, co
         if (i == 0)
             break;
         ym_mat_mul(delta, false, weights_of(m, params, i), false, 0, (struct ym_mat){below, n, m->width[i]});
-        through_activation(m, w->act[i], n * m->width[i], below);
+        ym_model_through_activation(m, w->act[i], n * m->width[i], below);
         float *swap = d;
         d = below;
         below = swap;

@@ -25,6 +25,16 @@ struct ym_mat_view {
 void ym_mat_mul(struct ym_mat_view a, bool transpose_a, struct ym_mat_view b, bool transpose_b, float beta,
                 struct ym_mat c);
 
+/* The same in double, with rows that stand further apart than they are long: c =
+ * op(a) · op(b). Where every sum of |terms| of an element stays within 2^53 and all
+ * entries are whole numbers, the answer is exact, whatever the order in which the
+ * library adds: it adds products of these entries and nothing else (no Strassen). */
+struct ym_wide {
+    double *at; /* [rows][step], cols of them used */
+    size_t rows, cols, step;
+};
+void ym_wide_mul(struct ym_wide a, bool transpose_a, struct ym_wide b, bool transpose_b, struct ym_wide c);
+
 /* c = rows copies of the vector v [c.cols]. */
 void ym_mat_fill_rows(const float *v, struct ym_mat c);
 

@@ -189,7 +189,7 @@ static enum ym_code check_kind(const json_t *leaf, struct ym_status *st)
 
     if (!text_is(leaf, "mechanism", "poisson-sampled rounded gaussian") || !text_is(leaf, "unit", "patient") ||
         !text_is(leaf, "relation", "add-or-remove-one") || !text_is(leaf, "accountant", "rdp/1") ||
-        !text_is(leaf, "route", "integer"))
+        (!text_is(leaf, "route", "integer") && !text_is(leaf, "route", "bounded")))
         return ym_status_set(st, YM_INVALID, "a charge of an unknown mechanism, route, unit, relation or accountant");
     return ym_json_get_int(leaf, "clip_units", YM_CLIP_UNITS, YM_CLIP_UNITS, &clip, st);
 }

@@ -23,7 +23,8 @@ enum kind {
     BOOL,
     OBJECT,
     EVENTS, /* at most low of {for, noise_variance, sampling_k, steps} */
-    WORD    /* the constant text */
+    WORD,   /* the constant text */
+    ROUTE   /* integer, bounded */
 };
 
 struct member {
@@ -95,7 +96,7 @@ static const struct member charge[] = {STUDY,
                                        {"dataset", NAME},
                                        {"data", HASH},
                                        {"mechanism", WORD, 0, 0, "poisson-sampled rounded gaussian"},
-                                       {"route", WORD, 0, 0, "integer"},
+                                       {"route", ROUTE},
                                        {"clip_units", INT, 1 << 24, 1 << 24},
                                        {"noise_variance", DIGITS},
                                        {"sampling_k", DIGITS},
@@ -216,6 +217,8 @@ static bool text_good(const struct member *m, const struct ym_vnode *n)
         return digits_good(n->text);
     case WORD:
         return strcmp(n->text, m->text) == 0;
+    case ROUTE:
+        return strcmp(n->text, "integer") == 0 || strcmp(n->text, "bounded") == 0;
     default:
         return n->text_len > 0 && n->text_len <= 512;
     }

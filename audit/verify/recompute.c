@@ -178,9 +178,10 @@ static void check_charge(struct ym_check *c, size_t log, size_t i, const struct 
     if (!ym_check_events(e, &said)) /* said by the rules' pass */
         return;
     ym_plan_events(plan, (uint32_t)round, (uint32_t)round, &due);
-    if (round > plan->rounds || !same_events(&said, &due))
+    if (round > plan->rounds || !same_events(&said, &due) ||
+        strcmp(ym_entry_text(e, "route"), ym_plan_route_word(plan->route)) != 0)
         ym_check_find(c, log, (int64_t)i, YM_REASON_CHARGE_PLAN,
-                      "the plan of '%s' asks for other noise, sampling, steps or events in round %" PRId64,
+                      "the plan of '%s' asks for another route, noise, sampling, steps or events in round %" PRId64,
                       ym_entry_text(e, "study"), round);
 }
 

@@ -19,7 +19,7 @@
 #include "tests/support/stats.h"
 #include "worker/trainer/local.h"
 
-#define CHECKS 8
+#define CHECKS 16
 #define CANARIES 200
 #define IDLE 800
 #define COLUMNS (CANARIES + IDLE)
@@ -29,6 +29,8 @@
 #define LENGTH 1e4f
 #define BIT (1u << 23)         /* half the ball: the gradient has 0.866 of it */
 #define UNIT (1.0 / (1 << 20)) /* of the update lattice */
+
+static enum ym_route route; /* every case runs on both */
 
 static void passes(const char *what, double p)
 {
@@ -52,6 +54,7 @@ static float outcome_of(size_t patient)
 static void build_cohort(struct cohort *c, size_t patients)
 {
     c->plan = plan_make(YM_FAMILY_LINEAR, COLUMNS, 1);
+    c->plan->route = route;
     c->plan->clip_bit_units = BIT;
     c->plan->clip_quantile = 0.5;
     c->plan->clip_lr = 0.2;
@@ -86,7 +89,7 @@ static enum ym_code open_kernel(void *ctx, struct ym_rng **out, struct ym_status
 static void step(struct cohort *c, double log_clip, int64_t *sum)
 {
     float *params = calloc(DIM, sizeof *params);
-    struct ym_local_work *w = ym_local_work_new(&c->m, &c->table);
+    struct ym_local_work *w = ym_local_work_new(c->plan, &c->m, &c->table);
 
     assert_int_equal(ym_local_noisy_sum(c->plan, &c->m, &c->table, params, &log_clip, open_kernel, NULL, w, sum, NULL),
                      YM_OK);
@@ -258,6 +261,7 @@ static void clip_finds_the_quantile(void **state)
         double log_clip;
 
         plan_add_sites(plan, 2, weight);
+        plan->route = route;
         plan->rounds = 60;
         plan->steps_per_round = 5;
         plan->sampling_k = UINT64_C(1) << 62;
@@ -287,5 +291,8 @@ int main(void)
         cmocka_unit_test(clip_finds_the_quantile),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("integer", tests, NULL, NULL);
+
+    route = YM_ROUTE_BOUNDED;
+    return failed + cmocka_run_group_tests_name("bounded", tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@
 #include "tests/support/stats.h"
 #include "worker/trainer/local.h"
 
-#define CHECKS 24
+#define CHECKS 48
 #define CANARIES 400
 #define IDLE 1600
 #define COLUMNS (CANARIES + IDLE)
@@ -28,6 +28,8 @@
 #define STEPS 250
 #define LENGTH 1e4f /* of a canary's row: the gradient before the clip, and its bias part is 1e-4 of it */
 #define C ((double)YM_CLIP_UNITS)
+
+static enum ym_route route; /* every case runs on both */
 
 static void passes(const char *what, double p)
 {
@@ -56,6 +58,7 @@ static void build_cohort(struct cohort *c, size_t patients)
     c->plan = plan_make(YM_FAMILY_LINEAR, COLUMNS, 1);
     c->plan->sampling_k = (uint64_t)ldexp(0.1, 64);
     c->plan->nominal_patients = CANARIES;
+    c->plan->route = route;
     assert_int_equal(ym_model_from_plan(c->plan, &c->m, NULL), YM_OK);
     assert_int_equal(c->m.dim, DIM);
     c->table = (struct ym_table){.columns = COLUMNS, .patients = patients};
@@ -94,7 +97,7 @@ static int64_t *run_steps(struct cohort *c)
 {
     int64_t *sums = calloc(STEPS * DIM, sizeof *sums);
     float *params = calloc(DIM, sizeof *params);
-    struct ym_local_work *w = ym_local_work_new(&c->m, &c->table);
+    struct ym_local_work *w = ym_local_work_new(c->plan, &c->m, &c->table);
     int opened = 0;
 
     for (size_t t = 0; t < STEPS; t++)
@@ -347,5 +350,8 @@ int main(void)
         cmocka_unit_test(update_is_rounded_half_even_and_clamped),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("integer", tests, NULL, NULL);
+
+    route = YM_ROUTE_BOUNDED;
+    return failed + cmocka_run_group_tests_name("bounded", tests, NULL, NULL);
 }

@@ -14,10 +14,10 @@ ROOT = os.environ.get("YM_SOURCE_ROOT", os.path.dirname(os.path.dirname(os.path.
 # name, file, text that must be there once, replacement, tests of which one at least must fail
 MUTATIONS = [
     ("clip-off", "worker/trainer/local.c",
-     "ym_clip_patient(w->gradient, m->dim, clip_norm, w->clipped);",
-     "ym_clip_patient(w->gradient, m->dim, clip_norm * 1e6, w->clipped);\n"
-     "    for (size_t i = 0; i < m->dim; i++)\n"
-     "        w->clipped[i] = (int32_t)(w->gradient[i] / plan->clip_norm * YM_CLIP_UNITS);",
+     "ym_clip_patient(w->gradient, w->dim, s->clip_norm, w->clipped);",
+     "ym_clip_patient(w->gradient, w->dim, s->clip_norm * 1e6, w->clipped);\n"
+     "    for (size_t i = 0; i < w->dim; i++)\n"
+     "        w->clipped[i] = (int32_t)(w->gradient[i] / s->clip_norm * YM_CLIP_UNITS);",
      ["test_local_step"]),
     ("clip-a-tenth-too-wide", "privacy/clip.c",
      "double factor = radius /", "clip_norm /= 1.1;\n    double factor = radius /", ["test_clip", "test_local_step"]),
@@ -34,6 +34,24 @@ MUTATIONS = [
      "        sum[m->dim] = (int64_t)((double)sum[m->dim] * ((double)plan->sampling_k * 0x1p-64 * plan->nominal_patients) /\n"
      "                                (double)count);", ["test_adaptive_clip"]),
     ("any-clip-from-the-hub", "models/state.c", "if (!(fabs(v) <= YM_STATE_LOG_CLIP_MAX))", "if (v > 1e300)", ["test_state"]),
+    ("batched-clip-wide", "privacy/bounded.c", ": (radius - g->spill) / g->norm;", ": (radius * 1.00001 - g->spill) / g->norm;",
+     ["test_bounded"]),
+    ("rounding-not-in-the-radius", "privacy/bounded.c", "fmax(clip_units - ym_bounded_cost_units(dim), 0)",
+     "fmax(clip_units - 0 * ym_bounded_cost_units(dim), 0)", ["test_bounded"]),
+    ("factor-rounded-up", "models/batch_sum.c", "e[i] = (double)(int32_t)(e[i] * scale);", "e[i] = ceil(e[i] * scale);",
+     ["test_bounded"]),
+    ("rows-clipped-by-themselves", "models/batch_sum.c", "for (size_t k = 0; k < n; k++)", "for (size_t k = r; k <= r; k++)",
+     ["test_bounded"]),
+    ("bias-not-in-the-norm", "models/batch_sum.c", "sqrt(square(b->in[l] + row * in, in))", "sqrt(square(b->in[l] + row * in, in - 1))",
+     ["test_bounded"]),
+    ("bad-row-counts", "models/batch_sum.c", "squared = b->bad[r] ? INFINITY : squared;", "squared = b->bad[r] ? squared : squared;",
+     ["test_bounded"]),
+    ("sums-inexact", "models/batch.c", "make_whole(b->weight[l], count, WEIGHT_BITS,", "make_whole(b->weight[l], count, WEIGHT_BITS + 14,",
+     ["test_bounded"]),
+    ("row-depends-on-the-batch", "models/batch.c", "double scale = ldexp(1, b->in_exp[l][r] + b->weight_exp[l]);",
+     "double scale = ldexp(1, b->in_exp[l][r] + b->weight_exp[l]) * (1 + 0x1p-20 * (double)b->rows);", ["test_bounded"]),
+    ("batched-clip-off", "worker/trainer/local_bounded.c", "ym_batch_scale(s->w->batch, i, p->unit, factor);",
+     "ym_batch_scale(s->w->batch, i, p->unit, factor > 0);", ["test_bounded"]),
     ("noise-off", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);", "(void)noise;",
      ["test_local_step"]),
     ("noise-one-percent-low", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",

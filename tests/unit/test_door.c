@@ -246,6 +246,28 @@ static void a_crash_at_any_step_never_gives_budget_back(void **state)
     }
 }
 
+static void charge_says_the_route_of_the_plan(void **state)
+{
+    static const char *const said[] = {"\"route\":\"integer\"", "\"route\":\"bounded\""};
+    struct house h;
+
+    house_open(&h, *state);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct ym_door_request r = request(i + 1);
+        struct ym_charged *c = NULL;
+        struct ym_buf charge = {0};
+
+        plan->route = (enum ym_route)i;
+        assert_int_equal(ym_door_charge(h.door, &r, &c, &charge, NULL), YM_OK); /* and the budget takes it */
+        assert_non_null(strstr(ym_buf_str(&charge), said[i]));
+        assert_true(ym_budget_charged(h.budget, plan->study, i + 1, 1));
+        ym_charged_free(&c);
+        ym_buf_release(&charge);
+    }
+    plan->route = YM_ROUTE_INTEGER;
+    house_close(&h);
+}
+
 static void a_charge_without_release_leaves_no_bytes_to_send(void **state)
 {
     for (enum step step = CHARGED; step <= STORED; step++) {
@@ -518,6 +540,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_crash_at_any_step_never_gives_budget_back),
+        CASE(charge_says_the_route_of_the_plan),
         cmocka_unit_test(a_charge_without_release_leaves_no_bytes_to_send),
         CASE(after_the_release_leaf_the_same_bytes_are_sent_again),
         CASE(a_crash_after_the_release_leaf_can_be_sent_from_the_disk),

@@ -150,6 +150,28 @@ static void adaptive_clip_has_defaults_and_reads_back(void **state)
     ym_plan_free(q);
 }
 
+/* The integer route leaves no trace either, written out or not. */
+static void route_is_integer_unless_said(void **state)
+{
+    char *same = text_edit(good_plan, "4.0\n", "4.0\n  route: integer\n");
+    char *other = text_edit(good_plan, "4.0\n", "4.0\n  route: bounded\n");
+    struct ym_plan *plain = plan_must(good_plan), *p = plan_must(same), *q = plan_must(other), *r = NULL;
+    (void)state;
+    assert_int_equal(plain->route, YM_ROUTE_INTEGER);
+    assert_memory_equal(plain->hash, p->hash, YM_HASH_BYTES);
+    assert_null(strstr(ym_buf_str(&p->canonical), "route"));
+    assert_int_equal(q->route, YM_ROUTE_BOUNDED);
+    assert_non_null(strstr(ym_buf_str(&q->canonical), "\"route\":\"bounded\""));
+    assert_int_equal(ym_plan_decode(q->canonical.data, q->canonical.len, &r, NULL), YM_OK);
+    assert_int_equal(r->route, YM_ROUTE_BOUNDED);
+    free(same);
+    free(other);
+    ym_plan_free(plain);
+    ym_plan_free(p);
+    ym_plan_free(q);
+    ym_plan_free(r);
+}
+
 static void canonical_form_does_not_depend_on_spelling(void **state)
 {
     char *a = text_edit(good_plan, "noise_multiplier: 4.0", "noise_multiplier: 4");
@@ -281,6 +303,7 @@ static const struct bad bad_plans[] = {
     {"epsilon: 3", "epsilon: -1", 21, "privacy.epsilon", "greater than 0"},
     {"epsilon: 3", "epsilon: 1000000", 21, "privacy.epsilon", "at most 100"},
     {"epsilon: 3", "epsilon: 1", 21, "privacy.epsilon", "noise_multiplier"},
+    {"epsilon: 3\n", "epsilon: 3\n  route: float\n", 22, "privacy.route", "bounded"},
     {"epsilon: 3\n", "epsilon: 3\n  min_patients: 0\n", 22, "privacy.min_patients", "whole number"},
     /* server, update */
     {"", "server: {beta1: 0.5}\n", 25, "server.beta1", "fedadam"},
@@ -467,6 +490,7 @@ int main(void)
         cmocka_unit_test(levels_that_yaml_reads_as_numbers_are_names),
         cmocka_unit_test(canonical_form_reads_back_to_the_same_bytes),
         cmocka_unit_test(adaptive_clip_has_defaults_and_reads_back),
+        cmocka_unit_test(route_is_integer_unless_said),
         cmocka_unit_test(canonical_form_does_not_depend_on_spelling),
         cmocka_unit_test(other_spellings_of_the_same_plan_are_refused_on_the_wire),
         cmocka_unit_test(wire_refusal_names_the_key),

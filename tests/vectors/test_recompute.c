@@ -233,6 +233,14 @@ static void a_charge_for_more_than_the_plan_asks_is_noticed(void **state)
     expect(*state, "charge_plan", 2);
 }
 
+static void a_charge_by_another_route_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+
+    json_object_set_new(world_at(&f->w, WORLD_HUB, "charge", 0)->members, "route", json_string("bounded"));
+    expect(f, "charge_plan", 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +250,7 @@ int main(void)
         CASE(a_hospital_left_out_of_the_mean_is_noticed),
         CASE(another_start_is_noticed),
         CASE(a_lost_or_damaged_sum_is_a_gap),
+        CASE(a_charge_by_another_route_is_noticed),
         cmocka_unit_test_setup_teardown(a_charge_for_more_than_the_plan_asks_is_noticed, setup_metric, teardown),
     };
 

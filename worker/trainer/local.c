@@ -1,20 +1,12 @@
-#include "worker/trainer/local.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/batch.h"
 #include "models/state.h"
 #include "privacy/clip.h"
 #include "privacy/noise.h"
-
-struct ym_local_work {
-    size_t dim, patients;
-    struct ym_model_work *model;
-    float *gradient;  /* [dim] one patient's */
-    int32_t *clipped; /* [dim + 1] */
-    uint32_t *chosen; /* [patients] */
-};
+#include "worker/trainer/local_internal.h"
 
 static size_t most_rows(const struct ym_table *data)
 {
@@ -28,7 +20,8 @@ static size_t most_rows(const struct ym_table *data)
     return (size_t)most;
 }
 
-struct ym_local_work *ym_local_work_new(const struct ym_model *m, const struct ym_table *data)
+struct ym_local_work *ym_local_work_new(const struct ym_plan *plan, const struct ym_model *m,
+                                        const struct ym_table *data)
 {
     struct ym_local_work *w = calloc(1, sizeof *w);
 
@@ -40,7 +33,12 @@ struct ym_local_work *ym_local_work_new(const struct ym_model *m, const struct y
     w->gradient = calloc(m->dim, sizeof *w->gradient);
     w->clipped = calloc(m->dim + 1, sizeof *w->clipped);
     w->chosen = calloc(data->patients + 1, sizeof *w->chosen);
-    if (w->model && w->gradient && w->clipped && w->chosen)
+    if (plan->route == YM_ROUTE_BOUNDED) {
+        w->batch = ym_batch_new(m, ym_batch_rows_for(m));
+        w->fine = calloc(m->dim, sizeof *w->fine);
+    }
+    bool batched = plan->route != YM_ROUTE_BOUNDED || (w->batch && w->fine);
+    if (batched && w->model && w->gradient && w->clipped && w->chosen)
         return w;
     ym_local_work_free(w);
     return NULL;
@@ -61,6 +59,8 @@ void ym_local_work_free(struct ym_local_work *w)
     wipe_free(w->gradient, w->dim * sizeof *w->gradient);
     wipe_free(w->clipped, (w->dim + 1) * sizeof *w->clipped);
     wipe_free(w->chosen, w->patients * sizeof *w->chosen);
+    ym_batch_free(w->batch);
+    wipe_free(w->fine, w->dim * sizeof *w->fine);
     free(w);
 }
 
@@ -74,17 +74,18 @@ double ym_local_clip_norm(const struct ym_plan *plan, const double *extra)
     return plan->clip_bit_units > 0 ? plan->clip_norm * exp(extra[0]) : plan->clip_norm;
 }
 
-static void add_patient(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
-                        const float *params, double clip_norm, size_t patient, struct ym_local_work *w, int64_t *sum)
+void ym_local_add_patient(const struct ym_local_step *s, size_t patient)
 {
-    uint64_t first = data->first_row[patient], rows = data->first_row[patient + 1] - first;
+    const struct ym_table *d = s->data;
+    struct ym_local_work *w = s->w;
+    uint64_t first = d->first_row[patient], rows = d->first_row[patient + 1] - first;
 
-    ym_model_patient_gradient(m, params, data->x + first * data->columns, data->y + first, rows, w->model, w->gradient);
-    if (plan->clip_bit_units > 0)
-        ym_clip_patient_bit(w->gradient, m->dim, clip_norm, plan->clip_bit_units, w->clipped);
+    ym_model_patient_gradient(s->m, s->params, d->x + first * d->columns, d->y + first, rows, w->model, w->gradient);
+    if (s->bit_units > 0)
+        ym_clip_patient_bit(w->gradient, w->dim, s->clip_norm, s->bit_units, w->clipped);
     else
-        ym_clip_patient(w->gradient, m->dim, clip_norm, w->clipped);
-    ym_clip_add(sum, w->clipped, ym_local_step_dim(plan, m));
+        ym_clip_patient(w->gradient, w->dim, s->clip_norm, w->clipped);
+    ym_clip_add(s->sum, w->clipped, w->dim + (s->bit_units > 0));
 }
 
 /* Both generators are open before a patient is touched: a failure of theirs says
@@ -95,7 +96,7 @@ enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_mode
 {
     struct ym_rng *sampling = NULL, *noise = NULL;
     size_t count, dim = ym_local_step_dim(plan, m);
-    double clip_norm = ym_local_clip_norm(plan, extra);
+    struct ym_local_step step = {m, data, params, w, sum, ym_local_clip_norm(plan, extra), plan->clip_bit_units};
     enum ym_code code = open_rng(ctx, &sampling, st);
 
     if (code == YM_OK)
@@ -104,8 +105,10 @@ enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_mode
         goto out;
     memset(sum, 0, dim * sizeof *sum);
     count = ym_sample_patients(data->patients, plan->sampling_k, sampling, w->chosen);
-    for (size_t i = 0; i < count; i++)
-        add_patient(plan, m, data, params, clip_norm, w->chosen[i], w, sum);
+    if (plan->route == YM_ROUTE_BOUNDED)
+        ym_local_add_batched(&step, w->chosen, count);
+    for (size_t i = 0; i < count && plan->route == YM_ROUTE_INTEGER; i++)
+        ym_local_add_patient(&step, w->chosen[i]);
     ym_noise_add(sum, dim, plan->sigma_units, noise);
 out:
     if (sampling)
@@ -177,7 +180,7 @@ enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m
                             int64_t *update, struct ym_status *st)
 {
     double now[YM_MODEL_MAX_EXTRA] = {0};
-    struct ym_local_work *w = ym_local_work_new(m, data);
+    struct ym_local_work *w = ym_local_work_new(plan, m, data);
     double *theta = malloc(m->dim * sizeof *theta);
     float *at = malloc(m->dim * sizeof *at);
     int64_t *sum = malloc((m->dim + 1) * sizeof *sum);

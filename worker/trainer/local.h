@@ -22,7 +22,8 @@ enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m
 /* The parts of a round, for whoever must watch the steps (tests, simulator). */
 
 struct ym_local_work; /* scratch of one thread; wiped by free, for it held gradients */
-struct ym_local_work *ym_local_work_new(const struct ym_model *m, const struct ym_table *data); /* NULL: no memory */
+struct ym_local_work *ym_local_work_new(const struct ym_plan *plan, const struct ym_model *m,
+                                        const struct ym_table *data); /* NULL: no memory */
 void ym_local_work_free(struct ym_local_work *w);
 
 /* Coordinates of one step's release: the parameters, and the quantile's bits when
@@ -32,7 +33,8 @@ size_t ym_local_step_dim(const struct ym_plan *plan, const struct ym_model *m);
 double ym_local_clip_norm(const struct ym_plan *plan, const double *extra);
 
 /* One step's release: sample patients, clip each one's gradient at params, sum,
- * add the noise. An empty sample takes the same way.
+ * add the noise. An empty sample takes the same way. The plan's route decides how the
+ * clipped gradients are formed and added; w was made for it.
  *   sum  [step dim] out, gradient lattice units, noise included */
 enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
                                 const float *params, const double *extra, ym_open_rng_fn open_rng, void *ctx,

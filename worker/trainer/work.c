@@ -144,7 +144,7 @@ static const char *train(struct ym_work *w, struct ym_job *j)
 
 static enum ym_code time_steps(struct ym_work *w, struct ym_job *j, const struct ym_model *m)
 {
-    struct ym_local_work *scratch = ym_local_work_new(m, w->table);
+    struct ym_local_work *scratch = ym_local_work_new(j->plan, m, w->table);
     float *params = calloc(m->dim, sizeof *params);
     size_t dim = ym_local_step_dim(j->plan, m);
     int64_t *sum = calloc(dim, sizeof *sum);

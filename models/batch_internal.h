@@ -1,0 +1,31 @@
+#ifndef YM_MODELS_BATCH_INTERNAL_H
+#define YM_MODELS_BATCH_INTERNAL_H
+
+#include "models/batch.h"
+
+#define YM_BATCH_TILE ((size_t)1 << 15)   /* doubles of a product of gradients: stays in the second cache */
+#define YM_BATCH_WIDEST ((size_t)1 << 18) /* for which the norm's error is stated */
+
+struct ym_batch {
+    struct ym_model m;
+    size_t max_rows, rows, patients;
+    size_t *first;                       /* [max_rows + 1] patient i's rows are first[i] .. first[i + 1] - 1 */
+    float *y;                            /* [max_rows] */
+    bool *bad;                           /* [max_rows] something of the row was not finite */
+    const float *params;                 /* the caller's, from weights on */
+    double *weight[YM_MODEL_MAX_LAYERS]; /* [out][in] whole */
+    int weight_exp[YM_MODEL_MAX_LAYERS];
+    double *in[YM_MODEL_MAX_LAYERS];      /* [max_rows][in + 1] whole; the last is the bias's 1 */
+    double *out[YM_MODEL_MAX_LAYERS];     /* [max_rows][out] whole: d loss / d z */
+    int *in_exp[YM_MODEL_MAX_LAYERS];     /* [max_rows] */
+    int *out_exp[YM_MODEL_MAX_LAYERS];    /* [max_rows] */
+    float *act[YM_MODEL_MAX_LAYERS + 1];  /* [max_rows][width]; 0 is unused */
+    float *delta;                         /* [max_rows][widest] */
+    double *product, *part, *tile, *gram; /* gram: two of [patient rows]^2 */
+    double *wide;
+    float *narrow;
+    int *exps;
+    size_t wide_len, narrow_len, tile_len;
+};
+
+#endif
