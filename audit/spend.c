@@ -207,15 +207,28 @@ static double order_of(int64_t order_milli)
     return (double)order_milli / 1000;
 }
 
-bool ym_spend_order_valid(int64_t order_milli)
+/* Place on the grid; the grid's length when it is not there. */
+static size_t place_of_order(int64_t order_milli, size_t *count)
 {
     const double *order;
-    size_t count = ym_rdp_orders(&order);
+    size_t i = 0;
 
-    for (size_t i = 0; i < count; i++)
-        if (order[i] == order_of(order_milli))
-            return true;
-    return false;
+    *count = ym_rdp_orders(&order);
+    while (i < *count && order[i] != order_of(order_milli))
+        i++;
+    return i;
+}
+
+bool ym_spend_order_valid(int64_t order_milli)
+{
+    size_t count, at = place_of_order(order_milli, &count);
+
+    return at < count;
+}
+
+static enum ym_code no_order(int64_t order_milli, struct ym_status *st)
+{
+    return ym_status_set(st, YM_INVALID, "order %" PRId64 " thousandths is not one of the accountant's", order_milli);
 }
 
 enum ym_code ym_spend_micro_at(const struct ym_spend *s, const struct ym_events *plus, int64_t delta_e18,
@@ -225,11 +238,25 @@ enum ym_code ym_spend_micro_at(const struct ym_spend *s, const struct ym_events 
     enum ym_code code;
 
     if (!ym_spend_order_valid(order_milli))
-        return ym_status_set(st, YM_INVALID, "order %" PRId64 " thousandths is not one of the accountant's",
-                             order_milli);
+        return no_order(order_milli, st);
     code = compose_valid(&sum, s, plus, delta_e18, c, st);
     if (code == YM_OK)
         *micro = ym_epsilon_micro(ym_rdp_epsilon_at(&sum, (double)delta_e18 / 1e18, order_of(order_milli)));
+    return code;
+}
+
+enum ym_code ym_spend_added_micro(const struct ym_spend *s, const struct ym_events *plus, int64_t order_milli,
+                                  struct ym_spend_cache *c, int64_t *micro, struct ym_status *st)
+{
+    struct ym_rdp sum;
+    size_t count, at = place_of_order(order_milli, &count);
+    enum ym_code code;
+
+    if (at == count)
+        return no_order(order_milli, st);
+    code = compose_valid(&sum, s, plus, 1, c, st);
+    if (code == YM_OK)
+        *micro = ym_epsilon_micro(sum.at[at]);
     return code;
 }
 

@@ -36,6 +36,11 @@ enum ym_code ym_spend_micro(const struct ym_spend *s, const struct ym_events *pl
  * YM_INVALID for an order that is not on the accountant's grid. */
 enum ym_code ym_spend_micro_at(const struct ym_spend *s, const struct ym_events *plus, int64_t delta_e18,
                                int64_t order_milli, struct ym_spend_cache *c, int64_t *micro, struct ym_status *st);
+/* What the charges add to the figure at that order, the conversion's constant left
+ * out: the sum of their Renyi divergences, millionths, rounded up. A month's
+ * limit goes by it. */
+enum ym_code ym_spend_added_micro(const struct ym_spend *s, const struct ym_events *plus, int64_t order_milli,
+                                  struct ym_spend_cache *c, int64_t *micro, struct ym_status *st);
 /* order_milli of a policy leaf, order * 1000, is on the accountant's grid. */
 bool ym_spend_order_valid(int64_t order_milli);
 

@@ -21,6 +21,8 @@ static const struct ym_cli_option init_options[] = {DIR,
                                                     OPTION("epsilon-cap", "EPSILON", CAP),
                                                     OPTION("delta", "DELTA", DELTA),
                                                     OPTION("min-patients", "N", MIN),
+                                                    OPTION("epsilon-month", "EPSILON", MONTH),
+                                                    OPTION("override", "REASON", OVERRIDE_CAP),
                                                     OPTION("gateway", "DIR", GATEWAY),
                                                     END};
 static const struct ym_cli_option enrol_options[] = {
@@ -29,6 +31,16 @@ static const struct ym_cli_option plain_options[] = {DIR, JSON, END};
 static const struct ym_cli_option check_options[] = {DIR, SKIP, END};
 static const struct ym_cli_option add_options[] = {DIR, SKIP, JSON, END};
 static const struct ym_cli_option try_options[] = {DIR, DATASET, JSON, END};
+static const struct ym_cli_option sign_options[] = {DIR,
+                                                    OPTION("epsilon-cap", "EPSILON", CAP),
+                                                    OPTION("epsilon-month", "EPSILON", MONTH),
+                                                    OPTION("delta", "DELTA", DELTA),
+                                                    OPTION("min-patients", "N", MIN),
+                                                    OPTION("override", "REASON", OVERRIDE_CAP),
+                                                    JSON,
+                                                    END};
+static const struct ym_cli_option approve_options[] = {DIR, DATASET, OPTION("override", "REASON", OVERRIDE_PLAN), JSON,
+                                                       END};
 static const struct ym_cli_option pause_options[] = {DIR, OPTION("off", NULL, OFF), JSON, END};
 
 #define COMMAND(words, arguments, help, count, options, run)                                                           \
@@ -46,9 +58,11 @@ static const struct ym_cli_command commands[] = {
     COMMAND("plans list", "", PLANS_LIST, 0, plain_options, ym_site_cmd_plans_list),
     COMMAND("plans show", "HASH|STUDY", PLANS_SHOW, 1, plain_options, ym_site_cmd_plans_show),
     COMMAND("plans check", "HASH|STUDY", PLANS_CHECK, 1, try_options, ym_site_cmd_plans_check),
-    COMMAND("plans approve", "HASH|STUDY", PLANS_APPROVE, 1, try_options, ym_site_cmd_plans_approve),
+    COMMAND("plans approve", "HASH|STUDY", PLANS_APPROVE, 1, approve_options, ym_site_cmd_plans_approve),
     COMMAND("plans veto", "HASH|STUDY", PLANS_VETO, 1, plain_options, ym_site_cmd_plans_veto),
     COMMAND("plans pause", "STUDY", PLANS_PAUSE, 1, pause_options, ym_site_cmd_plans_pause),
+    COMMAND("policy show", "", POLICY_SHOW, 0, plain_options, ym_site_cmd_policy_show),
+    COMMAND("policy sign", "", POLICY_SIGN, 0, sign_options, ym_site_cmd_policy_sign),
     COMMAND("budget", "", BUDGET, 0, plain_options, ym_site_cmd_budget),
     COMMAND("egress list", "", EGRESS, 0, plain_options, ym_site_cmd_egress),
     {NULL, NULL, 0, 0, 0, NULL, NULL},

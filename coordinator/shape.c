@@ -42,7 +42,9 @@ static const struct member cancel[] = {{"study", NAME},
                                        {"reason", TEXT},
                                        {"final", FLAG},
                                        {NULL}};
-static const struct member approval[] = {{"study", NAME}, {"plan", HASH}, {"dataset", NAME}, {"data", HASH}, {NULL}};
+static const struct member approval[] = {
+    {"study", NAME}, {"plan", HASH}, {"dataset", NAME}, {"data", HASH}, {"epsilon_micro", NUMBER, 0, INT64_MAX},
+    {NULL}};
 static const struct member veto[] = {{"study", NAME}, {"plan", HASH}, {NULL}};
 static const struct member pause_[] = {{"study", NAME}, {"paused", FLAG}, {NULL}};
 static const struct member charge[] = {{"study", NAME},
@@ -66,6 +68,7 @@ static const struct member charge[] = {{"study", NAME},
                                        {"epsilon_spent_micro", NUMBER, 0, INT64_MAX},
                                        {"epsilon_cap_micro", NUMBER, 0, INT64_MAX},
                                        {"delta_e18", NUMBER, 1, 999999999999999999},
+                                       {"identified", TEXT},
                                        {"sandbox", TEXT},
                                        {NULL}};
 static const struct member release[] = {{"study", NAME},

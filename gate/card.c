@@ -266,24 +266,20 @@ static void read_head(struct ym_schema *s, const struct ym_at *root, struct ym_c
 {
     static const char *const sizes[] = {"<100", "100-499", "500-1999", "2000-9999", ">=10000", NULL};
     static const char *const tiers[] = {"general", "important", "core", "unknown", NULL};
-    static const char *const keys[] = {"yumen",
-                                       "name",
-                                       "title",
-                                       "file",
-                                       "encoding",
-                                       "separator",
-                                       "patient_column",
-                                       "size_class",
-                                       "tier",
-                                       "variables",
-                                       "shares_patients_with",
+    static const char *const keys[] = {"yumen",      "name",      "title",          "file",
+                                       "encoding",   "separator", "patient_column", "patient_identifier",
+                                       "size_class", "tier",      "variables",      "shares_patients_with",
                                        NULL};
-    size_t size, tier;
+    static const char *const identifiers[] = {"unspecified", "national_id", "insurance_id", "hospital_id", "study_id",
+                                              "row",         NULL};
+    size_t size, tier, identifier;
     ym_schema_keys(s, root, keys);
     ym_schema_name(s, root, "name", card->name);
     ym_schema_text(s, root, "title", NULL, card->title, sizeof card->title);
     if (ym_schema_choice(s, root, "size_class", NULL, sizes, &size))
         snprintf(card->size_class, sizeof card->size_class, "%s", sizes[size]);
+    if (ym_schema_choice(s, root, "patient_identifier", "unspecified", identifiers, &identifier))
+        snprintf(card->identifier, sizeof card->identifier, "%s", identifiers[identifier]);
     if (ym_schema_choice(s, root, "tier", NULL, tiers, &tier))
         snprintf(card->tier, sizeof card->tier, "%s", tiers[tier]);
 }
@@ -317,7 +313,7 @@ static enum ym_code public_build(struct ym_schema *s, struct ym_card *card, stru
     json_t *public = json_object();
     bool ok = public && copy_member(public, s->canon, "name") && copy_member(public, s->canon, "title") &&
               copy_member(public, s->canon, "size_class") && copy_member(public, s->canon, "tier") &&
-              public_variables(public, s->canon);
+              copy_member(public, s->canon, "patient_identifier") && public_variables(public, s->canon);
     enum ym_code code =
         ok ? ym_json_canonical(public, &card->public_json, st) : ym_status_set(st, YM_EXHAUSTED, "out of memory");
     json_decref(public);

@@ -39,6 +39,7 @@ struct ym_card {
     char separator;    /* , ; or tab */
     char patient_column[256];
     char size_class[16]; /* "<100" "100-499" "500-1999" "2000-9999" ">=10000": declared by the site */
+    char identifier[16]; /* what kind of identifier patient_column holds; "row": each row is a patient */
     char tier[16];       /* general | important | core | unknown */
     char (*shares_patients_with)[64];
     size_t shares_count; /* budget is shared with these */

@@ -95,3 +95,10 @@ size_t ym_plan_outputs(const struct ym_plan *plan)
         return 1;
     return plan->outcome.level_count;
 }
+
+int64_t ym_plan_epsilon_micro(const struct ym_plan *plan)
+{
+    const __int128 micro = (__int128)1000000000000;
+
+    return (int64_t)((plan->epsilon_max.scaled + micro - 1) / micro);
+}

@@ -103,6 +103,9 @@ const char *ym_plan_route_word(enum ym_route route);
 enum ym_code ym_plan_decode(const void *data, size_t len, struct ym_plan **out, struct ym_status *st);
 void ym_plan_free(struct ym_plan *plan);
 
+/* epsilon_max in millionths, rounded up. */
+int64_t ym_plan_epsilon_micro(const struct ym_plan *plan);
+
 /* Columns of the design matrix: intercept excluded; number 1 (+1 when missing
  * is INDICATOR), category level_count-1 (+1 when INDICATOR). */
 size_t ym_plan_columns(const struct ym_plan *plan);

@@ -1,13 +1,16 @@
 #include "audit/ledger/budget.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "audit/ledger/leaf.h"
+#include "audit/limits.h"
 #include "audit/spend.h"
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "privacy/clip.h"
 
 #define DELTA_ONE 1000000000000000000
@@ -18,14 +21,25 @@ struct dataset {
     char name[64];
     size_t parent;         /* itself: the group's own entry */
     struct ym_spend spend; /* at the group's own entry */
+    struct ym_spend month; /* what of it was charged in the newest month; at the group's own entry */
+    struct ym_budget_card card;
+};
+
+struct override {
+    char subject[65];
+    int64_t epsilon_micro;
 };
 
 struct ym_budget {
     bool broken; /* a leaf could not be understood: full stop */
     bool have_policy;
-    int64_t cap_micro, delta_e18;
+    bool cap_explained; /* not above what needs no override, or an earlier override allows it */
+    int64_t cap_micro, delta_e18, month_micro;
     int64_t order_milli; /* set once */
-    char owner[17];      /* key of the genesis leaf, "" before it */
+    int64_t month;       /* newest month in which the owner signed anything: clocks that go back open nothing */
+    struct override *override;
+    size_t override_count;
+    char owner[17]; /* key of the genesis leaf, "" before it */
     struct dataset *dataset;
     size_t dataset_count;
     struct ym_budget_line *line;
@@ -44,13 +58,20 @@ static struct ym_budget *budget_new(void)
     return b;
 }
 
+static void free_dataset(struct dataset *d)
+{
+    ym_spend_release(&d->spend);
+    ym_spend_release(&d->month);
+}
+
 void ym_budget_free(struct ym_budget *b)
 {
     if (!b)
         return;
     for (size_t i = 0; i < b->dataset_count; i++)
-        ym_spend_release(&b->dataset[i].spend);
+        free_dataset(&b->dataset[i]);
     free(b->dataset);
+    free(b->override);
     free(b->line);
     ym_spend_cache_free(b->cache);
     free(b);
@@ -101,9 +122,11 @@ static enum ym_code join(struct ym_budget *b, size_t x, size_t y, struct ym_stat
     if (into == from)
         return YM_OK;
     code = ym_spend_merge(&b->dataset[into].spend, &b->dataset[from].spend, st);
+    if (code == YM_OK)
+        code = ym_spend_merge(&b->dataset[into].month, &b->dataset[from].month, st);
     if (code != YM_OK)
         return code;
-    ym_spend_release(&b->dataset[from].spend);
+    free_dataset(&b->dataset[from]);
     b->dataset[from].parent = into;
     return YM_OK;
 }
@@ -124,19 +147,54 @@ static enum ym_code take_order(struct ym_budget *b, const json_t *leaf, struct y
     return code;
 }
 
+bool ym_budget_explained(const struct ym_budget *b, const char *subject, int64_t epsilon_micro)
+{
+    for (size_t i = 0; i < b->override_count; i++)
+        if (strcmp(b->override[i].subject, subject) == 0 && b->override[i].epsilon_micro >= epsilon_micro)
+            return true;
+    return epsilon_micro <= YM_EPSILON_PLAIN_MICRO;
+}
+
+static enum ym_code take_override(struct ym_budget *b, const json_t *leaf, struct ym_status *st)
+{
+    struct override o = {0}, *grown;
+    const char *subject, *reason;
+    enum ym_code code = ym_json_get_int(leaf, "epsilon_micro", 0, INT64_MAX, &o.epsilon_micro, st);
+
+    if (code == YM_OK)
+        code = ym_json_get_str(leaf, "subject", &subject, st);
+    if (code == YM_OK)
+        code = ym_json_get_str(leaf, "reason", &reason, st);
+    if (code != YM_OK)
+        return code;
+    if (strlen(subject) >= sizeof o.subject || reason[0] == '\0')
+        return ym_status_set(st, YM_INVALID, "an override without a subject of ours or without a reason");
+    memcpy(o.subject, subject, strlen(subject));
+    grown = realloc(b->override, (b->override_count + 1) * sizeof *grown);
+    if (!grown)
+        return ym_status_set(st, YM_EXHAUSTED, "out of memory for the budget");
+    b->override = grown;
+    b->override[b->override_count++] = o;
+    return YM_OK;
+}
+
 static enum ym_code take_policy(struct ym_budget *b, const json_t *leaf, struct ym_status *st)
 {
-    int64_t cap, delta;
+    int64_t cap, delta, month;
     enum ym_code code = ym_json_get_int(leaf, "epsilon_cap_micro", 0, CAP_MAX, &cap, st);
 
     if (code == YM_OK)
         code = ym_json_get_int(leaf, "delta_e18", 1, DELTA_ONE - 1, &delta, st);
+    if (code == YM_OK)
+        code = ym_json_get_int(leaf, "epsilon_month_micro", 0, CAP_MAX, &month, st);
     if (code == YM_OK)
         code = take_order(b, leaf, st);
     if (code != YM_OK)
         return code;
     b->cap_micro = cap;
     b->delta_e18 = delta;
+    b->month_micro = month;
+    b->cap_explained = ym_budget_explained(b, "policy", cap);
     b->have_policy = true;
     return YM_OK;
 }
@@ -150,9 +208,17 @@ static enum ym_code get_name(const json_t *leaf, const char *key, const char **o
     return code;
 }
 
+/* What is missing or too long stays empty, and no charge is made then. */
+static void take_word(const json_t *public, const char *key, char *out, size_t cap)
+{
+    const char *text = json_string_value(json_object_get(public, key));
+
+    snprintf(out, cap, "%s", text && strlen(text) < cap ? text : "");
+}
+
 static enum ym_code take_card(struct ym_budget *b, const json_t *leaf, struct ym_status *st)
 {
-    const json_t *group = json_object_get(leaf, "group"), *member;
+    const json_t *group = json_object_get(leaf, "group"), *public = json_object_get(leaf, "public"), *member;
     const char *name;
     size_t own, other, i;
     enum ym_code code = get_name(leaf, "dataset", &name, st);
@@ -162,6 +228,12 @@ static enum ym_code take_card(struct ym_budget *b, const json_t *leaf, struct ym
     if (!json_is_array(group))
         return ym_status_set(st, YM_INVALID, "'group' must be an array of data sets");
     code = add_dataset(b, name, &own, st);
+    if (code == YM_OK) {
+        struct ym_budget_card *card = &b->dataset[own].card;
+
+        take_word(public, "size_class", card->size_class, sizeof card->size_class);
+        take_word(public, "patient_identifier", card->identified, sizeof card->identified);
+    }
     json_array_foreach(group, i, member)
     {
         if (code != YM_OK)
@@ -298,6 +370,8 @@ static enum ym_code take_charge(struct ym_budget *b, const json_t *leaf, struct 
     if (code == YM_OK)
         code = ym_spend_add_all(spend, &line.events, st);
     if (code == YM_OK)
+        code = ym_spend_add_all(&b->dataset[group_of(b, dataset)].month, &line.events, st);
+    if (code == YM_OK)
         code = ym_spend_micro_at(spend, NULL, b->delta_e18, b->order_milli, b->cache, &line.spent_micro, st);
     if (code == YM_OK)
         code = ym_spend_micro(spend, NULL, b->delta_e18, b->cache, &line.tight_micro, st);
@@ -310,7 +384,31 @@ static enum ym_code take_typed(struct ym_budget *b, const char *type, const json
         return take_policy(b, leaf, st);
     if (strcmp(type, "dataset_card") == 0)
         return take_card(b, leaf, st);
+    if (strcmp(type, "override") == 0)
+        return take_override(b, leaf, st);
     return take_charge(b, leaf, st);
+}
+
+/* Only the owner's own clock counts: nobody else may move this hospital's month. */
+static void take_time(struct ym_budget *b, const json_t *leaf)
+{
+    int64_t month = ym_month_of(json_integer_value(json_object_get(leaf, "time")));
+
+    if (month <= b->month)
+        return;
+    b->month = month;
+    for (size_t i = 0; i < b->dataset_count; i++)
+        ym_spend_release(&b->dataset[i].month);
+}
+
+static bool folded(const char *type)
+{
+    static const char *const types[] = {"policy", "dataset_card", "charge", "override"};
+
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i], type) == 0)
+            return true;
+    return false;
 }
 
 static enum ym_code take_parsed(struct ym_budget *b, const json_t *leaf, struct ym_status *st)
@@ -321,7 +419,9 @@ static enum ym_code take_parsed(struct ym_budget *b, const json_t *leaf, struct 
 
     if (strcmp(type, "genesis") == 0 && b->owner[0] == '\0')
         memcpy(b->owner, key, sizeof(b->owner));
-    if (strcmp(type, "policy") != 0 && strcmp(type, "dataset_card") != 0 && strcmp(type, "charge") != 0)
+    if (!b->owner[0] || strcmp(b->owner, key) == 0)
+        take_time(b, leaf);
+    if (!folded(type))
         return YM_OK;
     if (b->owner[0] && strcmp(b->owner, key) != 0)
         return ym_status_set(st, YM_CORRUPT, "leaf '%s' is not signed by the ledger's owner", type);
@@ -398,7 +498,7 @@ static enum ym_code usable(const struct ym_budget *b, const char *dataset, size_
     if (b->broken)
         return ym_status_set(st, YM_CORRUPT, "budget: a leaf could not be understood");
     if (!b->have_policy)
-        return ym_status_set(st, YM_DENIED, "no policy sets a privacy budget; sign one with yumen-site policy");
+        return ym_status_set(st, YM_DENIED, "no policy sets a privacy budget; sign one with yumen-site policy sign");
     if (!find_dataset(b, dataset, index))
         return ym_status_set(st, YM_NOT_FOUND, "data set '%.63s' has no card in the ledger", dataset);
     return YM_OK;
@@ -437,13 +537,171 @@ int64_t ym_budget_order_milli(const struct ym_budget *b)
     return b->order_milli;
 }
 
+bool ym_budget_policy(const struct ym_budget *b, struct ym_budget_policy *out)
+{
+    if (b->have_policy)
+        *out = (struct ym_budget_policy){b->cap_micro, b->delta_e18, b->order_milli, b->month_micro};
+    return b->have_policy;
+}
+
+const struct ym_budget_card *ym_budget_card(const struct ym_budget *b, const char *dataset)
+{
+    size_t i;
+
+    return find_dataset(b, dataset, &i) ? &b->dataset[i].card : NULL;
+}
+
+/* ---- may it be charged at all ---- */
+
+static void delta_text(int64_t e18, char out[32])
+{
+    struct ym_buf text = {0};
+
+    snprintf(out, 32, "%s", ym_decimal_format((struct ym_decimal){e18}, &text) == YM_OK ? ym_buf_str(&text) : "?");
+    ym_buf_release(&text);
+}
+
+enum ym_code ym_budget_delta(const struct ym_budget *b, const char *dataset, int64_t delta_e18, bool of_plan,
+                             struct ym_status *st)
+{
+    const struct ym_budget_card *card = ym_budget_card(b, dataset);
+    int64_t most = card ? ym_size_class_delta_e18(card->size_class) : 0;
+    char delta[32], limit[32];
+
+    if (delta_e18 <= most)
+        return YM_OK;
+    if (most == 0)
+        return ym_status_set(st, YM_DENIED, T(REFUSE_NO_CLASS), dataset);
+    delta_text(delta_e18, delta);
+    delta_text(most, limit);
+    return ym_status_set(st, YM_DENIED, of_plan ? T(REFUSE_DELTA_PLAN) : T(REFUSE_DELTA_POLICY), dataset,
+                         card->size_class, delta, (long long)ym_size_class_patients(card->size_class), limit);
+}
+
+/* The policy itself must make sense for this data set. */
+static enum ym_code allowed(const struct ym_budget *b, const char *dataset, size_t *index, struct ym_status *st)
+{
+    enum ym_code code = usable(b, dataset, index, st);
+
+    if (code == YM_OK && !b->cap_explained)
+        code = ym_status_set(st, YM_DENIED, T(REFUSE_CAP_LARGE), (double)b->cap_micro / 1e6,
+                             YM_EPSILON_PLAIN_MICRO / 1000000);
+    return code == YM_OK ? ym_budget_delta(b, dataset, b->delta_e18, false, st) : code;
+}
+
+enum ym_code ym_budget_after(const struct ym_budget *b, const char *dataset, const struct ym_events *e,
+                             int64_t *after_micro, struct ym_status *st)
+{
+    size_t index;
+    enum ym_code code = usable(b, dataset, &index, st);
+
+    return code == YM_OK ? ym_spend_micro_at(&b->dataset[group_of(b, index)].spend, e, b->delta_e18, b->order_milli,
+                                             b->cache, after_micro, st)
+                         : code;
+}
+
+/* ---- the month ---- */
+
+/* What was charged in the month of now, or in a later one that the ledger has seen. */
+static const struct ym_spend *month_of(const struct ym_budget *b, size_t index, int64_t now)
+{
+    static const struct ym_spend nothing;
+
+    return ym_month_of(now) > b->month ? &nothing : &b->dataset[group_of(b, index)].month;
+}
+
+enum ym_code ym_budget_month(const struct ym_budget *b, const char *dataset, const struct ym_events *plus, int64_t now,
+                             int64_t *added_micro, struct ym_status *st)
+{
+    size_t index;
+    enum ym_code code = usable(b, dataset, &index, st);
+
+    return code == YM_OK
+               ? ym_spend_added_micro(month_of(b, index, now), plus, b->order_milli, b->cache, added_micro, st)
+               : code;
+}
+
+enum ym_code ym_budget_month_check(const struct ym_budget *b, const char *dataset, const struct ym_events *e,
+                                   int64_t now, struct ym_status *st)
+{
+    int64_t added;
+    enum ym_code code = ym_budget_month(b, dataset, e, now, &added, st);
+
+    if (code == YM_OK && added > b->month_micro)
+        code = ym_status_set(st, YM_EXHAUSTED, T(REFUSE_MONTH), dataset, (double)added / 1e6,
+                             (double)b->month_micro / 1e6);
+    return code;
+}
+
+/* ---- how many more ---- */
+
+struct room {
+    const struct ym_budget *b;
+    const struct ym_spend *spend, *month;
+    ym_budget_rounds_fn events;
+    const void *ctx;
+    struct ym_status *st;
+    enum ym_code code;
+};
+
+static bool fits(struct room *r, uint64_t rounds, bool month)
+{
+    struct ym_events e;
+    int64_t micro = INT64_MAX;
+
+    r->events(r->ctx, (uint32_t)rounds, &e);
+    if (r->code == YM_OK && month)
+        r->code = ym_spend_added_micro(r->month, &e, r->b->order_milli, r->b->cache, &micro, r->st);
+    else if (r->code == YM_OK)
+        r->code = ym_spend_micro_at(r->spend, &e, r->b->delta_e18, r->b->order_milli, r->b->cache, &micro, r->st);
+    return micro <= (month ? r->b->month_micro : r->b->cap_micro);
+}
+
+/* The largest number of rounds that fits: what they cost only grows. */
+static uint64_t most_rounds(struct room *r, bool month)
+{
+    uint64_t low = 0, high = YM_BUDGET_ROUNDS_MAX + 1;
+
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+
+        if (fits(r, middle, month))
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+enum ym_code ym_budget_rounds(const struct ym_budget *b, const char *dataset, ym_budget_rounds_fn events,
+                              const void *ctx, int64_t now, uint64_t *under_cap, uint64_t *this_month,
+                              struct ym_status *st)
+{
+    struct room r = {.b = b, .events = events, .ctx = ctx, .st = st};
+    uint64_t cap, month;
+    size_t index;
+    enum ym_code code = usable(b, dataset, &index, st);
+
+    if (code != YM_OK)
+        return code;
+    r.spend = &b->dataset[group_of(b, index)].spend;
+    r.month = month_of(b, index, now);
+    cap = most_rounds(&r, false);
+    month = most_rounds(&r, true);
+    if (r.code != YM_OK)
+        return r.code;
+    *under_cap = cap;
+    *this_month = month < cap ? month : cap;
+    return YM_OK;
+}
+
 enum ym_code ym_budget_check(const struct ym_budget *b, const char *dataset, const struct ym_events *e,
                              int64_t *alone_micro, int64_t *after_micro, struct ym_status *st)
 {
     static const struct ym_spend nothing;
     size_t index;
     int64_t alone, after;
-    enum ym_code code = usable(b, dataset, &index, st);
+    enum ym_code code = allowed(b, dataset, &index, st);
 
     if (code == YM_OK)
         code = ym_spend_micro(&nothing, e, b->delta_e18, b->cache, &alone, st);
@@ -453,9 +711,7 @@ enum ym_code ym_budget_check(const struct ym_budget *b, const char *dataset, con
     if (code != YM_OK)
         return code;
     if (after > b->cap_micro)
-        return ym_status_set(st, YM_EXHAUSTED,
-                             "data set '%s': this would bring the epsilon spent to %.6f; the cap is %.6f", dataset,
-                             (double)after / 1e6, (double)b->cap_micro / 1e6);
+        return ym_status_set(st, YM_EXHAUSTED, T(REFUSE_CAP), dataset, (double)after / 1e6, (double)b->cap_micro / 1e6);
     *alone_micro = alone;
     *after_micro = after;
     return YM_OK;

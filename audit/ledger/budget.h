@@ -35,10 +35,46 @@ enum ym_code ym_budget_spent(const struct ym_budget *b, const char *dataset, int
 enum ym_code ym_budget_tight(const struct ym_budget *b, const char *dataset, int64_t *tight_micro,
                              struct ym_status *st);
 int64_t ym_budget_order_milli(const struct ym_budget *b); /* the policy's order * 1000; 0: no policy yet */
+struct ym_budget_policy {                                 /* of the newest policy leaf */
+    int64_t cap_micro, delta_e18, order_milli, month_micro;
+};
+bool ym_budget_policy(const struct ym_budget *b, struct ym_budget_policy *out); /* false: no policy yet */
+struct ym_budget_card { /* of a data set's newest card; "" where it does not say */
+    char size_class[16], identified[16];
+};
+/* NULL: the data set is not known. Valid until the next leaf is taken. */
+const struct ym_budget_card *ym_budget_card(const struct ym_budget *b, const char *dataset);
+/* An epsilon of this size needs no override (audit/limits.h), or an override leaf of
+ * this subject, a plan's hash in hex or "policy", allows as much. */
+bool ym_budget_explained(const struct ym_budget *b, const char *subject, int64_t epsilon_micro);
+/* delta is at most 1 / (10 x the data set's public size class); YM_DENIED: no, or its
+ * card names no class. of_plan: whose delta it is, for the message. */
+enum ym_code ym_budget_delta(const struct ym_budget *b, const char *dataset, int64_t delta_e18, bool of_plan,
+                             struct ym_status *st);
 /* Would this charge still fit? YM_OK, or YM_EXHAUSTED with figures in st, or
- * YM_DENIED when the ledger holds no policy. after/alone: out. */
+ * YM_DENIED when the ledger holds no policy, or one whose cap lacks its override
+ * or whose delta is too large for this data set. after/alone: out. */
 enum ym_code ym_budget_check(const struct ym_budget *b, const char *dataset, const struct ym_events *e,
                              int64_t *alone_micro, int64_t *after_micro, struct ym_status *st);
+/* What spent would be after one more charge, whether it fits or not. */
+enum ym_code ym_budget_after(const struct ym_budget *b, const char *dataset, const struct ym_events *e,
+                             int64_t *after_micro, struct ym_status *st);
+/* A month's charges, plus one more (NULL: none): what they add to spent, the
+ * conversion's constant left out (ym_spend_added_micro). The month is that of now
+ * in China, or the newest in which the owner signed anything, if that is later. */
+enum ym_code ym_budget_month(const struct ym_budget *b, const char *dataset, const struct ym_events *plus, int64_t now,
+                             int64_t *added_micro, struct ym_status *st);
+/* Within the policy's limit for a month? YM_EXHAUSTED: not before the next one. */
+enum ym_code ym_budget_month_check(const struct ym_budget *b, const char *dataset, const struct ym_events *e,
+                                   int64_t now, struct ym_status *st);
+#define YM_BUDGET_ROUNDS_MAX 1000000
+/* What so many rounds (1..YM_BUDGET_ROUNDS_MAX) ask of the same patients. */
+typedef void (*ym_budget_rounds_fn)(const void *ctx, uint32_t rounds, struct ym_events *out);
+/* How many more such rounds fit under the cap, at most the bound above, and how
+ * many of them in the month of now. */
+enum ym_code ym_budget_rounds(const struct ym_budget *b, const char *dataset, ym_budget_rounds_fn events,
+                              const void *ctx, int64_t now, uint64_t *under_cap, uint64_t *this_month,
+                              struct ym_status *st);
 /* Epsilon at delta_e18 of all that a study was charged here, and of plus, as if fixed beforehand: what a plan's own
  * ceiling is held against. */
 enum ym_code ym_budget_study(const struct ym_budget *b, const char *study, const struct ym_events *plus,

@@ -13,13 +13,14 @@
 
 enum kind {
     NAME,
-    NAMES,  /* distinct names */
-    HASH,   /* 64 hex digits */
-    KEY,    /* base64 of 32 bytes */
-    TEXT,   /* 1..512 bytes */
-    ROLE,   /* hub, hospital, sponsor, auditor */
-    INT,    /* low..high */
-    DIGITS, /* a decimal number, at most 38 digits, canonical */
+    NAMES,      /* distinct names */
+    HASH,       /* 64 hex digits */
+    KEY,        /* base64 of 32 bytes */
+    TEXT,       /* 1..512 bytes */
+    ROLE,       /* hub, hospital, sponsor, auditor */
+    IDENTIFIED, /* by what records were joined into patients: a card's words */
+    INT,        /* low..high */
+    DIGITS,     /* a decimal number, at most 38 digits, canonical */
     BOOL,
     OBJECT,
     EVENTS, /* at most low of {for, noise_variance, sampling_k, steps} */
@@ -66,8 +67,13 @@ struct member {
 
 static const struct member genesis[] = {
     {"role", ROLE}, {"name", NAME}, {"identity_key", KEY}, {"program", TEXT}, {NULL}};
-static const struct member policy[] = {EPSILON("epsilon_cap_micro"), DELTA, COUNT("order_milli", 1),
-                                       COUNT("min_patients", 0),     UNIT,  {NULL}};
+static const struct member policy[] = {EPSILON("epsilon_cap_micro"),
+                                       DELTA,
+                                       COUNT("order_milli", 1),
+                                       COUNT("min_patients", 0),
+                                       EPSILON("epsilon_month_micro"),
+                                       UNIT,
+                                       {NULL}};
 static const struct member enrol[] = {{"role", ROLE}, {"name", NAME},        {"identity_key", KEY},
                                       {"spki", HASH}, COUNT("not_after", 0), {"federation", TEXT},
                                       {NULL}};
@@ -75,7 +81,9 @@ static const struct member revoke[] = {{"role", ROLE}, {"name", NAME}, {"reason"
 static const struct member card[] = {{"dataset", NAME},  {"card", HASH},   {"data", HASH},
                                      {"public", OBJECT}, {"group", NAMES}, {NULL}};
 static const struct member plan[] = {STUDY, {"plan", HASH}, {"sponsor", NAME}, {NULL}};
-static const struct member approval[] = {STUDY, {"plan", HASH}, {"dataset", NAME}, {"data", HASH}, {NULL}};
+static const struct member approval[] = {STUDY,          {"plan", HASH},           {"dataset", NAME},
+                                         {"data", HASH}, EPSILON("epsilon_micro"), {NULL}};
+static const struct member override_[] = {{"subject", TEXT}, EPSILON("epsilon_micro"), {"reason", TEXT}, {NULL}};
 static const struct member veto[] = {STUDY, {"plan", HASH}, {NULL}};
 static const struct member pause_[] = {STUDY, {"paused", BOOL}, {NULL}};
 static const struct member round_open[] = {STUDY,
@@ -108,6 +116,7 @@ static const struct member charge[] = {STUDY,
                                        EPSILON("epsilon_spent_micro"),
                                        EPSILON("epsilon_cap_micro"),
                                        DELTA,
+                                       {"identified", IDENTIFIED},
                                        {"sandbox", TEXT},
                                        {NULL}};
 static const struct member release[] = {STUDY,
@@ -155,6 +164,7 @@ static const struct {
     [YM_ENTRY_RELEASE] = {"release", release, YM_BY_HOSPITAL, YM_IN_HUB | YM_IN_HOSPITAL},
     [YM_ENTRY_ROUND_RESULT] = {"round_result", round_result, YM_BY_HUB, YM_IN_HUB},
     [YM_ENTRY_ABORT] = {"abort", abort_, YM_BY_HUB | YM_BY_SPONSOR, YM_IN_HUB},
+    [YM_ENTRY_OVERRIDE] = {"override", override_, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_INCIDENT] = {"incident", incident, YM_BY_OWNER, YM_IN_HUB | YM_IN_HOSPITAL},
 };
 
@@ -193,6 +203,16 @@ static bool role_good(const char *text)
            strcmp(text, "auditor") == 0;
 }
 
+static bool identified_good(const char *text)
+{
+    static const char *const words[] = {"unspecified", "national_id", "insurance_id", "hospital_id", "study_id", "row"};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(words[i], text) == 0)
+            return true;
+    return false;
+}
+
 static bool digits_good(const char *text)
 {
     size_t n = strlen(text);
@@ -213,6 +233,8 @@ static bool text_good(const struct member *m, const struct ym_vnode *n)
         return ym_vbase64(n->text, n->text_len, raw, sizeof(raw));
     case ROLE:
         return role_good(n->text);
+    case IDENTIFIED:
+        return identified_good(n->text);
     case DIGITS:
         return digits_good(n->text);
     case WORD:
@@ -403,6 +425,13 @@ static const struct ym_vnode *member_of(const struct ym_entry *e, const char *me
 const char *ym_entry_text(const struct ym_entry *e, const char *member)
 {
     return member_of(e, member, YM_V_TEXT)->text;
+}
+
+const char *ym_entry_inner(const struct ym_entry *e, const char *member, const char *inner)
+{
+    const struct ym_vnode *n = ym_vjson_get(&e->json, member_of(e, member, YM_V_OBJECT), inner);
+
+    return n && n->kind == YM_V_TEXT && strlen(n->text) == n->text_len ? n->text : "";
 }
 
 int64_t ym_entry_int(const struct ym_entry *e, const char *member)

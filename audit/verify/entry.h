@@ -19,6 +19,7 @@ enum ym_entry_type {
     YM_ENTRY_RELEASE,
     YM_ENTRY_ROUND_RESULT,
     YM_ENTRY_ABORT,
+    YM_ENTRY_OVERRIDE,
     YM_ENTRY_INCIDENT,
     YM_ENTRY_TYPES
 };
@@ -49,6 +50,8 @@ void ym_entry_key_id(const uint8_t pub[32], char out[17]);
 /* Members that parse has checked; asking for others is a bug. */
 const char *ym_entry_text(const struct ym_entry *e, const char *member);
 int64_t ym_entry_int(const struct ym_entry *e, const char *member);
+/* A text inside an object member, "" when it is not there or no text. */
+const char *ym_entry_inner(const struct ym_entry *e, const char *member, const char *inner);
 bool ym_entry_bool(const struct ym_entry *e, const char *member);
 /* Name i of an array, NULL past its end. */
 const char *ym_entry_nth(const struct ym_entry *e, const char *member, size_t i);

@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/limits.h"
 #include "audit/verify/check.h"
 
 struct dataset {
-    char name[64], data[65]; /* data: hash of the newest frozen set, "" when only named in a group */
-    size_t group;            /* index of the data set that holds the group's spend */
-    struct ym_spend spend;
+    char name[64], data[65];             /* data: hash of the newest frozen set, "" when only named in a group */
+    char size_class[16], identified[16]; /* what its card says; "" where it does not */
+    size_t group;                        /* index of the data set that holds the group's spend */
+    struct ym_spend spend, month;        /* month: what of it was charged in the newest one */
 };
 
 struct pass {
@@ -17,13 +19,21 @@ struct pass {
     const struct ym_entry *e;
     struct ym_vmap *seen;
     bool have_policy;
-    int64_t cap, delta, order;
+    int64_t cap, delta, order, month_limit;
+    int64_t month; /* newest in which the owner signed anything */
+    char owner[17];
     struct dataset *dataset;
     size_t dataset_count;
 };
 
 #define FIND(p, reason, ...) ym_check_find((p)->c, (p)->log, (int64_t)(p)->i, YM_REASON_##reason, __VA_ARGS__)
 #define NOT_FOUND SIZE_MAX
+
+static void release_dataset(struct dataset *d)
+{
+    ym_spend_release(&d->spend);
+    ym_spend_release(&d->month);
+}
 
 static size_t find_dataset(const struct pass *p, const char *name)
 {
@@ -60,7 +70,8 @@ static void join(struct pass *p, size_t a, size_t b)
 
     if (into == from)
         return;
-    p->c->no_memory |= ym_spend_merge(&p->dataset[into].spend, &p->dataset[from].spend, NULL) != YM_OK;
+    p->c->no_memory |= ym_spend_merge(&p->dataset[into].spend, &p->dataset[from].spend, NULL) != YM_OK ||
+                       ym_spend_merge(&p->dataset[into].month, &p->dataset[from].month, NULL) != YM_OK;
     for (size_t d = 0; d < p->dataset_count; d++)
         if (p->dataset[d].group == from)
             p->dataset[d].group = into;
@@ -74,6 +85,10 @@ static void take_card(struct pass *p)
     if (own == NOT_FOUND)
         return;
     memcpy(p->dataset[own].data, ym_entry_text(p->e, "data"), 65);
+    snprintf(p->dataset[own].size_class, sizeof p->dataset[own].size_class, "%s",
+             ym_entry_inner(p->e, "public", "size_class"));
+    snprintf(p->dataset[own].identified, sizeof p->dataset[own].identified, "%s",
+             ym_entry_inner(p->e, "public", "patient_identifier"));
     for (size_t k = 0; (name = ym_entry_nth(p->e, "group", k)); k++) {
         size_t other = add_dataset(p, name);
 
@@ -97,19 +112,68 @@ static void take_order(struct pass *p)
         p->order = order;
 }
 
-static void take_policy(struct pass *p)
-{
-    take_order(p);
-    p->have_policy = true;
-    p->cap = ym_entry_int(p->e, "epsilon_cap_micro");
-    p->delta = ym_entry_int(p->e, "delta_e18");
-}
-
 /* The approval's own index + 1, so that a charge can be held against it; 0: vetoed. */
 static void take_decision(struct pass *p, bool approved)
 {
     ym_check_keep(p->c, p->seen, approved ? p->i + 1 : 0, "a|%s|%s", ym_entry_text(p->e, "study"),
                   ym_entry_text(p->e, "plan"));
+}
+
+/* The largest epsilon that earlier overrides allow for a subject, + 1. */
+static bool explained(const struct pass *p, const char *subject, int64_t epsilon)
+{
+    size_t allowed = 0;
+
+    ym_vmap_get(p->seen, &allowed, "o|%s", subject);
+    return epsilon <= YM_EPSILON_PLAIN_MICRO || (size_t)epsilon < allowed;
+}
+
+static void keep_override(struct pass *p, const char *subject, int64_t epsilon)
+{
+    struct ym_verification *v = p->c->v;
+    struct ym_override_line *line = realloc(v->override, (v->override_count + 1) * sizeof *line);
+
+    if (!line) {
+        p->c->no_memory = true;
+        return;
+    }
+    v->override = line;
+    line += v->override_count++;
+    *line = (struct ym_override_line){.log = p->log, .entry = p->i, .epsilon_micro = epsilon};
+    snprintf(line->subject, sizeof line->subject, "%s", subject);
+    snprintf(line->reason, sizeof line->reason, "%s", ym_entry_text(p->e, "reason"));
+}
+
+static void take_override(struct pass *p)
+{
+    const char *subject = ym_entry_text(p->e, "subject");
+    int64_t epsilon = ym_entry_int(p->e, "epsilon_micro");
+
+    if (!explained(p, subject, epsilon))
+        ym_check_keep(p->c, p->seen, (size_t)epsilon + 1, "o|%s", subject);
+    keep_override(p, subject, epsilon);
+}
+
+static void take_approval(struct pass *p)
+{
+    int64_t epsilon = ym_entry_int(p->e, "epsilon_micro");
+
+    if (!explained(p, ym_entry_text(p->e, "plan"), epsilon))
+        FIND(p, OVERRIDE_MISSING, "the plan of '%s' may spend %" PRId64 " millionths", ym_entry_text(p->e, "study"),
+             epsilon);
+    take_decision(p, true);
+}
+
+static void take_policy(struct pass *p)
+{
+    take_order(p);
+    if (!explained(p, "policy", ym_entry_int(p->e, "epsilon_cap_micro")))
+        FIND(p, OVERRIDE_MISSING, "the policy's cap is %" PRId64 " millionths",
+             ym_entry_int(p->e, "epsilon_cap_micro"));
+    p->month_limit = ym_entry_int(p->e, "epsilon_month_micro");
+    p->have_policy = true;
+    p->cap = ym_entry_int(p->e, "epsilon_cap_micro");
+    p->delta = ym_entry_int(p->e, "delta_e18");
 }
 
 static void check_approval(struct pass *p)
@@ -137,7 +201,8 @@ static void check_policy(struct pass *p)
              ym_entry_int(p->e, "epsilon_cap_micro"), ym_entry_int(p->e, "delta_e18"), p->cap, p->delta);
 }
 
-static void keep_line(struct pass *p, int64_t round_micro, int64_t spent_micro, int64_t tight_micro)
+static void keep_line(struct pass *p, int64_t round_micro, int64_t spent_micro, int64_t tight_micro,
+                      int64_t month_micro)
 {
     struct ym_verification *v = p->c->v;
     struct ym_charge_line *line = realloc(v->charge, (v->charge_count + 1) * sizeof(*line));
@@ -157,7 +222,10 @@ static void keep_line(struct pass *p, int64_t round_micro, int64_t spent_micro, 
                                     .tight_micro = tight_micro,
                                     .cap_micro = p->cap,
                                     .order_milli = p->order,
+                                    .month_micro = month_micro,
+                                    .month_limit_micro = p->month_limit,
                                     .delta_e18 = ym_entry_int(p->e, "delta_e18")};
+    snprintf(line->identified, sizeof(line->identified), "%s", ym_entry_text(p->e, "identified"));
     snprintf(line->dataset, sizeof(line->dataset), "%s", ym_entry_text(p->e, "dataset"));
     snprintf(line->study, sizeof(line->study), "%s", ym_entry_text(p->e, "study"));
 }
@@ -165,10 +233,12 @@ static void keep_line(struct pass *p, int64_t round_micro, int64_t spent_micro, 
 /* The group's spend with this charge in it, at the policy's delta and order. */
 static void check_spent(struct pass *p, struct dataset *d, const struct ym_events *events, int64_t round_micro)
 {
-    struct ym_spend *spend = &p->dataset[d->group].spend;
+    struct ym_spend *spend = &p->dataset[d->group].spend, *of_month = &p->dataset[d->group].month;
     int64_t said = ym_entry_int(p->e, "epsilon_spent_micro"), delta = ym_entry_int(p->e, "delta_e18"), spent, tight;
+    int64_t month;
 
-    if (ym_spend_add_all(spend, events, NULL) != YM_OK ||
+    if (ym_spend_add_all(spend, events, NULL) != YM_OK || ym_spend_add_all(of_month, events, NULL) != YM_OK ||
+        ym_spend_added_micro(of_month, NULL, p->order, p->c->cache, &month, NULL) != YM_OK ||
         ym_spend_micro_at(spend, NULL, delta, p->order, p->c->cache, &spent, NULL) != YM_OK ||
         ym_spend_micro(spend, NULL, delta, p->c->cache, &tight, NULL) != YM_OK) {
         FIND(p, EPSILON_SPENT, "the charges of '%s' cannot be composed", d->name);
@@ -178,7 +248,24 @@ static void check_spent(struct pass *p, struct dataset *d, const struct ym_event
         FIND(p, EPSILON_SPENT, "it says %" PRId64 " millionths spent, recomputed %" PRId64, said, spent);
     if (p->have_policy && spent > p->cap)
         FIND(p, CAP_EXCEEDED, "%" PRId64 " millionths spent of a cap of %" PRId64, spent, p->cap);
-    keep_line(p, round_micro, spent, tight);
+    if (p->have_policy && month > p->month_limit)
+        FIND(p, MONTH_EXCEEDED, "%" PRId64 " millionths in this month, of %" PRId64, month, p->month_limit);
+    keep_line(p, round_micro, spent, tight, month);
+}
+
+/* What the card says of the data set that is charged. */
+static void check_card(struct pass *p, const struct dataset *d)
+{
+    int64_t most = ym_size_class_delta_e18(d->size_class), delta = ym_entry_int(p->e, "delta_e18");
+
+    if (strcmp(d->data, ym_entry_text(p->e, "data")) != 0)
+        FIND(p, CHARGE_DATASET, "no card describes this data of '%s'", d->name);
+    if (delta > most)
+        FIND(p, DELTA_TOO_LARGE, "delta %" PRId64 " of '%s', at most %" PRId64 " for its size class", delta, d->name,
+             most);
+    if (strcmp(d->identified, ym_entry_text(p->e, "identified")) != 0)
+        FIND(p, IDENTIFIED_DIFFERS, "'%s' by %s, its card says %s", d->name, ym_entry_text(p->e, "identified"),
+             d->identified[0] ? d->identified : "nothing");
 }
 
 static void take_charge(struct pass *p)
@@ -194,8 +281,10 @@ static void take_charge(struct pass *p)
              study);
     check_policy(p);
     check_approval(p);
-    if (d == NOT_FOUND || strcmp(p->dataset[d].data, ym_entry_text(p->e, "data")) != 0)
-        FIND(p, CHARGE_DATASET, "no card describes this data of '%s'", ym_entry_text(p->e, "dataset"));
+    if (d == NOT_FOUND)
+        FIND(p, CHARGE_DATASET, "no card describes '%s'", ym_entry_text(p->e, "dataset"));
+    else
+        check_card(p, &p->dataset[d]);
     if (ym_check_round_epsilon(p->c, p->log, p->i, p->e, &events, &micro) && d != NOT_FOUND)
         check_spent(p, &p->dataset[d], &events, micro);
     ym_check_line_hash(p->e, hash);
@@ -218,8 +307,21 @@ static void take_release(struct pass *p)
         }
 }
 
+/* Only the owner's own clock moves the month, and never back. */
+static void take_time(struct pass *p)
+{
+    int64_t month = ym_month_of(ym_entry_int(p->e, "time"));
+
+    if (month <= p->month || strcmp(p->e->key, p->owner) != 0)
+        return;
+    p->month = month;
+    for (size_t d = 0; d < p->dataset_count; d++)
+        ym_spend_release(&p->dataset[d].month);
+}
+
 static void take(struct pass *p)
 {
+    take_time(p);
     switch (p->e->type) {
     case YM_ENTRY_POLICY:
         take_policy(p);
@@ -227,8 +329,11 @@ static void take(struct pass *p)
     case YM_ENTRY_CARD:
         take_card(p);
         break;
+    case YM_ENTRY_OVERRIDE:
+        take_override(p);
+        break;
     case YM_ENTRY_APPROVAL:
-        take_decision(p, true);
+        take_approval(p);
         break;
     case YM_ENTRY_VETO:
         take_decision(p, false);
@@ -248,6 +353,7 @@ void ym_rules_hospital(struct ym_check *c, size_t log)
 {
     struct pass p = {.c = c, .log = log, .seen = &c->log[log].seen};
 
+    ym_entry_key_id(c->log[log].owner, p.owner);
     for (p.i = 0; p.i < c->log[log].folder.count && !c->no_memory; p.i++) {
         struct ym_entry e;
 
@@ -258,6 +364,6 @@ void ym_rules_hospital(struct ym_check *c, size_t log)
         ym_entry_release(&e);
     }
     for (size_t d = 0; d < p.dataset_count; d++)
-        ym_spend_release(&p.dataset[d].spend);
+        release_dataset(&p.dataset[d]);
     free(p.dataset);
 }

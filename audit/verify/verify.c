@@ -271,6 +271,7 @@ void ym_verification_free(struct ym_verification *v)
     free(v->log);
     free(v->finding);
     free(v->charge);
+    free(v->override);
     free(v);
 }
 

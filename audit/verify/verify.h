@@ -59,6 +59,10 @@ enum ym_verdict {
     X(EPSILON_ROUND, epsilon_round, BUDGET)                    /* the round's epsilon is not what it costs */          \
     X(EPSILON_SPENT, epsilon_spent, BUDGET)                    /* the epsilon spent is not what was spent */           \
     X(CAP_EXCEEDED, cap_exceeded, BUDGET)                      /* more than the cap allowed */                         \
+    X(OVERRIDE_MISSING, override_missing, BUDGET)              /* an epsilon above 20 that nobody explained before */  \
+    X(DELTA_TOO_LARGE, delta_too_large, BUDGET)                /* delta above 1 / (10 x the public size class) */      \
+    X(MONTH_EXCEEDED, month_exceeded, BUDGET)                  /* more than the policy's limit for a month */          \
+    X(IDENTIFIED_DIFFERS, identified_differs, BUDGET)          /* not how the card says patients were identified */    \
     X(RELEASE_WITHOUT_CHARGE, release_without_charge, BUDGET)  /* no earlier charge for it */                          \
     X(RELEASE_REPEATED, release_repeated, BUDGET)              /* two releases on one charge */                        \
     X(RELEASE_DIFFERS, release_differs, BUDGET)                /* not the attempt, plan or state that was charged */   \
@@ -97,7 +101,18 @@ struct ym_charge_line {
     int64_t round_micro, spent_micro, cap_micro; /* millionths of epsilon; spent: at the policy's order */
     int64_t tight_micro;                         /* as spent, had all charges been fixed beforehand: over all orders */
     int64_t delta_e18, order_milli;
+    int64_t month_micro;       /* what the month's charges so far, this one included, added to spent */
+    int64_t month_limit_micro; /* the policy's */
+    char identified[16];       /* how a patient was identified */
     bool released;
+};
+
+/* One override of a hospital's ledger: what it explains, and why. */
+struct ym_override_line {
+    size_t log;
+    uint64_t entry;
+    int64_t epsilon_micro;
+    char subject[65], reason[513];
 };
 
 struct ym_log_summary {
@@ -117,6 +132,8 @@ struct ym_verification {
     size_t finding_count, finding_total;
     struct ym_charge_line *charge;
     size_t charge_count;
+    struct ym_override_line *override;
+    size_t override_count;
 };
 
 struct ym_verify_options {

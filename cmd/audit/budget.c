@@ -60,6 +60,51 @@ static void print_deltas(const struct ym_verification *v)
     }
 }
 
+static void print_overrides(const struct ym_verification *v)
+{
+    for (size_t i = 0; i < v->override_count; i++) {
+        const struct ym_override_line *o = &v->override[i];
+        char epsilon[CELL];
+
+        micro_text(o->epsilon_micro, epsilon);
+        printf(T(AUDIT_OVERRIDE), o->entry, epsilon, o->subject, o->reason);
+        putchar('\n');
+    }
+}
+
+static const struct ym_charge_line *next_of(const struct ym_verification *v, size_t i)
+{
+    for (size_t k = i + 1; k < v->charge_count; k++)
+        if (strcmp(v->charge[k].dataset, v->charge[i].dataset) == 0)
+            return &v->charge[k];
+    return NULL;
+}
+
+static void print_month(const struct ym_charge_line *l)
+{
+    char month[CELL], limit[CELL];
+
+    micro_text(l->month_micro, month);
+    micro_text(l->month_limit_micro, limit);
+    printf(T(AUDIT_BUDGET_MONTH), l->dataset, month, limit);
+    putchar('\n');
+}
+
+/* How a data set's patients were identified, each way once, and its newest month where that has a limit. */
+static void print_patients(const struct ym_verification *v)
+{
+    for (size_t i = 0; i < v->charge_count; i++) {
+        const struct ym_charge_line *l = &v->charge[i], *next = next_of(v, i);
+
+        if (!next || strcmp(next->identified, l->identified) != 0) {
+            printf(T(AUDIT_BUDGET_IDENTIFIED), l->dataset, l->identified);
+            putchar('\n');
+        }
+        if (!next && l->month_limit_micro < l->cap_micro)
+            print_month(l);
+    }
+}
+
 static void print_table(const struct ym_verification *v)
 {
     const enum ym_text_id head[COLUMNS] = {
@@ -78,23 +123,41 @@ static void print_table(const struct ym_verification *v)
     }
     ym_listing_print(&t);
     print_deltas(v);
+    print_patients(v);
+    print_overrides(v);
     puts(T(AUDIT_BUDGET_UNIT));
 }
 
 static int print_csv(const struct ym_verification *v)
 {
     puts("dataset,study,round,attempt,epsilon_round,epsilon_spent,epsilon_cap,epsilon_left,epsilon_tight,order_milli,"
-         "delta_e18,released,unit,relation,accountant");
+         "delta_e18,released,unit,relation,accountant,identified,epsilon_month,"
+         "epsilon_month_limit");
     for (size_t i = 0; i < v->charge_count; i++) {
         const struct ym_charge_line *l = &v->charge[i];
-        char cell[COLUMNS][CELL];
+        char cell[COLUMNS][CELL], month[CELL], limit[CELL];
 
         fill_row(l, cell);
-        printf("%s,%s,%s,%s,%s,%s,%s,%s,%s,%" PRId64 ",%" PRId64 ",%d,patient,add-or-remove-one,rdp/1\n", cell[0],
-               cell[1], cell[2], cell[3], cell[4], cell[5], cell[6], cell[7], cell[8], l->order_milli, l->delta_e18,
-               l->released);
+        micro_text(l->month_micro, month);
+        micro_text(l->month_limit_micro, limit);
+        printf("%s,%s,%s,%s,%s,%s,%s,%s,%s,%" PRId64 ",%" PRId64 ",%d,patient,add-or-remove-one,rdp/1,%s,%s,%s\n",
+               cell[0], cell[1], cell[2], cell[3], cell[4], cell[5], cell[6], cell[7], cell[8], l->order_milli,
+               l->delta_e18, l->released, l->identified, month, limit);
     }
     return 0;
+}
+
+static json_t *overrides_json(const struct ym_verification *v)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < v->override_count; i++) {
+        const struct ym_override_line *o = &v->override[i];
+
+        json_array_append_new(list, json_pack("{s:I,s:s,s:I,s:s}", "entry", (json_int_t)o->entry, "subject", o->subject,
+                                              "epsilon_micro", (json_int_t)o->epsilon_micro, "reason", o->reason));
+    }
+    return list;
 }
 
 static int print_json(const struct ym_verification *v)
@@ -105,17 +168,19 @@ static int print_json(const struct ym_verification *v)
     for (size_t i = 0; i < v->charge_count; i++) {
         const struct ym_charge_line *l = &v->charge[i];
 
-        json_array_append_new(list, json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:I}", "dataset",
-                                              l->dataset, "study", l->study, "round", (json_int_t)l->round, "attempt",
-                                              (json_int_t)l->attempt, "epsilon_round_micro", (json_int_t)l->round_micro,
-                                              "epsilon_spent_micro", (json_int_t)l->spent_micro, "epsilon_cap_micro",
-                                              (json_int_t)l->cap_micro, "epsilon_left_micro", (json_int_t)left_of(l),
-                                              "epsilon_tight_micro", (json_int_t)l->tight_micro, "order_milli",
-                                              (json_int_t)l->order_milli, "delta_e18", (json_int_t)l->delta_e18,
-                                              "released", l->released, "entry", (json_int_t)l->entry));
+        json_array_append_new(
+            list,
+            json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:I,s:s,s:I,s:I}", "dataset", l->dataset,
+                      "study", l->study, "round", (json_int_t)l->round, "attempt", (json_int_t)l->attempt,
+                      "epsilon_round_micro", (json_int_t)l->round_micro, "epsilon_spent_micro",
+                      (json_int_t)l->spent_micro, "epsilon_cap_micro", (json_int_t)l->cap_micro, "epsilon_left_micro",
+                      (json_int_t)left_of(l), "epsilon_tight_micro", (json_int_t)l->tight_micro, "order_milli",
+                      (json_int_t)l->order_milli, "delta_e18", (json_int_t)l->delta_e18, "released", l->released,
+                      "entry", (json_int_t)l->entry, "identified", l->identified, "epsilon_month_micro",
+                      (json_int_t)l->month_micro, "epsilon_month_limit_micro", (json_int_t)l->month_limit_micro));
     }
-    o = json_pack("{s:s,s:s,s:s,s:s,s:o}", "origin", v->log[0].origin, "unit", "patient", "relation",
-                  "add-or-remove-one", "accountant", "rdp/1", "charges", list);
+    o = json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "origin", v->log[0].origin, "unit", "patient", "relation",
+                  "add-or-remove-one", "accountant", "rdp/1", "charges", list, "overrides", overrides_json(v));
     failed = !o || json_dumpf(o, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) != 0;
     putchar('\n');
     json_decref(o);
@@ -130,6 +195,7 @@ int audit_budget(const struct ym_verification *v, enum audit_form form)
         return print_csv(v);
     if (v->charge_count == 0) {
         puts(T(AUDIT_BUDGET_EMPTY));
+        print_overrides(v);
         return 0;
     }
     print_table(v);

@@ -9,8 +9,9 @@
 static void show_list(const json_t *o)
 {
     static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_PLAN,     YM_TEXT_SITE_COL_STUDY, YM_TEXT_SITE_COL_SPONSOR,
-                                           YM_TEXT_SITE_COL_DECISION, YM_TEXT_SITE_COL_PHASE, YM_TEXT_SITE_COL_ROUND};
-    struct ym_listing t = {.columns = sizeof head / sizeof *head};
+                                           YM_TEXT_SITE_COL_DECISION, YM_TEXT_SITE_COL_PHASE, YM_TEXT_SITE_COL_ROUND,
+                                           YM_TEXT_SITE_COL_COST};
+    struct ym_listing t = {.columns = sizeof head / sizeof *head, .right = 0x40};
     const json_t *list = json_object_get(o, "plans"), *p;
     bool asks = false;
     size_t i;
@@ -26,6 +27,7 @@ static void show_list(const json_t *o)
         ym_listing_add(&t, "%s", ym_site_word(ym_get_text(p, "decision")));
         ym_listing_add(&t, "%s", ym_site_word(paused ? "paused" : ym_get_text(p, "phase")));
         ym_listing_add(&t, "%lld/%lld", ym_get_int(p, "round"), ym_get_int(p, "rounds"));
+        ym_listing_add(&t, "%s", ym_epsilon_text(ym_get_int(p, "epsilon_study_micro")));
         asks |= strcmp(ym_get_text(p, "decision"), "undecided") == 0 && strcmp(ym_get_text(p, "phase"), "closed") != 0;
     }
     ym_listing_print(&t);
@@ -40,8 +42,25 @@ int ym_site_cmd_plans_list(const struct ym_cli_args *a)
     return ym_site_run(a, json_pack("{s:s}", "do", "plans_list"), show_list);
 }
 
+static void show_room(const json_t *d)
+{
+    long long cap = ym_get_int(d, "cap_micro"), month = ym_get_int(d, "month_limit_micro");
+
+    printf(T(SITE_PLAN_ROOM), ym_get_text(d, "dataset"), ym_get_text(d, "identified"),
+           ym_epsilon_text(ym_get_int(d, "spent_micro")), ym_epsilon_text(cap), ym_get_int(d, "rounds_left"),
+           ym_epsilon_text(ym_get_int(d, "after_micro")), ym_epsilon_text(ym_get_int(d, "left_micro")),
+           ym_get_int(d, "rounds_fit"));
+    printf(T(SITE_PLAN_TIGHT), ym_epsilon_text(ym_get_int(d, "tight_micro")));
+    if (month < cap)
+        printf(T(SITE_PLAN_MONTH), ym_epsilon_text(ym_get_int(d, "month_micro")), ym_epsilon_text(month),
+               ym_get_int(d, "rounds_fit_month"));
+}
+
 static void show_plan(const json_t *o)
 {
+    const json_t *d;
+    size_t i;
+
     char *content = json_dumps(json_object_get(o, "content"), JSON_INDENT(2) | JSON_SORT_KEYS);
 
     printf(T(SITE_PLAN_TITLE), ym_get_text(o, "plan"), ym_get_text(o, "study"), ym_get_text(o, "sponsor"),
@@ -49,6 +68,7 @@ static void show_plan(const json_t *o)
     printf(T(SITE_PLAN_COST), ym_epsilon_text(ym_get_int(o, "epsilon_study_micro")),
            ym_epsilon_text(ym_get_int(o, "epsilon_round_micro")), ym_get_int(o, "rounds"),
            ym_delta_text(ym_get_int(o, "delta_e18")));
+    json_array_foreach(json_object_get(o, "datasets"), i, d) show_room(d);
     printf(T(SITE_PLAN_DECISION), ym_site_word(ym_get_text(o, "decision")));
     if (content)
         puts(content);
@@ -74,7 +94,8 @@ static bool show_checked(const json_t *o)
     printf(T(SITE_CHECK_RUNS), ym_get_text(o, "dataset"), ym_get_int(o, "parameters"), ym_get_int(o, "step_ms"),
            ym_get_int(o, "release_bytes"));
     printf(T(SITE_CHECK_BUDGET), ym_epsilon_text(ym_get_int(o, "epsilon_study_micro")),
-           ym_epsilon_text(ym_get_int(o, "spent_micro")), ym_epsilon_text(ym_get_int(o, "cap_micro")));
+           ym_epsilon_text(ym_get_int(o, "epsilon_round_micro")));
+    show_room(o);
     if (!fits)
         printf(T(SITE_CHECK_NO_BUDGET), ym_get_text(o, "budget_why"));
     return fits;
@@ -84,7 +105,7 @@ static int try_plan(const struct ym_cli_args *a, const char *what)
 {
     struct ym_status st = YM_STATUS_INIT;
     struct ym_site s;
-    const char *dataset = ym_cli_get(a, "dataset");
+    const char *dataset = ym_cli_get(a, "dataset"), *override = ym_cli_get(a, "override");
     json_t *reply = NULL;
     bool good, approve = strcmp(what, "plan_approve") == 0;
     enum ym_code code;
@@ -97,7 +118,9 @@ static int try_plan(const struct ym_cli_args *a, const char *what)
     }
     code = ym_site_open(a, &s, &st);
     if (code == YM_OK)
-        code = ym_site_ask(&s, json_pack("{s:s, s:s, s:s}", "do", what, "plan", a->positional[0], "dataset", dataset),
+        code = ym_site_ask(&s,
+                           json_pack("{s:s, s:s, s:s, s:s}", "do", what, "plan", a->positional[0], "dataset", dataset,
+                                     "override", override ? override : ""),
                            &reply, &st);
     if (code != YM_OK)
         return ym_site_fail(&s, &st);

@@ -30,54 +30,16 @@ static int bad_address(const char *option, const char *value)
     return YM_EXIT_USAGE;
 }
 
-static int bad_number(const char *option, const char *value, const char *low, const char *high)
-{
-    fprintf(stderr, "yumen-site: ");
-    fprintf(stderr, T(SITE_BAD_NUMBER), option, value, low, high);
-    fprintf(stderr, "\n");
-    return YM_EXIT_USAGE;
-}
-
 /* ---- init ---- */
-
-static bool decimal_between(const char *text, const char *low, const char *high, struct ym_decimal *out)
-{
-    struct ym_decimal a, b;
-
-    return ym_decimal_parse(text, out, NULL) == YM_OK && ym_decimal_parse(low, &a, NULL) == YM_OK &&
-           ym_decimal_parse(high, &b, NULL) == YM_OK && out->scaled >= a.scaled && out->scaled <= b.scaled;
-}
-
-static const char *or_else(const char *value, const char *fallback)
-{
-    return value ? value : fallback;
-}
-
-static int read_policy(const struct ym_cli_args *a, struct ym_site_policy *p)
-{
-    const char *cap = or_else(ym_cli_get(a, "epsilon-cap"), "10");
-    const char *delta = or_else(ym_cli_get(a, "delta"), "1e-5");
-    const char *min = or_else(ym_cli_get(a, "min-patients"), "20");
-    char *end;
-
-    if (!decimal_between(cap, "0.001", "1000", &p->epsilon_cap))
-        return bad_number("epsilon-cap", cap, "0.001", "1000");
-    if (!decimal_between(delta, "1e-15", "0.1", &p->delta))
-        return bad_number("delta", delta, "1e-15", "0.1");
-    p->min_patients = strtoll(min, &end, 10);
-    if (*end || end == min || p->min_patients < 1 || p->min_patients > 1000000000)
-        return bad_number("min-patients", min, "1", "1000000000");
-    return YM_EXIT_DONE;
-}
 
 int ym_site_cmd_init(const struct ym_cli_args *a)
 {
     struct ym_status st = YM_STATUS_INIT;
-    struct ym_site_policy policy;
+    struct ym_site_policy policy = {0};
     struct ym_buf vkey = {0};
     const char *dir = ym_site_dir(a), *name = ym_cli_get(a, "name");
     char path[PATH_MAX];
-    int rc = name ? read_policy(a, &policy) : need("name");
+    int rc = name ? ym_site_read_policy(a, NULL, &policy) : need("name");
 
     if (rc != YM_EXIT_DONE)
         return rc;

@@ -37,6 +37,10 @@ const char *ym_time_text(long long unix_s);
 /* A decision or phase of the trainer's in the user's language; any other word as it is. */
 const char *ym_site_word(const char *word);
 
+/* Options of init and "policy sign" over what was before (NULL: the usual). The
+ * exit code, after its message. */
+int ym_site_read_policy(const struct ym_cli_args *a, const struct ym_site_policy *before, struct ym_site_policy *p);
+
 int ym_site_cmd_init(const struct ym_cli_args *a);
 int ym_site_cmd_enrol(const struct ym_cli_args *a);
 int ym_site_cmd_status(const struct ym_cli_args *a);
@@ -49,6 +53,8 @@ int ym_site_cmd_plans_check(const struct ym_cli_args *a);
 int ym_site_cmd_plans_approve(const struct ym_cli_args *a);
 int ym_site_cmd_plans_veto(const struct ym_cli_args *a);
 int ym_site_cmd_plans_pause(const struct ym_cli_args *a);
+int ym_site_cmd_policy_show(const struct ym_cli_args *a);
+int ym_site_cmd_policy_sign(const struct ym_cli_args *a);
 int ym_site_cmd_budget(const struct ym_cli_args *a);
 int ym_site_cmd_egress(const struct ym_cli_args *a);
 

@@ -308,6 +308,7 @@ static json_t *approval_members(const struct ym_plan *plan)
     uint8_t data[YM_HASH_BYTES] = {3};
 
     json_object_set_new(o, "dataset", json_string("d1"));
+    json_object_set_new(o, "epsilon_micro", json_integer(ym_plan_epsilon_micro(plan)));
     ym_json_set_hash(o, "data", data);
     return o;
 }

@@ -166,14 +166,14 @@ json_t *world_charge(const struct world *w, const char *study, int round, int at
 
     snprintf(variance, sizeof(variance), "%llu", (unsigned long long)(SIGMA * SIGMA));
     snprintf(k, sizeof(k), "%llu", (unsigned long long)SAMPLING);
-    return json_pack("{s:s,s:i,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:i,s:o,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s}",
+    return json_pack("{s:s,s:i,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:i,s:o,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s,s:s}",
                      "study", study, "round", round, "attempt", attempt, "plan", w->plan, "state", state, "dataset",
                      dataset, "data", world_hash(dataset), "mechanism", "poisson-sampled rounded gaussian", "route",
                      "integer", "clip_units", YM_CLIP_UNITS, "noise_variance", variance, "sampling_k", k, "steps",
                      STEPS, "also", also(w), "unit", "patient", "relation", "add-or-remove-one", "accountant", "rdp/1",
                      "epsilon_round_micro", (json_int_t)epsilon(w, 1, 0), "epsilon_spent_micro",
                      (json_int_t)epsilon(w, after, w->order_milli), "epsilon_cap_micro", (json_int_t)w->cap_micro,
-                     "delta_e18", (json_int_t)w->delta_e18, "sandbox", "seccomp");
+                     "delta_e18", (json_int_t)w->delta_e18, "identified", "hospital_id", "sandbox", "seccomp");
 }
 
 static json_t *release(const struct world *w, const char *study, int round, int attempt, const char *state,
@@ -191,19 +191,21 @@ static void site_head(struct world *w, int log, const char *name, const char *da
     world_add(w, log, world_leaf(w, "genesis", genesis("hospital", name, key), name, key));
     world_add(w, log,
               world_leaf(w, "policy",
-                         json_pack("{s:I,s:I,s:I,s:i,s:s,s:s}", "epsilon_cap_micro", (json_int_t)w->cap_micro,
+                         json_pack("{s:I,s:I,s:I,s:i,s:I,s:s,s:s}", "epsilon_cap_micro", (json_int_t)w->cap_micro,
                                    "delta_e18", (json_int_t)w->delta_e18, "order_milli", (json_int_t)w->order_milli,
-                                   "min_patients", 20, "unit", "patient", "relation", "add-or-remove-one"),
+                                   "min_patients", 20, "epsilon_month_micro", (json_int_t)w->cap_micro, "unit",
+                                   "patient", "relation", "add-or-remove-one"),
                          name, key));
     world_add(w, log, own_enrol);
     world_add(w, WORLD_HUB, own_enrol);
     card = world_leaf(w, "dataset_card",
-                      json_pack("{s:s,s:s,s:s,s:{s:s},s:[s]}", "dataset", dataset, "card", world_hash("card"), "data",
-                                world_hash(dataset), "public", "title", "breast \xe4\xb9\xb3", "group", dataset),
+                      json_pack("{s:s,s:s,s:s,s:{s:s,s:s,s:s},s:[s]}", "dataset", dataset, "card", world_hash("card"),
+                                "data", world_hash(dataset), "public", "title", "breast \xe4\xb9\xb3", "size_class",
+                                "500-1999", "patient_identifier", "hospital_id", "group", dataset),
                       name, key);
     approval = world_leaf(w, "approval",
-                          json_pack("{s:s,s:s,s:s,s:s}", "study", STUDY, "plan", w->plan, "dataset", dataset, "data",
-                                    world_hash(dataset)),
+                          json_pack("{s:s,s:s,s:s,s:s,s:i}", "study", STUDY, "plan", w->plan, "dataset", dataset,
+                                    "data", world_hash(dataset), "epsilon_micro", 5000000),
                           name, key);
     world_add(w, log, card);
     world_add(w, log, approval);
@@ -299,7 +301,7 @@ void world_open(struct world *w, const char *dir, size_t padding)
     w->h2 = key_new();
     w->sponsor = key_new();
     w->mallory = key_new();
-    w->cap_micro = 30000000;
+    w->cap_micro = 20000000;
     w->delta_e18 = 10000000000000;
     w->order_milli = 4100;
     w->state_bytes = w->state_bytes ? w->state_bytes : 1024;

@@ -3,6 +3,7 @@
 #include "ledger_help.h"
 
 #include "audit/ledger/budget.h"
+#include "audit/limits.h"
 #include "audit/spend.h"
 #include "privacy/clip.h"
 
@@ -53,9 +54,9 @@ static void put(struct fixture *f, const char *type, json_t *members)
 
 static json_t *policy(int64_t cap_micro, int64_t delta_e18)
 {
-    return json_pack("{s:I,s:I,s:i,s:i,s:s,s:s}", "epsilon_cap_micro", (json_int_t)cap_micro, "delta_e18",
-                     (json_int_t)delta_e18, "order_milli", ORDER_MILLI, "min_patients", 10, "unit", "patient",
-                     "relation", "add-or-remove-one");
+    return json_pack("{s:I,s:I,s:i,s:i,s:I,s:s,s:s}", "epsilon_cap_micro", (json_int_t)cap_micro, "delta_e18",
+                     (json_int_t)delta_e18, "order_milli", ORDER_MILLI, "min_patients", 10, "epsilon_month_micro",
+                     (json_int_t)cap_micro, "unit", "patient", "relation", "add-or-remove-one");
 }
 
 static void put_policy(struct fixture *f, int64_t cap_micro, int64_t delta_e18)
@@ -68,7 +69,8 @@ static void put_card(struct fixture *f, const char *dataset, const char *shares)
     json_t *group = shares ? json_pack("[s,s]", dataset, shares) : json_pack("[s]", dataset);
 
     put(f, "dataset_card",
-        json_pack("{s:s,s:s,s:s,s:{},s:o}", "dataset", dataset, "card", "00", "data", "00", "public", "group", group));
+        json_pack("{s:s,s:s,s:s,s:{s:s,s:s},s:o}", "dataset", dataset, "card", "00", "data", "00", "public",
+                  "size_class", "100-499", "patient_identifier", "row", "group", group));
 }
 
 /* sigma = 2 C, q = 1/2 by default, ten steps. */
@@ -387,7 +389,7 @@ static void all_events_of_a_charge_are_spent(void **state)
     struct ym_rdp r;
     int64_t alone, after;
 
-    put_policy(f, 50000000, 10000000000000);
+    put_policy(f, 20000000, 10000000000000);
     put_card(f, "a", NULL);
     assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
     assert_int_equal(ym_budget_check(b, "a", &both, &alone, &after, NULL), YM_OK);
@@ -510,6 +512,273 @@ static void a_policy_of_another_signer_is_a_full_stop(void **state)
     ym_key_free(other);
 }
 
+/* ---- what needs an explanation, and deltas ---- */
+
+static enum ym_code may_charge(struct fixture *f, const char *dataset, struct ym_status *st)
+{
+    struct ym_budget *b = NULL;
+    struct ym_events e = {.count = 1, .event = {{20 * (uint64_t)YM_CLIP_UNITS, (uint64_t)1 << 60, 1}}};
+    int64_t alone, after;
+    enum ym_code code;
+
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+    code = ym_budget_check(b, dataset, &e, &alone, &after, st);
+    ym_budget_free(b);
+    return code;
+}
+
+static json_t * override(const char *subject, int64_t epsilon_micro)
+{
+    return json_pack("{s:s,s:I,s:s}", "subject", subject, "epsilon_micro", (json_int_t)epsilon_micro, "reason",
+                     "a simulation study on public data");
+}
+
+static void a_cap_above_twenty_needs_an_earlier_override(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_status st = YM_STATUS_INIT;
+
+    put_policy(f, 20000000, 10000000000000);
+    put_card(f, "a", NULL);
+    assert_int_equal(may_charge(f, "a", &st), YM_OK);
+    put_policy(f, 20000001, 10000000000000);
+    assert_int_equal(may_charge(f, "a", &st), YM_DENIED);
+    assert_non_null(strstr(st.message, "--override"));
+    put(f, "override", override("policy", 25000000));
+    assert_int_equal(may_charge(f, "a", &st), YM_DENIED); /* it came after the policy */
+    put_policy(f, 25000000, 10000000000000);
+    assert_int_equal(may_charge(f, "a", &st), YM_OK);
+    put_policy(f, 25000001, 10000000000000);
+    assert_int_equal(may_charge(f, "a", &st), YM_DENIED); /* it allows less */
+}
+
+static void an_override_explains_one_subject_up_to_its_epsilon(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_budget *b = NULL;
+
+    put_policy(f, 5000000, 10000000000000);
+    put(f, "override", override("00ff", 30000000));
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+    assert_true(ym_budget_explained(b, "00fe", 20000000));
+    assert_false(ym_budget_explained(b, "00fe", 20000001));
+    assert_true(ym_budget_explained(b, "00ff", 30000000));
+    assert_false(ym_budget_explained(b, "00ff", 30000001));
+    assert_false(ym_budget_explained(b, "policy", 20000001));
+    ym_budget_free(b);
+}
+
+static void an_override_without_a_reason_is_a_full_stop(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_budget *b = NULL;
+    json_t *o = override("policy", 30000000);
+
+    json_object_set_new(o, "reason", json_string(""));
+    put(f, "override", o);
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_CORRUPT);
+}
+
+/* The cards here say 100-499: 1 / 4990 = 200400801603206 units of 1e-18. */
+static void delta_is_held_against_the_size_class(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_budget *b = NULL;
+
+    put_policy(f, 5000000, 200400801603206);
+    put_card(f, "a", "b");
+    assert_int_equal(may_charge(f, "a", &st), YM_OK);
+    assert_int_equal(may_charge(f, "b", &st), YM_DENIED); /* named in a group only: no card, no class */
+    assert_non_null(strstr(st.message, "size class"));
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+    assert_int_equal(ym_budget_delta(b, "a", 200400801603206, true, &st), YM_OK);
+    assert_int_equal(ym_budget_delta(b, "a", 200400801603207, true, &st), YM_DENIED);
+    assert_non_null(strstr(st.message, "plan"));
+    assert_string_equal(ym_budget_card(b, "a")->identified, "row");
+    ym_budget_free(b);
+    put_policy(f, 5000000, 200400801603207);
+    assert_int_equal(may_charge(f, "a", &st), YM_DENIED);
+    assert_non_null(strstr(st.message, "10 x 499"));
+}
+
+static void size_classes_count_by_their_upper_end(void **state)
+{
+    (void)state;
+    assert_int_equal(ym_size_class_patients("<100"), 99);
+    assert_int_equal(ym_size_class_patients("2000-9999"), 9999);
+    assert_int_equal(ym_size_class_patients(">=10000"), 10000);
+    assert_int_equal(ym_size_class_patients("100"), 0);
+    assert_int_equal(ym_size_class_delta_e18(">=10000"), 10000000000000);
+    assert_int_equal(ym_size_class_delta_e18(""), 0);
+}
+
+/* ---- the month ---- */
+
+#define OCTOBER_31_2359_CHINA 1698767999
+#define NOVEMBER_1_CHINA 1698768000
+
+static void months_turn_at_midnight_in_china(void **state)
+{
+    (void)state;
+    assert_int_equal(ym_month_of(0), 0);
+    assert_int_equal(ym_month_of(OCTOBER_31_2359_CHINA), 12 * 53 + 9);
+    assert_int_equal(ym_month_of(NOVEMBER_1_CHINA), 12 * 53 + 10);
+    assert_int_equal(ym_month_of(1709135999), 12 * 54 + 1);     /* 28 February 2024 23:59:59 */
+    assert_int_equal(ym_month_of(1709222400 - 1), 12 * 54 + 1); /* 29 February */
+    assert_int_equal(ym_month_of(1709222400), 12 * 54 + 2);
+    assert_int_equal(ym_month_of(INT64_MAX) > 0, 1);
+}
+
+static void put_at(struct fixture *f, const struct ym_key *key, int64_t time, const char *type, json_t *members)
+{
+    struct ym_buf line = {0};
+    struct ym_bytes leaf;
+
+    assert_int_equal(ym_leaf_sign(type, members, "h1", time, key, &line, NULL), YM_OK);
+    leaf = (struct ym_bytes){line.data, line.len};
+    assert_int_equal(ym_ledger_append(f->l, &leaf, 1, NULL, NULL), YM_OK);
+    ym_buf_release(&line);
+    json_decref(members);
+}
+
+static json_t *policy_with_month(int64_t month_micro)
+{
+    json_t *o = policy(20000000, 10000000000000);
+
+    json_object_set_new(o, "epsilon_month_micro", json_integer(month_micro));
+    return o;
+}
+
+static const struct ym_events one_round = {.count = 1, .event = {{2 * (uint64_t)YM_CLIP_UNITS, (uint64_t)1 << 63, 10}}};
+
+/* Sum of n such charges' divergences at the policy's order. */
+static int64_t added(uint64_t charges)
+{
+    struct ym_rdp r = composed(charges);
+    const double *order;
+    size_t n = ym_rdp_orders(&order), i = 0;
+
+    while (i < n && order[i] != ORDER_MILLI / 1000.0)
+        i++;
+    assert_true(i < n);
+    return ym_epsilon_micro(r.at[i]);
+}
+
+static enum ym_code month_check(struct fixture *f, int64_t now, int64_t *so_far, struct ym_status *st)
+{
+    struct ym_budget *b = NULL;
+    enum ym_code code;
+
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+    assert_int_equal(ym_budget_month(b, "a", NULL, now, so_far, NULL), YM_OK);
+    code = ym_budget_month_check(b, "a", &one_round, now, st);
+    ym_budget_free(b);
+    return code;
+}
+
+static void a_month_takes_no_more_than_its_limit_and_gives_nothing_back(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_status st = YM_STATUS_INIT;
+    int64_t so_far, before;
+
+    put_at(f, f->key, OCTOBER_31_2359_CHINA - 100, "policy", policy_with_month(added(2) + 1));
+    put_at(f, f->key, OCTOBER_31_2359_CHINA - 100, "dataset_card",
+           json_pack("{s:s,s:{s:s},s:[s]}", "dataset", "a", "public", "size_class", "100-499", "group", "a"));
+    put_at(f, f->key, OCTOBER_31_2359_CHINA - 90, "charge", charge("s1", 1, "a"));
+    assert_int_equal(month_check(f, OCTOBER_31_2359_CHINA, &so_far, &st), YM_OK);
+    assert_figure(so_far, added(1));
+    put_at(f, f->key, OCTOBER_31_2359_CHINA, "charge", charge("s1", 2, "a"));
+    assert_int_equal(month_check(f, OCTOBER_31_2359_CHINA, &so_far, &st), YM_EXHAUSTED);
+    assert_non_null(strstr(st.message, "next month"));
+    assert_figure(so_far, added(2));
+    before = spent(f, "a");
+    assert_int_equal(month_check(f, NOVEMBER_1_CHINA, &so_far, &st), YM_OK);
+    assert_int_equal(so_far, 0);
+    assert_int_equal(spent(f, "a"), before); /* the lifetime budget stays as it is */
+    assert_figure(before, expected(2, 1e-5));
+}
+
+static void a_clock_that_goes_back_opens_no_month(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_key *other = help_key();
+    int64_t so_far;
+
+    put_at(f, f->key, NOVEMBER_1_CHINA, "genesis", json_pack("{s:s}", "role", "hospital"));
+    put_at(f, f->key, NOVEMBER_1_CHINA, "policy", policy_with_month(added(1) + 1));
+    put_at(f, f->key, NOVEMBER_1_CHINA, "dataset_card",
+           json_pack("{s:s,s:{s:s},s:[s]}", "dataset", "a", "public", "size_class", "100-499", "group", "a"));
+    put_at(f, f->key, NOVEMBER_1_CHINA, "charge", charge("s1", 1, "a"));
+    assert_int_equal(month_check(f, OCTOBER_31_2359_CHINA, &so_far, NULL), YM_EXHAUSTED);
+    /* nor does anybody else's clock move this hospital's month */
+    put_at(f, other, 1800000000, "enrol", json_pack("{s:s}", "role", "hub"));
+    assert_int_equal(month_check(f, NOVEMBER_1_CHINA + 1, &so_far, NULL), YM_EXHAUSTED);
+    assert_figure(so_far, added(1));
+    /* a charge dated back counts in the newest month */
+    put_at(f, f->key, 1600000000, "charge", charge("s1", 2, "a"));
+    assert_int_equal(month_check(f, NOVEMBER_1_CHINA + 1, &so_far, NULL), YM_EXHAUSTED);
+    assert_figure(so_far, added(2));
+    ym_key_free(other);
+}
+
+static void a_group_shares_its_month(void **state)
+{
+    struct fixture *f = *state;
+    int64_t so_far;
+
+    put(f, "policy", policy_with_month(added(1) + 1));
+    put_card(f, "b", NULL);
+    put(f, "charge", charge("s1", 1, "b"));
+    put_card(f, "a", NULL);
+    assert_int_equal(month_check(f, 1700000000, &so_far, NULL), YM_OK);
+    put_card(f, "a", "b");
+    assert_int_equal(month_check(f, 1700000000, &so_far, NULL), YM_EXHAUSTED);
+    assert_figure(so_far, added(1));
+}
+
+/* ---- how many more ---- */
+
+static void repeat(const void *ctx, uint32_t rounds, struct ym_events *out)
+{
+    const struct ym_events *one = ctx;
+
+    *out = *one;
+    for (size_t i = 0; i < out->count; i++)
+        out->event[i].steps *= rounds;
+}
+
+static void the_rounds_that_fit_are_the_most_that_fit(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_budget *b = NULL;
+    struct ym_events e;
+    uint64_t under_cap, this_month;
+    int64_t alone, after;
+
+    put_policy(f, expected(7, 1e-5) + 1, 10000000000000);
+    put_card(f, "a", NULL);
+    put(f, "charge", charge("s1", 1, "a"));
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+    assert_int_equal(ym_budget_rounds(b, "a", repeat, &one_round, 1700000000, &under_cap, &this_month, NULL), YM_OK);
+    assert_int_equal(under_cap, 6);
+    assert_int_equal(this_month, 6); /* the cap itself is the limit of a month */
+    repeat(&one_round, 6, &e);
+    assert_int_equal(ym_budget_check(b, "a", &e, &alone, &after, NULL), YM_OK);
+    assert_int_equal(ym_budget_after(b, "a", &e, &after, NULL), YM_OK);
+    assert_figure(after, expected(7, 1e-5));
+    repeat(&one_round, 7, &e);
+    assert_int_equal(ym_budget_check(b, "a", &e, &alone, &after, NULL), YM_EXHAUSTED);
+    ym_budget_free(b);
+    b = NULL;
+    put(f, "policy", policy_with_month(added(3) + 1));
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_OK);
+    assert_int_equal(ym_budget_rounds(b, "a", repeat, &one_round, 1700000000, &under_cap, &this_month, NULL), YM_OK);
+    assert_int_equal(this_month, 2);
+    ym_budget_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -530,6 +799,16 @@ int main(void)
         CASE(charges_that_cannot_be_understood_are_a_full_stop),
         CASE(the_same_attempt_charged_twice_is_a_full_stop),
         CASE(a_policy_of_another_signer_is_a_full_stop),
+        CASE(a_cap_above_twenty_needs_an_earlier_override),
+        CASE(an_override_explains_one_subject_up_to_its_epsilon),
+        CASE(an_override_without_a_reason_is_a_full_stop),
+        CASE(delta_is_held_against_the_size_class),
+        CASE(size_classes_count_by_their_upper_end),
+        CASE(months_turn_at_midnight_in_china),
+        CASE(a_month_takes_no_more_than_its_limit_and_gives_nothing_back),
+        CASE(a_clock_that_goes_back_opens_no_month),
+        CASE(a_group_shares_its_month),
+        CASE(the_rounds_that_fit_are_the_most_that_fit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

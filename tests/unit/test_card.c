@@ -35,6 +35,7 @@ static void every_key_reaches_the_card(void **state)
     assert_int_equal(c->separator, ';');
     assert_string_equal(c->patient_column, "病历号");
     assert_string_equal(c->size_class, "100-499");
+    assert_string_equal(c->identifier, "unspecified");
     assert_string_equal(c->tier, "important");
     assert_int_equal(c->shares_count, 1);
     assert_string_equal(c->shares_patients_with[0], "thyroid");
@@ -55,7 +56,8 @@ static void public_part_holds_no_local_name(void **state)
     struct ym_card *c = card_must(good_card);
     const char *text = ym_buf_str(&c->public_json);
     (void)state;
-    assert_string_equal(text, "{\"name\":\"breast\",\"size_class\":\"100-499\",\"tier\":\"important\",\"title\":"
+    assert_string_equal(text, "{\"name\":\"breast\",\"patient_identifier\":\"unspecified\",\"size_class\":\"100-499\","
+                              "\"tier\":\"important\",\"title\":"
                               "\"\\u4E73\\u817A\\u7EC6\\u80DE\\u5B66\",\"variables\":["
                               "{\"high\":\"30\",\"low\":\"6\",\"name\":\"radius\",\"unit\":\"mm\"},"
                               "{\"levels\":[\"female\",\"male\"],\"name\":\"sex\"},"
@@ -71,6 +73,7 @@ struct bad {
 };
 
 static const struct bad bad_cards[] = {
+    {"size_class", "patient_identifier: name\nsize_class", 8, "patient_identifier", "hospital_id"},
     {"card/1", "card/9", 1, "yumen", "card/1"},
     {"name: breast", "name: Breast", 2, "name", "name"},
     {"", "seperator: x\n", 20, "seperator", "\"separator\""},

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "base/fs.h"
+#include "base/text.h"
 #include "worker/trainer/door.h"
 
 /* The one door over a real ledger and outbox. Crashes are real: a child does the
@@ -98,10 +99,12 @@ static int setup(void **state)
     snprintf(path, sizeof path, "%s/h1", (char *)*state);
     assert_int_equal(ym_decimal_parse("3", &policy.epsilon_cap, NULL), YM_OK);
     assert_int_equal(ym_decimal_parse("1e-5", &policy.delta, NULL), YM_OK);
+    policy.epsilon_month = policy.epsilon_cap;
     assert_int_equal(ym_site_init(path, "h1", &policy, NULL, 1000, &vkey, NULL), YM_OK);
     ym_buf_release(&vkey);
     house_open(&h, *state);
-    o = json_pack("{s:s, s:{}, s:[s]}", "dataset", "d", "public", "group", "d");
+    o = json_pack("{s:s, s:{s:s, s:s}, s:[s]}", "dataset", "d", "public", "size_class", "100-499", "patient_identifier",
+                  "hospital_id", "group", "d");
     line = line_of(&h.self, "dataset_card", hashed(hashed(o, "card", data_hash), "data", data_hash));
     assert_int_equal(ym_door_append(h.door, bytes_in(&line), &(uint64_t){0}, NULL), YM_OK);
     ym_buf_release(&line);
@@ -441,6 +444,115 @@ static void the_budget_ends_before_the_cap_is_passed(void **state)
     house_close(&h);
 }
 
+static void put(struct house *h, const char *type, json_t *members)
+{
+    struct ym_buf line = line_of(&h->self, type, members);
+
+    assert_int_equal(ym_door_append(h->door, bytes_in(&line), &(uint64_t){0}, NULL), YM_OK);
+    ym_buf_release(&line);
+}
+
+static enum ym_code charge_at(struct house *h, const struct ym_plan *p, uint32_t round, int64_t now,
+                              struct ym_status *st)
+{
+    struct ym_door_request r = request(round);
+    struct ym_charged *c = NULL;
+    struct ym_buf line = {0};
+    uint64_t leaves = ym_ledger_size(h->ledger);
+    enum ym_code code;
+
+    r.plan = p;
+    r.now = now;
+    code = ym_door_charge(h->door, &r, &c, &line, st);
+    assert_int_equal(ym_ledger_size(h->ledger), leaves + (code == YM_OK));
+    ym_charged_free(&c);
+    ym_buf_release(&line);
+    return code;
+}
+
+static void an_epsilon_above_twenty_is_charged_only_with_its_override(void **state)
+{
+    char *text = text_edit(good_plan, "epsilon: 3", "epsilon: 20.000001");
+    struct ym_plan *large = plan_from(text);
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_buf hash = {0};
+    struct house h;
+
+    house_open(&h, *state);
+    assert_int_equal(charge_at(&h, large, 1, 2000, &st), YM_DENIED);
+    assert_non_null(strstr(st.message, "--override"));
+    put(&h, "override", ym_site_override_members("policy", 30000000, "of another thing"));
+    assert_int_equal(charge_at(&h, large, 1, 2000, &st), YM_DENIED);
+    assert_int_equal(ym_hex_encode(large->hash, sizeof large->hash, &hash), YM_OK);
+    put(&h, "override", ym_site_override_members(ym_buf_str(&hash), ym_plan_epsilon_micro(large), "public data"));
+    assert_int_equal(charge_at(&h, large, 1, 2000, &st), YM_OK);
+    house_close(&h);
+    ym_buf_release(&hash);
+    ym_plan_free(large);
+    free(text);
+}
+
+/* The data set's card says 100-499; the plan's nominal_patients would allow 1e-3. */
+static void a_plans_delta_is_held_against_the_data_sets_size_class(void **state)
+{
+    char *text = text_edit(good_plan, "delta: 1e-5", "delta: 0.00020041");
+    struct ym_plan *loose = plan_from(text);
+    struct ym_status st = YM_STATUS_INIT;
+    struct house h;
+
+    house_open(&h, *state);
+    assert_int_equal(charge_at(&h, loose, 1, 2000, &st), YM_DENIED);
+    assert_non_null(strstr(st.message, "10 x 499"));
+    assert_non_null(strstr(st.message, "sponsor"));
+    house_close(&h);
+    ym_plan_free(loose);
+    free(text);
+}
+
+static void a_refusal_is_told_in_chinese_too(void **state)
+{
+    char *text = text_edit(good_plan, "delta: 1e-5", "delta: 0.00020041");
+    struct ym_plan *loose = plan_from(text);
+    struct ym_status st = YM_STATUS_INIT;
+    struct house h;
+
+    house_open(&h, *state);
+    ym_text_init("zh");
+    assert_int_equal(charge_at(&h, loose, 1, 2000, &st), YM_DENIED);
+    ym_text_init("en");
+    assert_non_null(strstr(st.message, "规模类别 100-499"));
+    assert_non_null(strstr(st.message, "申办方"));
+    house_close(&h);
+    ym_plan_free(loose);
+    free(text);
+}
+
+static void a_round_above_the_months_limit_waits_for_the_next_month(void **state)
+{
+    const int64_t month = 31 * 86400;
+    struct ym_budget_policy p;
+    struct ym_status st = YM_STATUS_INIT;
+    struct house h;
+    int64_t one = 0, before;
+
+    house_open(&h, *state);
+    assert_true(ym_budget_policy(h.budget, &p));
+    assert_int_equal(p.month_micro, p.cap_micro);
+    assert_int_equal(charge_at(&h, plan, 1, 2000, &st), YM_OK);
+    assert_int_equal(ym_budget_month(h.budget, "d", NULL, 2000, &one, NULL), YM_OK);
+    assert_true(one > 0);
+    put(&h, "policy",
+        ym_site_policy_members(
+            &(struct ym_site_policy_leaf){p.cap_micro, p.delta_e18, p.order_milli, 20, one + one / 2}));
+    before = spent(&h);
+    assert_int_equal(charge_at(&h, plan, 2, 2000, &st), YM_EXHAUSTED);
+    assert_non_null(strstr(st.message, "month"));
+    assert_int_equal(charge_at(&h, plan, 2, 2000 + month, &st), YM_OK);
+    assert_int_equal(charge_at(&h, plan, 3, 2000, &st), YM_EXHAUSTED); /* a clock that was set back */
+    assert_true(spent(&h) > before);
+    house_close(&h);
+}
+
 /* ---- control ---- */
 
 static enum ym_code control(struct house *h, const char *type, json_t *members)
@@ -547,6 +659,10 @@ int main(void)
         CASE(outbox_bytes_that_changed_do_not_leave),
         CASE(a_full_outbox_is_refused_before_anything_is_charged),
         CASE(the_budget_ends_before_the_cap_is_passed),
+        CASE(an_epsilon_above_twenty_is_charged_only_with_its_override),
+        CASE(a_plans_delta_is_held_against_the_data_sets_size_class),
+        CASE(a_refusal_is_told_in_chinese_too),
+        CASE(a_round_above_the_months_limit_waits_for_the_next_month),
         CASE(an_update_that_the_ledger_never_charged_stops_everything),
         CASE(a_missing_ledger_is_a_full_stop_and_no_new_budget),
         CASE(only_listed_words_with_listed_members_pass),

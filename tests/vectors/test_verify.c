@@ -511,6 +511,90 @@ static void spent_over_all_orders(struct world *w)
     edit(w, WORLD_H1, "charge", 0, "epsilon_spent_micro", json_copy(round));
 }
 
+static void edit_all(struct world *w, const char *member, int64_t value)
+{
+    edit(w, WORLD_H1, "policy", 0, member, json_integer(value));
+    for (size_t i = 0; i < 2; i++)
+        edit(w, WORLD_H1, "charge", i, member, json_integer(value));
+}
+
+static struct world_leaf * override(struct world *w, const char *subject, int64_t epsilon_micro)
+{
+    return world_leaf(w, "override",
+                      json_pack("{s:s,s:I,s:s}", "subject", subject, "epsilon_micro", (json_int_t)epsilon_micro,
+                                "reason", "a trial on public data"),
+                      "h1", w->h1);
+}
+
+static void cap_above_twenty(struct world *w)
+{
+    edit_all(w, "epsilon_cap_micro", 20000001);
+}
+
+static void cap_above_its_override(struct world *w)
+{
+    edit_all(w, "epsilon_cap_micro", 30000001);
+    world_insert(w, WORLD_H1, 1, override(w, "policy", 30000000));
+}
+
+static void override_after_the_policy(struct world *w)
+{
+    edit_all(w, "epsilon_cap_micro", 30000000);
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "policy", 0) + 1, override(w, "policy", 30000000));
+}
+
+static void plan_above_twenty(struct world *w)
+{
+    edit(w, WORLD_H1, "approval", 0, "epsilon_micro", json_integer(20000001));
+}
+
+static void override_of_another_plan(struct world *w)
+{
+    plan_above_twenty(w);
+    world_insert(w, WORLD_H1, 1, override(w, world_hash("another plan"), 40000000));
+}
+
+static void override_by_another(struct world *w)
+{
+    struct world_leaf *l = override(w, "policy", 30000000);
+
+    l->key = w->h2;
+    l->by[1] = '2';
+    world_insert(w, WORLD_H1, 1, l);
+}
+
+static void small_class(struct world *w)
+{
+    json_object_set_new(json_object_get(world_at(w, WORLD_H1, "dataset_card", 0)->members, "public"), "size_class",
+                        json_string("of some size"));
+}
+
+static void month_without_room(struct world *w)
+{
+    edit(w, WORLD_H1, "policy", 0, "epsilon_month_micro", json_integer(100));
+}
+
+static void month_moved_by_another(struct world *w)
+{
+    struct world_leaf *moved =
+        world_leaf(w, "plan", json_copy(world_at(w, WORLD_H1, "plan", 0)->members), "acme", w->sponsor);
+
+    json_object_set_new(moved->members, "study", json_string("another"));
+    moved->time = 1900000000;
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 1), moved);
+    month_without_room(w);
+}
+
+static void identified_otherwise(struct world *w)
+{
+    edit(w, WORLD_H1, "charge", 0, "identified", json_string("national_id"));
+}
+
+static void identified_by_nothing(struct world *w)
+{
+    edit(w, WORLD_H1, "charge", 0, "identified", json_string("name"));
+}
+
 static void policy_after_the_charge(struct world *w)
 {
     size_t at = world_find(w, WORLD_H1, "policy", 0);
@@ -773,6 +857,17 @@ static const struct trick {
     {BEFORE(cap_raised_in_the_charge), 12, "charge_policy"},
     {BEFORE(delta_of_its_own), 12, "charge_policy"},
     {BEFORE(over_the_cap), 12, "cap_exceeded"},
+    {BEFORE(cap_above_twenty), 12, "override_missing", 1 + WORLD_H1},
+    {BEFORE(cap_above_its_override), 12, "override_missing", 1 + WORLD_H1},
+    {BEFORE(override_after_the_policy), 12, "override_missing", 1 + WORLD_H1},
+    {BEFORE(plan_above_twenty), 12, "override_missing"},
+    {BEFORE(override_of_another_plan), 12, "override_missing"},
+    {BEFORE(override_by_another), 10, "leaf_signer"},
+    {BEFORE(small_class), 12, "delta_too_large"},
+    {BEFORE(month_without_room), 12, "month_exceeded"},
+    {BEFORE(month_moved_by_another), 12, "month_exceeded"},
+    {BEFORE(identified_otherwise), 12, "identified_differs", 1 + WORLD_H1},
+    {BEFORE(identified_by_nothing), 10, "leaf_fields", 1 + WORLD_H1},
     {BEFORE(policy_after_the_charge), 12, "charge_before_policy"},
     {BEFORE(card_missing), 12, "charge_dataset"},
     {BEFORE(other_data), 12, "charge_dataset"},
@@ -986,6 +1081,67 @@ static void what_the_ledger_writes_is_what_the_verifier_reads(void **state)
     ym_ledger_close(&ledger);
 }
 
+/* The same ledgers, with their reasons before them. */
+static void an_override_before_it_explains_a_large_epsilon(void **state)
+{
+    char dir[64];
+    struct world w = {0};
+    struct ym_verification *v = NULL;
+
+    (void)state;
+    make_dir(dir);
+    world_open(&w, dir, 0);
+    edit_all(&w, "epsilon_cap_micro", 30000000);
+    plan_above_twenty(&w);
+    world_insert(&w, WORLD_H1, 1, override(&w, "policy", 30000000));
+    world_insert(&w, WORLD_H1, 1, override(&w, w.plan, 20000001));
+    world_write(&w);
+    assert_int_equal(verify_world(&w, w.trust, 1 + WORLD_H1, &v, NULL), YM_OK);
+    print_findings(v);
+    assert_int_equal(ym_verification_verdict(v), YM_VERDICT_GOOD);
+    assert_int_equal(v->override_count, 2);
+    assert_string_equal(v->override[1].subject, "policy");
+    assert_string_equal(v->override[1].reason, "a trial on public data");
+    assert_string_equal(v->charge[0].identified, "hospital_id");
+    ym_verification_free(v);
+    world_close(&w);
+    remove_tree(dir);
+}
+
+/* What two charges add fits two months, not one. */
+static void a_charge_in_the_next_month_has_the_next_months_room(void **state)
+{
+    char dir[64];
+    struct world w = {0};
+    struct ym_verification *v = NULL;
+    int64_t one;
+
+    (void)state;
+    for (int later = 0; later < 2; later++) {
+        make_dir(dir);
+        w = (struct world){0};
+        world_open(&w, dir, 0);
+        world_write(&w);
+        assert_int_equal(verify_world(&w, w.trust, 1 + WORLD_H1, &v, NULL), YM_OK);
+        one = v->charge[0].month_micro;
+        assert_true(one > 0 && v->charge[1].month_micro >= 2 * one - 1);
+        ym_verification_free(v);
+        world_close(&w);
+        remove_tree(dir);
+        make_dir(dir);
+        w = (struct world){0};
+        world_open(&w, dir, 0);
+        edit(&w, WORLD_H1, "policy", 0, "epsilon_month_micro", json_integer(one));
+        world_at(&w, WORLD_H1, "charge", 1)->time += later ? 31 * 86400 : 0;
+        world_write(&w);
+        assert_int_equal(verify_world(&w, w.trust, 1 + WORLD_H1, &v, NULL), YM_OK);
+        assert_int_equal(ym_verification_verdict(v), later ? YM_VERDICT_GOOD : YM_VERDICT_BUDGET);
+        ym_verification_free(v);
+        world_close(&w);
+        remove_tree(dir);
+    }
+}
+
 static void folders_that_cannot_be_read_are_not_verdicts(void **state)
 {
     struct world *w = *state;
@@ -1045,10 +1201,16 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        CASE(honest_ledgers_verify_together_and_alone),     CASE(without_a_trust_file_the_origin_is_not_checked),
-        CASE(a_log_that_the_trust_file_lacks_is_refused),   CASE(a_veto_while_the_hub_adds_up_is_no_crime),
-        CASE(strangers_in_a_log_alone_are_counted),         CASE(what_the_ledger_writes_is_what_the_verifier_reads),
-        CASE(folders_that_cannot_be_read_are_not_verdicts), cmocka_unit_test(every_trick_has_its_code_and_reason),
+        CASE(honest_ledgers_verify_together_and_alone),
+        CASE(without_a_trust_file_the_origin_is_not_checked),
+        CASE(a_log_that_the_trust_file_lacks_is_refused),
+        CASE(a_veto_while_the_hub_adds_up_is_no_crime),
+        CASE(strangers_in_a_log_alone_are_counted),
+        CASE(what_the_ledger_writes_is_what_the_verifier_reads),
+        CASE(folders_that_cannot_be_read_are_not_verdicts),
+        cmocka_unit_test(every_trick_has_its_code_and_reason),
+        cmocka_unit_test(an_override_before_it_explains_a_large_epsilon),
+        cmocka_unit_test(a_charge_in_the_next_month_has_the_next_months_room),
         cmocka_unit_test(golden_ledgers_still_verify),
     };
 

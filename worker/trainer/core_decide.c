@@ -85,7 +85,8 @@ enum ym_code ym_core_approve(struct ym_core *c, struct ym_core_study *s, const c
     log = ym_action_push(a, YM_ACTION_LOG, s);
     if (!log || ym_buf_append(&log->line, s->plan_leaf.data, s->plan_leaf.len) != YM_OK)
         a->failed = true;
-    o = json_pack("{s:s, s:s}", "study", s->study, "dataset", dataset);
+    o = json_pack("{s:s, s:s, s:I}", "study", s->study, "dataset", dataset, "epsilon_micro",
+                  (json_int_t)ym_plan_epsilon_micro(s->plan));
     ym_core_with_hash(o, "plan", s->hash);
     record(a, s, "approval", ym_core_with_hash(o, "data", d->data));
     ym_core_say_checked(a, s);

@@ -54,10 +54,15 @@ struct ym_door_request {
     int64_t now;
 };
 /* Would rounds first..last of the plan fit the data set's budget and the plan's
- * own epsilon_max on top of all charges so far? One before a charge, all that
- * are left before an approval. Nothing changes. YM_EXHAUSTED: no. */
+ * own epsilon_max on top of all charges so far? Nothing changes. YM_EXHAUSTED: no.
+ * YM_DENIED: the plan's epsilon lacks its override, or a delta is too large for the
+ * data set. */
 enum ym_code ym_door_fits(const struct ym_door *d, const struct ym_plan *plan, const char *dataset, uint32_t first,
                           uint32_t last, int64_t *alone_micro, int64_t *after_micro, struct ym_status *st);
+/* One round now: as above, and within the policy's limit for a month. */
+enum ym_code ym_door_may_charge(const struct ym_door *d, const struct ym_plan *plan, const char *dataset,
+                                uint32_t round, int64_t now, int64_t *alone_micro, int64_t *after_micro,
+                                struct ym_status *st);
 /* Reserve the outbox file, check again, append the charge. On failure nothing
  * was charged, but for YM_UNCERTAIN. line: out, the charge leaf. */
 enum ym_code ym_door_charge(struct ym_door *d, const struct ym_door_request *r, struct ym_charged **out,

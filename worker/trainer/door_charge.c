@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include "audit/ledger/leaf.h"
+#include "audit/limits.h"
 #include "audit/spend.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "privacy/clip.h"
 
 /* ---- charging ---- */
@@ -30,6 +32,23 @@ static enum ym_code study_fits(const struct ym_door *d, const struct ym_plan *pl
     return code;
 }
 
+/* What the hospital must have explained, and what no delta may exceed, whatever fits. */
+static enum ym_code plan_allowed(const struct ym_door *d, const struct ym_plan *plan, const char *dataset,
+                                 struct ym_status *st)
+{
+    struct ym_buf hash = {0};
+    int64_t epsilon = ym_plan_epsilon_micro(plan);
+    enum ym_code code = ym_hex_encode(plan->hash, sizeof plan->hash, &hash);
+
+    if (code != YM_OK)
+        return ym_status_set(st, code, "no memory");
+    if (!ym_budget_explained(d->o.budget, ym_buf_str(&hash), epsilon))
+        code = ym_status_set(st, YM_DENIED, T(REFUSE_EPSILON_PLAN), (double)epsilon / 1e6,
+                             YM_EPSILON_PLAIN_MICRO / 1000000);
+    ym_buf_release(&hash);
+    return code == YM_OK ? ym_budget_delta(d->o.budget, dataset, (int64_t)plan->delta.scaled, true, st) : code;
+}
+
 enum ym_code ym_door_fits(const struct ym_door *d, const struct ym_plan *plan, const char *dataset, uint32_t first,
                           uint32_t last, int64_t *alone_micro, int64_t *after_micro, struct ym_status *st)
 {
@@ -38,7 +57,20 @@ enum ym_code ym_door_fits(const struct ym_door *d, const struct ym_plan *plan, c
 
     ym_plan_events(plan, first, last, &e);
     code = ym_budget_check(d->o.budget, dataset, &e, alone_micro, after_micro, st);
+    if (code == YM_OK)
+        code = plan_allowed(d, plan, dataset, st);
     return code == YM_OK ? study_fits(d, plan, &e, st) : code;
+}
+
+enum ym_code ym_door_may_charge(const struct ym_door *d, const struct ym_plan *plan, const char *dataset,
+                                uint32_t round, int64_t now, int64_t *alone_micro, int64_t *after_micro,
+                                struct ym_status *st)
+{
+    struct ym_events e;
+    enum ym_code code = ym_door_fits(d, plan, dataset, round, round, alone_micro, after_micro, st);
+
+    ym_plan_events(plan, round, round, &e);
+    return code == YM_OK ? ym_budget_month_check(d->o.budget, dataset, &e, now, st) : code;
 }
 
 static json_t *with_hash(json_t *o, const char *key, const uint8_t hash[YM_HASH_BYTES])
@@ -169,7 +201,7 @@ enum ym_code ym_door_charge(struct ym_door *d, const struct ym_door_request *r, 
     if (code == YM_OK)
         code = reserve_file(c, st);
     if (code == YM_OK)
-        code = ym_door_fits(d, r->plan, r->dataset, r->round, r->round, &alone, &after, st);
+        code = ym_door_may_charge(d, r->plan, r->dataset, r->round, r->now, &alone, &after, st);
     if (code == YM_OK)
         code = ym_budget_spent(d->o.budget, r->dataset, &spent, &cap, &delta, st);
     if (code == YM_OK)

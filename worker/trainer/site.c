@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "audit/ledger/leaf.h"
+#include "audit/limits.h"
 #include "base/cert.h"
 #include "base/fs.h"
 #include "base/json.h"
@@ -194,36 +195,61 @@ static json_t *genesis_members(const char *name, const struct ym_key *key)
     return m;
 }
 
+static int64_t micro_down(struct ym_decimal d)
+{
+    return (int64_t)(d.scaled / 1000000000000); /* scaled is value * 10^18; a limit is rounded down */
+}
+
 static json_t *policy_members(const struct ym_site_policy *p)
 {
     double order = ym_rdp_filter_order(ym_decimal_double(p->epsilon_cap), ym_decimal_double(p->delta));
 
-    /* scaled is value * 10^18: millionths of epsilon are rounded down, for a cap */
-    return json_pack("{s:I, s:I, s:I, s:I, s:s, s:s}", "epsilon_cap_micro",
-                     (json_int_t)(p->epsilon_cap.scaled / 1000000000000), "delta_e18", (json_int_t)p->delta.scaled,
-                     "order_milli", (json_int_t)lround(1000 * order), "min_patients", (json_int_t)p->min_patients,
-                     "unit", "patient", "relation", "add-or-remove-one");
+    return ym_site_policy_members(&(struct ym_site_policy_leaf){.cap_micro = micro_down(p->epsilon_cap),
+                                                                .delta_e18 = (int64_t)p->delta.scaled,
+                                                                .order_milli = lround(1000 * order),
+                                                                .min_patients = p->min_patients,
+                                                                .month_micro = micro_down(p->epsilon_month)});
+}
+
+json_t *ym_site_policy_members(const struct ym_site_policy_leaf *p)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "epsilon_cap_micro", (json_int_t)p->cap_micro, "delta_e18",
+                     (json_int_t)p->delta_e18, "order_milli", (json_int_t)p->order_milli, "min_patients",
+                     (json_int_t)p->min_patients, "epsilon_month_micro", (json_int_t)p->month_micro, "unit", "patient",
+                     "relation", "add-or-remove-one");
+}
+
+json_t *ym_site_override_members(const char *subject, int64_t epsilon_micro, const char *reason)
+{
+    return json_pack("{s:s, s:I, s:s}", "subject", subject, "epsilon_micro", (json_int_t)epsilon_micro, "reason",
+                     reason);
 }
 
 static enum ym_code first_leaves(const struct ym_site *s, const struct ym_key *key, const struct ym_site_policy *policy,
                                  int64_t now, struct ym_status *st)
 {
     struct ym_ledger *ledger = NULL;
-    struct ym_buf line[2] = {{0}, {0}};
+    struct ym_buf line[3] = {{0}};
+    struct ym_bytes bytes[3];
+    size_t count = 0;
     enum ym_code code = open_ledger(s, key, &ledger, st);
 
     if (code == YM_OK && ym_ledger_size(ledger) == 0) {
-        code = sign_into(&line[0], "genesis", genesis_members(s->name, key), s->name, now, key, st);
+        code = sign_into(&line[count++], "genesis", genesis_members(s->name, key), s->name, now, key, st);
+        if (code == YM_OK && policy->override && micro_down(policy->epsilon_cap) > YM_EPSILON_PLAIN_MICRO)
+            code = sign_into(&line[count++], "override",
+                             ym_site_override_members("policy", micro_down(policy->epsilon_cap), policy->override),
+                             s->name, now, key, st);
         if (code == YM_OK)
-            code = sign_into(&line[1], "policy", policy_members(policy), s->name, now, key, st);
+            code = sign_into(&line[count++], "policy", policy_members(policy), s->name, now, key, st);
+        for (size_t i = 0; i < count; i++)
+            bytes[i] = ym_buf_bytes(&line[i]);
         if (code == YM_OK)
-            code =
-                ym_ledger_append(ledger, (struct ym_bytes[]){{line[0].data, line[0].len}, {line[1].data, line[1].len}},
-                                 2, &(uint64_t){0}, st);
+            code = ym_ledger_append(ledger, bytes, count, &(uint64_t){0}, st);
     }
     ym_ledger_close(&ledger);
-    ym_buf_release(&line[0]);
-    ym_buf_release(&line[1]);
+    for (size_t i = 0; i < count; i++)
+        ym_buf_release(&line[i]);
     return code;
 }
 
@@ -328,6 +354,24 @@ static enum ym_code make_config(const struct ym_site *s, struct ym_status *st)
     return code == YM_OK ? write_text(path, &text, st) : ym_status_set(st, code, "cannot make site.yaml");
 }
 
+static enum ym_code check_policy(const struct ym_site_policy *p, struct ym_status *st)
+{
+    int64_t cap = micro_down(p->epsilon_cap);
+
+    if (p->override && !ym_site_reason_valid(p->override))
+        return ym_status_set(st, YM_INVALID, "%s", T(REFUSE_REASON));
+    if (cap > YM_EPSILON_PLAIN_MICRO && !p->override)
+        return ym_status_set(st, YM_INVALID, T(REFUSE_CAP_LARGE), (double)cap / 1e6, YM_EPSILON_PLAIN_MICRO / 1000000);
+    return YM_OK;
+}
+
+bool ym_site_reason_valid(const char *reason)
+{
+    size_t len = strlen(reason);
+
+    return len > 0 && len <= 512 && ym_text_printable(reason, len);
+}
+
 /* site.yaml comes last: until it is there, the folder is no site and init may be
  * run again. */
 enum ym_code ym_site_init(const char *dir, const char *name, const struct ym_site_policy *policy,
@@ -342,7 +386,9 @@ enum ym_code ym_site_init(const char *dir, const char *name, const struct ym_sit
     if (!ym_name_valid(name))
         return ym_status_set(st, YM_INVALID, "\"%s\" is not a name: use a-z, 0-9, \"-\" and \"_\", at most 63", name);
     snprintf(s.name, sizeof s.name, "%s", name);
-    code = ym_fs_mkdirs(dir, 0700, st);
+    code = check_policy(policy, st);
+    if (code == YM_OK)
+        code = ym_fs_mkdirs(dir, 0700, st);
     if (code != YM_OK)
         return code;
     if (!realpath(dir, s.dir))

@@ -1,6 +1,7 @@
 #ifndef YM_TRAINER_SITE_H
 #define YM_TRAINER_SITE_H
 
+#include <jansson.h>
 #include <limits.h>
 
 #include "audit/ledger/ledger.h"
@@ -48,8 +49,17 @@ void ym_site_origin(const char *name, char out[128]);
 
 struct ym_site_policy {
     struct ym_decimal epsilon_cap, delta;
+    struct ym_decimal epsilon_month; /* what a calendar month may add; the cap where nothing else is asked */
     int64_t min_patients;
+    const char *override; /* why a cap that needs one is right; NULL: none */
 };
+struct ym_site_policy_leaf {
+    int64_t cap_micro, delta_e18, order_milli, min_patients, month_micro;
+};
+/* Members of a policy and of an override leaf; NULL: out of memory. */
+json_t *ym_site_policy_members(const struct ym_site_policy_leaf *p);
+bool ym_site_reason_valid(const char *reason); /* 1 to 512 bytes of printable UTF-8 */
+json_t *ym_site_override_members(const char *subject, int64_t epsilon_micro, const char *reason);
 
 /* Make the folders, identity key, secret, salt, site.yaml and the ledger with
  * its genesis and policy leaves; gateway_dir (may be NULL): the gateway's folder

@@ -62,7 +62,7 @@ static enum ym_code world_budget(void *ctx, const struct ym_plan *plan, const ch
     const struct ym_trainer *t = ctx;
     int64_t alone, after;
 
-    return ym_door_fits(t->door, plan, dataset, round, round, &alone, &after, st);
+    return ym_door_may_charge(t->door, plan, dataset, round, ym_clock_unix(), &alone, &after, st);
 }
 
 /* ---- start ---- */

@@ -142,7 +142,7 @@ static enum ym_code can_charge(struct ym_trainer *t, const struct ym_core_study 
                                const char **reason, struct ym_status *st)
 {
     int64_t alone, after;
-    enum ym_code code = ym_door_fits(t->door, s->plan, s->dataset, round, round, &alone, &after, st);
+    enum ym_code code = ym_door_may_charge(t->door, s->plan, s->dataset, round, ym_clock_unix(), &alone, &after, st);
 
     if (code != YM_OK) {
         *reason = "budget";

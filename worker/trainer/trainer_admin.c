@@ -7,8 +7,8 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "models/model.h"
-#include "privacy/accountant.h"
 #include "worker/data/frozen.h"
 #include "worker/trainer/trainer_internal.h"
 
@@ -21,6 +21,7 @@ struct waiting {
     struct ym_ticket ticket;
     bool approve;
     char dataset[64];
+    char override[513]; /* why an epsilon that needs an override is right; "" */
 };
 
 static const char *get(const json_t *request, const char *key)
@@ -86,6 +87,7 @@ static json_t *studies_json(struct ym_trainer *t)
         row = study_json(s);
         if (row && s->decision == YM_APPROVED)
             json_object_set_new(row, "dataset", json_string(s->dataset));
+        json_object_set_new(row, "epsilon_study_micro", json_integer(ym_trainer_plan_cost(s->plan, s->plan->rounds)));
         json_array_append_new(list, row);
     }
     return list;
@@ -108,23 +110,18 @@ static void do_plans_list(struct ym_trainer *t, const struct ym_ticket *ticket)
     reply_new(t, ticket, json_pack("{s:b, s:o}", "ok", 1, "plans", studies_json(t)));
 }
 
-static int64_t plan_cost(const struct ym_plan *p, uint32_t rounds)
-{
-    int64_t micro;
-
-    return ym_plan_epsilon(p, 1, rounds, &micro, NULL) == YM_OK ? micro : INT64_MAX;
-}
-
-static json_t *show_json(const struct ym_core_study *s)
+static json_t *show_json(struct ym_trainer *t, const struct ym_core_study *s)
 {
     json_t *plan = NULL, *o = study_json(s);
 
     ym_json_parse(s->plan->canonical.data, s->plan->canonical.len, YM_PLAN_MAX_BYTES, &plan, NULL);
     json_object_set_new(o, "ok", json_true());
     json_object_set_new(o, "content", plan);
-    json_object_set_new(o, "epsilon_study_micro", json_integer(plan_cost(s->plan, s->plan->rounds)));
-    json_object_set_new(o, "epsilon_round_micro", json_integer(plan_cost(s->plan, 1)));
+    json_object_set_new(o, "epsilon_study_micro", json_integer(ym_trainer_plan_cost(s->plan, s->plan->rounds)));
+    json_object_set_new(o, "epsilon_round_micro", json_integer(ym_trainer_plan_cost(s->plan, 1)));
+    json_object_set_new(o, "epsilon_limit_micro", json_integer(ym_plan_epsilon_micro(s->plan)));
     json_object_set_new(o, "delta_e18", json_integer((json_int_t)s->plan->delta.scaled));
+    json_object_set_new(o, "datasets", ym_trainer_rooms_json(t, s));
     return o;
 }
 
@@ -135,8 +132,26 @@ static enum ym_code do_plan_show(struct ym_trainer *t, const struct ym_ticket *t
     enum ym_code code = ym_core_find(t->core, get(request, "plan"), &s, st);
 
     if (code == YM_OK)
-        reply_new(t, ticket, show_json(s));
+        reply_new(t, ticket, show_json(t, s));
     return code;
+}
+
+static enum ym_code do_policy(struct ym_trainer *t, const struct ym_ticket *ticket, struct ym_status *st)
+{
+    json_t *o = ym_trainer_policy_json(t);
+
+    if (!o)
+        return ym_status_set(st, YM_DENIED, "the ledger holds no policy");
+    reply_new(t, ticket, o);
+    return YM_OK;
+}
+
+static enum ym_code do_policy_sign(struct ym_trainer *t, const struct ym_ticket *ticket, const json_t *request,
+                                   struct ym_status *st)
+{
+    enum ym_code code = ym_trainer_policy_sign(t, request, st);
+
+    return code == YM_OK ? do_policy(t, ticket, st) : code;
 }
 
 static enum ym_code do_budget(struct ym_trainer *t, const struct ym_ticket *ticket, struct ym_status *st)
@@ -346,6 +361,9 @@ static enum ym_code do_check(struct ym_trainer *t, const struct ym_ticket *ticke
     if (!d)
         return ym_status_set(st, YM_NOT_FOUND, "no data set \"%s\" is registered; see yumen-site data list",
                              get(request, "dataset"));
+    if (strlen(get(request, "override")) >= sizeof w.override)
+        return ym_status_set(st, YM_INVALID, "%s", T(REFUSE_REASON));
+    snprintf(w.override, sizeof w.override, "%s", get(request, "override"));
     snprintf(w.dataset, sizeof w.dataset, "%s", d->name);
     j = check_job(t, s, d, &w);
     if (!j)
@@ -357,22 +375,49 @@ static enum ym_code do_check(struct ym_trainer *t, const struct ym_ticket *ticke
     return code;
 }
 
+/* All the rounds that are left, and the next one this month. */
+static enum ym_code budget_fits(struct ym_trainer *t, const struct ym_job *j, const char *dataset, struct ym_status *st)
+{
+    int64_t alone, after;
+    uint32_t next = ym_trainer_next_round(j->study);
+    enum ym_code code = ym_door_fits(t->door, j->plan, dataset, next, j->plan->rounds, &alone, &after, st);
+
+    return code == YM_OK ? ym_door_may_charge(t->door, j->plan, dataset, next, ym_clock_unix(), &alone, &after, st)
+                         : code;
+}
+
 static json_t *checked_reply(struct ym_trainer *t, const struct ym_job *j, const struct waiting *w)
 {
-    int64_t alone = 0, after = 0, spent = 0, cap = 0, delta = 0;
     struct ym_status st = YM_STATUS_INIT;
-    uint32_t done = j->study->charged_round < j->plan->rounds ? j->study->charged_round : 0;
-    enum ym_code budget = ym_door_fits(t->door, j->plan, w->dataset, done + 1, j->plan->rounds, &alone, &after, &st);
+    enum ym_code budget = budget_fits(t, j, w->dataset, &st);
+    json_t *o = json_pack(
+        "{s:b, s:s, s:o, s:s, s:b, s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I}", "ok", 1, "study", j->study->study,
+        "plan", hex_json(j->study->hash), "dataset", w->dataset, "runs", j->reason == NULL, "why",
+        j->reason ? j->st.message : "", "report", ym_buf_str(&j->report), "budget_fits", budget == YM_OK, "budget_why",
+        budget == YM_OK ? "" : st.message, "step_ms", (json_int_t)j->step_ms, "parameters", (json_int_t)j->dim,
+        "epsilon_round_micro", (json_int_t)ym_trainer_plan_cost(j->plan, 1), "epsilon_study_micro",
+        (json_int_t)ym_trainer_plan_cost(j->plan, j->plan->rounds), "release_bytes", (json_int_t)(8 * j->update_dim));
+    json_t *room = ym_trainer_room_json(t, j->study, w->dataset);
 
-    ym_budget_spent(t->budget, w->dataset, &spent, &cap, &delta, NULL);
-    return json_pack("{s:b, s:s, s:o, s:s, s:b, s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok", 1,
-                     "study", j->study->study, "plan", hex_json(j->study->hash), "dataset", w->dataset, "runs",
-                     j->reason == NULL, "why", j->reason ? j->st.message : "", "report", ym_buf_str(&j->report),
-                     "budget_fits", budget == YM_OK, "budget_why", budget == YM_OK ? "" : st.message, "step_ms",
-                     (json_int_t)j->step_ms, "parameters", (json_int_t)j->dim, "spent_micro", (json_int_t)spent,
-                     "cap_micro", (json_int_t)cap, "delta_e18", (json_int_t)delta, "epsilon_round_micro",
-                     (json_int_t)plan_cost(j->plan, 1), "epsilon_study_micro",
-                     (json_int_t)plan_cost(j->plan, j->plan->rounds), "release_bytes", (json_int_t)(8 * j->update_dim));
+    json_object_update_missing(o, room);
+    json_decref(room);
+    return o;
+}
+
+/* Before the budget is asked, which looks for it. */
+static enum ym_code note_override(struct ym_trainer *t, const struct ym_job *j, const struct waiting *w,
+                                  struct ym_status *st)
+{
+    struct ym_buf hash = {0};
+    enum ym_code code = YM_OK;
+
+    if (!w->approve || j->reason || !w->override[0])
+        return YM_OK;
+    code = ym_hex_encode(j->study->hash, YM_HASH_BYTES, &hash);
+    if (code == YM_OK)
+        code = ym_trainer_override(t, ym_buf_str(&hash), ym_plan_epsilon_micro(j->plan), w->override, st);
+    ym_buf_release(&hash);
+    return code;
 }
 
 static enum ym_code approve_checked(struct ym_trainer *t, struct ym_job *j, const struct waiting *w,
@@ -393,11 +438,11 @@ void ym_trainer_checked(struct ym_trainer *t, struct ym_job *j)
 {
     struct waiting *w = j->user;
     struct ym_status st = YM_STATUS_INIT;
+    enum ym_code code = note_override(t, j, w, &st);
     json_t *reply = checked_reply(t, j, w);
     bool good = j->reason == NULL && json_is_true(json_object_get(reply, "budget_fits"));
-    enum ym_code code = YM_OK;
 
-    if (good && w->approve)
+    if (code == YM_OK && good && w->approve)
         code = approve_checked(t, j, w, &st);
     if (code != YM_OK) {
         ym_admin_fail(t->admin, &w->ticket, &st);
@@ -481,6 +526,10 @@ void ym_trainer_admin(void *ctx, const struct ym_ticket *ticket, const json_t *r
         code = do_veto(t, ticket, request, &st);
     else if (strcmp(what, "pause") == 0)
         code = do_pause(t, ticket, request, &st);
+    else if (strcmp(what, "policy") == 0)
+        code = do_policy(t, ticket, &st);
+    else if (strcmp(what, "policy_sign") == 0)
+        code = do_policy_sign(t, ticket, request, &st);
     else if (strcmp(what, "budget") == 0)
         code = do_budget(t, ticket, &st);
     else if (strcmp(what, "egress") == 0)

@@ -95,4 +95,17 @@ bool ym_trainer_have_state(struct ym_trainer *t, const uint8_t hash[YM_HASH_BYTE
 void ym_trainer_sweep_objects(struct ym_trainer *t);
 bool ym_trainer_disk_ok(const struct ym_trainer *t, uint64_t bytes);
 
+/* ---- trainer_budget.c: new JSON values, NULL when there is nothing to say ---- */
+json_t *ym_trainer_policy_json(struct ym_trainer *t);
+enum ym_code ym_trainer_policy_sign(struct ym_trainer *t, const json_t *request, struct ym_status *st);
+/* Record why an epsilon above what needs no explanation is right; nothing when it was
+ * explained before. YM_INVALID: no reason that people can read. */
+enum ym_code ym_trainer_override(struct ym_trainer *t, const char *subject, int64_t epsilon_micro, const char *reason,
+                                 struct ym_status *st);
+int64_t ym_trainer_plan_cost(const struct ym_plan *p, uint32_t rounds); /* at the plan's delta, over all orders */
+uint32_t ym_trainer_next_round(const struct ym_core_study *s); /* 1 again when all were charged: the study is over */
+/* What the study's rounds would do to a data set's budget, and how many more fit. */
+json_t *ym_trainer_room_json(struct ym_trainer *t, const struct ym_core_study *s, const char *dataset);
+json_t *ym_trainer_rooms_json(struct ym_trainer *t, const struct ym_core_study *s); /* of every data set */
+
 #endif
