@@ -6,6 +6,7 @@
 #include "cmd/yumen/commands.h"
 #include "cmd/yumen/plan.h"
 #include "cmd/yumen/print.h"
+#include "cmd/yumen/propose.h"
 #include "gate/advice.h"
 
 static const char *const samplings[] = {"0.05", "0.1", "0.25", "0.5", "1"};
@@ -208,7 +209,8 @@ static json_t *table_json(const struct table *t)
     return json_pack("{s:i,s:o}", "rounds", (int)t->rounds, "samplings", rows);
 }
 
-static void print_json(const struct ym_plan *plan, const struct table *table, size_t count, bool passes)
+static void print_json(const struct ym_plan *plan, const struct table *table, size_t count, bool passes,
+                       json_t *proposal)
 {
     struct ym_buf limit = {0}, delta = {0}, noise = {0};
     json_t *tables = json_array(), *o;
@@ -218,9 +220,10 @@ static void print_json(const struct ym_plan *plan, const struct table *table, si
     ym_decimal_format(own_row(table)->noise, &noise);
     for (size_t i = 0; i < count; i++)
         json_array_append_new(tables, table_json(&table[i]));
-    o = json_pack("{s:b,s:s,s:s,s:s,s:i,s:s,s:b,s:o}", "ok", 1, "study", plan->study, "epsilon_limit",
+    o = json_pack("{s:b,s:s,s:s,s:s,s:i,s:s,s:b,s:o,s:o}", "ok", 1, "study", plan->study, "epsilon_limit",
                   ym_buf_str(&limit), "delta", ym_buf_str(&delta), "steps_per_round", (int)plan->steps_per_round,
-                  "noise_multiplier", ym_buf_str(&noise), "plan_passes", passes, "tables", tables);
+                  "noise_multiplier", ym_buf_str(&noise), "plan_passes", passes, "tables", tables, "proposal",
+                  proposal);
     ym_print_json(o);
     json_decref(o);
     ym_buf_release(&limit);
@@ -242,28 +245,49 @@ static enum ym_code own_sampling(const struct ym_plan *plan, char out[40], struc
     return code;
 }
 
-static int advise(const struct ym_plan *plan, bool passes, bool json, struct ym_status *st)
+/* What fits the plan's own settings is told even where the proposed ones cannot. */
+static enum ym_code propose(const struct ym_plan *plan, const struct ym_cohort *cohort, size_t count, json_t **json,
+                            struct ym_status *st)
+{
+    enum ym_code code = ym_propose(plan, cohort, count, json, st);
+
+    if (code != YM_DENIED && code != YM_INVALID)
+        return code;
+    if (json != NULL)
+        *json = json_null();
+    else
+        printf(T(SPONSOR_PROPOSE_NONE), st->message);
+    return YM_OK;
+}
+
+static int advise(const struct ym_plan *plan, const struct ym_cohort *cohort, size_t cohort_count, bool passes,
+                  bool json, struct ym_status *st)
 {
     struct table table[3];
     size_t count = list_tables(plan, table);
     char own[40];
+    json_t *proposal = NULL;
     enum ym_code code = own_sampling(plan, own, st);
 
     for (size_t i = 0; i < count && code == YM_OK; i++)
         code = fill(plan, own, &table[i], st);
     if (code == YM_OK && !own_row(table)->fits) /* the most noise passed, but by less than a rounding */
         code = ym_status_set(st, YM_DENIED, "%s", T(SPONSOR_ADVISE_NEVER));
+    if (code == YM_OK && json)
+        code = propose(plan, cohort, cohort_count, &proposal, st);
     if (code != YM_OK)
         return ym_cli_fail("yumen", st);
     if (json) {
-        print_json(plan, table, count, passes);
+        print_json(plan, table, count, passes, proposal);
         return YM_EXIT_DONE;
     }
     print_answer(plan, own_row(table), passes);
     for (size_t i = 0; i < count; i++)
         print_table(&table[i]);
-    printf("\n%s", T(SPONSOR_ADVISE_NOTE));
-    return YM_EXIT_DONE;
+    printf("\n%s\n", T(SPONSOR_ADVISE_NOTE));
+    fflush(stdout);
+    code = propose(plan, cohort, cohort_count, NULL, st);
+    return code == YM_OK ? YM_EXIT_DONE : ym_cli_fail("yumen", st);
 }
 
 /* ---- the command ---- */
@@ -275,8 +299,26 @@ bool ym_epsilon_good(const char *text)
     return ym_decimal_parse(text, &d, NULL) == YM_OK && d.scaled > 0 && d.scaled <= (__int128)100 * 1000000000000000000;
 }
 
+static enum ym_code cohorts_of(const struct ym_cli_args *a, const struct ym_plan *plan, struct ym_cohort *cohort,
+                               size_t *count, struct ym_status *st)
+{
+    const char *patients = ym_cli_get(a, "patients");
+    enum ym_code code;
+
+    if (patients == NULL) {
+        ym_propose_nominal(plan, cohort, count);
+        return YM_OK;
+    }
+    code = ym_propose_cohorts(patients, cohort, count, st);
+    if (code == YM_OK && *count != plan->site_count)
+        code = ym_status_set(st, YM_INVALID, T(SPONSOR_PROPOSE_HOSPITALS), *count, plan->site_count);
+    return code;
+}
+
 int ym_cmd_plan_advise(const struct ym_cli_args *a)
 {
+    struct ym_cohort cohort[YM_PLAN_MAX_SITES];
+    size_t cohort_count = 0;
     struct ym_status st = YM_STATUS_INIT;
     struct ym_problems problems = {0};
     struct ym_doc *doc = NULL;
@@ -288,12 +330,18 @@ int ym_cmd_plan_advise(const struct ym_cli_args *a)
 
     if (epsilon != NULL && !ym_epsilon_good(epsilon))
         code = ym_status_set(&st, YM_INVALID, T(SPONSOR_ADVISE_EPSILON), epsilon);
+    if (code == YM_OK && a->positional_count == 0)
+        return ym_propose_from_options(a);
+    if (code == YM_OK && (ym_cli_has(a, "model") || ym_cli_has(a, "delta")))
+        code = ym_status_set(&st, YM_INVALID, "%s", T(SPONSOR_PROPOSE_FILE_SAYS));
     if (code == YM_OK)
         code = ym_doc_load(a->positional[0], &doc, &problems, &st);
     if (code == YM_OK)
         code = ym_advice_read(doc, epsilon, &plan, &passes, &problems, &st);
+    if (code == YM_OK)
+        code = cohorts_of(a, plan, cohort, &cohort_count, &st);
     if (code == YM_OK) {
-        rc = advise(plan, passes, json, &st);
+        rc = advise(plan, cohort, cohort_count, passes, json, &st);
     } else if (problems.count > 0) {
         ym_print_problems(&problems, json);
         rc = YM_EXIT_NO;

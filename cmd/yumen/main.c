@@ -29,7 +29,13 @@ static const struct ym_cli_option json_option[] = {OPTION_JSON, OPTION_END};
 static const struct ym_cli_option dir_option[] = {OPTION_DIR, OPTION_END};
 static const struct ym_cli_option dir_json_options[] = {OPTION_DIR, OPTION_JSON, OPTION_END};
 static const struct ym_cli_option advise_options[] = {
-    {"epsilon", "E", YM_TEXT_SPONSOR_OPT_EPSILON, false}, OPTION_JSON, OPTION_END};
+    {"epsilon", "E", YM_TEXT_SPONSOR_OPT_EPSILON, false},
+    {"delta", "D", YM_TEXT_SPONSOR_OPT_DELTA, false},
+    {"patients", "A-B,...", YM_TEXT_SPONSOR_OPT_PATIENTS, false},
+    {"model", "FAMILY:N", YM_TEXT_SPONSOR_OPT_MODEL, false},
+    OPTION_JSON,
+    OPTION_END,
+};
 static const struct ym_cli_option watch_options[] = {
     OPTION_DIR,
     OPTION_JSON,
@@ -59,7 +65,7 @@ static const struct ym_cli_command commands[] = {
     {"plan check", "FILE", YM_TEXT_SPONSOR_CMD_PLAN_CHECK, 1, 1, json_option, ym_cmd_plan_check},
     {"plan show", "FILE", YM_TEXT_SPONSOR_CMD_PLAN_SHOW, 1, 1, json_option, ym_cmd_plan_show},
     {"plan diff", "OLD NEW", YM_TEXT_SPONSOR_CMD_PLAN_DIFF, 2, 2, json_option, ym_cmd_plan_diff},
-    {"plan advise", "FILE", YM_TEXT_SPONSOR_CMD_PLAN_ADVISE, 1, 1, advise_options, ym_cmd_plan_advise},
+    {"plan advise", "[FILE]", YM_TEXT_SPONSOR_CMD_PLAN_ADVISE, 0, 1, advise_options, ym_cmd_plan_advise},
     {"simulate", "PLAN", YM_TEXT_SPONSOR_CMD_SIMULATE, 1, 1, simulate_options, ym_cmd_simulate},
     {"data list", "", YM_TEXT_SPONSOR_CMD_DATA_LIST, 0, 0, data_options, ym_cmd_data_list},
     {"study submit", "FILE", YM_TEXT_SPONSOR_CMD_STUDY_SUBMIT, 1, 1, dir_json_options, ym_cmd_study_submit},

@@ -230,6 +230,48 @@ def advice_needs_the_rest_of_the_plan(home):
     assert [t["rounds"] for t in told["tables"]] == [10000, 5000]
 
 
+def plan_of(model, sections, hospitals=3):
+    """A plan with the sections as the program printed them."""
+    family, shape = model.split(":")
+    first, *more = [int(n) for n in shape.split("x")]
+    inputs = "".join(f"    - {{name: x{i}, low: -1, high: 1}}\n" for i in range(first))
+    outcome = "{name: y, low: -1, high: 1}" if family == "linear" else "{name: y, levels: [%s]}" % ", ".join(
+        "l%d" % i for i in range(more[0] if family == "multinomial" else 2))
+    hidden = f"  hidden: {more}\n" if family == "mlp" else ""
+    names = ", ".join("{name: h%d}" % i for i in range(hospitals))
+    return (f"yumen: plan/1\nstudy: s\nsponsor: a\ntitle: t\npurpose: p\nmodel:\n  family: {family}\n{hidden}"
+            f"  inputs:\n{inputs}  outcome: {outcome}\n{sections}federation:\n  hospitals: [{names}]\n")
+
+
+def proposal_can_be_pasted_and_passes(home):
+    ask = ["plan", "advise", "--epsilon", "1.5", "--patients", "50-199,200-499,300"]
+    for model, parameters in (("logistic:13", 14), ("linear:2", 3), ("multinomial:5x3", 18), ("mlp:4x3", 19)):
+        told = json.loads(run(*ask, "--model", model, "--json").stdout)["proposal"]
+        out = run(*ask, "--model", model).stdout
+        sections = out[out.index("training:"):out.index("\n\n", out.index("privacy:"))] + "\n"
+        cost = json.loads(run("plan", "check", write(f"{home}/pasted.yaml", plan_of(model, sections)), "--json").stdout)
+        assert cost["epsilon_micro"] == told["epsilon_micro"] and 1490000 < cost["epsilon_micro"] <= 1500000
+        assert cost["parameters"] == told["parameters"] == parameters and cost["delta"] == "0.0001"
+        chosen = [r for r in told["alternatives"] if r["chosen"]]
+        assert len(chosen) == 1 and chosen[0]["noise_multiplier"] == told["privacy"]["noise_multiplier"]
+        assert chosen[0]["rounds"] * chosen[0]["local_steps"] == cost["rounds"] * cost["steps_per_round"]
+        z, q, n = (float(v) for v in (chosen[0]["noise_multiplier"], chosen[0]["sampling_probability"], told["training"]["nominal_patients"]))
+        noise = z * float(told["privacy"]["clip_norm"]) / (q * n * 3 ** 0.5)
+        assert abs(chosen[0]["noise_per_coordinate"] / noise - 1) < 1e-9 and told["nominal_batch"] == q * n
+    file = run("plan", "advise", f"{home}/old.yaml", "--patients", "40,60-100", "--json").stdout
+    told = json.loads(file)["proposal"]
+    assert told["privacy"]["epsilon"] == "3" and told["privacy"]["delta"] == "0.00001" and told["training"]["nominal_patients"] == 59
+    assert "yumen simulate" in run(*ask, "--model", "logistic:3").stdout and "不保证" in run(*ask, "--model", "logistic:3", lang="zh").stdout
+    for bad in (["--model", "logistic:0"], ["--model", "logistic"], ["--model", "tree:3"], ["--model", "mlp:3"], ["--model", "logistic:3x2"],
+                ["--model", "logistic:3", "--delta", "1e-3"], ["--model", "logistic:3", "--delta", "0"], []):
+        assert run(*ask, *bad, code=2).stderr.startswith("yumen")
+    for bad in ("", "0", "9-3", "5,", "a", "99999999999999999999"):
+        assert run("plan", "advise", "--epsilon", "1", "--model", "logistic:3", "--patients", bad, code=2).stderr.startswith("yumen")
+    for bad in (["--model", "logistic:3"], ["--delta", "1e-6"], ["--patients", "50"]):
+        assert run("plan", "advise", f"{home}/old.yaml", *bad, code=2).stderr.startswith("yumen")
+    assert run("plan", "advise", code=2).stderr.startswith("yumen")
+
+
 def marks_are_in_every_output(home):
     sim = ["simulate", f"{home}/plan.yaml", "--site", f"h1={home}/h1", "--site", f"h2={home}/h2/card.yaml"]
     for lang in ("en", "zh"):
@@ -331,6 +373,7 @@ def main():
         diff_tells_problems_of_both(home)
         advice_is_for_plans_that_cost_too_much(home)
         advice_needs_the_rest_of_the_plan(home)
+        proposal_can_be_pasted_and_passes(home)
         marks_are_in_every_output(home)
         figures_fit_each_other(home, cost)
         seeds_are_spread_for_each_epsilon(home)
