@@ -64,6 +64,8 @@ int main(void)
         {"s2 q.25 T200", 2, 0.25, 200, 1e-4},
         {"s.8 q.001 T20000", 0.8, 0.001, 20000, 1e-7},
         {"s.6 q.01 T10000", 0.6, 0.01, 10000, 1e-6},
+        {"s.5 q1e-4 T100 delta 1e-6", 0.5, 1e-4, 100, 1e-6}, /* few rounds of rare sampling: the hardest */
+        {"s1.2 q.001 T3 delta 1e-8", 1.2, 0.001, 3, 1e-8},
         {"s3 q1 T20 delta 1e-14", 3, 0.999999, 20, 1e-14},
     };
     struct ym_event *e = calloc(EVENTS, sizeof *e);
