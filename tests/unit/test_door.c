@@ -470,6 +470,26 @@ static enum ym_code charge_at(struct house *h, const struct ym_plan *p, uint32_t
     return code;
 }
 
+static void a_charge_says_how_its_patients_were_identified(void **state)
+{
+    struct ym_door_request r = request(1);
+    struct ym_charged *c = NULL;
+    struct ym_buf line = {0};
+    struct house h;
+    const char *said;
+    json_t *o = NULL;
+
+    house_open(&h, *state);
+    assert_int_equal(ym_door_charge(h.door, &r, &c, &line, NULL), YM_OK);
+    assert_int_equal(ym_leaf_parse(bytes_in(&line), &o, NULL), YM_OK);
+    assert_int_equal(ym_json_get_str(o, "identified", &said, NULL), YM_OK);
+    assert_string_equal(said, "hospital_id");
+    json_decref(o);
+    ym_buf_release(&line);
+    ym_charged_free(&c);
+    house_close(&h);
+}
+
 static void an_epsilon_above_twenty_is_charged_only_with_its_override(void **state)
 {
     char *text = text_edit(good_plan, "epsilon: 3", "epsilon: 20.000001");
@@ -659,6 +679,7 @@ int main(void)
         CASE(outbox_bytes_that_changed_do_not_leave),
         CASE(a_full_outbox_is_refused_before_anything_is_charged),
         CASE(the_budget_ends_before_the_cap_is_passed),
+        CASE(a_charge_says_how_its_patients_were_identified),
         CASE(an_epsilon_above_twenty_is_charged_only_with_its_override),
         CASE(a_plans_delta_is_held_against_the_data_sets_size_class),
         CASE(a_refusal_is_told_in_chinese_too),
