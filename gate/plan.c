@@ -102,3 +102,16 @@ int64_t ym_plan_epsilon_micro(const struct ym_plan *plan)
 
     return (int64_t)((plan->epsilon_max.scaled + micro - 1) / micro);
 }
+
+size_t ym_plan_scaled_columns(const struct ym_plan *plan)
+{
+    size_t numbers = 0;
+    for (size_t i = 0; i < plan->input_count && plan->scaling_sigma_units > 0; i++)
+        numbers += plan->input[i].kind == YM_VAR_NUMBER;
+    return numbers;
+}
+
+bool ym_plan_scales(const struct ym_plan *plan, uint32_t round)
+{
+    return plan->scaling_sigma_units > 0 && round == 1;
+}

@@ -70,6 +70,9 @@ struct ym_plan {
     struct ym_decimal delta, epsilon_max; /* epsilon_max: what the study may spend at each hospital */
     uint32_t max_records_per_patient;
     uint32_t min_patients; /* smallest cohort a hospital may take part with */
+    /* scaling by noised statistics, in round 1; 0: by declared ranges alone */
+    uint64_t scaling_sigma_units;
+    double scaling_least; /* smallest scale that a column is divided by */
     /* server */
     enum ym_server_opt server;
     double server_lr, beta1, beta2, server_eps;
@@ -112,9 +115,14 @@ size_t ym_plan_columns(const struct ym_plan *plan);
 /* Outputs of the model: 1 for linear and two-level logistic, level_count otherwise. */
 size_t ym_plan_outputs(const struct ym_plan *plan);
 
+/* Columns that noised scaling standardises: the inputs that are numbers; 0 where scaling is by declared ranges. */
+size_t ym_plan_scaled_columns(const struct ym_plan *plan);
+/* Is this the round that learns them? Nothing is trained in it. */
+bool ym_plan_scales(const struct ym_plan *plan, uint32_t round);
+
 /* What a hospital's patients are charged for rounds first..last of the plan, from 1: like events added up, training
- * first. The one place that knows: the check, the door, advice, the simulator and the auditor ask it. An empty range
- * has no events. */
+ * first, except in a scaling round alone. The one place that knows: the check, the door, advice, the simulator and the
+ * auditor ask it. An empty range has no events. */
 void ym_plan_events(const struct ym_plan *plan, uint32_t first, uint32_t last, struct ym_events *out);
 /* Their epsilon at the plan's delta as if fixed beforehand, millionths, never below what the fold over a ledger says;
  * INT64_MAX where there is no finite figure. */

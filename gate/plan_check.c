@@ -65,11 +65,17 @@ static uint64_t count_params(const struct ym_plan *plan)
     return total;
 }
 
+static uint64_t count_extra(const struct ym_plan *plan)
+{
+    size_t scaled = ym_plan_scaled_columns(plan);
+    return (plan->clip_bit_units > 0) + (scaled ? 1 + 2 * scaled : 0);
+}
+
 static void check_size(struct ym_schema *s, const struct ym_at *model, const struct ym_plan *plan)
 {
     if (!plan->family || !plan->input_count || !plan->outcome.kind)
         return;
-    if (count_params(plan) + (plan->clip_bit_units > 0) > YM_PLAN_MAX_PARAMS)
+    if (count_params(plan) + count_extra(plan) > YM_PLAN_MAX_PARAMS)
         ym_schema_say(s, model, plan->family == YM_FAMILY_MLP ? "hidden" : "inputs", T(PLAN_TOO_LARGE),
                       YM_PLAN_MAX_PARAMS);
 }
@@ -113,6 +119,16 @@ static void check_epsilon(struct ym_schema *s, const struct ym_at *privacy, cons
     ym_buf_release(&asked);
 }
 
+static void check_scaling(struct ym_schema *s, const struct ym_at *privacy, const struct ym_plan *plan)
+{
+    if (!plan->scaling_sigma_units)
+        return;
+    if (plan->rounds == 1)
+        ym_schema_say(s, privacy, "scaling", "%s", T(PLAN_SCALING_ROUNDS));
+    if (plan->input_count && !ym_plan_scaled_columns(plan))
+        ym_schema_say(s, privacy, "scaling", "%s", T(PLAN_SCALING_NUMBERS));
+}
+
 /* ---- sums ---- */
 
 /* docs/plan.md, "No sum wraps": sum of weights * 2^(w-1) < 2^62. */
@@ -146,6 +162,7 @@ void ym_plan_check(struct ym_schema *s, const struct ym_at *root, const struct y
     check_outcome(s, &model, plan);
     check_size(s, &model, plan);
     check_delta(s, &privacy, plan);
+    check_scaling(s, &privacy, plan);
     check_epsilon(s, &privacy, plan);
     check_lattice(s, root, plan);
     check_site_names(s, &federation, plan);

@@ -16,8 +16,13 @@ void ym_plan_events(const struct ym_plan *plan, uint32_t first, uint32_t last, s
 {
     uint64_t rounds = last >= first ? (uint64_t)last - first + 1 : 0;
 
+    bool scales = rounds > 0 && ym_plan_scales(plan, first);
+
     *out = (struct ym_events){0};
+    rounds -= scales;
     add(out, YM_USE_TRAINING, (struct ym_event){plan->sigma_units, plan->sampling_k, rounds * plan->steps_per_round});
+    if (scales)
+        add(out, YM_USE_SCALING, (struct ym_event){plan->scaling_sigma_units, UINT64_MAX, 1}); /* everybody, once */
 }
 
 /* The fold over a ledger rounds each sum up; no order of adding exceeds this. */

@@ -24,6 +24,7 @@ static const struct ym_decimal_range epsilon_range = {"0", "100", true};
 static const struct ym_decimal_range quantile_range = {"0.01", "0.99", false};
 static const struct ym_decimal_range clip_rate_range = {"0", "10", true};
 static const struct ym_decimal_range share_range = {"0.001", "0.9", false};
+static const struct ym_decimal_range least_scale_range = {"0.001", "1", false};
 static const struct ym_decimal_range clip_range = {"0", "1000000", true};
 
 enum { MAX_TIMEOUT_S = 30 * 86400 };
@@ -274,9 +275,22 @@ static void read_route(struct ym_schema *s, const struct ym_at *privacy, struct 
         json_object_del(privacy->canon, "route");
 }
 
+static void read_scaling(struct ym_schema *s, const struct ym_at *privacy, struct ym_plan *plan)
+{
+    static const char *const keys[] = {"noise_multiplier", "least_scale", NULL};
+    struct ym_decimal z;
+    if (!ym_schema_has(privacy, "scaling"))
+        return;
+    struct ym_at at = ym_schema_object(s, privacy, "scaling", true);
+    ym_schema_keys(s, &at, keys);
+    if (ym_schema_decimal(s, &at, "noise_multiplier", NULL, &noise_range, &z))
+        plan->scaling_sigma_units = sigma_from(z);
+    get_double(s, &at, "least_scale", "0.1", &least_scale_range, &plan->scaling_least);
+}
+
 static void read_privacy(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
-    static const char *const keys[] = {"route", "clip_norm", "adaptive_clip", "noise_multiplier",
+    static const char *const keys[] = {"route", "clip_norm", "adaptive_clip", "scaling", "noise_multiplier",
                                        "delta", "epsilon",   "min_patients",  NULL};
     static const int64_t twenty = 20;
     struct ym_at at = ym_schema_object(s, root, "privacy", true);
@@ -285,6 +299,7 @@ static void read_privacy(struct ym_schema *s, const struct ym_at *root, struct y
     read_route(s, &at, plan);
     get_double(s, &at, "clip_norm", "1", &clip_range, &plan->clip_norm);
     read_adaptive_clip(s, &at, plan);
+    read_scaling(s, &at, plan);
     if (ym_schema_decimal(s, &at, "noise_multiplier", NULL, &noise_range, &z))
         plan->sigma_units = sigma_from(z);
     ym_schema_decimal(s, &at, "delta", NULL, &zero_one, &plan->delta);

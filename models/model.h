@@ -14,7 +14,7 @@
 
 enum ym_loss { YM_LOSS_SQUARED = 1, YM_LOSS_LOGISTIC, YM_LOSS_SOFTMAX };
 #define YM_MODEL_MAX_LAYERS 9
-#define YM_MODEL_MAX_EXTRA 1
+#define YM_MODEL_MAX_EXTRA (1 + 2 * 1024) /* log_clip, mean and scale of every input */
 
 struct ym_model {
     enum ym_loss loss;
@@ -23,6 +23,7 @@ struct ym_model {
     size_t width[YM_MODEL_MAX_LAYERS + 1];
     size_t dim; /* parameters in all */
     /* Beside the parameters, where the plan asks for it (docs/formats.md, "Layout"): */
+    size_t averaged;     /* dim, and log_clip: averaged by the hospitals' weights; what is behind is summed */
     size_t update_extra; /* coordinates of an update and of a sum, behind the parameters */
     size_t state_extra;  /* numbers of a state, behind parameters and moments; at most YM_MODEL_MAX_EXTRA */
 };

@@ -21,7 +21,7 @@ static enum ym_loss loss_of(const struct ym_plan *plan, size_t outputs)
 enum ym_code ym_model_from_plan(const struct ym_plan *plan, struct ym_model *out, struct ym_status *st)
 {
     struct ym_model m = {.loss = loss_of(plan, ym_plan_outputs(plan)), .relu = plan->activation == YM_ACT_RELU};
-    size_t hidden = plan->family == YM_FAMILY_MLP ? plan->hidden_count : 0;
+    size_t hidden = plan->family == YM_FAMILY_MLP ? plan->hidden_count : 0, clip, scaled;
 
     if (hidden >= YM_MODEL_MAX_LAYERS)
         return ym_status_set(st, YM_INVALID, "more than %d hidden layers", YM_MODEL_MAX_LAYERS - 1);
@@ -36,7 +36,11 @@ enum ym_code ym_model_from_plan(const struct ym_plan *plan, struct ym_model *out
                                  YM_PLAN_MAX_PARAMS);
         m.dim += (m.width[i] + 1) * m.width[i + 1];
     }
-    m.update_extra = m.state_extra = plan->clip_bit_units > 0;
+    clip = plan->clip_bit_units > 0;
+    scaled = ym_plan_scaled_columns(plan);
+    m.averaged = m.dim + clip;
+    m.update_extra = clip + (scaled > 0 ? 1 + 2 * scaled : 0);
+    m.state_extra = clip + 2 * scaled;
     if (ym_model_update_dim(&m) > YM_PLAN_MAX_PARAMS)
         return ym_status_set(st, YM_INVALID, "an update of more than %u numbers", YM_PLAN_MAX_PARAMS);
     *out = m;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/scaling.h"
 #include "models/state_step.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files and memory share one byte order");
@@ -26,6 +27,9 @@ bool ym_state_advance(const struct ym_state_step *s, struct ym_state_block *b, c
 {
     const struct ym_plan *p = s->plan;
     bool finite = true;
+
+    if (s->scales)
+        return true;
 
     for (size_t i = 0; i < n; i++) {
         double mean = (double)sum[i] / s->divisor, move;
@@ -50,16 +54,17 @@ double ym_state_log_clip_clamp(double log_clip)
     return log_clip > high ? high : log_clip < -high ? -high : log_clip;
 }
 
-static enum ym_code load_extra(const struct ym_model *m, const uint8_t *data, double *extra, struct ym_status *st)
+static enum ym_code load_extra(const struct ym_plan *plan, const struct ym_model *m, const uint8_t *data,
+                               double extra[YM_MODEL_MAX_EXTRA], struct ym_status *st)
 {
-    for (size_t i = 0; i < m->state_extra; i++) {
-        double v;
+    double read[YM_MODEL_MAX_EXTRA];
 
-        memcpy(&v, data + 8 * i, sizeof v);
-        if (!(fabs(v) <= YM_STATE_LOG_CLIP_MAX))
-            return ym_status_set(st, YM_CORRUPT, "state file: log_clip is out of range");
-        extra[i] = v;
-    }
+    memcpy(read, data, m->state_extra * sizeof *read);
+    if (plan->clip_bit_units > 0 && !(fabs(read[0]) <= YM_STATE_LOG_CLIP_MAX))
+        return ym_status_set(st, YM_CORRUPT, "state file: log_clip is out of range");
+    if (!ym_scaling_valid(plan, read))
+        return ym_status_set(st, YM_CORRUPT, "state file: scaling is out of range");
+    memcpy(extra, read, m->state_extra * sizeof *read);
     return YM_OK;
 }
 
@@ -67,13 +72,16 @@ enum ym_code ym_state_advance_extra(const struct ym_state_step *s, const struct 
                                     uint8_t *data, struct ym_status *st)
 {
     double extra[YM_MODEL_MAX_EXTRA];
-    enum ym_code code = load_extra(m, data, extra, st);
+    enum ym_code code = load_extra(s->plan, m, data, extra, st);
 
-    for (size_t i = 0; i < m->state_extra && code == YM_OK; i++) {
-        extra[i] = ym_state_log_clip_clamp(extra[i] + (double)sum[i] / s->divisor);
-        memcpy(data + 8 * i, &extra[i], sizeof extra[i]);
-    }
-    return code;
+    if (code != YM_OK)
+        return code;
+    if (s->scales)
+        ym_scaling_estimate(s->plan, sum + (m->averaged - m->dim), extra);
+    else if (s->plan->clip_bit_units > 0)
+        extra[0] = ym_state_log_clip_clamp(extra[0] + (double)sum[0] / s->divisor);
+    memcpy(data, extra, m->state_extra * sizeof *extra);
+    return YM_OK;
 }
 
 /* ---- round 0 ---- */
@@ -97,6 +105,14 @@ static void initial_moments(const struct ym_plan *plan, size_t dim, uint8_t *dat
 
     for (size_t i = 0; i < dim; i++)
         memcpy(data + 12 * dim + 8 * i, &v, sizeof v);
+}
+
+static void initial_extra(const struct ym_plan *plan, const struct ym_model *m, uint8_t *data)
+{
+    double extra[YM_MODEL_MAX_EXTRA] = {0};
+
+    ym_scaling_initial(plan, extra);
+    memcpy(data, extra, m->state_extra * sizeof *extra);
 }
 
 static enum ym_code initial_params(const struct ym_plan *plan, const struct ym_model *m, uint8_t *data)
@@ -133,6 +149,7 @@ enum ym_code ym_state_initial(const struct ym_plan *plan, struct ym_buf *state, 
     }
     if (ym_state_has_moments(plan))
         initial_moments(plan, m.dim, data);
+    initial_extra(plan, &m, data + ym_state_extra_at(plan, &m));
     code = ym_buf_append(state, out.data, out.len);
 out:
     ym_buf_release(&out);
@@ -165,6 +182,7 @@ enum ym_code ym_state_next_header(const struct ym_plan *plan, const struct ym_mo
     if (code == YM_OK)
         code = ym_state_header_encode(plan, m, &meta, header, st);
     step->plan = plan;
+    step->scales = ym_plan_scales(plan, sum->round);
     step->divisor = ldexp((double)meta.total_weight, (int)plan->update_scale_bits);
     ym_state_meta_release(&meta);
     return code;
@@ -272,5 +290,5 @@ enum ym_code ym_state_extra(const struct ym_plan *plan, struct ym_bytes state, d
 
     if (code == YM_OK)
         code = ym_state_params(plan, state, &round, &data, st);
-    return code == YM_OK ? load_extra(&m, data + ym_state_extra_at(plan, &m), extra, st) : code;
+    return code == YM_OK ? load_extra(plan, &m, data + ym_state_extra_at(plan, &m), extra, st) : code;
 }

@@ -11,7 +11,8 @@
 /* The state of a study after round r: one safetensors file with fixed header
  * order, named by its SHA-256 (docs/formats.md, "State"). Parameters F32, then
  * "server.m" and "server.v" F64 when the server optimizer has them, then
- * "privacy.log_clip" F64 when the clip is adaptive. Metadata: study, round, plan,
+ * "privacy.log_clip" F64 when the clip is adaptive, then "scaling.mean" and
+ * "scaling.scale" F64 when scaling is noised. Metadata: study, round, plan,
  * previous, sum, survivors, weights.
  * ym_state_next is the function f of DESIGN 3: IEEE double, no contraction, no
  * libm beyond sqrt, so that anyone with the sums recomputes it to the bit. */
@@ -39,7 +40,8 @@ enum ym_code ym_state_params(const struct ym_plan *plan, struct ym_bytes state, 
 
 /* The numbers beside the parameters, extra [model's state_extra] out:
  * [0] log_clip, when the clip is adaptive: the clip is clip_norm * exp(log_clip),
- * |log_clip| <= YM_STATE_LOG_CLIP_MAX. Anything else there is YM_CORRUPT. */
+ * |log_clip| <= YM_STATE_LOG_CLIP_MAX; then mean [C] and scale [C] where scaling is
+ * noised (models/scaling.h). Anything out of range is YM_CORRUPT. */
 #define YM_STATE_LOG_CLIP_MAX 11.0 /* e^11 = 2^15.9 */
 double ym_state_log_clip_clamp(double log_clip);
 enum ym_code ym_state_extra(const struct ym_plan *plan, struct ym_bytes state, double *extra, struct ym_status *st);

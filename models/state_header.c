@@ -58,6 +58,23 @@ static enum ym_code put_tensor(struct ym_buf *out, const char *name, const char 
                          name, dtype, shape, begin, end);
 }
 
+static enum ym_code put_extra(const struct ym_plan *plan, const struct ym_model *m, struct ym_buf *out)
+{
+    uint64_t at = ym_state_extra_at(plan, m);
+    size_t scaled = ym_plan_scaled_columns(plan);
+    enum ym_code code = YM_OK;
+
+    if (plan->clip_bit_units > 0) {
+        code = put_tensor(out, "privacy.log_clip", "F64", 1, 0, at, at + 8);
+        at += 8;
+    }
+    if (scaled > 0 && code == YM_OK)
+        code = put_tensor(out, "scaling.mean", "F64", scaled, 0, at, at + 8 * scaled);
+    if (scaled > 0 && code == YM_OK)
+        code = put_tensor(out, "scaling.scale", "F64", scaled, 0, at + 8 * scaled, at + 16 * scaled);
+    return code;
+}
+
 static enum ym_code put_tensors(const struct ym_plan *plan, const struct ym_model *m, struct ym_buf *out)
 {
     uint64_t dim = m->dim;
@@ -73,10 +90,7 @@ static enum ym_code put_tensors(const struct ym_plan *plan, const struct ym_mode
         code = put_tensor(out, "server.m", "F64", dim, 0, 4 * dim, 12 * dim);
     if (plan->server == YM_SERVER_FEDADAM && code == YM_OK)
         code = put_tensor(out, "server.v", "F64", dim, 0, 12 * dim, 20 * dim);
-    if (m->state_extra > 0 && code == YM_OK)
-        code =
-            put_tensor(out, "privacy.log_clip", "F64", 1, 0, ym_state_extra_at(plan, m), ym_state_data_bytes(plan, m));
-    return code;
+    return code == YM_OK ? put_extra(plan, m, out) : code;
 }
 
 static enum ym_code put_metadata(const struct ym_plan *plan, const struct ym_state_meta *meta, struct ym_buf *out)

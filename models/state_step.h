@@ -16,6 +16,7 @@ struct ym_state_block {
 struct ym_state_step { /* what one round's arithmetic needs besides the block */
     const struct ym_plan *plan;
     double divisor; /* W * 2^s: exact */
+    bool scales;    /* the round that learns the scaling: parameters, moments and clip stay */
 };
 
 bool ym_state_has_moments(const struct ym_plan *plan);

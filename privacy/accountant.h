@@ -22,7 +22,7 @@ struct ym_event {         /* one charge: what an auditor needs to recompute it *
 enum ym_use { YM_USE_TRAINING, YM_USE_METRIC, YM_USE_SCALING, YM_USE_COUNT };
 #define YM_EVENTS_MAX 5
 struct ym_events {
-    size_t count; /* 1..YM_EVENTS_MAX; event[0] is the training's */
+    size_t count; /* 1..YM_EVENTS_MAX; event[0] is the training's, where there is any */
     struct ym_event event[YM_EVENTS_MAX];
     enum ym_use use[YM_EVENTS_MAX];
 };

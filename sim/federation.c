@@ -17,7 +17,7 @@ struct federation {
     const struct ym_sim_site *site;
     size_t site_count;
     struct ym_model model;
-    float *params; /* [dim] of the state under way */
+    float *params, *trained; /* [dim] of the state under way: for rows as they are, and as trained */
     double extra[YM_MODEL_MAX_EXTRA];
     int64_t *update, *sum;         /* [update dim] */
     struct ym_score *score, *test; /* [site_count] */
@@ -70,15 +70,17 @@ static enum ym_code open_kernel_rng(void *ctx, struct ym_rng **out, struct ym_st
 static enum ym_code site_update(struct federation *f, const struct ym_sim_site *site, uint32_t round,
                                 struct ym_status *st)
 {
+    ym_open_rng_fn open_rng = f->o->seeded ? ym_seeds_open : open_kernel_rng;
     struct ym_seeds seeds;
     char label[128];
 
     if (f->o->no_privacy)
-        return ym_plain_round(f->plan, &f->model, site->data, f->params, f->update, st);
+        return ym_plain_round(f->plan, &f->model, site->data, f->trained, f->extra, round, f->update, st);
     snprintf(label, sizeof label, "%s/%" PRIu32, site->name, round);
     ym_seeds_init(&seeds, f->o->seed, label);
-    return ym_local_round(f->plan, &f->model, site->data, f->params, f->extra,
-                          f->o->seeded ? ym_seeds_open : open_kernel_rng, &seeds, f->update, st);
+    if (ym_plan_scales(f->plan, round))
+        return ym_local_scaling_round(f->plan, &f->model, site->data, open_rng, &seeds, f->update, st);
+    return ym_local_round(f->plan, &f->model, site->data, f->trained, f->extra, open_rng, &seeds, f->update, st);
 }
 
 static enum ym_code add_updates(struct federation *f, struct ym_round_sum *sum, struct ym_status *st)
@@ -97,7 +99,7 @@ static enum ym_code add_updates(struct federation *f, struct ym_round_sum *sum, 
         if (code != YM_OK)
             return ym_status_wrap(st, code, "hospital '%s', round %" PRIu32, p->name, sum->round);
         for (size_t j = 0; j < dim; j++)
-            f->sum[j] += (int64_t)p->weight * f->update[j];
+            f->sum[j] += (j < f->model.averaged ? (int64_t)p->weight : 1) * f->update[j];
         f->survivor[sum->survivor_count++] = p->name;
     }
     return YM_OK;
@@ -106,9 +108,13 @@ static enum ym_code add_updates(struct federation *f, struct ym_round_sum *sum, 
 static enum ym_code take_params(struct federation *f, struct ym_status *st)
 {
     struct ym_bytes state = {f->state.data, f->state.len};
+    const uint8_t *trained;
     float *params;
     uint32_t round;
     enum ym_code code = ym_state_extra(f->plan, state, f->extra, st);
+
+    if (code == YM_OK)
+        code = ym_state_params(f->plan, state, &round, &trained, st);
 
     if (code == YM_OK)
         code = ym_score_params(f->plan, &f->model, state, &round, &params, st);
@@ -116,6 +122,11 @@ static enum ym_code take_params(struct federation *f, struct ym_status *st)
         return code;
     free(f->params);
     f->params = params;
+    if (f->trained == NULL)
+        f->trained = malloc((f->model.dim + 1) * sizeof *f->trained);
+    if (f->trained == NULL)
+        return ym_status_set(st, YM_EXHAUSTED, "no memory for %zu parameters", f->model.dim);
+    memcpy(f->trained, trained, f->model.dim * sizeof *f->trained);
     return YM_OK;
 }
 
@@ -253,6 +264,7 @@ enum ym_code ym_sim_run(const struct ym_plan *plan, const struct ym_sim_site *si
         code = ym_status_set(st, YM_EXHAUSTED, "no memory for the state");
     ym_buf_release(&f.state);
     free(f.params);
+    free(f.trained);
     free(f.update);
     free(f.sum);
     free(f.score);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/scaling.h"
 #include "worker/trainer/local.h"
 
 struct plain {
@@ -51,8 +52,26 @@ static void descend(const struct ym_plan *plan, const struct ym_model *m, struct
     }
 }
 
-enum ym_code ym_plain_round(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
-                            const float *params, int64_t *update, struct ym_status *st)
+static enum ym_code scaling_round(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *t,
+                                  int64_t *update, struct ym_status *st)
+{
+    int64_t *sums = calloc(1 + 2 * ym_plan_scaled_columns(plan), sizeof *sums);
+    enum ym_code code = YM_EXHAUSTED;
+
+    if (sums == NULL)
+        return ym_status_set(st, code, "no memory for sums over patients");
+    for (size_t p = 0; p < t->patients; p++) {
+        size_t first = (size_t)t->first_row[p];
+
+        ym_scaling_add_patient(plan, t->x + first * t->columns, (size_t)t->first_row[p + 1] - first, sums);
+    }
+    code = ym_local_scaling_update(plan, m, sums, update, st);
+    free(sums);
+    return code;
+}
+
+static enum ym_code train(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
+                          const float *params, int64_t *update, struct ym_status *st)
 {
     struct plain s = {
         .theta = malloc(m->dim * sizeof *s.theta),
@@ -81,5 +100,21 @@ out:
     free(s.at);
     free(s.gradient);
     ym_model_work_free(s.work);
+    return code;
+}
+
+enum ym_code ym_plain_round(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
+                            const float *params, const double *extra, uint32_t round, int64_t *update,
+                            struct ym_status *st)
+{
+    struct ym_table rows = *data;
+    enum ym_code code;
+
+    if (ym_plan_scales(plan, round))
+        return scaling_round(plan, m, data, update, st);
+    code = ym_local_standardised(plan, extra, data, &rows, st);
+    if (code == YM_OK)
+        code = train(plan, m, &rows, params, update, st);
+    ym_local_standardised_release(data, &rows);
     return code;
 }

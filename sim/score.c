@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/scaling.h"
 #include "models/score.h"
 #include "models/state.h"
 
@@ -114,14 +115,18 @@ enum ym_code ym_score_params(const struct ym_plan *plan, const struct ym_model *
 {
     const uint8_t *block;
     float *copy;
+    double extra[YM_MODEL_MAX_EXTRA];
     enum ym_code code = ym_state_params(plan, state, round, &block, st);
 
+    if (code == YM_OK)
+        code = ym_state_extra(plan, state, extra, st);
     if (code != YM_OK)
         return code;
     copy = malloc((m->dim + 1) * sizeof *copy);
     if (copy == NULL)
         return ym_status_set(st, YM_EXHAUSTED, "no memory for %zu parameters", m->dim);
     memcpy(copy, block, m->dim * sizeof *copy);
+    ym_scaling_fold(plan, m, extra, copy);
     *params = copy;
     return YM_OK;
 }

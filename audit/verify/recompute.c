@@ -164,8 +164,9 @@ static bool same_events(const struct ym_events *a, const struct ym_events *b)
     bool same = a->count == b->count;
 
     for (size_t i = 0; same && i < a->count; i++)
-        same = a->use[i] == b->use[i] && a->event[i].sigma_units == b->event[i].sigma_units &&
-               a->event[i].sampling_k == b->event[i].sampling_k && a->event[i].steps == b->event[i].steps;
+        same = (i == 0 || a->use[i] == b->use[i]) && /* the leaf does not say what the first is for */
+               a->event[i].sigma_units == b->event[i].sigma_units && a->event[i].sampling_k == b->event[i].sampling_k &&
+               a->event[i].steps == b->event[i].steps;
     return same;
 }
 

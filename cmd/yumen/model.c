@@ -9,7 +9,7 @@
 #include "cmd/yumen/commands.h"
 #include "cmd/yumen/print.h"
 #include "cmd/yumen/study.h"
-#include "models/state.h"
+#include "sim/score.h"
 
 #define MODEL_FORMAT "yumen-model/1"
 #define HEADER_MAX (256 * 1024)
@@ -60,7 +60,7 @@ static enum ym_code model_header(const struct ym_plan *plan, const struct ym_mod
 }
 
 static enum ym_code model_file(const struct ym_plan *plan, const struct ym_model *m, uint32_t round,
-                               const uint8_t state[32], const uint8_t *params, struct ym_buf *out, struct ym_status *st)
+                               const uint8_t state[32], const float *params, struct ym_buf *out, struct ym_status *st)
 {
     struct ym_buf header = {0};
     uint8_t len[8];
@@ -70,7 +70,7 @@ static enum ym_code model_file(const struct ym_plan *plan, const struct ym_model
         len[i] = (uint8_t)((uint64_t)header.len >> (8 * i));
     if (code == YM_OK &&
         (ym_buf_append(out, len, sizeof len) != YM_OK || ym_buf_append(out, header.data, header.len) != YM_OK ||
-         ym_buf_append(out, params, 4 * m->dim) != YM_OK))
+         ym_buf_append(out, params, m->dim * sizeof *params) != YM_OK))
         code = ym_status_set(st, YM_EXHAUSTED, "no memory for the model");
     ym_buf_release(&header);
     return code;
@@ -181,13 +181,13 @@ static enum ym_code write_model(const struct ym_plan *plan, struct ym_bytes stat
     struct ym_model m;
     struct ym_buf file = {0};
     uint8_t hash[YM_HASH_BYTES];
-    const uint8_t *params;
+    float *params = NULL;
     uint32_t round = 0;
     json_t *card = NULL;
     enum ym_code code = ym_model_from_plan(plan, &m, st);
 
     if (code == YM_OK)
-        code = ym_state_params(plan, state, &round, &params, st);
+        code = ym_score_params(plan, &m, state, &round, &params, st);
     if (code == YM_OK)
         code = model_file(plan, &m, round, state_hash, params, &file, st);
     if (code == YM_OK) {
@@ -204,6 +204,7 @@ static enum ym_code write_model(const struct ym_plan *plan, struct ym_bytes stat
         printf(T(SPONSOR_MODEL_WRITTEN), path, file.len, m.dim, round, plan->rounds);
     json_decref(card);
     ym_buf_release(&file);
+    free(params);
     return code;
 }
 

@@ -14,6 +14,7 @@
 struct accumulator {
     int64_t *sum;
     int64_t weight;
+    size_t averaged; /* coordinates behind are summed as they are */
     uint32_t width_bits;
     bool in_range;
 };
@@ -26,7 +27,7 @@ static void add_block(void *ctx, const int64_t *v, size_t first, size_t n)
     if (!a->in_range)
         return; /* the plan's bound against wrapping holds for values in range only */
     for (size_t i = 0; i < n; i++)
-        a->sum[first + i] += a->weight * v[i];
+        a->sum[first + i] += (first + i < a->averaged ? a->weight : 1) * v[i];
 }
 
 static enum ym_code add_site(const struct ym_fold *f, size_t site, size_t dim, struct accumulator *a,
@@ -69,7 +70,7 @@ enum ym_code ym_fold_run(const struct ym_fold *f, uint8_t sum[YM_HASH_BYTES], ui
                          struct ym_status *st)
 {
     struct ym_model model;
-    struct accumulator a = {NULL, 0, f->plan->update_width_bits, true};
+    struct accumulator a = {.width_bits = f->plan->update_width_bits, .in_range = true};
     const char *survivor[YM_PLAN_MAX_SITES];
     uint8_t sum_hash[YM_HASH_BYTES], next_hash[YM_HASH_BYTES];
     enum ym_code code = ym_model_from_plan(f->plan, &model, st);
@@ -79,6 +80,7 @@ enum ym_code ym_fold_run(const struct ym_fold *f, uint8_t sum[YM_HASH_BYTES], ui
     if (code != YM_OK)
         return code;
     dim = ym_model_update_dim(&model);
+    a.averaged = model.averaged;
     a.sum = calloc(dim, sizeof *a.sum);
     if (!a.sum)
         return ym_status_set(st, YM_EXHAUSTED, "out of memory for a sum of %zu numbers", dim);

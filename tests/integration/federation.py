@@ -174,7 +174,7 @@ variables:
 
     def plan(self, study="trial", **over):
         v = dict(rounds=3, steps=2, q="0.5", nominal=60, noise="6", epsilon="3", quorum=3, ready=20, collect=20, attempts=3,
-                 hospitals=", ".join("{name: %s}" % n for n in self.names), extra="", delta="1e-5", family="logistic")
+                 hospitals=", ".join("{name: %s}" % n for n in self.names), extra="", privacy="", delta="1e-5", family="logistic")
         v.update(over)
         path = self.path(study + ".yaml")
         with open(path, "w", encoding="utf-8") as f:
@@ -203,7 +203,7 @@ privacy:
   delta: {v['delta']}
   epsilon: {v['epsilon']}
   min_patients: 5
-server: {{optimizer: fedavg, learning_rate: 1}}
+{v['privacy']}server: {{optimizer: fedavg, learning_rate: 1}}
 federation:
   hospitals: [{v['hospitals']}]
   quorum: {v['quorum']}
@@ -284,9 +284,9 @@ federation:
             f.writelines(f"log {v}\n" for v in self.vkeys)
         return path
 
-    def verify(self, check=True):
+    def verify(self, *options, check=True):
         dirs = [self.path("hub", "ledger")] + [self.path(n, "ledger") for n in self.names]
-        return self.run("yumen-audit", "verify", *dirs, "--trust", self.trust_file(), check=check)
+        return self.run("yumen-audit", "verify", *dirs, "--trust", self.trust_file(), *options, check=check)
 
     def down(self, keep=False):
         for d in self.daemons.values():

@@ -25,7 +25,7 @@
 struct place {
     char dir[64], spool[80], objects[80];
     struct ym_plan *plan;
-    size_t dim;
+    size_t dim, averaged;
 };
 
 static int make_place(void **state)
@@ -41,8 +41,12 @@ static int make_place(void **state)
     assert_int_equal(ym_fs_mkdirs(p->objects, 0700, NULL), YM_OK);
     p->plan = plan_must(good_plan); /* study s1, hospitals h1 h2 of weight 1 */
     p->plan->site[1].weight = 3;
+    p->plan->clip_bit_units = 1; /* one more coordinate averaged, three summed */
+    p->plan->scaling_sigma_units = 1;
+    p->plan->scaling_least = 0.1;
     assert_int_equal(ym_model_from_plan(p->plan, &m, NULL), YM_OK);
-    p->dim = m.dim;
+    p->dim = ym_model_update_dim(&m);
+    p->averaged = m.averaged;
     *state = p;
     return 0;
 }
@@ -233,7 +237,7 @@ static void the_sum_is_exact_and_the_state_follows(void **state)
     assert_true(p->dim <= 64);
     prepare(p, a, b, f.state);
     for (size_t i = 0; i < p->dim; i++)
-        sum[i] = a[i] + 3 * b[i]; /* by hand: weights 1 and 3 */
+        sum[i] = a[i] + (i < p->averaged ? 3 : 1) * b[i]; /* by hand: weights 1 and 3 */
     assert_int_equal(ym_fold_run(&f, sum_hash, next, NULL), YM_OK);
     assert_int_equal(ym_object_get(p->objects, sum_hash, 1 << 20, &got, NULL), YM_OK);
     assert_int_equal(got.len, p->dim * 8);
@@ -265,7 +269,7 @@ static void a_survivor_alone_is_the_sum(void **state)
     assert_int_equal(ym_fold_run(&f, sum_hash, next, NULL), YM_OK);
     assert_int_equal(ym_object_get(p->objects, sum_hash, 1 << 20, &got, NULL), YM_OK);
     for (size_t i = 0; i < p->dim; i++)
-        assert_int_equal(((int64_t *)got.data)[i], 3 * b[i]);
+        assert_int_equal(((int64_t *)got.data)[i], (i < p->averaged ? 3 : 1) * b[i]);
     ym_buf_release(&got);
 }
 

@@ -172,6 +172,28 @@ static void route_is_integer_unless_said(void **state)
     ym_plan_free(r);
 }
 
+static void scaling_reads_back_and_is_paid_for(void **state)
+{
+    char *text = text_edit(good_plan, "4.0\n", "4.0\n  scaling: {noise_multiplier: 6}\n");
+    struct ym_plan *plain = plan_must(good_plan), *p = plan_must(text), *q = NULL;
+    int64_t before, after;
+    (void)state;
+    assert_true(plain->scaling_sigma_units == 0 && ym_plan_scaled_columns(plain) == 0 && !ym_plan_scales(plain, 1));
+    assert_true(p->scaling_sigma_units == 6 << 24 && p->scaling_least == 0.1);
+    assert_true(ym_plan_scaled_columns(p) == 1 && ym_plan_scales(p, 1) && !ym_plan_scales(p, 2));
+    assert_non_null(
+        strstr(ym_buf_str(&p->canonical), "\"scaling\":{\"least_scale\":\"0.1\",\"noise_multiplier\":\"6\"}"));
+    assert_int_equal(ym_plan_decode(p->canonical.data, p->canonical.len, &q, NULL), YM_OK);
+    assert_memory_equal(q->hash, p->hash, YM_HASH_BYTES);
+    assert_int_equal(ym_plan_epsilon(plain, 1, 14, &before, NULL), YM_OK);
+    assert_int_equal(ym_plan_epsilon(p, 1, 15, &after, NULL), YM_OK);
+    assert_true(after > before);
+    ym_plan_free(plain);
+    ym_plan_free(p);
+    ym_plan_free(q);
+    free(text);
+}
+
 static void canonical_form_does_not_depend_on_spelling(void **state)
 {
     char *a = text_edit(good_plan, "noise_multiplier: 4.0", "noise_multiplier: 4");
@@ -297,6 +319,25 @@ static const struct bad bad_plans[] = {
     {"epsilon: 3\n", "epsilon: 3\n  adaptive_clip: {learning_rate: 0}\n", 22, "privacy.adaptive_clip.learning_rate",
      "greater than 0"},
     {"epsilon: 3\n", "epsilon: 3\n  adaptive_clip: {share: 1}\n", 22, "privacy.adaptive_clip.share", "0.001 to 0.9"},
+    {"epsilon: 3\n", "epsilon: 3\n  scaling: {}\n", 22, "privacy.scaling.noise_multiplier", "missing"},
+    {"epsilon: 3\n", "epsilon: 3\n  scaling: noised\n", 22, "privacy.scaling", "mapping"},
+    {"epsilon: 3\n", "epsilon: 3\n  scaling: {noise_multiplier: 9, least_scale: 0}\n", 22,
+     "privacy.scaling.least_scale", "0.001 to 1"},
+    {"epsilon: 3\n", "epsilon: 3\n  scaling: {noise_multiplier: 0.2}\n", 21, "privacy.epsilon", "costs epsilon"},
+    {"rounds: 15\n  local_steps: 4\n  sampling_probability: 0.25\n  nominal_patients: 100\n  learning_rate: "
+     "0.5\nprivacy:\n",
+     "rounds: 1\n  local_steps: 4\n  sampling_probability: 0.25\n  nominal_patients: 100\n  learning_rate: "
+     "0.5\nprivacy:\n"
+     "  scaling: {noise_multiplier: 9}\n",
+     19, "privacy.scaling", "two rounds"},
+    {"    - {name: radius, unit: mm, low: 6, high: 30}\n    - {name: sex, levels: [female, male], missing: drop}\n"
+     "  outcome: {name: malignant, levels: [benign, malignant]}\ntraining:\n  rounds: 15\n  local_steps: 4\n"
+     "  sampling_probability: 0.25\n  nominal_patients: 100\n  learning_rate: 0.5\nprivacy:\n",
+     "    - {name: sex, levels: [female, male], missing: drop}\n"
+     "  outcome: {name: malignant, levels: [benign, malignant]}\ntraining:\n  rounds: 15\n  local_steps: 4\n"
+     "  sampling_probability: 0.25\n  nominal_patients: 100\n  learning_rate: 0.5\nprivacy:\n  scaling: "
+     "{noise_multiplier: 9}\n",
+     18, "privacy.scaling", "number"},
     {"delta: 1e-5", "delta: 0.0011", 20, "privacy.delta", "0.001"},
     {"delta: 1e-5", "delta: 0", 20, "privacy.delta", "greater than 0"},
     {"epsilon: 3", "epsilon: 0", 21, "privacy.epsilon", "greater than 0"},
@@ -491,6 +532,7 @@ int main(void)
         cmocka_unit_test(canonical_form_reads_back_to_the_same_bytes),
         cmocka_unit_test(adaptive_clip_has_defaults_and_reads_back),
         cmocka_unit_test(route_is_integer_unless_said),
+        cmocka_unit_test(scaling_reads_back_and_is_paid_for),
         cmocka_unit_test(canonical_form_does_not_depend_on_spelling),
         cmocka_unit_test(other_spellings_of_the_same_plan_are_refused_on_the_wire),
         cmocka_unit_test(wire_refusal_names_the_key),

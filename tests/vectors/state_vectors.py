@@ -21,7 +21,10 @@ CASES = {
     "fedavg": dict(widths=[3, 1], adam=False, lr=0.75, seed=1, scale=20),
     "fedadam": dict(widths=[5, 4, 3], adam=True, lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=20240117, scale=24),
     "adaptive": dict(widths=[3, 1], adam=True, lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=5, scale=28, clip=True),
+    # round 1 learns the scaling; its sums behind the averaged coordinates are as below
+    "scaling": dict(widths=[3, 1], adam=True, lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=6, scale=28, clip=True, least=0.1),
 }
+STATISTICS = [3 << 30, -(5 << 29) - 77, 9 << 30, 1 << 20, (7 << 29) + 12345, 9 << 30, 12345]  # count, u [3], u^2 [3]
 ROUNDS = [["h1", "h2", "h3"], ["h2"], ["h1", "h3"]]
 
 
@@ -69,17 +72,35 @@ def header(case, meta):
         put("server.v", "F64", [dim], 8)
     if case.get("clip"):
         put("privacy.log_clip", "F64", [1], 8)
+    if case.get("least"):
+        put("scaling.mean", "F64", [case["widths"][0]], 8)
+        put("scaling.scale", "F64", [case["widths"][0]], 8)
     text = json.dumps(tensors, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text
 
 
-def encode(case, meta, params, m, v, log_clip):
+def estimate(case, sums):
+    count = case["widths"][0]
+    mean, scale = [], []
+    for k in range(count):
+        first, second = float(sums[1 + k]) / float(sums[0]), float(sums[1 + count + k]) / float(sums[0])
+        centre = min(1.0, max(-1.0, first))
+        spread = second - centre * centre
+        mean.append(centre)
+        scale.append(min(1.0, max(case["least"], math.sqrt(spread) if spread > 0 else 0.0)))
+    return mean, scale
+
+
+def encode(case, meta, params, m, v, log_clip, scaling):
     data = header(case, meta) + struct.pack(f"<{len(params)}f", *params)
     if case["adam"]:
         data += struct.pack(f"<{len(m)}d", *m) + struct.pack(f"<{len(v)}d", *v)
     if case.get("clip"):
         data += struct.pack("<d", log_clip)
+    if case.get("least"):
+        for part in scaling:
+            data += struct.pack(f"<{len(part)}d", *part)
     return data
 
 
@@ -123,19 +144,26 @@ def files(name, case):
     params = initial(case)
     dim = len(params)
     m, v = [0.0] * dim, [case.get("eps", 0.0) * case.get("eps", 0.0)] * dim
-    log_clip, travels = 0.0, dim + (1 if case.get("clip") else 0)
-    state = encode(case, metadata(0, "", "", []), params, m, v, log_clip)
+    averaged = dim + (1 if case.get("clip") else 0)
+    log_clip, scaling, behind = 0.0, ([0.0] * case["widths"][0], [1.0] * case["widths"][0]), len(STATISTICS)
+    state = encode(case, metadata(0, "", "", []), params, m, v, log_clip, scaling)
     yield f"{name}.0", state
     for round_, survivors in enumerate(ROUNDS, 1):
-        total = make_sum(case, travels, round_, survivors)
-        packed = struct.pack(f"<{travels}q", *total)
+        total = make_sum(case, averaged, round_, survivors)
+        if case.get("least"):
+            total += STATISTICS if round_ == 1 else [round_] * behind
+        packed = struct.pack(f"<{len(total)}q", *total)
         yield f"{name}.sum{round_}", packed
         divisor = float(sum(dict(SITES)[s] for s in survivors)) * 2.0 ** case["scale"]
-        advance(case, params, m, v, total, divisor)
-        if case.get("clip"):
+        learns = case.get("least") and round_ == 1
+        if learns:
+            scaling = estimate(case, total[averaged:])
+        else:
+            advance(case, params, m, v, total, divisor)
+        if case.get("clip") and not learns:
             log_clip = max(-11.0, min(11.0, log_clip + float(total[dim]) / divisor))
         meta = metadata(round_, hashlib.sha256(state).hexdigest(), hashlib.sha256(packed).hexdigest(), survivors)
-        state = encode(case, meta, params, m, v, log_clip)
+        state = encode(case, meta, params, m, v, log_clip, scaling)
         yield f"{name}.{round_}", state
 
 

@@ -40,10 +40,14 @@ static struct ym_plan *plan_of(const char *name)
         p = plan_make(YM_FAMILY_LOGISTIC, 3, 1);
         p->server_lr = 0.75;
         p->init_seed = 1;
-    } else if (strcmp(name, "adaptive") == 0) {
+    } else if (strcmp(name, "fedadam") != 0) {
+        bool scaling = strcmp(name, "scaling") == 0;
+
         p = plan_make(YM_FAMILY_LOGISTIC, 3, 1);
         adam(p);
-        p->init_seed = 5;
+        p->init_seed = scaling ? 6 : 5;
+        p->scaling_sigma_units = scaling;
+        p->scaling_least = 0.1;
         p->update_scale_bits = 28;
         p->clip_bit_units = 1677721;
     } else {
@@ -78,7 +82,7 @@ static struct ym_round_sum sum_of(int round, const struct ym_buf *sum)
                                  survivor_count[round - 1]};
 }
 
-static const char *const cases[] = {"fedavg", "fedadam", "adaptive"};
+static const char *const cases[] = {"fedavg", "fedadam", "adaptive", "scaling"};
 
 static void chain_is_the_published_one_to_the_bit(void **state)
 {
@@ -119,6 +123,8 @@ static struct ym_plan *large_plan(void)
     p->hidden_count = 1;
     p->hidden[0] = 101; /* 10303 parameters: two blocks and a piece */
     p->clip_bit_units = 1;
+    p->scaling_sigma_units = 1;
+    p->scaling_least = 0.5;
     adam(p);
     plan_add_sites(p, 3, weight);
     return p;
@@ -256,6 +262,32 @@ static void log_clip_out_of_range_is_corrupt(void **state)
     plan_drop(plan);
 }
 
+/* Rows are divided by what stands here. */
+static void scaling_out_of_range_is_corrupt(void **state)
+{
+    static const double bad_mean[] = {1.000001, -2, NAN}, bad_scale[] = {0, 0.0999, 1.01, -0.5, NAN, INFINITY};
+    struct ym_plan *plan = plan_of("scaling");
+    struct ym_buf file = {0};
+    double extra[7], good;
+
+    (void)state;
+    load("scaling", "", 2, &file);
+    assert_int_equal(ym_state_extra(plan, ym_buf_bytes(&file), extra, NULL), YM_OK);
+    assert_true(extra[1] < -0.8 && extra[2] == 1 && extra[5] == 1 &&
+                extra[6] == 0.1); /* cut: 3, sqrt(2), a narrow one */
+    for (size_t i = 0; i < 9; i++) {
+        uint8_t *at = file.data + file.len - (i < 3 ? 48 : 24);
+
+        memcpy(&good, at, 8);
+        memcpy(at, i < 3 ? &bad_mean[i] : &bad_scale[i - 3], 8);
+        assert_int_equal(ym_state_extra(plan, ym_buf_bytes(&file), extra, NULL), YM_CORRUPT);
+        memcpy(at, &good, 8);
+    }
+    assert_int_equal(ym_state_extra(plan, ym_buf_bytes(&file), extra, NULL), YM_OK);
+    ym_buf_release(&file);
+    plan_drop(plan);
+}
+
 static void another_plan_cannot_read_it(void **state)
 {
     struct ym_plan *plan = plan_of("fedavg");
@@ -302,6 +334,7 @@ int main(void)
         cmocka_unit_test(wrong_sums_are_refused),
         cmocka_unit_test(damaged_state_is_corrupt),
         cmocka_unit_test(log_clip_out_of_range_is_corrupt),
+        cmocka_unit_test(scaling_out_of_range_is_corrupt),
         cmocka_unit_test(another_plan_cannot_read_it),
         cmocka_unit_test(missing_state_file_is_not_found),
     };

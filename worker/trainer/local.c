@@ -163,7 +163,7 @@ void ym_local_quantize(const struct ym_plan *plan, size_t dim, const double *the
 {
     YM_ASSERT(plan->update_width_bits >= 2 && plan->update_width_bits <= 62);
     for (size_t i = 0; i < dim; i++)
-        update[i] = on_lattice(plan, theta[i] - start[i]);
+        update[i] = on_lattice(plan, theta[i] - (start ? start[i] : 0));
 }
 
 static void to_float(const double *theta, size_t dim, float *params)
@@ -180,6 +180,7 @@ enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m
                             int64_t *update, struct ym_status *st)
 {
     double now[YM_MODEL_MAX_EXTRA] = {0};
+    struct ym_table rows = *data;
     struct ym_local_work *w = ym_local_work_new(plan, m, data);
     double *theta = malloc(m->dim * sizeof *theta);
     float *at = malloc(m->dim * sizeof *at);
@@ -190,21 +191,26 @@ enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m
         code = ym_status_set(st, YM_EXHAUSTED, "no memory for a round of local steps");
         goto out;
     }
+    code = ym_local_standardised(plan, extra, data, &rows, st);
+    if (code != YM_OK)
+        goto out;
     for (size_t i = 0; i < m->dim; i++)
         theta[i] = params[i];
     for (size_t i = 0; i < m->state_extra; i++)
         now[i] = extra[i];
     for (uint32_t step = 0; step < plan->steps_per_round; step++) {
         to_float(theta, m->dim, at);
-        code = ym_local_noisy_sum(plan, m, data, at, now, open_rng, ctx, w, sum, st);
+        code = ym_local_noisy_sum(plan, m, &rows, at, now, open_rng, ctx, w, sum, st);
         if (code != YM_OK)
             goto out;
         ym_local_apply(plan, m, sum, theta, now);
     }
     ym_local_quantize(plan, m->dim, theta, params, update);
-    for (size_t i = 0; i < m->update_extra; i++)
+    memset(update + m->dim, 0, m->update_extra * sizeof *update);
+    for (size_t i = 0; i < m->averaged - m->dim; i++)
         update[m->dim + i] = on_lattice(plan, now[i] - extra[i]);
 out:
+    ym_local_standardised_release(data, &rows);
     ym_local_work_free(w);
     wipe_free(theta, m->dim * sizeof *theta);
     wipe_free(at, m->dim * sizeof *at);

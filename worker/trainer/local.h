@@ -19,6 +19,22 @@ enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m
                             const float *params, const double *extra, ym_open_rng_fn open_rng, void *ctx,
                             int64_t *update, struct ym_status *st);
 
+/* The round in which a plan with noised scaling learns mean and spread of its number
+ * columns (ym_plan_scales): sums over all patients, once, noised (models/scaling.h),
+ * in units of nominal_patients. Nothing is trained. Arguments as above. */
+enum ym_code ym_local_scaling_round(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
+                                    ym_open_rng_fn open_rng, void *ctx, int64_t *update, struct ym_status *st);
+
+/* The update out of such sums, lattice units; public arithmetic on released sums. */
+enum ym_code ym_local_scaling_update(const struct ym_plan *plan, const struct ym_model *m, const int64_t *sums,
+                                     int64_t *update, struct ym_status *st);
+
+/* data as the state's scaling sees it: data itself, or a copy of its rows.
+ * Release wipes the copy; t zeroed or filled. */
+enum ym_code ym_local_standardised(const struct ym_plan *plan, const double *extra, const struct ym_table *data,
+                                   struct ym_table *t, struct ym_status *st);
+void ym_local_standardised_release(const struct ym_table *data, struct ym_table *t);
+
 /* The parts of a round, for whoever must watch the steps (tests, simulator). */
 
 struct ym_local_work; /* scratch of one thread; wiped by free, for it held gradients */
@@ -49,7 +65,7 @@ void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, const 
                     double *extra);
 
 /* update[i] = (theta[i] - start[i]) * 2^s, rounded half-even, clamped to w bits
- * (two's complement); a value that is not a number becomes 0. */
+ * (two's complement); a value that is not a number becomes 0. start NULL: zeros. */
 void ym_local_quantize(const struct ym_plan *plan, size_t dim, const double *theta, const float *start,
                        int64_t *update);
 

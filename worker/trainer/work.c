@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/rng.h"
+#include "models/scaling.h"
 #include "models/state.h"
 #include "worker/data/frozen.h"
 #include "worker/trainer/local.h"
@@ -128,6 +129,14 @@ static const char *prepare(struct ym_work *w, struct ym_job *j, struct ym_model 
     return need_table(w, j) == YM_OK ? NULL : "no_data";
 }
 
+static enum ym_code answer(struct ym_work *w, struct ym_job *j, const struct ym_model *m, const float *params,
+                           const double *extra)
+{
+    if (ym_plan_scales(j->plan, j->round))
+        return ym_local_scaling_round(j->plan, m, w->table, open_rng, NULL, j->update, &j->st);
+    return ym_local_round(j->plan, m, w->table, params, extra, open_rng, NULL, j->update, &j->st);
+}
+
 static const char *train(struct ym_work *w, struct ym_job *j)
 {
     struct ym_model m;
@@ -135,8 +144,7 @@ static const char *train(struct ym_work *w, struct ym_job *j)
     double extra[YM_MODEL_MAX_EXTRA];
     const char *reason = prepare(w, j, &m, &params, extra);
 
-    if (!reason && j->kind == YM_JOB_TRAIN &&
-        ym_local_round(j->plan, &m, w->table, params, extra, open_rng, NULL, j->update, &j->st) != YM_OK)
+    if (!reason && j->kind == YM_JOB_TRAIN && answer(w, j, &m, params, extra) != YM_OK)
         reason = "crashed";
     free(params);
     return reason;
@@ -148,9 +156,10 @@ static enum ym_code time_steps(struct ym_work *w, struct ym_job *j, const struct
     float *params = calloc(m->dim, sizeof *params);
     size_t dim = ym_local_step_dim(j->plan, m);
     int64_t *sum = calloc(dim, sizeof *sum);
-    const double extra[YM_MODEL_MAX_EXTRA] = {0}; /* as at round 0 */
+    double extra[YM_MODEL_MAX_EXTRA];
     enum ym_code code = YM_OK;
 
+    ym_scaling_initial(j->plan, extra);
     if (!scratch || !params || !sum)
         code = ym_status_set(&j->st, YM_EXHAUSTED, "no memory for a trial step");
     if (code == YM_OK)
