@@ -27,7 +27,7 @@ enum {
     YM_PSEUDO_LEVELS = 62, /* of one character each; a card's public part must stay below 32 KiB */
     YM_PSEUDO_COLUMNS = YM_PSEUDO_VARIABLES * (YM_PSEUDO_LEVELS - 1),
     YM_PSEUDO_CANARIES = 2400,
-    YM_PSEUDO_CROWDS = 20,
+    YM_PSEUDO_CROWDS = 40,
     YM_PSEUDO_CROWD = 60,
     YM_PSEUDO_FEW = 4,         /* variables of a YM_PSEUDO_FEW study */
     YM_PSEUDO_NOMINAL = 2000,  /* the plans' nominal_patients */
