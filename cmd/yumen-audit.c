@@ -10,6 +10,7 @@
 #include "base/cli.h"
 #include "base/fs.h"
 #include "cmd/audit/report.h"
+#include "cmd/audit/selftest.h"
 
 #define PROGRAM "yumen-audit"
 #define LOGS_MAX 1024
@@ -160,6 +161,7 @@ static const struct ym_cli_command commands[] = {
     {"verify", "DIR...", YM_TEXT_AUDIT_HELP_VERIFY, 1, -1, verify_options, run_verify},
     {"budget", "DIR", YM_TEXT_AUDIT_HELP_BUDGET, 1, 1, budget_options, run_budget},
     {"entry", "DIR INDEX", YM_TEXT_AUDIT_HELP_ENTRY, 2, 2, entry_options, run_entry},
+    {"selftest", "", YM_TEXT_AUDIT_HELP_SELFTEST, 0, 0, audit_selftest_options, audit_selftest},
     {NULL, NULL, 0, 0, 0, NULL, NULL},
 };
 
