@@ -8,7 +8,6 @@
 #include "models/batch_internal.h"
 #include "models/model_internal.h"
 #include "models/shape.h"
-#include "tensor/mat.h"
 
 #define VALUE_BITS 21
 #define WEIGHT_BITS 22
@@ -168,9 +167,7 @@ bool ym_batch_weights(struct ym_batch *b, const float *params)
     return good;
 }
 
-/* c = a · op(w), in stretches of TERMS terms that are exact one by one and added in
- * their order: each row is a function of its own row of a. */
-static void product(struct ym_batch *b, struct ym_wide a, struct ym_wide w, bool transpose_w, struct ym_wide c)
+void ym_batch_product(const struct ym_batch *b, struct ym_wide a, struct ym_wide w, bool transpose_w, struct ym_wide c)
 {
     size_t inner = a.cols;
     struct ym_wide part = {b->part, c.rows, c.cols, c.step};
@@ -220,8 +217,8 @@ static void forward(struct ym_batch *b, size_t l)
     size_t in = b->m.width[l], out = b->m.width[l + 1];
     const float *bias = b->params + ym_model_bias_offset(&b->m, l);
 
-    product(b, (struct ym_wide){b->in[l], b->rows, in, in + 1}, (struct ym_wide){b->weight[l], out, in, in}, true,
-            (struct ym_wide){b->product, b->rows, out, out});
+    ym_batch_product(b, (struct ym_wide){b->in[l], b->rows, in, in + 1}, (struct ym_wide){b->weight[l], out, in, in},
+                     true, (struct ym_wide){b->product, b->rows, out, out});
     for (size_t r = 0; r < b->rows; r++) {
         double scale = ldexp(1, b->in_exp[l][r] + b->weight_exp[l]);
         const double *z = b->product + r * out;
@@ -244,8 +241,8 @@ static void backward(struct ym_batch *b, size_t l)
     }
     if (l == 0)
         return;
-    product(b, (struct ym_wide){b->out[l], b->rows, out, out}, (struct ym_wide){b->weight[l], out, in, in}, false,
-            (struct ym_wide){b->product, b->rows, in, in});
+    ym_batch_product(b, (struct ym_wide){b->out[l], b->rows, out, out}, (struct ym_wide){b->weight[l], out, in, in},
+                     false, (struct ym_wide){b->product, b->rows, in, in});
     for (size_t r = 0; r < b->rows; r++) {
         double scale = ldexp(1, b->out_exp[l][r] + b->weight_exp[l]);
 

@@ -2,6 +2,7 @@
 #define YM_MODELS_BATCH_INTERNAL_H
 
 #include "models/batch.h"
+#include "tensor/mat.h"
 
 #define YM_BATCH_TILE ((size_t)1 << 15)   /* doubles of a product of gradients: stays in the second cache */
 #define YM_BATCH_WIDEST ((size_t)1 << 18) /* for which the norm's error is stated */
@@ -27,5 +28,11 @@ struct ym_batch {
     int *exps;
     size_t wide_len, narrow_len, tile_len;
 };
+
+/* c = a · op(w) of whole numbers of at most 21 and 22 bits, in stretches of 2^10 terms
+ * that are exact one by one and added in their order: each row of c is a function of its
+ * own row of a and of w. c is dense; c.rows at most max_rows, c.cols at most the widest
+ * layer where there is more than one stretch. */
+void ym_batch_product(const struct ym_batch *b, struct ym_wide a, struct ym_wide w, bool transpose_w, struct ym_wide c);
 
 #endif

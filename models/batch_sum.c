@@ -3,7 +3,6 @@
 
 #include "models/batch_internal.h"
 #include "models/shape.h"
-#include "tensor/mat.h"
 
 #define GRAM_SLACK 0x1p-32  /* of the squared sum of the rows' norms: what Gram matrices in double may miss */
 #define SPILL_SLACK 0x1p-20 /* a product of magnitude 2^30 may be rounded by 2^-23 before it is truncated */
@@ -52,15 +51,15 @@ static void add_row(const struct ym_batch *b, size_t l, size_t row, double unit,
     n->inputs += a;
 }
 
-/* sum over pairs of rows of (a·a')(e·e'). */
+/* sum over pairs of rows of (a·a')(e·e'), in our own order: BLAS has no say in its last bits. */
 static double gram_squared(const struct ym_batch *b, size_t l, struct span s, double unit)
 {
     size_t in = b->m.width[l] + 1, out = b->m.width[l + 1], n = s.count;
     struct ym_wide a = {b->in[l] + s.row * in, n, in, in}, e = {b->out[l] + s.row * out, n, out, out};
     double sum = 0, *ga = b->gram, *ge = b->gram + n * n;
 
-    ym_wide_mul(a, false, a, true, (struct ym_wide){ga, n, n, n});
-    ym_wide_mul(e, false, e, true, (struct ym_wide){ge, n, n, n});
+    ym_batch_product(b, a, a, true, (struct ym_wide){ga, n, n, n});
+    ym_batch_product(b, e, e, true, (struct ym_wide){ge, n, n, n});
     for (size_t r = 0; r < n; r++)
         for (size_t k = 0; k < n; k++)
             sum += ga[r * n + k] * ge[r * n + k] * row_unit(b, l, s.row + r, unit) * row_unit(b, l, s.row + k, unit);

@@ -170,6 +170,8 @@ static void show(const struct ym_plan *plan)
            plan->clip_norm, ldexp((double)plan->sigma_units, -24));
     if (plan->clip_bit_units > 0)
         printf(T(SPONSOR_SHOW_ADAPTIVE_CLIP), plan->clip_quantile, plan->clip_lr, ldexp(plan->clip_bit_units, -24));
+    if (plan->route == YM_ROUTE_BOUNDED)
+        fputs(T(SPONSOR_SHOW_BOUNDED), stdout);
     putchar('\n');
 }
 
