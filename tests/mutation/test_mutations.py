@@ -71,6 +71,7 @@ MUTATIONS = [
      "ym_sample_patients(data->patients, UINT64_MAX, sampling, w->chosen);", ["test_local_step"]),
     ("sampled-too-often", "privacy/sample.c", "< k", "< k + k / 8", ["test_sample"]),
     ("epsilon-too-small", "privacy/accountant_rdp.c", "(double)e->steps", "((double)e->steps * 0.99)", ["test_accountant"]),
+    ("noise-found-too-small", "privacy/inverse.c", "*found = high;", "*found = low;", ["test_inverse"]),
     ("spent-by-best-order", "audit/spend.c", "ym_rdp_epsilon_at(&sum, (double)delta_e18 / 1e18, order_of(order_milli))",
      "ym_rdp_epsilon(&sum, (double)delta_e18 / 1e18, NULL)", ["test_budget"]),
     ("order-changes-later", "audit/ledger/budget.c", "b->have_policy && order != b->order_milli",

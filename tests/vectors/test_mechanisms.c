@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "privacy/inverse.h"
 #include "privacy/mechanisms.h"
 #include "tests/support/vectors.h"
 
@@ -289,6 +290,32 @@ static void integer_noise_refuses(void **state)
     assert_true(isinf(ym_skellam_epsilon(&r, 1, 1e-5)) && isinf(ym_distributed_gaussian_epsilon(&r, 1, 1, 1e-5)));
 }
 
+/* Without sampling any number of charges is one Gaussian: an exact figure for the three general accountants, from
+ * outside, at deltas and mixtures that no vector has. */
+static void unsampled_charges_are_one_gaussian(void **state)
+{
+    static const double delta[] = {1e-2, 1e-5, 1e-9, 1e-14, 1e-30};
+    static const double noise[][2] = {{1, 1}, {3, 0.9}, {20, 4}, {250, 60}};
+    static const double steps[][2] = {{1, 0}, {9, 4}, {30, 1}, {4000, 3000}};
+
+    (void)state;
+    for (size_t i = 0; i < 20; i++) {
+        const double *z = noise[i / 5], *n = steps[i / 5];
+        struct ym_event e[2] = {vectors_event(z[0], 1, n[0]), vectors_event(z[1], 1, n[1])};
+        double s[2] = {(double)e[0].sigma_units / YM_CLIP_UNITS, (double)e[1].sigma_units / YM_CLIP_UNITS};
+        double exact = ym_gaussian_epsilon(sqrt(n[0] / s[0] / s[0] + n[1] / s[1] / s[1]), delta[i % 5]), got;
+
+        assert_int_equal(ym_accountant_epsilon(YM_ACCOUNTANT_CONTOUR, e, 2, delta[i % 5], &got, NULL), YM_OK);
+        if (!(fabs(got - exact) <= fmax(1e-8 * exact, 1e-9)))
+            fail_msg("contour %zu: %.15g, exact %.15g", i, got, exact);
+        assert_int_equal(ym_accountant_epsilon(YM_ACCOUNTANT_PLD, e, 2, delta[i % 5], &got, NULL), YM_OK);
+        if (!(got >= exact * (1 - 1e-11) && got <= exact * (1 + 1e-3) + 1e-5))
+            fail_msg("pld %zu: %.15g, exact %.15g", i, got, exact);
+        assert_int_equal(ym_accountant_epsilon(YM_ACCOUNTANT_RDP, e, 2, delta[i % 5], &got, NULL), YM_OK);
+        assert_true(got >= exact * (1 - 1e-11));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +329,7 @@ int main(void)
         cmocka_unit_test(published_bound_of_skellam),
         cmocka_unit_test(integer_noise_is_a_law_with_its_variance),
         cmocka_unit_test(integer_noise_refuses),
+        cmocka_unit_test(unsampled_charges_are_one_gaussian),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
