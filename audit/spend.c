@@ -202,6 +202,45 @@ enum ym_code ym_spend_micro(const struct ym_spend *s, const struct ym_events *pl
     return code;
 }
 
+static struct ym_event *flat_list(const struct ym_spend *s, const struct ym_events *plus, size_t *count)
+{
+    struct ym_event *list = calloc(s->count + (plus ? plus->count : 0) + 1, sizeof *list);
+
+    *count = 0;
+    for (size_t i = 0; list && i < s->count; i++)
+        list[(*count)++] = s->item[i];
+    for (size_t i = 0; list && plus && i < plus->count; i++)
+        list[(*count)++] = plus->event[i];
+    return list;
+}
+
+enum ym_code ym_spend_tight(const struct ym_spend *s, const struct ym_events *plus, int64_t delta_e18,
+                            struct ym_spend_cache *c, struct ym_tight *out, struct ym_status *st)
+{
+    struct ym_tight t = {0};
+    struct ym_figures f;
+    struct ym_event *list;
+    size_t count;
+    enum ym_code code = ym_spend_micro(s, plus, delta_e18, c, &t.micro, st);
+
+    if (code != YM_OK)
+        return code;
+    list = flat_list(s, plus, &count);
+    if (!list)
+        return ym_status_set(st, YM_EXHAUSTED, "out of memory for the accountant");
+    if (count > 0 && ym_accountants_agree(list, count, (double)delta_e18 / 1e18, &f, NULL) == YM_OK &&
+        ym_epsilon_micro(f.certified) <= t.micro)
+        t = (struct ym_tight){ym_epsilon_micro(f.certified), true};
+    free(list);
+    *out = t;
+    return YM_OK;
+}
+
+const char *ym_tight_name(const struct ym_tight *t)
+{
+    return t->certified ? "pld" : "rdp";
+}
+
 static double order_of(int64_t order_milli)
 {
     return (double)order_milli / 1000;

@@ -36,6 +36,15 @@ enum ym_code ym_spend_micro(const struct ym_spend *s, const struct ym_events *pl
  * YM_INVALID for an order that is not on the accountant's grid. */
 enum ym_code ym_spend_micro_at(const struct ym_spend *s, const struct ym_events *plus, int64_t delta_e18,
                                int64_t order_milli, struct ym_spend_cache *c, int64_t *micro, struct ym_status *st);
+/* The tightest upper bound that we have for a fixed mechanism, for display: the certified privacy-loss distribution's,
+ * when three accountants agree on it (privacy/accountant.h), else the one of ym_spend_micro. Tens of milliseconds. */
+struct ym_tight {
+    int64_t micro;
+    bool certified; /* "pld", else "rdp" */
+};
+enum ym_code ym_spend_tight(const struct ym_spend *s, const struct ym_events *plus, int64_t delta_e18,
+                            struct ym_spend_cache *c, struct ym_tight *out, struct ym_status *st);
+const char *ym_tight_name(const struct ym_tight *t);
 /* What the charges add to the figure at that order, the conversion's constant left
  * out: the sum of their Renyi divergences, millionths, rounded up. A month's
  * limit goes by it. */

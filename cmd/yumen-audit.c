@@ -26,10 +26,12 @@ static void ledger_path(const char *given, char out[4096])
         snprintf(out, 4096, "%s", given);
 }
 
+static int run_budget(const struct ym_cli_args *a);
+
 static enum ym_code verify_all(const struct ym_cli_args *a, size_t count, char (*path)[4096],
                                struct ym_verification **v, struct ym_status *st)
 {
-    struct ym_verify_options o = {ym_cli_get(a, "trust"), ym_cli_get(a, "objects")};
+    struct ym_verify_options o = {ym_cli_get(a, "trust"), ym_cli_get(a, "objects"), a->command->run == run_budget};
     const char **dir = calloc(count, sizeof(*dir));
     enum ym_code code;
 

@@ -522,14 +522,15 @@ enum ym_code ym_budget_spent(const struct ym_budget *b, const char *dataset, int
     return YM_OK;
 }
 
-enum ym_code ym_budget_tight(const struct ym_budget *b, const char *dataset, int64_t *tight_micro, struct ym_status *st)
+enum ym_code ym_budget_tight(const struct ym_budget *b, const char *dataset, const struct ym_events *plus,
+                             struct ym_tight *out, struct ym_status *st)
 {
     size_t index;
     enum ym_code code = usable(b, dataset, &index, st);
 
     if (code != YM_OK)
         return code;
-    return ym_spend_micro(&b->dataset[group_of(b, index)].spend, NULL, b->delta_e18, b->cache, tight_micro, st);
+    return ym_spend_tight(&b->dataset[group_of(b, index)].spend, plus, b->delta_e18, b->cache, out, st);
 }
 
 int64_t ym_budget_order_milli(const struct ym_budget *b)

@@ -2,6 +2,7 @@
 #define YM_AUDIT_BUDGET_H
 
 #include "audit/ledger/ledger.h"
+#include "audit/spend.h"
 #include "privacy/accountant.h"
 
 /* The budget is a fold over the hospital's ledger: policy leaves set cap and
@@ -31,9 +32,9 @@ const struct ym_budget_line *ym_budget_at(const struct ym_budget *b, size_t i);
 /* What is spent by the group of dataset; YM_NOT_FOUND for an unknown data set. */
 enum ym_code ym_budget_spent(const struct ym_budget *b, const char *dataset, int64_t *spent_micro, int64_t *cap_micro,
                              int64_t *delta_e18, struct ym_status *st);
-/* The same charges as if fixed beforehand, for display; YM_NOT_FOUND, YM_DENIED. */
-enum ym_code ym_budget_tight(const struct ym_budget *b, const char *dataset, int64_t *tight_micro,
-                             struct ym_status *st);
+/* The same charges, and plus (NULL: none), as if fixed beforehand, for display; YM_NOT_FOUND, YM_DENIED. */
+enum ym_code ym_budget_tight(const struct ym_budget *b, const char *dataset, const struct ym_events *plus,
+                             struct ym_tight *out, struct ym_status *st);
 int64_t ym_budget_order_milli(const struct ym_budget *b); /* the policy's order * 1000; 0: no policy yet */
 struct ym_budget_policy {                                 /* of the newest policy leaf */
     int64_t cap_micro, delta_e18, order_milli, month_micro;

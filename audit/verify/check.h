@@ -37,7 +37,7 @@ struct ym_check {
     struct ym_verification *v;
     struct ym_vlog *log; /* [v->log_count] */
     struct ym_trust trust;
-    bool have_trust;
+    bool have_trust, certified;
     struct ym_vparty *party;
     size_t party_count;
     struct ym_vresult *result;

@@ -349,6 +349,22 @@ static void take(struct pass *p)
     }
 }
 
+static void keep_certified(struct pass *p, const struct dataset *d)
+{
+    struct ym_verification *v = p->c->v;
+
+    for (size_t k = v->charge_count; k-- > 0 && v->charge[k].log == p->log;)
+        if (strcmp(v->charge[k].dataset, d->name) == 0) {
+            struct ym_tight t;
+
+            if (ym_spend_tight(&p->dataset[d->group].spend, NULL, v->charge[k].delta_e18, p->c->cache, &t, NULL) ==
+                    YM_OK &&
+                t.certified)
+                v->charge[k].certified_micro = t.micro;
+            return;
+        }
+}
+
 void ym_rules_hospital(struct ym_check *c, size_t log)
 {
     struct pass p = {.c = c, .log = log, .seen = &c->log[log].seen};
@@ -363,6 +379,8 @@ void ym_rules_hospital(struct ym_check *c, size_t log)
         }
         ym_entry_release(&e);
     }
+    for (size_t d = 0; c->certified && d < p.dataset_count; d++)
+        keep_certified(&p, &p.dataset[d]);
     for (size_t d = 0; d < p.dataset_count; d++)
         release_dataset(&p.dataset[d]);
     free(p.dataset);

@@ -196,6 +196,7 @@ static enum ym_code load(struct ym_check *c, const char *const *dir, const struc
     enum ym_code code = YM_OK;
 
     c->have_trust = o->trust != NULL;
+    c->certified = o->certified;
     if (o->trust)
         code = ym_trust_load(o->trust, &c->trust, st);
     for (size_t i = 0; code == YM_OK && i < c->v->log_count; i++) {

@@ -103,6 +103,8 @@ struct ym_charge_line {
     int64_t delta_e18, order_milli;
     int64_t month_micro;       /* what the month's charges so far, this one included, added to spent */
     int64_t month_limit_micro; /* the policy's */
+    int64_t certified_micro;   /* as tight, by the certified accountant: of a data set's newest charge, when asked for
+                                  and the accountants agree; else 0 */
     char identified[16];       /* how a patient was identified */
     bool released;
 };
@@ -139,6 +141,7 @@ struct ym_verification {
 struct ym_verify_options {
     const char *trust;   /* trust file, NULL: none */
     const char *objects; /* the hub's objects folder, NULL: states not recomputed */
+    bool certified;      /* compute certified_micro, tens of milliseconds a data set */
 };
 
 /* YM_OK whatever was found; else a folder or the trust file could not be read

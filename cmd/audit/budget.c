@@ -80,6 +80,15 @@ static const struct ym_charge_line *next_of(const struct ym_verification *v, siz
     return NULL;
 }
 
+static void print_certified(const struct ym_charge_line *l)
+{
+    char certified[CELL];
+
+    micro_text(l->certified_micro, certified);
+    printf(T(AUDIT_BUDGET_CERTIFIED), l->dataset, certified);
+    putchar('\n');
+}
+
 static void print_month(const struct ym_charge_line *l)
 {
     char month[CELL], limit[CELL];
@@ -100,6 +109,8 @@ static void print_patients(const struct ym_verification *v)
             printf(T(AUDIT_BUDGET_IDENTIFIED), l->dataset, l->identified);
             putchar('\n');
         }
+        if (!next && l->certified_micro > 0)
+            print_certified(l);
         if (!next && l->month_limit_micro < l->cap_micro)
             print_month(l);
     }
@@ -170,14 +181,15 @@ static int print_json(const struct ym_verification *v)
 
         json_array_append_new(
             list,
-            json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:I,s:s,s:I,s:I}", "dataset", l->dataset,
+            json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:I,s:s,s:I,s:I,s:I}", "dataset", l->dataset,
                       "study", l->study, "round", (json_int_t)l->round, "attempt", (json_int_t)l->attempt,
                       "epsilon_round_micro", (json_int_t)l->round_micro, "epsilon_spent_micro",
                       (json_int_t)l->spent_micro, "epsilon_cap_micro", (json_int_t)l->cap_micro, "epsilon_left_micro",
                       (json_int_t)left_of(l), "epsilon_tight_micro", (json_int_t)l->tight_micro, "order_milli",
                       (json_int_t)l->order_milli, "delta_e18", (json_int_t)l->delta_e18, "released", l->released,
                       "entry", (json_int_t)l->entry, "identified", l->identified, "epsilon_month_micro",
-                      (json_int_t)l->month_micro, "epsilon_month_limit_micro", (json_int_t)l->month_limit_micro));
+                      (json_int_t)l->month_micro, "epsilon_month_limit_micro", (json_int_t)l->month_limit_micro,
+                      "epsilon_certified_micro", (json_int_t)l->certified_micro));
     }
     o = json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "origin", v->log[0].origin, "unit", "patient", "relation",
                   "add-or-remove-one", "accountant", "rdp/1", "charges", list, "overrides", overrides_json(v));

@@ -50,7 +50,8 @@ static void show_room(const json_t *d)
            ym_epsilon_text(ym_get_int(d, "spent_micro")), ym_epsilon_text(cap), ym_get_int(d, "rounds_left"),
            ym_epsilon_text(ym_get_int(d, "after_micro")), ym_epsilon_text(ym_get_int(d, "left_micro")),
            ym_get_int(d, "rounds_fit"));
-    printf(T(SITE_PLAN_TIGHT), ym_epsilon_text(ym_get_int(d, "tight_micro")));
+    printf(T(SITE_PLAN_TIGHT), ym_epsilon_text(ym_get_int(d, "tight_micro")), ym_get_text(d, "tight_accountant"),
+           ym_epsilon_text(ym_get_int(d, "tight_after_micro")), ym_get_text(d, "tight_after_accountant"));
     if (month < cap)
         printf(T(SITE_PLAN_MONTH), ym_epsilon_text(ym_get_int(d, "month_micro")), ym_epsilon_text(month),
                ym_get_int(d, "rounds_fit_month"));

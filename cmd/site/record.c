@@ -246,7 +246,7 @@ static void show_budget(const json_t *o)
 
         printf(T(SITE_BUDGET_SET), ym_get_text(d, "dataset"), ym_epsilon_text(spent), ym_epsilon_text(cap),
                ym_delta_text(ym_get_int(d, "delta_e18")), ym_epsilon_text(spent < cap ? cap - spent : 0),
-               ym_epsilon_text(ym_get_int(d, "tight_micro")));
+               ym_epsilon_text(ym_get_int(d, "tight_micro")), ym_get_text(d, "tight_accountant"));
         show_charges(json_object_get(o, "charges"), ym_get_text(d, "dataset"));
     }
 }

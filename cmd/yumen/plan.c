@@ -3,10 +3,57 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "audit/limits.h"
+#include "audit/spend.h"
 #include "cmd/yumen/commands.h"
 #include "cmd/yumen/plan.h"
 #include "cmd/yumen/print.h"
 #include "models/model.h"
+
+static enum ym_code tight_of(const struct ym_plan *plan, struct ym_plan_cost *out, struct ym_status *st)
+{
+    static const struct ym_spend nothing;
+    struct ym_spend_cache *cache = ym_spend_cache_new();
+    struct ym_events e;
+    struct ym_tight t;
+    enum ym_code code;
+
+    if (!cache)
+        return ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    ym_plan_events(plan, 1, plan->rounds, &e);
+    code = ym_spend_tight(&nothing, &e, (int64_t)plan->delta.scaled, cache, &t, st);
+    ym_spend_cache_free(cache);
+    if (code != YM_OK)
+        return code;
+    out->tight_micro = t.micro;
+    out->tight_by = ym_tight_name(&t);
+    return YM_OK;
+}
+
+static bool rounds_cost_less(const struct ym_plan *plan, uint32_t rounds, int64_t limit_micro)
+{
+    int64_t micro;
+
+    return ym_plan_epsilon(plan, 1, rounds, &micro, NULL) == YM_OK && micro <= limit_micro;
+}
+
+/* The plan itself fits: it was checked. */
+static uint32_t most_rounds(const struct ym_plan *plan)
+{
+    const __int128 micro = (__int128)1000000000000;
+    int64_t limit = (int64_t)(plan->epsilon_max.scaled / micro);
+    uint32_t low = plan->rounds, high = YM_PLAN_MAX_ROUNDS + 1;
+
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (rounds_cost_less(plan, middle, limit))
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
 
 enum ym_code ym_plan_cost_of(const struct ym_plan *plan, struct ym_plan_cost *out, struct ym_status *st)
 {
@@ -17,6 +64,10 @@ enum ym_code ym_plan_cost_of(const struct ym_plan *plan, struct ym_plan_cost *ou
         code = ym_plan_epsilon(plan, 1, 1, &out->first_round_micro, st);
     if (code == YM_OK)
         code = ym_plan_epsilon(plan, 1, plan->rounds, &out->epsilon_micro, st);
+    if (code == YM_OK)
+        code = tight_of(plan, out, st);
+    if (code == YM_OK)
+        out->rounds_fit = most_rounds(plan);
     out->dim = model.dim;
     out->update_bytes = 8 * (uint64_t)ym_model_update_dim(&model);
     return code;
@@ -29,8 +80,9 @@ static void print_hash(struct ym_buf *out, const struct ym_plan *plan)
 
 static void print_cost(const struct ym_plan *plan, const struct ym_plan_cost *c)
 {
-    struct ym_buf total = {0}, first = {0}, cap = {0}, delta = {0}, hash = {0};
+    struct ym_buf total = {0}, first = {0}, cap = {0}, delta = {0}, hash = {0}, tight = {0};
 
+    ym_print_micro(&tight, c->tight_micro);
     ym_print_micro(&total, c->epsilon_micro);
     ym_print_micro(&first, c->first_round_micro);
     ym_decimal_format(plan->epsilon_max, &cap);
@@ -39,7 +91,12 @@ static void print_cost(const struct ym_plan *plan, const struct ym_plan_cost *c)
     printf(T(SPONSOR_PLAN_OK), plan->study, ym_buf_str(&hash));
     printf(T(SPONSOR_PLAN_WORK), plan->rounds, plan->steps_per_round, plan->site_count, plan->quorum);
     printf(T(SPONSOR_PLAN_COST), ym_buf_str(&total), ym_buf_str(&delta), ym_buf_str(&cap), ym_buf_str(&first));
+    printf(T(SPONSOR_PLAN_TIGHT), ym_buf_str(&tight), c->tight_by);
+    printf(T(SPONSOR_PLAN_ROUNDS), c->rounds_fit);
+    if (ym_plan_epsilon_micro(plan) > YM_EPSILON_PLAIN_MICRO)
+        printf(T(SPONSOR_PLAN_LARGE), YM_EPSILON_PLAIN_MICRO / 1000000);
     printf("%s", T(SPONSOR_PLAN_UNIT));
+    ym_buf_release(&tight);
     printf(T(SPONSOR_PLAN_BYTES), c->dim, (unsigned long long)c->update_bytes,
            (unsigned long long)c->update_bytes * plan->rounds);
     ym_buf_release(&total);
@@ -57,13 +114,14 @@ json_t *ym_json_plan_cost(const struct ym_plan *plan, const struct ym_plan_cost 
     print_hash(&hash, plan);
     ym_decimal_format(plan->delta, &delta);
     ym_decimal_format(plan->epsilon_max, &cap);
-    o = json_pack("{s:b,s:s,s:s,s:i,s:i,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "ok", 1, "study", plan->study,
-                  "plan", ym_buf_str(&hash), "rounds", (int)plan->rounds, "steps_per_round", (int)plan->steps_per_round,
-                  "epsilon_micro", (json_int_t)c->epsilon_micro, "epsilon_first_round_micro",
-                  (json_int_t)c->first_round_micro, "delta", ym_buf_str(&delta), "epsilon_limit", ym_buf_str(&cap),
-                  "unit", "patient", "relation", "add-or-remove-one", "accountant", "rdp/1", "parameters",
-                  (json_int_t)c->dim, "update_bytes", (json_int_t)c->update_bytes, "release_bytes",
-                  (json_int_t)(c->update_bytes * plan->rounds));
+    o = json_pack("{s:b,s:s,s:s,s:i,s:i,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s,s:i}", "ok", 1, "study",
+                  plan->study, "plan", ym_buf_str(&hash), "rounds", (int)plan->rounds, "steps_per_round",
+                  (int)plan->steps_per_round, "epsilon_micro", (json_int_t)c->epsilon_micro,
+                  "epsilon_first_round_micro", (json_int_t)c->first_round_micro, "delta", ym_buf_str(&delta),
+                  "epsilon_limit", ym_buf_str(&cap), "unit", "patient", "relation", "add-or-remove-one", "accountant",
+                  "rdp/1", "parameters", (json_int_t)c->dim, "update_bytes", (json_int_t)c->update_bytes,
+                  "release_bytes", (json_int_t)(c->update_bytes * plan->rounds), "tight_micro",
+                  (json_int_t)c->tight_micro, "tight_accountant", c->tight_by, "rounds_fit", (int)c->rounds_fit);
     ym_buf_release(&hash);
     ym_buf_release(&delta);
     ym_buf_release(&cap);

@@ -10,6 +10,9 @@
 
 struct ym_plan_cost { /* what a plan asks of every hospital */
     int64_t epsilon_micro, first_round_micro;
+    int64_t tight_micro;  /* of the whole plan, tighter (audit/spend.h, ym_spend_tight) */
+    const char *tight_by; /* "pld" or "rdp" */
+    uint32_t rounds_fit;  /* as many such rounds fit the plan's epsilon */
     size_t dim;
     uint64_t update_bytes; /* of one release */
 };

@@ -306,6 +306,9 @@ static const struct bad bad_plans[] = {
     {"  rounds: 15\n", "", 12, "training.rounds", "missing"},
     {"sampling_probability: 0.25", "sampling_probability: 0", 15, "training.sampling_probability", "greater than 0"},
     {"sampling_probability: 0.25", "sampling_probability: 1.01", 15, "training.sampling_probability", "at most 1"},
+    {"local_steps: 4", "local_steps: 0", 14, "training.local_steps", "1 to 1000"},
+    {"sampling_probability: 0.25", "sampling_probability: -0.25", 15, "training.sampling_probability",
+     "greater than 0"},
     {"learning_rate: 0.5", "learning_rate: 0", 17, "training.learning_rate", "greater than 0"},
     {"learning_rate: 0.5", "learning_rate: true", 17, "training.learning_rate", "number"},
     {"learning_rate: 0.5", "learning_rate: 0.1234567890123456", 17, "training.learning_rate", "15 digits"},
@@ -432,6 +435,35 @@ static void problems_are_told_in_chinese_too(void **state)
     free(text);
 }
 
+/* What would make a figure without meaning is refused in both languages: what, where, what to do. */
+static void refusals_that_privacy_rests_on_are_told_in_both_languages(void **state)
+{
+    static const struct {
+        const char *find, *replace, *key, *en, *zh;
+        int line;
+    } each[] = {
+        {"noise_multiplier: 4.0", "noise_multiplier: 0", "privacy.noise_multiplier", "from 0.01 to 65536", "0.01", 19},
+        {"sampling_probability: 0.25", "sampling_probability: 1.000001", "training.sampling_probability", "at most 1",
+         "不超过 1", 15},
+        {"local_steps: 4", "local_steps: 0", "training.local_steps", "whole number from 1", "1 至 1000", 14},
+        {"delta: 1e-5", "delta: 0.0010000001", "privacy.delta", "1 / (10 x nominal_patients) = 0.001", "请改小", 20},
+        {"epsilon: 3", "epsilon: 100.1", "privacy.epsilon", "at most 100", "不超过 100", 21},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof each / sizeof *each; i++)
+        for (int zh = 0; zh < 2; zh++) {
+            char *text = text_edit(good_plan, each[i].find, each[i].replace);
+            struct ym_problems p = {0};
+            struct ym_plan *plan = NULL;
+            ym_text_init(zh ? "zh" : "en");
+            assert_int_equal(plan_parse(text, &plan, &p), YM_INVALID);
+            ym_text_init("en");
+            assert_problem(&p, each[i].line, each[i].key, zh ? each[i].zh : each[i].en);
+            ym_problems_release(&p);
+            free(text);
+        }
+}
+
 static void a_flood_of_problems_is_cut(void **state)
 {
     struct ym_buf text = {0};
@@ -508,6 +540,45 @@ static void widest_lattice_is_exactly_the_bound(void **state)
     free(a);
 }
 
+/* docs/plan.md, "No sum wraps", at the ends of every key at once: 100 hospitals of the largest weight, the most noise,
+ * the largest clip and frozen set. The widest width that is accepted holds all sums; one more is refused. */
+static void no_sum_of_a_hundred_hospitals_wraps(void **state)
+{
+    struct ym_buf sites = {0}, text = {0};
+    struct ym_problems p = {0};
+    struct ym_plan *plan = NULL;
+    (void)state;
+    for (int i = 0; i < YM_PLAN_MAX_SITES; i++)
+        ym_buf_printf(&sites, "%s{name: h%d, weight: 1000}", i ? ", " : "", i);
+    char *a = text_edit(good_plan, "noise_multiplier: 4.0", "noise_multiplier: 65536");
+    char *b = text_edit(a, "{name: h1, weight: 1}, {name: h2}", ym_buf_str(&sites));
+    for (int w = 45; w <= 47; w++) {
+        ym_buf_clear(&text);
+        ym_buf_printf(&text, "%supdate: {width_bits: %d}\n", b, w);
+        assert_int_equal(plan_parse(ym_buf_str(&text), &plan, &p), w <= 46 ? YM_OK : YM_INVALID);
+        if (w <= 46) {
+            unsigned __int128 weights = 0, most = (unsigned __int128)1 << (plan->update_width_bits - 1);
+            for (size_t i = 0; i < plan->site_count; i++)
+                weights += plan->site[i].weight;
+            assert_int_equal(plan->site_count, 100);
+            assert_true(weights == 100000 && weights * most < (unsigned __int128)1 << 62);
+            assert_int_equal(w == 46, weights * most * 2 >= (unsigned __int128)1 << 62);
+            /* one step: 2^31 patients of 2^24 each, and 2^22 standard deviations of noise */
+            assert_true(plan->sigma_units == (uint64_t)1 << 40);
+            assert_true(((unsigned __int128)1 << 55) + (((unsigned __int128)plan->sigma_units) << 22) <
+                        (unsigned __int128)1 << 63);
+            ym_plan_free(plan);
+        } else {
+            assert_problem(&p, 25, "update.width_bits", "46");
+        }
+        ym_problems_release(&p);
+    }
+    free(a);
+    free(b);
+    ym_buf_release(&sites);
+    ym_buf_release(&text);
+}
+
 static void the_example_in_docs_is_a_plan(void **state)
 {
     struct ym_doc *doc = NULL;
@@ -540,10 +611,12 @@ int main(void)
         cmocka_unit_test(aliases_and_duplicate_keys_are_refused),
         cmocka_unit_test(all_mistakes_are_told_at_once_in_the_order_of_lines),
         cmocka_unit_test(problems_are_told_in_chinese_too),
+        cmocka_unit_test(refusals_that_privacy_rests_on_are_told_in_both_languages),
         cmocka_unit_test(a_flood_of_problems_is_cut),
         cmocka_unit_test(the_noise_that_the_message_names_fits),
         cmocka_unit_test(an_accepted_plan_fits_round_by_round),
         cmocka_unit_test(widest_lattice_is_exactly_the_bound),
+        cmocka_unit_test(no_sum_of_a_hundred_hospitals_wraps),
         cmocka_unit_test(the_example_in_docs_is_a_plan),
     };
     ym_text_init("en");

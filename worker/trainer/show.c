@@ -53,11 +53,6 @@ json_t *ym_show_egress(struct ym_ledger *l)
 
 /* ---- budget ---- */
 
-struct datasets {
-    const struct ym_budget *budget;
-    json_t *list;
-};
-
 static json_t *find_row(json_t *list, const char *name)
 {
     size_t i;
@@ -73,34 +68,43 @@ static json_t *find_row(json_t *list, const char *name)
 
 static bool add_dataset(void *ctx, uint64_t index, struct ym_bytes leaf)
 {
-    struct datasets *d = ctx;
-    json_t *o = NULL, *row;
-    int64_t spent, cap, delta, tight;
+    json_t *list = ctx, *o = NULL, *row;
 
     (void)index;
     if (ym_leaf_parse(leaf, &o, NULL) == YM_OK) {
         const char *type = json_string_value(json_object_get(o, "type"));
         const char *name = json_string_value(json_object_get(o, "dataset"));
 
-        if (type && name && strcmp(type, "dataset_card") == 0 &&
-            ym_budget_spent(d->budget, name, &spent, &cap, &delta, NULL) == YM_OK &&
-            ym_budget_tight(d->budget, name, &tight, NULL) == YM_OK) {
-            row = find_row(d->list, name);
+        if (type && name && strcmp(type, "dataset_card") == 0) {
+            row = find_row(list, name);
             if (!row) {
-                row = json_object();
-                json_array_append_new(d->list, row);
+                row = json_pack("{s:s}", "dataset", name);
+                json_array_append_new(list, row);
             }
-            json_object_set_new(row, "dataset", json_string(name));
-            json_object_set_new(row, "spent_micro", json_integer(spent));
-            json_object_set_new(row, "tight_micro", json_integer(tight));
-            json_object_set_new(row, "cap_micro", json_integer(cap));
-            json_object_set_new(row, "delta_e18", json_integer(delta));
             copy_member(row, o, "group");
             copy_member(row, o, "data");
         }
     }
     json_decref(o);
     return true;
+}
+
+static void add_figures(const struct ym_budget *b, json_t *row)
+{
+    const char *name = json_string_value(json_object_get(row, "dataset"));
+    const struct ym_budget_card *card = ym_budget_card(b, name);
+    int64_t spent, cap, delta;
+    struct ym_tight tight;
+
+    if (!card || ym_budget_spent(b, name, &spent, &cap, &delta, NULL) != YM_OK ||
+        ym_budget_tight(b, name, NULL, &tight, NULL) != YM_OK)
+        return;
+    json_object_set_new(row, "identified", json_string(card->identified));
+    json_object_set_new(row, "spent_micro", json_integer(spent));
+    json_object_set_new(row, "tight_micro", json_integer(tight.micro));
+    json_object_set_new(row, "tight_accountant", json_string(ym_tight_name(&tight)));
+    json_object_set_new(row, "cap_micro", json_integer(cap));
+    json_object_set_new(row, "delta_e18", json_integer(delta));
 }
 
 /* NULL: out of memory. */
@@ -147,18 +151,19 @@ static json_t *charge_row(const struct ym_budget_line *l)
 
 json_t *ym_show_budget(struct ym_ledger *l, const struct ym_budget *b)
 {
-    struct datasets d = {b, json_array()};
+    json_t *list = json_array(), *row;
     json_t *charges = json_array();
-    size_t count = ym_budget_count(b), first = count > EGRESS_MAX ? count - EGRESS_MAX : 0;
+    size_t r, count = ym_budget_count(b), first = count > EGRESS_MAX ? count - EGRESS_MAX : 0;
 
-    if (ym_ledger_each(l, 0, add_dataset, &d, NULL) != YM_OK) {
-        json_decref(d.list);
+    if (ym_ledger_each(l, 0, add_dataset, list, NULL) != YM_OK) {
+        json_decref(list);
         json_decref(charges);
         return NULL;
     }
+    json_array_foreach(list, r, row) add_figures(b, row);
     for (size_t i = first; i < count; i++)
         json_array_append_new(charges, charge_row(ym_budget_at(b, i)));
     return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "ok", 1, "unit", "patient", "relation",
                      "add-or-remove-one", "accountant", "rdp/1", "order_milli", (json_int_t)ym_budget_order_milli(b),
-                     "charges_in_all", (json_int_t)count, "datasets", d.list, "charges", charges);
+                     "charges_in_all", (json_int_t)count, "datasets", list, "charges", charges);
 }

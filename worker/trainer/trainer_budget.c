@@ -103,24 +103,27 @@ json_t *ym_trainer_room_json(struct ym_trainer *t, const struct ym_core_study *s
     struct ym_events left;
     const struct ym_budget_card *card = ym_budget_card(t->budget, dataset);
     struct ym_budget_policy policy = {0};
-    int64_t spent = 0, cap = 0, delta = 0, tight = 0, after = 0, month = 0, now = ym_clock_unix();
+    int64_t spent = 0, cap = 0, delta = 0, after = 0, month = 0, now = ym_clock_unix();
     uint64_t under_cap = 0, this_month = 0;
+    struct ym_tight tight, tight_after;
 
     rounds_from_next(s, left_rounds, &left);
     if (!card || !ym_budget_policy(t->budget, &policy) ||
         ym_budget_spent(t->budget, dataset, &spent, &cap, &delta, NULL) != YM_OK ||
-        ym_budget_tight(t->budget, dataset, &tight, NULL) != YM_OK ||
+        ym_budget_tight(t->budget, dataset, NULL, &tight, NULL) != YM_OK ||
+        ym_budget_tight(t->budget, dataset, &left, &tight_after, NULL) != YM_OK ||
         ym_budget_after(t->budget, dataset, &left, &after, NULL) != YM_OK ||
         ym_budget_month(t->budget, dataset, NULL, now, &month, NULL) != YM_OK ||
         ym_budget_rounds(t->budget, dataset, rounds_from_next, s, now, &under_cap, &this_month, NULL) != YM_OK)
         return NULL;
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dataset", dataset,
-                     "identified", card->identified, "spent_micro", (json_int_t)spent, "tight_micro", (json_int_t)tight,
-                     "cap_micro", (json_int_t)cap, "delta_e18", (json_int_t)delta, "rounds_left",
-                     (json_int_t)left_rounds, "after_micro", (json_int_t)after, "left_micro",
-                     (json_int_t)(after < cap ? cap - after : 0), "rounds_fit", (json_int_t)under_cap, "month_micro",
-                     (json_int_t)month, "month_limit_micro", (json_int_t)policy.month_micro, "rounds_fit_month",
-                     (json_int_t)this_month);
+    return json_pack("{s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dataset",
+                     dataset, "identified", card->identified, "spent_micro", (json_int_t)spent, "tight_micro",
+                     (json_int_t)tight.micro, "tight_accountant", ym_tight_name(&tight), "tight_after_micro",
+                     (json_int_t)tight_after.micro, "tight_after_accountant", ym_tight_name(&tight_after), "cap_micro",
+                     (json_int_t)cap, "delta_e18", (json_int_t)delta, "rounds_left", (json_int_t)left_rounds,
+                     "after_micro", (json_int_t)after, "left_micro", (json_int_t)(after < cap ? cap - after : 0),
+                     "rounds_fit", (json_int_t)under_cap, "month_micro", (json_int_t)month, "month_limit_micro",
+                     (json_int_t)policy.month_micro, "rounds_fit_month", (json_int_t)this_month);
 }
 
 json_t *ym_trainer_rooms_json(struct ym_trainer *t, const struct ym_core_study *s)
