@@ -9,6 +9,7 @@
 #include "audit/verify/verify.h"
 #include "base/cli.h"
 #include "base/fs.h"
+#include "cmd/audit/epsilon.h"
 #include "cmd/audit/report.h"
 #include "cmd/audit/selftest.h"
 
@@ -159,9 +160,21 @@ static const struct ym_cli_option budget_options[] = {{"trust", "FILE", YM_TEXT_
 static const struct ym_cli_option entry_options[] = {{"json", NULL, YM_TEXT_AUDIT_HELP_JSON, false},
                                                      {NULL, NULL, 0, false}};
 
+static const struct ym_cli_option epsilon_options[] = {
+    {"noise-multiplier", "S", YM_TEXT_AUDIT_HELP_NOISE, false},
+    {"sampling-probability", "Q", YM_TEXT_AUDIT_HELP_SAMPLING, false},
+    {"steps", "T", YM_TEXT_AUDIT_HELP_STEPS, false},
+    {"delta", "D", YM_TEXT_AUDIT_HELP_DELTA, false},
+    {"events", "FILE", YM_TEXT_AUDIT_HELP_EVENTS, false},
+    {"target-epsilon", "E", YM_TEXT_AUDIT_HELP_TARGET, false},
+    {"accountant", "NAME", YM_TEXT_AUDIT_HELP_ACCOUNTANT, false},
+    {"json", NULL, YM_TEXT_AUDIT_HELP_JSON, false},
+    {NULL, NULL, 0, false}};
+
 static const struct ym_cli_command commands[] = {
     {"verify", "DIR...", YM_TEXT_AUDIT_HELP_VERIFY, 1, -1, verify_options, run_verify},
     {"budget", "DIR", YM_TEXT_AUDIT_HELP_BUDGET, 1, 1, budget_options, run_budget},
+    {"epsilon", "", YM_TEXT_AUDIT_HELP_EPSILON, 0, 0, epsilon_options, audit_epsilon},
     {"entry", "DIR INDEX", YM_TEXT_AUDIT_HELP_ENTRY, 2, 2, entry_options, run_entry},
     {"selftest", "", YM_TEXT_AUDIT_HELP_SELFTEST, 0, 0, audit_selftest_options, audit_selftest},
     {NULL, NULL, 0, 0, 0, NULL, NULL},

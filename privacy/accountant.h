@@ -70,6 +70,8 @@ enum ym_code ym_contour_delta(const struct ym_event *e, size_t count, double eps
  * below 1e-60: then there is no figure. Pure; any thread. */
 enum ym_code ym_pld_epsilon(const struct ym_event *e, size_t count, double delta, double *epsilon,
                             struct ym_status *st);
+enum ym_code ym_pld_epsilons(const struct ym_event *e, size_t count, double delta, double epsilon[2],
+                             struct ym_status *st); /* [0] remove, [1] add; the smaller one need not be close */
 enum ym_code ym_pld_delta(const struct ym_event *e, size_t count, double epsilon, double *delta, struct ym_status *st);
 
 /* Three figures for one question, computed in three ways; rdp is the smallest over the grid's orders. */

@@ -1,4 +1,6 @@
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "privacy/accountant.h"
 
@@ -27,22 +29,52 @@ enum ym_code ym_figures_agree(const struct ym_figures *f, struct ym_status *st)
                          what, f->estimate, f->certified, f->rdp);
 }
 
+static int by_kind(const void *a, const void *b)
+{
+    const struct ym_event *x = a, *y = b;
+
+    if (x->sigma_units != y->sigma_units)
+        return x->sigma_units < y->sigma_units ? -1 : 1;
+    return (x->sampling_k > y->sampling_k) - (x->sampling_k < y->sampling_k);
+}
+
+/* Charges of one kind are integrated once. */
+static enum ym_code renyi(const struct ym_event *e, size_t count, double delta, double *epsilon, struct ym_status *st)
+{
+    struct ym_event *sorted = calloc(count + 1, sizeof *sorted);
+    enum ym_code code = YM_OK;
+    struct ym_rdp r;
+
+    if (!sorted)
+        return ym_status_set(st, YM_EXHAUSTED, "no memory for %zu charges", count);
+    if (count)
+        memcpy(sorted, e, count * sizeof *e);
+    qsort(sorted, count, sizeof *sorted, by_kind);
+    ym_rdp_clear(&r);
+    for (size_t i = 0; code == YM_OK && i < count; i++) {
+        if (i + 1 < count && by_kind(&sorted[i], &sorted[i + 1]) == 0)
+            sorted[i + 1].steps += sorted[i].steps;
+        else
+            code = ym_rdp_add(&r, &sorted[i], st);
+    }
+    free(sorted);
+    if (code == YM_OK)
+        *epsilon = ym_rdp_epsilon(&r, delta, NULL);
+    return code;
+}
+
 enum ym_code ym_accountants_agree(const struct ym_event *e, size_t count, double delta, struct ym_figures *out,
                                   struct ym_status *st)
 {
     struct ym_figures f = {0, 0, 0};
-    struct ym_rdp r;
     enum ym_code code = ym_pld_epsilon(e, count, delta, &f.certified, st);
 
     if (code == YM_OK)
         code = ym_contour_epsilon(e, count, delta, &f.estimate, st);
-    ym_rdp_clear(&r);
-    for (size_t i = 0; code == YM_OK && i < count; i++)
-        code = ym_rdp_add(&r, &e[i], st);
-    if (code == YM_OK) {
-        f.rdp = ym_rdp_epsilon(&r, delta, NULL);
+    if (code == YM_OK)
+        code = renyi(e, count, delta, &f.rdp, st);
+    if (code == YM_OK)
         code = ym_figures_agree(&f, st);
-    }
     if (code == YM_OK)
         *out = f;
     return code;

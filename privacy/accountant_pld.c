@@ -30,7 +30,8 @@ struct query {
     struct ym_tilt tilt;
     struct ym_reach *reach;    /* [losses] */
     double steps, slope;       /* -d log delta / d epsilon where it was last seen, or 0 */
-    double log_delta, epsilon; /* what is asked for and a guess at what is looked for */
+    double log_delta, epsilon; /* one is asked for, the other a guess */
+    double delta;              /* asked for */
     bool wants_delta;
 };
 
@@ -109,7 +110,7 @@ static enum ym_code choose_frame(const struct query *q, bool adding, double s, s
 
     bias = q->wants_delta ? BIAS / saddle : BIAS * q->epsilon + BIAS_FLOOR;
     f->s = s;
-    f->step = trimmed(fmax(fmin(sqrt(12 * bias / (q->steps * (1 + saddle))), 0.5 / saddle), STEP_MIN));
+    f->step = trimmed(fmax(fmin(sqrt(12 * bias / (q->steps * (1 + saddle))), fmin(0.5 / saddle, 1)), STEP_MIN));
     for (f->bits = 6; ldexp(f->step, (int)f->bits) < width; f->bits++)
         if (f->bits == BITS_MAX)
             return ym_status_set(st, YM_EXHAUSTED, "the composed privacy loss needs more than 2^%d points", BITS_MAX);
@@ -295,6 +296,12 @@ static enum ym_code composed_init(struct composed *c, struct ym_status *st)
     return code;
 }
 
+static void charge(struct curve *v, double log_scale)
+{
+    v->log_scale += log_scale;
+    v->log_scale += 8 * U * (fabs(v->log_scale) + fabs(log_scale));
+}
+
 static enum ym_code compose(const struct query *q, struct composed *c, struct ym_status *st)
 {
     enum ym_code code = composed_init(c, st);
@@ -312,7 +319,7 @@ static enum ym_code compose(const struct query *q, struct composed *c, struct ym
         if (code != YM_OK)
             break;
         for (int way = 0; way < 2; way++) {
-            c->way[way].log_scale += l->steps * fold(&g, &c->f, way, way ? c->im : c->re);
+            charge(&c->way[way], l->steps * fold(&g, &c->f, way, way ? c->im : c->re));
             c->way[way].slip += l->steps * g.slip;
             c->way[way].lost += l->steps * (way ? g.lost_add : g.lost_remove);
         }
@@ -372,7 +379,8 @@ static bool walk_down(struct walk *w)
 }
 
 struct found {
-    double answer, slope, step;
+    double answer[2]; /* removing, adding */
+    double slope, step;
     bool adding, edge; /* the direction that decided; whether the window's end did */
 };
 
@@ -457,25 +465,28 @@ static void query_release(struct query *q)
     free(q->loss);
 }
 
-/* One frame around the guess: a bound, whatever the guess. */
+/* One frame around the guess: bounds, whatever the guess. */
 static enum ym_code attempt(const struct query *q, bool adding, double s, struct found *out, struct ym_status *st)
 {
     struct composed c = {.bin = NULL};
     enum ym_code code = choose_frame(q, adding, s, &c.f, st);
+    double answer[2];
 
     if (code == YM_OK)
         code = compose(q, &c, st);
     for (int way = 0; code == YM_OK && way < 2; way++) {
         struct found f = {.adding = way, .step = c.f.step};
 
-        if (q->wants_delta)
-            f.answer = curve_delta(&c.f, &c.way[way], q->epsilon, &f);
-        else
-            f.answer = curve_epsilon(&c.f, &c.way[way], exp(q->log_delta), &f);
-        if (way == 0 || f.answer > out->answer)
+        answer[way] = q->wants_delta ? curve_delta(&c.f, &c.way[way], q->epsilon, &f)
+                                     : curve_epsilon(&c.f, &c.way[way], q->delta, &f);
+        if (way == 0 || answer[way] > answer[0])
             *out = f;
     }
     composed_release(&c);
+    if (code == YM_OK) {
+        out->answer[0] = answer[0];
+        out->answer[1] = answer[1];
+    }
     return code;
 }
 
@@ -485,7 +496,7 @@ static double bias_of(const struct query *q, const struct found *f)
     return q->steps * (1 + f->slope) * f->step * f->step / 12;
 }
 
-static enum ym_code find_epsilon(struct query *q, double *epsilon, struct ym_status *st)
+static enum ym_code find_epsilon(struct query *q, double epsilon[2], struct ym_status *st)
 {
     struct ym_saddle at[2] = {ym_tilt_saddle(&q->tilt, false, q->log_delta),
                               ym_tilt_saddle(&q->tilt, true, q->log_delta)};
@@ -493,36 +504,40 @@ static enum ym_code find_epsilon(struct query *q, double *epsilon, struct ym_sta
     double guess = at[adding].epsilon, s = guess > 0 ? at[adding].s : ym_tilt_saddle_at(&q->tilt, adding, 0);
     enum ym_code code = YM_OK;
 
-    *epsilon = INFINITY;
+    epsilon[0] = epsilon[1] = INFINITY;
     for (int tries = 0; tries < TRIES; tries++) {
-        struct found f = {.answer = INFINITY};
+        struct found f;
+        double most;
 
         q->epsilon = fmax(guess, 0);
         code = attempt(q, adding, s, &f, tries ? NULL : st);
         if (code != YM_OK)
             break;
-        *epsilon = fmin(*epsilon, f.answer);
-        if (!f.edge && fabs(f.answer - q->epsilon) * s < 4 && bias_of(q, &f) < 2 * (BIAS * f.answer + BIAS_FLOOR))
+        epsilon[0] = fmin(epsilon[0], f.answer[0]);
+        epsilon[1] = fmin(epsilon[1], f.answer[1]);
+        most = f.answer[f.adding];
+        if (!f.edge && fabs(most - q->epsilon) * s < 4 && bias_of(q, &f) < 2 * (BIAS * most + BIAS_FLOOR))
             break;
-        if (isfinite(f.answer))
-            guess = f.answer;
+        if (isfinite(most))
+            guess = most;
         else if (f.adding == adding)
             guess = 2 * q->epsilon + 8 / s;
         adding = f.adding;
         q->slope = f.slope;
         s = ym_tilt_saddle_at(&q->tilt, adding, guess);
     }
-    if (code != YM_OK && isfinite(*epsilon))
+    if (isfinite(epsilon[0]) && isfinite(epsilon[1]))
         return YM_OK;
-    if (code == YM_OK && !isfinite(*epsilon))
-        return ym_status_set(st, YM_EXHAUSTED, "no bound of epsilon was found for delta %g", exp(q->log_delta));
-    return code;
+    if (code != YM_OK)
+        return code;
+    return ym_status_set(st, YM_EXHAUSTED, "no bound of epsilon was found for delta %g", q->delta);
 }
 
-enum ym_code ym_pld_epsilon(const struct ym_event *e, size_t count, double delta, double *epsilon, struct ym_status *st)
+enum ym_code ym_pld_epsilons(const struct ym_event *e, size_t count, double delta, double epsilon[2],
+                             struct ym_status *st)
 {
-    struct query q = {.wants_delta = false};
-    double found = 0;
+    struct query q = {.wants_delta = false, .delta = delta};
+    double found[2] = {0, 0};
     enum ym_code code;
 
     if (!(delta > 0 && delta < 1))
@@ -531,10 +546,22 @@ enum ym_code ym_pld_epsilon(const struct ym_event *e, size_t count, double delta
         return ym_status_set(st, YM_EXHAUSTED, "delta %g is too small to be accounted", delta);
     code = query_init(&q, e, count, log(delta), st);
     if (code == YM_OK && q.losses > 0)
-        code = find_epsilon(&q, &found, st);
-    if (code == YM_OK)
-        *epsilon = found;
+        code = find_epsilon(&q, found, st);
+    if (code == YM_OK) {
+        epsilon[0] = found[0];
+        epsilon[1] = found[1];
+    }
     query_release(&q);
+    return code;
+}
+
+enum ym_code ym_pld_epsilon(const struct ym_event *e, size_t count, double delta, double *epsilon, struct ym_status *st)
+{
+    double both[2];
+    enum ym_code code = ym_pld_epsilons(e, count, delta, both, st);
+
+    if (code == YM_OK)
+        *epsilon = fmax(both[0], both[1]);
     return code;
 }
 
@@ -549,16 +576,17 @@ static enum ym_code find_delta(struct query *q, double *delta, struct ym_status 
     adding = hint[1] > hint[0];
     *delta = 1;
     for (int tries = 0; code == YM_OK && tries < TRIES; tries++) {
-        struct found f = {.answer = 1};
-        double guess = tries ? log(*delta) : hint[adding];
+        struct found f;
+        double most, guess = tries ? log(*delta) : hint[adding];
 
         code = look(q, fmin(fmax(guess, LOG_DELTA_MIN), -0.01), tries ? NULL : st);
         if (code == YM_OK)
             code = attempt(q, adding, ym_tilt_saddle_at(&q->tilt, adding, q->epsilon), &f, tries ? NULL : st);
         if (code != YM_OK)
             break;
-        *delta = fmin(*delta, f.answer);
-        if (fabs(fmax(log(f.answer), LOG_DELTA_MIN) - q->log_delta) < 3 && bias_of(q, &f) * f.slope < 3 * BIAS)
+        most = f.answer[f.adding];
+        *delta = fmin(*delta, most);
+        if (fabs(fmax(log(most), LOG_DELTA_MIN) - q->log_delta) < 3 && bias_of(q, &f) * f.slope < 3 * BIAS)
             break;
         adding = f.adding;
         q->slope = f.slope;

@@ -7,7 +7,7 @@
 /* Places are y = u / sqrt(2), multiples of a power of two so small that y, y - c and 2 y - c are all exact. */
 
 #define U 0x1p-53
-#define LOSS_MAX 600.0 /* e^loss / q stays finite */
+#define LOSS_MAX 600.0 /* e^loss and e^loss / q stay normal */
 #define ERFC (16 * U)  /* relative error of erfc, 8 units in the last place; glibc states 5 */
 
 struct shape {
@@ -155,8 +155,8 @@ enum ym_code ym_loss_grid_make(const struct ym_loss *l, double step, struct ym_r
     double ends[2];
 
     ends_of(l, &h, step, ends);
-    if (!(ends[1] - ends[0] < (double)YM_LOSS_ATOMS_MAX && fabs(ends[0]) < 0x1p28 && ends[1] < 0x1p28 &&
-          ends[1] * step < LOSS_MAX && g.slip < 1e-6 * step))
+    if (!(step > 0 && step <= 1 && ends[1] - ends[0] < (double)YM_LOSS_ATOMS_MAX && fabs(ends[0]) < 0x1p28 &&
+          ends[1] < 0x1p28 && ends[0] * step > -LOSS_MAX && ends[1] * step < LOSS_MAX && g.slip < 1e-6 * step))
         return ym_status_set(st, YM_EXHAUSTED, "the privacy loss of one charge needs too fine a grid");
     g.low = (int64_t)ends[0];
     g.count = (size_t)(ends[1] - ends[0]) + 1;

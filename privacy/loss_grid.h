@@ -27,7 +27,7 @@ struct ym_reach {
     double outer, inner;
 };
 
-/* step > 0 with at most 24 significant bits. YM_EXHAUSTED for more than YM_LOSS_ATOMS_MAX atoms or a step so fine that
+/* 0 < step <= 1, at most 24 significant bits. YM_EXHAUSTED for more than YM_LOSS_ATOMS_MAX atoms or a step so fine that
  * rounding would show. */
 enum ym_code ym_loss_grid_make(const struct ym_loss *l, double step, struct ym_reach reach, struct ym_loss_grid *out,
                                struct ym_status *st);
