@@ -15,8 +15,7 @@
 #define BIAS_FLOOR 2e-6
 #define STEP_MIN 0x1p-24 /* finer, rounding would show */
 #define BITS_MAX 19
-#define ATOMS_TOTAL_MAX 8e6
-#define WORK_MAX 4e8 /* points times distinct charges times stages */
+#define WORK_MAX 1e9 /* of one question, all tries; nearly nanoseconds */
 #define STEPS_TOTAL_MAX 1e11
 #define LOG_DELTA_MIN (-138.0) /* 1e-60 */
 #define TINY 1e-290
@@ -33,6 +32,7 @@ struct query {
     double log_delta, epsilon; /* one is asked for, the other a guess */
     double delta;              /* asked for */
     bool wants_delta;
+    double work; /* so far */
 };
 
 struct frame { /* the grid of composed losses: [base, base + n) step, plus slip */
@@ -115,8 +115,8 @@ static enum ym_code choose_frame(const struct query *q, bool adding, double s, s
         if (f->bits == BITS_MAX)
             return ym_status_set(st, YM_EXHAUSTED, "the composed privacy loss needs more than 2^%d points", BITS_MAX);
     f->n = (size_t)1 << f->bits;
-    if (!(f->step > 0 && (double)q->losses * (double)f->n * f->bits < WORK_MAX && top / f->step < 0x1p40))
-        return ym_status_set(st, YM_EXHAUSTED, "too many different charges to compose on a grid this fine");
+    if (!(top / f->step < 0x1p40))
+        return ym_status_set(st, YM_EXHAUSTED, "the composed privacy loss is too large for a grid this fine");
     f->base = (int64_t)floor((q->epsilon + top) / 2 / f->step) - (int64_t)(f->n / 2);
     return YM_OK;
 }
@@ -302,15 +302,20 @@ static void charge(struct curve *v, double log_scale)
     v->log_scale += 8 * U * (fabs(v->log_scale) + fabs(log_scale));
 }
 
+static double work_of(const struct query *q, const struct frame *f)
+{
+    double work = 0;
+
+    for (size_t i = 0; i < q->losses; i++)
+        work += 150 * ym_loss_grid_size(&q->loss[i], f->step, q->reach[i]) +
+                (double)f->n * (2 * f->bits + 30 + 8 * log2(q->loss[i].steps));
+    return work;
+}
+
 static enum ym_code compose(const struct query *q, struct composed *c, struct ym_status *st)
 {
     enum ym_code code = composed_init(c, st);
-    double atoms = 0;
 
-    for (size_t i = 0; i < q->losses; i++)
-        atoms += ym_loss_grid_size(&q->loss[i], c->f.step, q->reach[i]);
-    if (code == YM_OK && !(atoms < ATOMS_TOTAL_MAX))
-        code = ym_status_set(st, YM_EXHAUSTED, "the privacy losses need more than %g points", ATOMS_TOTAL_MAX);
     for (size_t i = 0; code == YM_OK && i < q->losses; i++) {
         const struct ym_loss *l = &q->loss[i];
         struct ym_loss_grid g = {.mass = NULL};
@@ -466,12 +471,17 @@ static void query_release(struct query *q)
 }
 
 /* One frame around the guess: bounds, whatever the guess. */
-static enum ym_code attempt(const struct query *q, bool adding, double s, struct found *out, struct ym_status *st)
+static enum ym_code attempt(struct query *q, bool adding, double s, struct found *out, struct ym_status *st)
 {
     struct composed c = {.bin = NULL};
     enum ym_code code = choose_frame(q, adding, s, &c.f, st);
     double answer[2];
 
+    if (code == YM_OK) {
+        q->work += work_of(q, &c.f);
+        if (!(q->work < WORK_MAX))
+            code = ym_status_set(st, YM_EXHAUSTED, "too many different charges to compose on a grid this fine");
+    }
     if (code == YM_OK)
         code = compose(q, &c, st);
     for (int way = 0; code == YM_OK && way < 2; way++) {

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define NODES_MAX ((size_t)1 << 21)
+#define NODES_MAX ((size_t)1 << 16)
 #define SQRT_2PI 2.50662827463100050242
 
 static enum ym_code nodes_make(struct ym_loss_nodes *n, const struct ym_loss *l, struct ym_reach reach, size_t most,

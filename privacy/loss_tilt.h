@@ -18,7 +18,7 @@ struct ym_tilt {
     } * nodes;
 };
 
-/* reach [losses], as in privacy/loss_grid.h. YM_EXHAUSTED for more than 2^21 nodes in all. */
+/* reach [losses], as in privacy/loss_grid.h. YM_EXHAUSTED for more than 2^16 nodes in all. */
 enum ym_code ym_tilt_make(const struct ym_loss *l, size_t losses, const struct ym_reach *reach, struct ym_tilt *out,
                           struct ym_status *st);
 void ym_tilt_release(struct ym_tilt *t);

@@ -107,6 +107,13 @@ MUTATIONS = [
      ["test_sandbox"]),
     ("files-open", "worker/trainer/sandbox.c", "if (code == YM_OK && got.landlock_abi > 0)", "if (code != YM_OK && dir[0])",
      ["test_sandbox"]),
+    ("loss-rounded-down", "privacy/loss_grid.c", "g->mass[i + 1] += right * at_b;", "g->mass[i] += right * at_b;", ["test_pld"]),
+    ("infinite-loss-dropped", "privacy/loss_grid.c", "g->lost_remove = (", "g->lost_remove = 0 * (", ["test_pld"]),
+    ("adding-not-composed", "privacy/accountant_pld.c", "        if (way == 0 || answer[way] > answer[0])",
+     "        answer[1] = 0;\n        if (way == 0 || answer[way] > answer[0])", ["test_pld"]),
+    ("disagreement-waved-through", "privacy/accountant_agree.c", "!(f->certified >= low)", "!(f->certified >= 0 * low)",
+     ["test_pld"]),
+    ("transform-bound-too-small", "privacy/fft.c", "(8 * 0x1p-53)", "(0.1 * 0x1p-53)", ["test_fft"]),
 ]
 
 
