@@ -228,6 +228,8 @@ static void show(const struct ym_plan *plan)
            plan->clip_norm, ldexp((double)plan->sigma_units, -24));
     if (plan->clip_bit_units > 0)
         printf(T(SPONSOR_SHOW_ADAPTIVE_CLIP), plan->clip_quantile, plan->clip_lr, ldexp(plan->clip_bit_units, -24));
+    if (plan->scaling_sigma_units > 0)
+        printf(T(SPONSOR_SHOW_SCALING), ldexp((double)plan->scaling_sigma_units, -24), plan->scaling_least);
     if (plan->route == YM_ROUTE_BOUNDED)
         fputs(T(SPONSOR_SHOW_BOUNDED), stdout);
     putchar('\n');
