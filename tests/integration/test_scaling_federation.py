@@ -50,6 +50,7 @@ def check_charges(fed):
     for name in fed.names:
         charges = [x for x in fed.leaves(fed.path(name, "ledger")) if x["type"] == "charge"]
         assert [x["round"] for x in charges] == list(range(1, ROUNDS + 1)), charges
+        assert all(x["route"] == "bounded" for x in charges), charges
         first, later = charges[0], charges[1:]
         assert (first["sampling_k"], first["steps"]) == (str(2**64 - 1), 1), first
         assert first["noise_variance"] == str((9 << 24) ** 2), first
@@ -60,7 +61,7 @@ def check_charges(fed):
 def main():
     with Federation(sites=("h1", "h2")) as fed:
         fed.up()
-        privacy = "  adaptive_clip: {learning_rate: 1}\n  scaling: {noise_multiplier: 9}\n"
+        privacy = "  route: bounded\n  adaptive_clip: {learning_rate: 1}\n  scaling: {noise_multiplier: 9}\n"
         fed.sponsor("study", "submit", fed.plan(quorum=2, rounds=ROUNDS, privacy=privacy))
         fed.approve_all()
         fed.wait_phase(("done",))
