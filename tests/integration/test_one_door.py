@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """The one door, read from the built objects: in the trainer only door.c sends to
 the gateway's link, only link.c and admin.c write to ZeroMQ sockets, and the
-trainer holds no noise-free training and no generator that takes a key."""
+trainer holds no noise-free training and no generator that takes a key. And the one
+way to the rows: what forms a gradient stands beside the sampler, in the room of the
+noisy step, and nothing else of the trainer calls it."""
 
 import glob
 import os
@@ -32,6 +34,16 @@ def main():
     assert got == {"trainer_admin.c.o"}, f"ZeroMQ is written to by {sorted(got)}"
     got = users("worker/libymlink.a.p/*.o", SENDERS)
     assert got == {"link.c.o"}, f"ZeroMQ is written to by {sorted(got)}"
+    step = "worker/liblocal.a.p/*.o"
+    for symbol, only in (("ym_sample_patients", "trainer_local.c.o"), ("ym_model_patient_gradient", "trainer_local.c.o"),
+                         ("ym_batch_put", "trainer_local_bounded.c.o"), ("ym_scaling_add_patient", "trainer_local_scaling.c.o")):
+        got = users(step, (symbol,))
+        assert got == {only}, f"{symbol} is called by {sorted(got)}"
+        got = users(trainer, (symbol,))
+        assert not got, f"{symbol} is called outside the noisy step, by {sorted(got)}"
+    got = users(step, ("ym_noise_add",))
+    assert got == {"trainer_local.c.o", "trainer_local_scaling.c.o"}, f"noise is added by {sorted(got)}"
+
     for room in ("worker/liblocal.a.p/*.o", "worker/libdata.a.p/*.o"):
         got = users(room, SENDERS + ("ym_link_send", "socket", "connect", "send", "sendto", "sendmsg"))
         assert not got, f"{sorted(got)} can send"

@@ -23,7 +23,7 @@ static const char csv_text[] = "id,b,s,y,c\n"
                                "p3,,i,yes,1\n"
                                "p4,25,i,,1\n";
 
-static struct ym_frozen *frozen_make(void)
+static struct ym_frozen *frozen_of(const char *csv)
 {
     static const uint8_t salt[32] = {1};
     struct ym_card *card = card_must(card_text);
@@ -31,7 +31,7 @@ static struct ym_frozen *frozen_make(void)
     struct ym_buf bytes = {0}, report = {0};
     struct ym_frozen *out = NULL;
     assert_int_equal(ym_freeze_new(card, salt, false, &report, &f, NULL), YM_OK);
-    assert_int_equal(ym_freeze_push(f, csv_text, strlen(csv_text), NULL), YM_OK);
+    assert_int_equal(ym_freeze_push(f, csv, strlen(csv), NULL), YM_OK);
     assert_int_equal(ym_freeze_finish(f, &bytes, NULL), YM_OK);
     assert_int_equal(ym_frozen_parse(bytes_in(&bytes), &out, NULL), YM_OK);
     ym_freeze_free(f);
@@ -64,10 +64,11 @@ struct built {
     struct ym_buf report;
 };
 
-static struct built build(const char *inputs, const char *family, const char *outcome, int records, int minimum)
+static struct built build_from(const char *csv, const char *inputs, const char *family, const char *outcome,
+                               int records, int minimum)
 {
     struct built b = {0};
-    struct ym_frozen *f = frozen_make();
+    struct ym_frozen *f = frozen_of(csv);
     struct ym_plan *plan = plan_make(inputs, family, outcome, records, minimum);
     b.code = ym_table_build(plan, f, &b.t, &b.report, NULL);
     if (b.t)
@@ -75,6 +76,11 @@ static struct built build(const char *inputs, const char *family, const char *ou
     ym_plan_free(plan);
     ym_frozen_free(f);
     return b;
+}
+
+static struct built build(const char *inputs, const char *family, const char *outcome, int records, int minimum)
+{
+    return build_from(csv_text, inputs, family, outcome, records, minimum);
 }
 
 static void built_release(struct built *b)
@@ -159,6 +165,47 @@ static void records_past_the_bound_are_left_out_in_file_order(void **state)
     built_release(&b);
 }
 
+/* Patient p's rows, numbered by bmi, among rows of others: before, between and after, as asked. */
+static void many_rows(struct ym_buf *csv, int rows, int others)
+{
+    ym_buf_puts(csv, "id,b,s,y,c\n");
+    for (int i = 0; i < rows; i++) {
+        for (int k = 0; k < others; k++)
+            ym_buf_printf(csv, "other%d,%d,i,yes,1\n", (7 * i + k) % (5 * others), 20 + k);
+        ym_buf_printf(csv, "p,%.2f,i,no,1\n", 20 + 0.01 * i);
+    }
+}
+
+/* Of a patient with many rows the first ones in file order are kept, whoever else is in the file. */
+static void rows_that_are_kept_do_not_depend_on_other_patients(void **state)
+{
+    static const int bound[] = {1, 3, 1000};
+    (void)state;
+    for (size_t k = 0; k < 3; k++)
+        for (int others = 0; others < 4; others += 3) {
+            struct ym_buf csv = {0};
+            struct built b;
+            size_t mine = 0;
+            many_rows(&csv, 1500, others);
+            b = build_from(ym_buf_str(&csv), "{name: bmi, unit: kg/m2, low: 20, high: 40}", "logistic", ILL, bound[k],
+                           1);
+            assert_int_equal(b.code, YM_OK);
+            assert_int_equal(b.t->patients, 1 + 5 * (size_t)others);
+            for (size_t p = 0; p < b.t->patients; p++) {
+                size_t first = (size_t)b.t->first_row[p], last = (size_t)b.t->first_row[p + 1];
+                assert_in_range(last - first, 1, bound[k]);
+                if (b.t->y[first] != 0)
+                    continue;
+                mine = last - first;
+                for (size_t r = 0; r < mine; r++)
+                    assert_float_equal(b.t->x[first + r], -1 + 0.001 * (double)r, 1e-5);
+            }
+            assert_int_equal(mine, bound[k]);
+            built_release(&b);
+            ym_buf_release(&csv);
+        }
+}
+
 static void number_outcomes_are_scaled_by_the_plan(void **state)
 {
     struct built b = build("{name: bmi, unit: kg/m2, low: 20, high: 40}", "linear",
@@ -213,7 +260,7 @@ static void misfits_are_told_by_code_and_report(void **state)
 
 static void a_report_is_not_needed(void **state)
 {
-    struct ym_frozen *f = frozen_make();
+    struct ym_frozen *f = frozen_of(csv_text);
     struct ym_plan *plan = plan_make("{name: bmi, unit: kg/m2, low: 20, high: 40}", "logistic", ILL, 9, 1);
     struct ym_table *t = NULL;
     (void)state;
@@ -230,6 +277,7 @@ int main(void)
         cmocka_unit_test(indicators_and_constants_keep_rows),
         cmocka_unit_test(categories_can_have_an_indicator_and_numbers_a_constant),
         cmocka_unit_test(records_past_the_bound_are_left_out_in_file_order),
+        cmocka_unit_test(rows_that_are_kept_do_not_depend_on_other_patients),
         cmocka_unit_test(number_outcomes_are_scaled_by_the_plan),
         cmocka_unit_test(levels_follow_their_names_not_their_place),
         cmocka_unit_test(misfits_are_told_by_code_and_report),

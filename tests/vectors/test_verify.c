@@ -1142,6 +1142,64 @@ static void a_charge_in_the_next_month_has_the_next_months_room(void **state)
     }
 }
 
+static void add_card(struct world *w, const char *dataset, json_t *group)
+{
+    json_t *members = json_copy(world_at(w, WORLD_H1, "dataset_card", 0)->members);
+
+    json_object_set_new(members, "dataset", json_string(dataset));
+    json_object_set_new(members, "data", json_string(world_hash(dataset)));
+    json_object_set_new(members, "group", group);
+    world_add(w, WORLD_H1, world_leaf(w, "dataset_card", members, "h1", w->h1));
+}
+
+/* A second data set, charged after two rounds on the first; after: of how many charges it says to be the last. */
+static int charged_on_a_second(struct world *w, bool shares, bool leaves, unsigned after)
+{
+    struct ym_verification *v = NULL;
+    json_t *yes = json_copy(world_at(w, WORLD_H1, "approval", 0)->members);
+    int verdict;
+
+    json_object_set_new(yes, "study", json_string("other"));
+    json_object_set_new(yes, "dataset", json_string("c"));
+    json_object_set_new(yes, "data", json_string(world_hash("c")));
+    add_card(w, "c", shares ? json_pack("[s,s]", "a", "c") : json_pack("[s]", "c"));
+    if (leaves)
+        add_card(w, "c", json_pack("[s]", "c"));
+    world_add(w, WORLD_H1, world_leaf(w, "approval", yes, "h1", w->h1));
+    world_add(w, WORLD_H1,
+              world_leaf(w, "charge", world_charge(w, "other", 1, 1, w->state[0], "c", after), "h1", w->h1));
+    world_write(w);
+    assert_int_equal(verify_world(w, w->trust, 1 + WORLD_H1, &v, NULL), YM_OK);
+    verdict = ym_verification_verdict(v);
+    if (verdict != YM_VERDICT_GOOD)
+        assert_string_equal(ym_reason_name(ym_verification_worst(v)->reason), "epsilon_spent");
+    ym_verification_free(v);
+    return verdict;
+}
+
+static void data_sets_that_share_patients_are_one_budget_to_the_verifier(void **state)
+{
+    static const struct {
+        bool shares, leaves;
+        unsigned after;
+        int verdict;
+    } each[] = {{true, false, 3, YM_VERDICT_GOOD},  {true, false, 1, YM_VERDICT_BUDGET},
+                {true, true, 3, YM_VERDICT_GOOD},   {true, true, 1, YM_VERDICT_BUDGET},
+                {false, false, 1, YM_VERDICT_GOOD}, {false, false, 3, YM_VERDICT_BUDGET}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
+        char dir[64];
+        struct world w = {0};
+
+        make_dir(dir);
+        world_open(&w, dir, 0);
+        assert_int_equal(charged_on_a_second(&w, each[i].shares, each[i].leaves, each[i].after), each[i].verdict);
+        world_close(&w);
+        remove_tree(dir);
+    }
+}
+
 static void folders_that_cannot_be_read_are_not_verdicts(void **state)
 {
     struct world *w = *state;
@@ -1210,6 +1268,7 @@ int main(int argc, char **argv)
         CASE(folders_that_cannot_be_read_are_not_verdicts),
         cmocka_unit_test(every_trick_has_its_code_and_reason),
         cmocka_unit_test(an_override_before_it_explains_a_large_epsilon),
+        cmocka_unit_test(data_sets_that_share_patients_are_one_budget_to_the_verifier),
         cmocka_unit_test(a_charge_in_the_next_month_has_the_next_months_room),
         cmocka_unit_test(golden_ledgers_still_verify),
     };
