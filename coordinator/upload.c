@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "coordinator/hub_internal.h"
+#include "models/model.h"
 
 /* Uploads: the core says whether one may begin and where it goes on, the call's
  * own thread appends to the spool, the works thread checks it whole, and the core
@@ -385,6 +386,16 @@ static void let_go(struct ym_hub *h, struct hub_upload *u)
         hand_over(h, y, site);
 }
 
+/* Metrics travel in the rounds that the plan says, and only there was a hospital charged for them. */
+static size_t zero_from(const struct hub_upload *u)
+{
+    struct ym_model m;
+
+    if (ym_plan_metric_due(u->study->plan, u->event.round) || ym_model_from_plan(u->study->plan, &m, NULL) != YM_OK)
+        return SIZE_MAX;
+    return ym_model_metric_at(&m);
+}
+
 static void check_off_core(struct ym_hub *h, struct hub_work *work)
 {
     struct hub_upload *u = (struct hub_upload *)work;
@@ -394,7 +405,7 @@ static void check_off_core(struct ym_hub *h, struct hub_work *work)
     u->reason = "";
     u->code = ym_spool_sync(u->spool, &st);
     if (u->code == YM_OK)
-        u->code = ym_spool_check(&key, u->event.bytes, u->update, u->event.width_bits, &u->reason, &st);
+        u->code = ym_spool_check(&key, u->event.bytes, u->update, u->event.width_bits, zero_from(u), &u->reason, &st);
     if (u->code != YM_OK && u->reason[0] == 0)
         u->code = append_reason(u->code, &u->reason);
 }

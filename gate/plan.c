@@ -87,6 +87,19 @@ size_t ym_plan_columns(const struct ym_plan *plan)
     return columns;
 }
 
+size_t ym_plan_metric_dim(const struct ym_plan *plan)
+{
+    size_t outputs = ym_plan_outputs(plan);
+    if (!plan->metric_every)
+        return 0;
+    return outputs == 1 ? 2 * (size_t)plan->metric_bins : outputs * outputs;
+}
+
+bool ym_plan_metric_due(const struct ym_plan *plan, uint32_t round)
+{
+    return plan->metric_every && (round % plan->metric_every == 0 || round == plan->rounds);
+}
+
 size_t ym_plan_outputs(const struct ym_plan *plan)
 {
     if (plan->family == YM_FAMILY_LINEAR || plan->family == YM_FAMILY_LOGISTIC)

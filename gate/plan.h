@@ -73,6 +73,9 @@ struct ym_plan {
     /* scaling by noised statistics, in round 1; 0: by declared ranges alone */
     uint64_t scaling_sigma_units;
     double scaling_least; /* smallest scale that a column is divided by */
+    /* released metrics (docs/plan.md, "Metrics"); metric_every 0: none */
+    uint32_t metric_every, metric_bins; /* metric_bins: of the score, even; 0 for more than two levels */
+    uint64_t metric_sigma_units;        /* noise std of each count; one patient counts YM_CLIP_UNITS */
     /* server */
     enum ym_server_opt server;
     double server_lr, beta1, beta2, server_eps;
@@ -119,6 +122,10 @@ size_t ym_plan_outputs(const struct ym_plan *plan);
 size_t ym_plan_scaled_columns(const struct ym_plan *plan);
 /* Is this the round that learns them? Nothing is trained in it. */
 bool ym_plan_scales(const struct ym_plan *plan, uint32_t round);
+/* Numbers that a release carries for metrics, in every round: 2 * bins, or levels^2; 0: the plan asks for none. */
+size_t ym_plan_metric_dim(const struct ym_plan *plan);
+/* Rounds in which they are filled: every metric_every-th and the last; zero in all others. */
+bool ym_plan_metric_due(const struct ym_plan *plan, uint32_t round);
 
 /* What a hospital's patients are charged for rounds first..last of the plan, from 1: like events added up, training
  * first, except in a scaling round alone. The one place that knows: the check, the door, advice, the simulator and the

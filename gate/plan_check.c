@@ -68,7 +68,7 @@ static uint64_t count_params(const struct ym_plan *plan)
 static uint64_t count_extra(const struct ym_plan *plan)
 {
     size_t scaled = ym_plan_scaled_columns(plan);
-    return (plan->clip_bit_units > 0) + (scaled ? 1 + 2 * scaled : 0);
+    return (plan->clip_bit_units > 0) + (scaled ? 1 + 2 * scaled : 0) + ym_plan_metric_dim(plan);
 }
 
 static void check_size(struct ym_schema *s, const struct ym_at *model, const struct ym_plan *plan)
@@ -98,7 +98,7 @@ static void check_delta(struct ym_schema *s, const struct ym_at *privacy, const 
 static void check_epsilon(struct ym_schema *s, const struct ym_at *privacy, const struct ym_plan *plan)
 {
     if (!plan->sigma_units || !plan->sampling_k || !plan->steps_per_round || !plan->rounds || !plan->delta.scaled ||
-        !plan->epsilon_max.scaled)
+        !plan->epsilon_max.scaled || (plan->metric_every && !plan->metric_sigma_units))
         return;
     const __int128 micro = (__int128)1000000000000;
     int64_t cost_micro = INT64_MAX;
@@ -147,6 +147,20 @@ static void check_lattice(struct ym_schema *s, const struct ym_at *root, const s
         ym_schema_say(s, &update, "width_bits", T(PLAN_LATTICE), (unsigned long long)weights, fits);
 }
 
+/* A bin holds four times the nominal patients, in sixteenths (models/metric.h). */
+static void check_metrics(struct ym_schema *s, const struct ym_at *root, const struct ym_plan *plan)
+{
+    struct ym_at update = ym_schema_peek(s, root, "update");
+    uint64_t most = (uint64_t)64 * plan->nominal_patients;
+    uint32_t width = plan->update_width_bits, fits = 8;
+    if (!plan->metric_every || !width || !plan->nominal_patients)
+        return;
+    while (UINT64_C(1) << (fits - 1) < most)
+        fits++;
+    if (width < fits)
+        ym_schema_say(s, &update, "width_bits", T(PLAN_METRICS_WIDTH), fits);
+}
+
 static void check_quorum(struct ym_schema *s, const struct ym_at *federation, const struct ym_plan *plan)
 {
     if (plan->site_count && plan->quorum > plan->site_count)
@@ -165,6 +179,7 @@ void ym_plan_check(struct ym_schema *s, const struct ym_at *root, const struct y
     check_scaling(s, &privacy, plan);
     check_epsilon(s, &privacy, plan);
     check_lattice(s, root, plan);
+    check_metrics(s, root, plan);
     check_site_names(s, &federation, plan);
     check_quorum(s, &federation, plan);
 }

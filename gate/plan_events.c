@@ -12,6 +12,15 @@ static void add(struct ym_events *e, enum ym_use use, struct ym_event one)
     e->event[e->count++] = one;
 }
 
+static uint64_t metric_rounds(const struct ym_plan *plan, uint32_t first, uint32_t last)
+{
+    uint64_t count = 0;
+
+    for (uint32_t r = first; plan->metric_every && r <= last && r <= plan->rounds; r++)
+        count += ym_plan_metric_due(plan, r);
+    return count;
+}
+
 void ym_plan_events(const struct ym_plan *plan, uint32_t first, uint32_t last, struct ym_events *out)
 {
     uint64_t rounds = last >= first ? (uint64_t)last - first + 1 : 0;
@@ -21,8 +30,10 @@ void ym_plan_events(const struct ym_plan *plan, uint32_t first, uint32_t last, s
     *out = (struct ym_events){0};
     rounds -= scales;
     add(out, YM_USE_TRAINING, (struct ym_event){plan->sigma_units, plan->sampling_k, rounds * plan->steps_per_round});
+    /* everybody, once: k = 2^64 - 1 is read as certain */
     if (scales)
-        add(out, YM_USE_SCALING, (struct ym_event){plan->scaling_sigma_units, UINT64_MAX, 1}); /* everybody, once */
+        add(out, YM_USE_SCALING, (struct ym_event){plan->scaling_sigma_units, UINT64_MAX, 1});
+    add(out, YM_USE_METRIC, (struct ym_event){plan->metric_sigma_units, UINT64_MAX, metric_rounds(plan, first, last)});
 }
 
 /* The fold over a ledger rounds each sum up; no order of adding exceeds this. */

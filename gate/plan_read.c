@@ -307,6 +307,37 @@ static void read_privacy(struct ym_schema *s, const struct ym_at *root, struct y
     get_u32(s, &at, "min_patients", &twenty, 1, 1000000000, &plan->min_patients);
 }
 
+/* Bins where the score is one probability; classes count themselves. */
+static void read_metric_bins(struct ym_schema *s, const struct ym_at *at, struct ym_plan *plan)
+{
+    static const int64_t bins = 32;
+    if (ym_plan_outputs(plan) != 1) {
+        if (ym_schema_has(at, "bins"))
+            ym_schema_say(s, at, "bins", "%s", T(PLAN_METRICS_CLASSES));
+        return;
+    }
+    get_u32(s, at, "bins", &bins, 2, 256, &plan->metric_bins);
+    if (plan->metric_bins % 2)
+        ym_schema_say(s, at, "bins", "%s", T(PLAN_METRICS_BINS));
+}
+
+static void read_metrics(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
+{
+    static const char *const keys[] = {"every", "bins", "noise_multiplier", NULL};
+    struct ym_decimal z;
+    if (!ym_schema_has(root, "metrics"))
+        return;
+    struct ym_at at = ym_schema_object(s, root, "metrics", true);
+    ym_schema_keys(s, &at, keys);
+    get_u32(s, &at, "every", NULL, 1, YM_PLAN_MAX_ROUNDS, &plan->metric_every);
+    if (ym_schema_decimal(s, &at, "noise_multiplier", NULL, &noise_range, &z))
+        plan->metric_sigma_units = sigma_from(z);
+    if (plan->outcome.kind == YM_VAR_NUMBER)
+        ym_schema_say(s, root, "metrics", "%s", T(PLAN_METRICS_NUMBER));
+    else if (plan->outcome.kind == YM_VAR_CATEGORY)
+        read_metric_bins(s, &at, plan);
+}
+
 static void read_server(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
     static const char *const keys[] = {"optimizer", "learning_rate", "beta1", "beta2", "tau", NULL};
@@ -386,8 +417,8 @@ static void read_federation(struct ym_schema *s, const struct ym_at *root, struc
 
 static void read_head(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
-    static const char *const keys[] = {"yumen",    "study",   "sponsor", "title",  "purpose",    "model",
-                                       "training", "privacy", "server",  "update", "federation", NULL};
+    static const char *const keys[] = {"yumen",   "study",   "sponsor", "title",  "purpose",    "model", "training",
+                                       "privacy", "metrics", "server",  "update", "federation", NULL};
     ym_schema_keys(s, root, keys);
     ym_schema_name(s, root, "study", plan->study);
     ym_schema_name(s, root, "sponsor", plan->sponsor);
@@ -403,6 +434,7 @@ void ym_plan_read_keys(struct ym_schema *s, const struct ym_at *root, struct ym_
     read_model(s, root, plan);
     read_training(s, root, plan);
     read_privacy(s, root, plan);
+    read_metrics(s, root, plan);
     read_server(s, root, plan);
     read_update(s, root, plan);
     read_federation(s, root, plan);

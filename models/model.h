@@ -26,12 +26,19 @@ struct ym_model {
     size_t averaged;     /* dim, and log_clip: averaged by the hospitals' weights; what is behind is summed */
     size_t update_extra; /* coordinates of an update and of a sum, behind the parameters */
     size_t state_extra;  /* numbers of a state, behind parameters and moments; at most YM_MODEL_MAX_EXTRA */
+    size_t metric_dim;   /* of update_extra, the last ones: counts (models/metric.h), no part of the state */
 };
 
 /* Coordinates of an update, and of the sum of updates. */
 static inline size_t ym_model_update_dim(const struct ym_model *m)
 {
     return m->dim + m->update_extra;
+}
+
+/* Where its metrics begin. What stands before is added up by the hospitals' weights, metrics with weight 1. */
+static inline size_t ym_model_metric_at(const struct ym_model *m)
+{
+    return ym_model_update_dim(m) - m->metric_dim;
 }
 
 struct ym_plan;

@@ -41,6 +41,8 @@ enum ym_code ym_model_from_plan(const struct ym_plan *plan, struct ym_model *out
     m.averaged = m.dim + clip;
     m.update_extra = clip + (scaled > 0 ? 1 + 2 * scaled : 0);
     m.state_extra = clip + 2 * scaled;
+    m.metric_dim = ym_plan_metric_dim(plan);
+    m.update_extra += m.metric_dim;
     if (ym_model_update_dim(&m) > YM_PLAN_MAX_PARAMS)
         return ym_status_set(st, YM_INVALID, "an update of more than %u numbers", YM_PLAN_MAX_PARAMS);
     *out = m;

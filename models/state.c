@@ -164,6 +164,16 @@ static void hash_hex(const uint8_t hash[YM_HASH_BYTES], char out[65])
         snprintf(out + 2 * i, 3, "%02x", hash[i]);
 }
 
+/* No way out for counts in rounds that are not charged for them. */
+static bool metrics_fit(const struct ym_plan *plan, const struct ym_model *m, const struct ym_round_sum *sum)
+{
+    bool fit = true;
+
+    for (size_t i = ym_model_metric_at(m); i < ym_model_update_dim(m); i++)
+        fit &= sum->sum[i] == 0;
+    return fit || ym_plan_metric_due(plan, sum->round);
+}
+
 enum ym_code ym_state_next_header(const struct ym_plan *plan, const struct ym_model *m, uint32_t round,
                                   const uint8_t previous[YM_HASH_BYTES], const struct ym_round_sum *sum,
                                   struct ym_state_step *step, struct ym_buf *header, struct ym_status *st)
@@ -175,6 +185,9 @@ enum ym_code ym_state_next_header(const struct ym_plan *plan, const struct ym_mo
     if (sum->round != round + 1 || sum->round > plan->rounds)
         return ym_status_set(st, YM_INVALID, "sum of round %" PRIu32 " does not follow state %" PRIu32, sum->round,
                              round);
+    if (!metrics_fit(plan, m, sum))
+        return ym_status_set(st, YM_INVALID, "sum of round %" PRIu32 " holds metrics that the plan does not ask for",
+                             sum->round);
     ym_sha256(sum->sum, ym_model_update_dim(m) * sizeof *sum->sum, sum_hash);
     hash_hex(sum_hash, meta.sum);
     hash_hex(previous, meta.previous);

@@ -9,7 +9,7 @@
 #include "privacy/accountant.h"
 #include "sim/plain.h"
 #include "sim/rng_seeded.h"
-#include "worker/trainer/local.h"
+#include "worker/trainer/metric.h"
 
 struct federation {
     const struct ym_plan *plan;
@@ -73,14 +73,20 @@ static enum ym_code site_update(struct federation *f, const struct ym_sim_site *
     ym_open_rng_fn open_rng = f->o->seeded ? ym_seeds_open : open_kernel_rng;
     struct ym_seeds seeds;
     char label[128];
+    enum ym_code code;
 
     if (f->o->no_privacy)
         return ym_plain_round(f->plan, &f->model, site->data, f->trained, f->extra, round, f->update, st);
     snprintf(label, sizeof label, "%s/%" PRIu32, site->name, round);
     ym_seeds_init(&seeds, f->o->seed, label);
     if (ym_plan_scales(f->plan, round))
-        return ym_local_scaling_round(f->plan, &f->model, site->data, open_rng, &seeds, f->update, st);
-    return ym_local_round(f->plan, &f->model, site->data, f->trained, f->extra, open_rng, &seeds, f->update, st);
+        code = ym_local_scaling_round(f->plan, &f->model, site->data, open_rng, &seeds, f->update, st);
+    else
+        code = ym_local_round(f->plan, &f->model, site->data, f->trained, f->extra, open_rng, &seeds, f->update, st);
+    if (code == YM_OK)
+        code = ym_local_metrics(f->plan, &f->model, site->data, f->trained, f->extra, round, open_rng, &seeds,
+                                f->update + ym_model_metric_at(&f->model), st);
+    return code;
 }
 
 static enum ym_code add_updates(struct federation *f, struct ym_round_sum *sum, struct ym_status *st)
@@ -198,6 +204,7 @@ static enum ym_code charge_round(struct federation *f, uint32_t round, struct ym
 static enum ym_code report_round(struct federation *f, uint32_t round, struct ym_status *st)
 {
     struct ym_sim_round r = {.round = round, .epsilon_micro = -1};
+    struct ym_metric metric;
     enum ym_code code;
 
     if (f->o->on_round == NULL || (f->o->last_round_only && round < f->plan->rounds))
@@ -206,6 +213,10 @@ static enum ym_code report_round(struct federation *f, uint32_t round, struct ym
         r.epsilon_micro = ym_epsilon_micro(ym_rdp_epsilon(&f->spent, ym_decimal_double(f->plan->delta), NULL));
     if (round == 0 && !f->o->no_privacy)
         r.epsilon_micro = 0;
+    if (round > 0 && !f->o->no_privacy && ym_plan_metric_due(f->plan, round)) {
+        ym_metric_read(f->plan, f->sum + ym_model_metric_at(&f->model), f->site_count, &metric);
+        r.metric = &metric;
+    }
     code = score_round(f, &r, st);
     if (code == YM_OK)
         f->o->on_round(f->o->ctx, &r);

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "gate/plan.h"
+#include "models/metric.h"
 #include "sim/score.h"
 #include "worker/data/frozen.h"
 
@@ -27,6 +28,7 @@ struct ym_sim_round {
     struct ym_score test;             /* rows 0 when no test set was given */
     const struct ym_score *site;      /* [site_count], the order given */
     const struct ym_score *site_test; /* [site_count]; rows 0 where a site has no test rows */
+    const struct ym_metric *metric;   /* as released, of the state that the round started from; NULL: none */
     struct ym_score centres;          /* mean over the sites that have test rows, each counting once; rows: of all */
 };
 

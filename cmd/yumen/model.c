@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "cmd/yumen/commands.h"
+#include "cmd/yumen/metric.h"
 #include "cmd/yumen/print.h"
 #include "cmd/yumen/study.h"
 #include "sim/score.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd/yumen/commands.h"
+#include "cmd/yumen/metric.h"
 #include "cmd/yumen/print.h"
 #include "cmd/yumen/simulate.h"
 #include "models/model.h"
@@ -219,6 +220,11 @@ static void print_round(const struct ym_simulation *s, const struct ym_sim_round
         ym_buf_printf(&line, "epsilon %s  ", ym_buf_str(&epsilon));
     ym_print_score(&line, &r->pooled);
     puts(ym_buf_str(&line));
+    if (r->metric != NULL) {
+        ym_buf_clear(&line);
+        ym_print_metric(&line, r->metric, r->round - 1);
+        puts(ym_buf_str(&line));
+    }
     if (r->round == s->plan->rounds) {
         for (size_t i = 0; i < s->site_count; i++)
             print_line(s->name[i], &r->site[i]);
@@ -266,6 +272,8 @@ static json_t *round_json(const struct ym_simulation *s, const struct ym_sim_rou
                   ym_json_score(&r->pooled), "sites", sites);
     if (s->test != NULL)
         json_object_set_new(o, "test", ym_json_score(&r->test));
+    if (r->metric != NULL)
+        json_object_set_new(o, "metrics", ym_json_metric(r->metric, r->round - 1));
     if (r->centres.rows == 0)
         return o;
     tests = json_object();

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "cmd/yumen/commands.h"
+#include "cmd/yumen/metric.h"
 #include "cmd/yumen/print.h"
 #include "cmd/yumen/study.h"
 #include "models/state.h"
@@ -16,7 +17,6 @@
 #define UNREACHED_MS 300000
 #define RETRY_NS 200000000
 #define STATES_BACK 64 /* published states that are fetched to fill a gap in the scores */
-#define HEADER_MAX (256 * 1024)
 
 struct watch {
     struct ym_party_home home;
@@ -44,76 +44,95 @@ static void erase_table(struct watch *w)
     w->drawn = 0;
 }
 
-static void print_round_text(struct watch *w, uint32_t round, int64_t epsilon, const struct ym_score *score)
+struct round_shown {
+    uint32_t round;
+    int64_t epsilon;
+    const struct ym_score *score;   /* NULL: no test file */
+    const struct ym_metric *metric; /* NULL: none with this round */
+    uint32_t metric_of;
+};
+
+static void print_metric_line(const struct round_shown *r)
+{
+    struct ym_buf line = {0};
+
+    ym_print_metric(&line, r->metric, r->metric_of);
+    puts(ym_buf_str(&line));
+    ym_buf_release(&line);
+}
+
+static void print_round_text(struct watch *w, const struct round_shown *r)
 {
     struct ym_buf line = {0}, cap = {0};
 
     ym_decimal_format(w->plan->epsilon_max, &cap);
-    ym_buf_printf(&line, T(SPONSOR_WATCH_ROUND), round, w->plan->rounds);
-    if (score != NULL) {
+    ym_buf_printf(&line, T(SPONSOR_WATCH_ROUND), r->round, w->plan->rounds);
+    if (r->score != NULL) {
         ym_buf_puts(&line, T(SPONSOR_WATCH_TEST));
-        ym_print_score(&line, score);
+        ym_print_score(&line, r->score);
         ym_buf_puts(&line, "  ");
     }
     ym_buf_puts(&line, "epsilon ");
-    ym_print_micro(&line, epsilon);
+    ym_print_micro(&line, r->epsilon);
     ym_buf_printf(&line, T(SPONSOR_WATCH_OF), ym_buf_str(&cap));
     erase_table(w);
     puts(ym_buf_str(&line));
+    if (r->metric != NULL)
+        print_metric_line(r);
     fflush(stdout);
     ym_buf_release(&line);
     ym_buf_release(&cap);
 }
 
-static void print_round_json(uint32_t round, int64_t epsilon, const struct ym_score *score)
+static void print_round_json(const struct round_shown *r)
 {
-    json_t *o = json_pack("{s:s,s:i,s:I}", "type", "round", "round", (int)round, "epsilon_micro", (json_int_t)epsilon);
+    json_t *o =
+        json_pack("{s:s,s:i,s:I}", "type", "round", "round", (int)r->round, "epsilon_micro", (json_int_t)r->epsilon);
 
-    if (score != NULL)
-        json_object_set_new(o, "test", ym_json_score(score));
+    if (r->score != NULL)
+        json_object_set_new(o, "test", ym_json_score(r->score));
+    if (r->metric != NULL)
+        json_object_set_new(o, "metrics", ym_json_metric(r->metric, r->metric_of));
     ym_print_json(o);
     json_decref(o);
 }
 
 static enum ym_code show_round(struct watch *w, struct ym_bytes state, struct ym_status *st)
 {
+    struct round_shown r = {0};
     struct ym_score score;
+    struct ym_metric metric;
+    int64_t *cells = NULL;
     float *params = NULL;
-    uint32_t round;
-    int64_t epsilon = 0;
-    enum ym_code code = ym_score_params(w->plan, &w->model, state, &round, &params, st);
+    enum ym_code code = ym_score_params(w->plan, &w->model, state, &r.round, &params, st);
 
     if (code == YM_OK && w->test != NULL)
         code = ym_score_table(w->plan, &w->model, params, w->test, &score, st);
-    if (code == YM_OK && round > 0)
-        code = ym_plan_epsilon(w->plan, 1, round, &epsilon, st);
+    if (code == YM_OK && r.round > 0)
+        code = ym_plan_epsilon(w->plan, 1, r.round, &r.epsilon, st);
+    /* a sum that cannot be had leaves its line out, no more */
+    if (code == YM_OK && ym_metric_fetch(&w->home, w->plan, state, &cells, &metric, &r.metric_of, NULL) == YM_OK)
+        r.metric = &metric;
+    if (code == YM_OK) {
+        r.score = w->test != NULL ? &score : NULL;
+        if (w->json)
+            print_round_json(&r);
+        else
+            print_round_text(w, &r);
+        w->round_shown = r.round;
+    }
     free(params);
-    if (code != YM_OK)
-        return code;
-    if (w->json)
-        print_round_json(round, epsilon, w->test != NULL ? &score : NULL);
-    else
-        print_round_text(w, round, epsilon, w->test != NULL ? &score : NULL);
-    w->round_shown = round;
-    return YM_OK;
+    free(cells);
+    return code;
 }
 
 /* Where a state came from, out of its header. False at round 0. */
 static bool previous_of(struct ym_bytes state, uint8_t out[YM_HASH_BYTES])
 {
-    uint64_t len = 0;
-    json_t *header = NULL;
-    bool found = false;
+    json_t *meta = ym_state_metadata(state);
+    bool found = ym_json_get_hash(meta, "previous", out, NULL) == YM_OK;
 
-    for (int i = 0; i < 8 && state.len >= 8; i++)
-        len |= (uint64_t)state.data[i] << (8 * i);
-    if (state.len < 8 || len > HEADER_MAX || len > state.len - 8)
-        return false;
-    while (len > 0 && state.data[8 + len - 1] == ' ')
-        len--;
-    if (ym_json_parse(state.data + 8, len, HEADER_MAX, &header, NULL) == YM_OK)
-        found = ym_json_get_hash(json_object_get(header, "__metadata__"), "previous", out, NULL) == YM_OK;
-    json_decref(header);
+    json_decref(meta);
     return found;
 }
 

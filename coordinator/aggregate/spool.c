@@ -147,6 +147,7 @@ uint64_t ym_spool_arrived(const struct ym_spool_key *key)
 struct check {
     struct ym_sha256 *hash;
     uint32_t width_bits;
+    size_t zero_from;
     bool in_range;
 };
 
@@ -154,9 +155,10 @@ static void check_block(void *ctx, const int64_t *v, size_t first, size_t n)
 {
     struct check *c = ctx;
 
-    (void)first;
     ym_sha256_update(c->hash, v, n * sizeof *v);
     c->in_range &= ym_block_in_range(v, n, c->width_bits);
+    for (size_t i = first < c->zero_from ? c->zero_from - first : 0; i < n; i++)
+        c->in_range &= v[i] == 0;
 }
 
 static enum ym_code refuse(const char **reason, enum ym_code code, const char *word, struct ym_status *st)
@@ -166,9 +168,9 @@ static enum ym_code refuse(const char **reason, enum ym_code code, const char *w
 }
 
 enum ym_code ym_spool_check(const struct ym_spool_key *key, uint64_t total, const uint8_t hash[YM_HASH_BYTES],
-                            uint32_t width_bits, const char **reason, struct ym_status *st)
+                            uint32_t width_bits, size_t zero_from, const char **reason, struct ym_status *st)
 {
-    struct check c = {ym_sha256_new(), width_bits, true};
+    struct check c = {ym_sha256_new(), width_bits, zero_from, true};
     uint8_t got[YM_HASH_BYTES];
     char path[4096];
     enum ym_code code = ym_spool_path(key, path, sizeof path);

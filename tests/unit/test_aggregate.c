@@ -91,7 +91,7 @@ static enum ym_code check(const struct place *p, const char *site, const int64_t
     uint8_t hash[YM_HASH_BYTES];
 
     ym_sha256(v, n * 8, hash);
-    return ym_spool_check(&key, n * 8, hash, bits, reason, NULL);
+    return ym_spool_check(&key, n * 8, hash, bits, SIZE_MAX, reason, NULL);
 }
 
 static void an_upload_goes_on_where_the_file_ends(void **state)
@@ -166,6 +166,26 @@ static void values_outside_the_width_are_refused(void **state)
         put_whole(p, "h1", v, 3);
         assert_int_equal(check(p, "h1", v, 3, table[i].bits, &reason), table[i].code);
         assert_string_equal(reason, table[i].code == YM_OK ? "" : "out_of_range");
+        ym_spool_drop(&(struct ym_spool_key){p->spool, "s1", NULL, 1, 1});
+    }
+}
+
+/* Counts in a round that is not charged for them. */
+static void values_where_there_should_be_none_are_refused(void **state)
+{
+    struct place *p = *state;
+    struct ym_spool_key key = key_of(p, "h1");
+    const char *reason;
+
+    for (size_t at = 0; at < 3; at++) {
+        int64_t v[3] = {0};
+        uint8_t hash[YM_HASH_BYTES];
+
+        v[at] = at + 1;
+        ym_sha256(v, sizeof v, hash);
+        put_whole(p, "h1", v, 3);
+        assert_int_equal(ym_spool_check(&key, sizeof v, hash, 40, 1, &reason, NULL), at == 0 ? YM_OK : YM_INVALID);
+        assert_string_equal(reason, at == 0 ? "" : "out_of_range");
         ym_spool_drop(&(struct ym_spool_key){p->spool, "s1", NULL, 1, 1});
     }
 }
@@ -273,6 +293,31 @@ static void a_survivor_alone_is_the_sum(void **state)
     ym_buf_release(&got);
 }
 
+/* Patients are counted once, whatever a hospital's weight; and no metrics leave in other rounds. */
+static void metrics_are_added_without_weights(void **state)
+{
+    struct place *p = *state;
+    int64_t a[64], b[64];
+    size_t both[2] = {0, 1}, dim = p->dim;
+    struct ym_fold f = {p->plan, p->spool, p->objects, 1, 1, {0}, both, 2};
+    uint8_t sum_hash[YM_HASH_BYTES], next[YM_HASH_BYTES];
+    struct ym_buf got = {0};
+
+    p->plan->metric_every = 1;
+    p->plan->metric_bins = 2;
+    p->dim += ym_plan_metric_dim(p->plan);
+    assert_true(p->dim == dim + 4 && p->dim <= 64);
+    prepare(p, a, b, f.state);
+    assert_int_equal(ym_fold_run(&f, sum_hash, next, NULL), YM_OK);
+    assert_int_equal(ym_object_get(p->objects, sum_hash, 1 << 20, &got, NULL), YM_OK);
+    assert_int_equal(got.len, p->dim * 8);
+    for (size_t i = 0; i < p->dim; i++)
+        assert_int_equal(((int64_t *)got.data)[i], a[i] + (i < p->averaged ? 3 : 1) * b[i]);
+    p->plan->metric_every = 2;
+    assert_int_equal(ym_fold_run(&f, sum_hash, next, NULL), YM_INVALID);
+    ym_buf_release(&got);
+}
+
 static void a_torn_spool_is_never_folded(void **state)
 {
     struct place *p = *state;
@@ -348,10 +393,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_upload_goes_on_where_the_file_ends, make_place, end_place),
         cmocka_unit_test_setup_teardown(other_bytes_are_dropped_so_that_the_right_ones_can_come, make_place, end_place),
         cmocka_unit_test_setup_teardown(values_outside_the_width_are_refused, make_place, end_place),
+        cmocka_unit_test_setup_teardown(values_where_there_should_be_none_are_refused, make_place, end_place),
         cmocka_unit_test_setup_teardown(names_that_climb_are_refused, make_place, end_place),
         cmocka_unit_test_setup_teardown(a_full_disk_keeps_what_was_there, make_place, end_place),
         cmocka_unit_test_setup_teardown(the_sum_is_exact_and_the_state_follows, make_place, end_place),
         cmocka_unit_test_setup_teardown(a_survivor_alone_is_the_sum, make_place, end_place),
+        cmocka_unit_test_setup_teardown(metrics_are_added_without_weights, make_place, end_place),
         cmocka_unit_test_setup_teardown(a_torn_spool_is_never_folded, make_place, end_place),
         cmocka_unit_test_setup_teardown(dropping_an_attempt_leaves_the_others, make_place, end_place),
         cmocka_unit_test_setup_teardown(objects_are_what_their_name_says, make_place, end_place),

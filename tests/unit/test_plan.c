@@ -194,6 +194,99 @@ static void scaling_reads_back_and_is_paid_for(void **state)
     free(text);
 }
 
+#define METRICS "metrics: {every: 5, noise_multiplier: 6.5}\n"
+
+static void metrics_have_a_default_and_their_cost(void **state)
+{
+    char *text = text_edit(good_plan, "", METRICS);
+    struct ym_plan *plain = plan_must(good_plan), *p = plan_must(text), *q = NULL;
+    struct ym_events e;
+    int64_t with, without, one;
+    (void)state;
+    assert_int_equal(ym_plan_metric_dim(plain), 0);
+    assert_null(strstr(ym_buf_str(&plain->canonical), "metrics"));
+    assert_int_equal(p->metric_every, 5);
+    assert_int_equal(p->metric_bins, 32);
+    assert_int_equal(p->metric_sigma_units, 13 << 23);
+    assert_int_equal(ym_plan_metric_dim(p), 64);
+    assert_non_null(
+        strstr(ym_buf_str(&p->canonical), "\"metrics\":{\"bins\":32,\"every\":5,\"noise_multiplier\":\"6.5\"}"));
+    assert_int_equal(ym_plan_decode(p->canonical.data, p->canonical.len, &q, NULL), YM_OK);
+    assert_memory_equal(q->hash, p->hash, YM_HASH_BYTES);
+    ym_plan_events(p, 1, 15, &e);
+    assert_int_equal(e.count, 2);
+    assert_int_equal(e.event[0].steps, 60);
+    assert_int_equal(e.use[1], YM_USE_METRIC);
+    assert_int_equal(e.event[1].steps, 3); /* rounds 5, 10 and 15 */
+    assert_true(e.event[1].sigma_units == 13 << 23 && e.event[1].sampling_k == UINT64_MAX);
+    ym_plan_events(p, 6, 9, &e);
+    assert_int_equal(e.count, 1);
+    ym_plan_events(p, 16, 15, &e);
+    assert_int_equal(e.count, 0);
+    assert_int_equal(ym_plan_epsilon(p, 1, 15, &with, NULL), YM_OK);
+    assert_int_equal(ym_plan_epsilon(plain, 1, 15, &without, NULL), YM_OK);
+    assert_int_equal(ym_plan_epsilon(p, 5, 5, &one, NULL), YM_OK);
+    assert_true(with > without + 10000 && one > 0);
+    ym_plan_free(plain);
+    ym_plan_free(p);
+    ym_plan_free(q);
+    free(text);
+}
+
+static void the_last_round_always_has_metrics(void **state)
+{
+    char *text = text_edit(good_plan, "", "metrics: {every: 7, noise_multiplier: 6.5}\n");
+    struct ym_plan *p = plan_must(text);
+    (void)state;
+    for (uint32_t r = 1; r <= 15; r++)
+        assert_int_equal(ym_plan_metric_due(p, r), r == 7 || r == 14 || r == 15);
+    ym_plan_free(p);
+    free(text);
+}
+
+static void classes_count_against_each_other(void **state)
+{
+    char *logistic = text_edit(good_plan, "levels: [benign, malignant]}", "levels: [a, b, c]}");
+    char *multi = text_edit(logistic, "family: logistic", "family: multinomial");
+    char *text = text_edit(multi, "", METRICS);
+    struct ym_plan *p = plan_must(text);
+    (void)state;
+    assert_int_equal(ym_plan_metric_dim(p), 9);
+    assert_int_equal(p->metric_bins, 0);
+    assert_null(strstr(ym_buf_str(&p->canonical), "bins"));
+    ym_plan_free(p);
+    free(text);
+    free(multi);
+    free(logistic);
+}
+
+/* A study that fits only without its metrics, and the noise that the message names with them. */
+static void metrics_are_in_what_the_check_asks(void **state)
+{
+    char *text = text_edit(good_plan, "", "metrics: {every: 1, noise_multiplier: 8}\n"), noise[64];
+    struct ym_problems p = {0};
+    struct ym_plan *plan = NULL;
+    double advised;
+    (void)state;
+    assert_int_equal(plan_parse(text, &plan, &p), YM_INVALID);
+    assert_problem(&p, 21, "privacy.epsilon", "noise_multiplier");
+    const char *said = strstr(p.item[0].message, "set noise_multiplier to ");
+    assert_non_null(said);
+    advised = strtod(said + strlen("set noise_multiplier to "), NULL);
+    ym_problems_release(&p);
+    for (int less = 0; less <= 1; less++) {
+        snprintf(noise, sizeof noise, "noise_multiplier: %.3f", advised - 0.002 * less);
+        char *edited = text_edit(text, "noise_multiplier: 4.0", noise);
+        p = (struct ym_problems){0};
+        assert_int_equal(plan_parse(edited, &plan, &p), less ? YM_INVALID : YM_OK);
+        ym_problems_release(&p);
+        if (!less)
+            ym_plan_free(plan);
+        free(edited);
+    }
+    free(text);
+}
+
 static void canonical_form_does_not_depend_on_spelling(void **state)
 {
     char *a = text_edit(good_plan, "noise_multiplier: 4.0", "noise_multiplier: 4");
@@ -354,6 +447,15 @@ static const struct bad bad_plans[] = {
     {"", "server: {optimizer: sgd}\n", 25, "server.optimizer", "fedavg"},
     {"", "server: fedavg\n", 25, "server", "mapping"},
     {"", "update: {width_bits: 61}\n", 25, "update.width_bits", "8 to 60"},
+    {"", "metrics: {every: 0, noise_multiplier: 6}\n", 25, "metrics.every", "1 to 10000"},
+    {"", "metrics: {noise_multiplier: 6}\n", 25, "metrics.every", "missing"},
+    {"", "metrics: {every: 5}\n", 25, "metrics.noise_multiplier", "missing"},
+    {"", "metrics: {every: 5, noise_multiplier: 0}\n", 25, "metrics.noise_multiplier", "from 0.01"},
+    {"", "metrics: {every: 5, noise_multiplier: 6, bins: 33}\n", 25, "metrics.bins", "even"},
+    {"", "metrics: {every: 5, noise_multiplier: 6, bins: 258}\n", 25, "metrics.bins", "2 to 256"},
+    {"", "metrics: {every: 5, noise_multiplier: 6, auc: true}\n", 25, "metrics.auc", "unknown"},
+    {"", "metrics: {every: 5, noise_multiplier: 6}\nupdate: {scale_bits: 8, width_bits: 13}\n", 26, "update.width_bits",
+     "at least 14"},
     {"", "update: {width_bits: 20}\n", 25, "update.scale_bits", "less than"},
     /* federation */
     {"{name: h2}", "{name: h1}", 23, "federation.hospitals[1].name", "\"h1\""},
@@ -604,6 +706,10 @@ int main(void)
         cmocka_unit_test(adaptive_clip_has_defaults_and_reads_back),
         cmocka_unit_test(route_is_integer_unless_said),
         cmocka_unit_test(scaling_reads_back_and_is_paid_for),
+        cmocka_unit_test(metrics_have_a_default_and_their_cost),
+        cmocka_unit_test(the_last_round_always_has_metrics),
+        cmocka_unit_test(classes_count_against_each_other),
+        cmocka_unit_test(metrics_are_in_what_the_check_asks),
         cmocka_unit_test(canonical_form_does_not_depend_on_spelling),
         cmocka_unit_test(other_spellings_of_the_same_plan_are_refused_on_the_wire),
         cmocka_unit_test(wire_refusal_names_the_key),

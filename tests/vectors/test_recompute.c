@@ -42,6 +42,7 @@ static const char plan_yaml[] = "yumen: plan/1\n"
                                 "federation:\n"
                                 "  hospitals: [{name: h1, weight: 2}, {name: h2}]\n"
                                 "  quorum: 2\n";
+static const char metrics_yaml[] = "metrics: {every: 1, bins: 4, noise_multiplier: 4}\n";
 
 struct fixture {
     char dir[64], objects[80];
@@ -74,13 +75,15 @@ static void put_object(struct fixture *f, int slot, const struct ym_buf *b)
     assert_int_equal(ym_fs_write(path, (struct ym_bytes){b->data, b->len}, 0644, NULL), YM_OK);
 }
 
-static struct ym_plan *read_plan(void)
+static struct ym_plan *read_plan(bool metrics)
 {
+    char text[sizeof(plan_yaml) + sizeof(metrics_yaml)];
     struct ym_problems p = {0};
     struct ym_plan *plan = NULL;
     struct ym_doc *doc = NULL;
 
-    assert_int_equal(ym_doc_parse("p.yaml", plan_yaml, strlen(plan_yaml), &doc, &p, NULL), YM_OK);
+    snprintf(text, sizeof(text), "%s%s", plan_yaml, metrics ? metrics_yaml : "");
+    assert_int_equal(ym_doc_parse("p.yaml", text, strlen(text), &doc, &p, NULL), YM_OK);
     assert_int_equal(ym_plan_read(doc, &plan, &p, NULL), YM_OK);
     ym_doc_free(doc);
     ym_problems_release(&p);
@@ -88,9 +91,9 @@ static struct ym_plan *read_plan(void)
 }
 
 /* Two rounds of sums that nobody trained, and their states. */
-static void make_objects(struct fixture *f)
+static void make_objects(struct fixture *f, bool metrics)
 {
-    struct ym_plan *plan = read_plan();
+    struct ym_plan *plan = read_plan(metrics);
     const char *survivor[] = {"h1", "h2"};
     struct ym_buf state = {0}, next = {0}, bytes = {0};
     struct ym_model model;
@@ -123,7 +126,8 @@ static void make_objects(struct fixture *f)
     ym_plan_free(plan);
 }
 
-static int open_fixture(void **state, bool metric)
+/* asked: the plan has metrics; charged: so have the charges. */
+static int open_fixture(void **state, bool asked, bool charged)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
@@ -131,13 +135,13 @@ static int open_fixture(void **state, bool metric)
     assert_non_null(mkdtemp(f->dir));
     snprintf(f->objects, sizeof(f->objects), "%s/objects", f->dir);
     assert_int_equal(ym_fs_mkdirs(f->objects, 0755, NULL), YM_OK);
-    make_objects(f);
+    make_objects(f, asked);
     f->w.plan = f->hash[0];
     for (int i = 0; i < 3; i++)
         f->w.state[i] = f->hash[1 + i];
     f->w.sum[0] = f->hash[4];
     f->w.sum[1] = f->hash[5];
-    f->w.metric = metric;
+    f->w.metric = charged;
     world_open(&f->w, f->dir, 0);
     *state = f;
     return 0;
@@ -145,12 +149,22 @@ static int open_fixture(void **state, bool metric)
 
 static int setup(void **state)
 {
-    return open_fixture(state, false);
+    return open_fixture(state, false, false);
 }
 
-static int setup_metric(void **state)
+static int setup_charged_not_asked(void **state)
 {
-    return open_fixture(state, true);
+    return open_fixture(state, false, true);
+}
+
+static int setup_asked_not_charged(void **state)
+{
+    return open_fixture(state, true, false);
+}
+
+static int setup_metrics(void **state)
+{
+    return open_fixture(state, true, true);
 }
 
 static int teardown(void **state)
@@ -228,7 +242,12 @@ static void a_lost_or_damaged_sum_is_a_gap(void **state)
     expect(f, "object_missing", 1);
 }
 
-static void a_charge_for_more_than_the_plan_asks_is_noticed(void **state)
+static void metrics_that_are_charged_recompute(void **state)
+{
+    expect(*state, NULL, 2);
+}
+
+static void a_charge_for_other_events_than_the_plan_asks_is_noticed(void **state)
 {
     expect(*state, "charge_plan", 2);
 }
@@ -251,7 +270,11 @@ int main(void)
         CASE(another_start_is_noticed),
         CASE(a_lost_or_damaged_sum_is_a_gap),
         CASE(a_charge_by_another_route_is_noticed),
-        cmocka_unit_test_setup_teardown(a_charge_for_more_than_the_plan_asks_is_noticed, setup_metric, teardown),
+        cmocka_unit_test_setup_teardown(metrics_that_are_charged_recompute, setup_metrics, teardown),
+        cmocka_unit_test_setup_teardown(a_charge_for_other_events_than_the_plan_asks_is_noticed,
+                                        setup_charged_not_asked, teardown),
+        cmocka_unit_test_setup_teardown(a_charge_for_other_events_than_the_plan_asks_is_noticed,
+                                        setup_asked_not_charged, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,8 @@
  *   params     [dim], extra [state_extra] (may be NULL where that is 0): the state
  *   open_rng   gives a fresh generator for each sampling pass and noise vector
  *              (trainer: the kernel's; simulator: seeded)
- *   update     [update dim] out, int64, within w bits
+ *   update     [update dim] out, int64, within w bits; its metrics are left to
+ *              worker/trainer/metric.h
  * There is no argument that turns the noise off. */
 typedef enum ym_code (*ym_open_rng_fn)(void *ctx, struct ym_rng **out, struct ym_status *st);
 

@@ -14,7 +14,7 @@
 #include "models/scaling.h"
 #include "models/state.h"
 #include "worker/data/frozen.h"
-#include "worker/trainer/local.h"
+#include "worker/trainer/metric.h"
 
 struct ym_work {
     pthread_t thread;
@@ -129,12 +129,20 @@ static const char *prepare(struct ym_work *w, struct ym_job *j, struct ym_model 
     return need_table(w, j) == YM_OK ? NULL : "no_data";
 }
 
+/* The release whole: the steps or the sums, and how good the state is that they started from. */
 static enum ym_code answer(struct ym_work *w, struct ym_job *j, const struct ym_model *m, const float *params,
                            const double *extra)
 {
+    enum ym_code code;
+
     if (ym_plan_scales(j->plan, j->round))
-        return ym_local_scaling_round(j->plan, m, w->table, open_rng, NULL, j->update, &j->st);
-    return ym_local_round(j->plan, m, w->table, params, extra, open_rng, NULL, j->update, &j->st);
+        code = ym_local_scaling_round(j->plan, m, w->table, open_rng, NULL, j->update, &j->st);
+    else
+        code = ym_local_round(j->plan, m, w->table, params, extra, open_rng, NULL, j->update, &j->st);
+    if (code == YM_OK)
+        code = ym_local_metrics(j->plan, m, w->table, params, extra, j->round, open_rng, NULL,
+                                j->update + ym_model_metric_at(m), &j->st);
+    return code;
 }
 
 static const char *train(struct ym_work *w, struct ym_job *j)
