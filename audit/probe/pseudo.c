@@ -152,11 +152,12 @@ enum ym_code ym_pseudo_plan(const struct ym_pseudo_study *s, const char *delta, 
                   "  outcome: {name: y, unit: \"1\", low: -1, high: 1}\n"
                   "training:\n  rounds: %u\n  local_steps: 1\n  sampling_probability: %s\n  nominal_patients: %d\n"
                   "  learning_rate: %g\n  max_records_per_patient: 3\n"
-                  "privacy:\n  clip_norm: %g\n  noise_multiplier: %s\n  delta: %s\n  epsilon: %s\n  min_patients: 20\n"
+                  "privacy:\n  route: %s\n  clip_norm: %g\n  noise_multiplier: %s\n  delta: %s\n  epsilon: %s\n  "
+                  "min_patients: 20\n"
                   "server: {optimizer: fedavg, learning_rate: 1}\n"
                   "update: {scale_bits: %d, width_bits: 60}\n",
-                  s->rounds, s->q, YM_PSEUDO_NOMINAL, YM_PSEUDO_RATE, YM_PSEUDO_CLIP, s->sigma, delta, epsilon,
-                  YM_PSEUDO_SCALE_BITS);
+                  s->rounds, s->q, YM_PSEUDO_NOMINAL, YM_PSEUDO_RATE, s->route, YM_PSEUDO_CLIP, s->sigma, delta,
+                  epsilon, YM_PSEUDO_SCALE_BITS);
     if (s->both)
         ym_buf_puts(b, "federation:\n  hospitals: [{name: h1}, {name: h2}]\n");
     else

@@ -57,6 +57,7 @@ struct ym_pseudo_study {
     unsigned rounds;       /* of one noisy step each */
     bool both;             /* hospitals h1 and h2 in one sum; else the one named */
     const char *hospital;
+    const char *route; /* "integer", "bounded" */
 };
 
 /* Append the texts. YM_EXHAUSTED without memory. */

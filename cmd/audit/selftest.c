@@ -30,11 +30,11 @@ const struct ym_cli_option audit_selftest_options[] = {{"programs", "DIR", YM_TE
 
 enum { APART_H1, APART_H2, HALF, WHOLE, RARE, STUDIES };
 static const struct ym_pseudo_study study[STUDIES] = {
-    [APART_H1] = {"apart-h1", YM_PSEUDO_INPUTS_ALL, "1", "0.1", 100, false, "h1"},
-    [APART_H2] = {"apart-h2", YM_PSEUDO_INPUTS_ALL, "1", "0.1", 100, false, "h2"},
-    [HALF] = {"half", YM_PSEUDO_INPUTS_KIND, "4", "0.5", 30, true, NULL},
-    [WHOLE] = {"whole", YM_PSEUDO_INPUTS_KIND, "4", "1", 10, true, NULL},
-    [RARE] = {"rare", YM_PSEUDO_INPUTS_FEW, "1", "0.0001", 30, true, NULL},
+    [APART_H1] = {"apart-h1", YM_PSEUDO_INPUTS_ALL, "1", "0.1", 100, false, "h1", "integer"},
+    [APART_H2] = {"apart-h2", YM_PSEUDO_INPUTS_ALL, "1", "0.1", 100, false, "h2", "bounded"},
+    [HALF] = {"half", YM_PSEUDO_INPUTS_KIND, "4", "0.5", 30, true, NULL, "bounded"},
+    [WHOLE] = {"whole", YM_PSEUDO_INPUTS_KIND, "4", "1", 10, true, NULL, "integer"},
+    [RARE] = {"rare", YM_PSEUDO_INPUTS_FEW, "1", "0.0001", 30, true, NULL, "integer"},
 };
 static const char *const hospital[2] = {"h1", "h2"};
 

@@ -18,7 +18,7 @@ extern char **environ;
 
 #define OUTPUT_BYTES (1 << 20)
 #define LAST_WORDS 200
-enum { ARGS_MAX = 24, PAUSE_MS = 20, ENDING_S = 10 };
+enum { ARGS_MAX = 24, PAUSE_MS = 20, ENDING_S = 10, TMPDIR_BYTES = 40 };
 
 static volatile sig_atomic_t interrupted;
 
@@ -67,6 +67,20 @@ static enum ym_code find_programs(struct bench *b, const char *given, struct ym_
     return YM_OK;
 }
 
+/* Short, for the path of a socket has 107 bytes. */
+static enum ym_code make_root(struct bench *b, struct ym_status *st)
+{
+    const char *in = getenv("TMPDIR");
+
+    if (!in || in[0] != '/' || strlen(in) > TMPDIR_BYTES)
+        in = "/tmp";
+    snprintf(b->root, sizeof b->root, "%s/yumen-selftest.XXXXXX", in);
+    if (mkdtemp(b->root))
+        return YM_OK;
+    b->root[0] = 0;
+    return ym_status_set(st, YM_UNAVAILABLE, "cannot make a folder in '%s': %s", in, strerror(errno));
+}
+
 enum ym_code bench_open(struct bench *b, const char *programs, double limit_s, struct ym_status *st)
 {
     struct sigaction on = {.sa_handler = note_interrupt};
@@ -76,11 +90,9 @@ enum ym_code bench_open(struct bench *b, const char *programs, double limit_s, s
     code = find_programs(b, programs, st);
     if (code != YM_OK)
         return code;
-    snprintf(b->root, sizeof b->root, "/tmp/yumen-selftest.XXXXXX"); /* short, for the path of a socket has 107 bytes */
-    if (!mkdtemp(b->root)) {
-        b->root[0] = 0;
-        return ym_status_set(st, YM_UNAVAILABLE, "cannot make a folder in /tmp: %s", strerror(errno));
-    }
+    code = make_root(b, st);
+    if (code != YM_OK)
+        return code;
     sigaction(SIGINT, &on, NULL);
     sigaction(SIGTERM, &on, NULL);
     sigaction(SIGHUP, &on, NULL);

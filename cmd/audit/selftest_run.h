@@ -20,7 +20,7 @@ struct bench {
 };
 
 double bench_now_s(void);
-/* programs: NULL for the folder of this program. */
+/* programs: NULL for the folder of this program. The folder is made in $TMPDIR if that is short, else in /tmp. */
 enum ym_code bench_open(struct bench *b, const char *programs, double limit_s, struct ym_status *st);
 /* Ends every process that it started, and waits for it; removes the folder unless keep. */
 void bench_close(struct bench *b, bool keep);

@@ -24,12 +24,12 @@
 enum { ROUNDS = 100, DIM = YM_PSEUDO_COLUMNS + 1 };
 
 static const struct ym_pseudo_study apart[2] = {
-    {"apart-h1", YM_PSEUDO_INPUTS_ALL, "1", "0.1", ROUNDS, false, "h1"},
-    {"apart-h2", YM_PSEUDO_INPUTS_ALL, "1", "0.1", ROUNDS, false, "h2"},
+    {"apart-h1", YM_PSEUDO_INPUTS_ALL, "1", "0.1", ROUNDS, false, "h1", "integer"},
+    {"apart-h2", YM_PSEUDO_INPUTS_ALL, "1", "0.1", ROUNDS, false, "h2", "integer"},
 };
-static const struct ym_pseudo_study half = {"half", YM_PSEUDO_INPUTS_KIND, "4", "0.5", 30, true, NULL};
-static const struct ym_pseudo_study whole = {"whole", YM_PSEUDO_INPUTS_KIND, "4", "1", 10, true, NULL};
-static const struct ym_pseudo_study rare = {"rare", YM_PSEUDO_INPUTS_FEW, "1", "0.0001", 30, true, NULL};
+static const struct ym_pseudo_study half = {"half", YM_PSEUDO_INPUTS_KIND, "4", "0.5", 30, true, NULL, "integer"};
+static const struct ym_pseudo_study whole = {"whole", YM_PSEUDO_INPUTS_KIND, "4", "1", 10, true, NULL, "integer"};
+static const struct ym_pseudo_study rare = {"rare", YM_PSEUDO_INPUTS_FEW, "1", "0.0001", 30, true, NULL, "integer"};
 
 static struct ym_pseudo hospital[2];
 static const struct ym_pseudo *const both[2] = {&hospital[0], &hospital[1]};
@@ -112,8 +112,10 @@ static enum ym_code open_kernel(void *ctx, struct ym_rng **out, struct ym_status
 }
 
 /* Adds a hospital's rounds to the view, as the hub adds up. */
-static void train(const struct ym_pseudo_study *s, const struct ym_frozen *data, const struct ym_view *v)
+static void train(const struct ym_pseudo_study *asked, const char *route, const struct ym_frozen *data,
+                  const struct ym_view *v)
 {
+    struct ym_pseudo_study with_route = *asked, *s = &with_route;
     struct ym_buf text = {0}, report = {0};
     struct ym_table *table = NULL;
     struct ym_plan *plan;
@@ -121,6 +123,7 @@ static void train(const struct ym_pseudo_study *s, const struct ym_frozen *data,
     int64_t *update = calloc(v->dim, sizeof *update);
     float *params = calloc(v->dim, sizeof *params);
 
+    s->route = route;
     assert_int_equal(ym_pseudo_plan(s, "0.00001", "20", &text), YM_OK);
     plan = plan_must(ym_buf_str(&text));
     assert_int_equal(ym_model_from_plan(plan, &m, NULL), YM_OK);
@@ -139,22 +142,21 @@ static void train(const struct ym_pseudo_study *s, const struct ym_frozen *data,
     free(params);
 }
 
-static void the_step_that_ships_passes_every_figure(void **state)
+static void check_route(const char *route)
 {
     struct ym_view v[2] = {view_new(&apart[0]), view_new(&apart[1])};
     struct ym_view vh = view_new(&half), vw = view_new(&whole), vr = view_new(&rare);
     struct ym_probes found = {0};
 
-    (void)state;
     for (int h = 0; h < 2; h++) {
         struct ym_frozen *data;
 
         ym_pseudo_toss(&hospital[h]);
         data = frozen_of(&hospital[h]);
-        train(&apart[h], data, &v[h]);
-        train(&half, data, &vh);
-        train(&whole, data, &vw);
-        train(&rare, data, &vr);
+        train(&apart[h], route, data, &v[h]);
+        train(&half, route, data, &vh);
+        train(&whole, route, data, &vw);
+        train(&rare, route, data, &vr);
         ym_frozen_free(data);
     }
     assert_int_equal(ym_probe_apart(both, v, claimed_epsilon(), DELTA, &found), YM_OK);
@@ -162,13 +164,25 @@ static void the_step_that_ships_passes_every_figure(void **state)
     ym_probe_amplitude(both, &vw, &found);
     ym_probe_empty(&vr, rare.rounds, &found);
     must_all(&found);
-    print_message("epsilon %.3f claimed; at least %.3f by one run, %.3f by f-DP\n", claimed_epsilon(),
+    print_message("%s: epsilon %.3f claimed; at least %.3f by one run, %.3f by f-DP\n", route, claimed_epsilon(),
                   found.at[YM_PROBE_F_ONE_RUN].measured, found.at[YM_PROBE_F_GAUSSIAN].measured);
     view_drop(&v[0]);
     view_drop(&v[1]);
     view_drop(&vh);
     view_drop(&vw);
     view_drop(&vr);
+}
+
+static void the_step_that_ships_passes_every_figure(void **state)
+{
+    (void)state;
+    check_route("integer");
+}
+
+static void the_bounded_route_passes_every_figure(void **state)
+{
+    (void)state;
+    check_route("bounded");
 }
 
 /* ---- models of broken trainers ---- */
@@ -468,6 +482,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_step_that_ships_passes_every_figure),
+        cmocka_unit_test(the_bounded_route_passes_every_figure),
         cmocka_unit_test(a_sound_model_passes),
         cmocka_unit_test(one_percent_less_noise_is_seen),
         cmocka_unit_test(half_the_noise_shows_in_spread_and_crowds),

@@ -81,6 +81,38 @@ MUTATIONS = [
      ["test_local_step"]),
     ("noise-one-percent-low", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
      "ym_noise_add(sum, dim, plan->sigma_units - plan->sigma_units / 100, noise);", ["test_local_step"]),
+    ("noise-a-tenth-low", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
+     "ym_noise_add(sum, dim, plan->sigma_units / 10 * 9, noise);", ["test_local_step"]),
+    ("noise-halved", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
+     "ym_noise_add(sum, dim, plan->sigma_units / 2, noise);", ["test_probe"]),
+    ("noise-used-again", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
+     "static int64_t kept[1 << 16];\n    static size_t kept_dim, left;\n\n"
+     "    if (left == 0 || kept_dim != dim) {\n        memset(kept, 0, sizeof kept);\n"
+     "        ym_noise_add(kept, dim, plan->sigma_units, noise);\n        kept_dim = dim;\n        left = 10;\n    }\n"
+     "    left--;\n    for (size_t i = 0; i < dim; i++)\n        sum[i] += kept[i];", ["test_probe"]),
+    ("intercept-without-noise", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
+     "ym_noise_add(sum, dim - 1, plan->sigma_units, noise);", ["test_probe"]),
+    ("empty-batch-without-noise", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
+     "if (count > 0)\n        ym_noise_add(sum, dim, plan->sigma_units, noise);", ["test_local_step"]),
+    ("divided-by-the-true-batch", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
+     "ym_noise_add(sum, dim, plan->sigma_units, noise);\n    for (size_t i = 0; count > 0 && i < dim; i++)\n"
+     "        sum[i] = (int64_t)((double)sum[i] * ((double)plan->sampling_k * 0x1p-64 * plan->nominal_patients) /\n"
+     "                           (double)count);", ["test_probe"]),
+    ("rows-clipped-alone", "worker/trainer/local.c",
+     "ym_model_patient_gradient(s->m, s->params, d->x + first * d->columns, d->y + first, rows, w->model, w->gradient);",
+     "for (; rows > 1; rows--, first++) {\n"
+     "        ym_model_patient_gradient(s->m, s->params, d->x + first * d->columns, d->y + first, 1, w->model, w->gradient);\n"
+     "        ym_clip_patient(w->gradient, w->dim, s->clip_norm, w->clipped);\n"
+     "        ym_clip_add(s->sum, w->clipped, w->dim);\n    }\n"
+     "    ym_model_patient_gradient(s->m, s->params, d->x + first * d->columns, d->y + first, 1, w->model, w->gradient);",
+     ["test_probe"]),
+    ("shuffled", "worker/trainer/local.c", "count = ym_sample_patients(data->patients, plan->sampling_k, sampling, w->chosen);",
+     "static size_t at;\n\n    count = (size_t)((double)data->patients * ((double)plan->sampling_k * 0x1p-64));\n"
+     "    for (size_t i = 0; i < count; i++)\n        w->chosen[i] = (uint32_t)(at++ % data->patients);", ["test_probe"]),
+    ("sampled-twice-as-often", "worker/trainer/local.c",
+     "ym_sample_patients(data->patients, plan->sampling_k, sampling, w->chosen);",
+     "ym_sample_patients(data->patients, plan->sampling_k > UINT64_MAX / 2 ? UINT64_MAX : 2 * plan->sampling_k, sampling,\n"
+     "                               w->chosen);", ["test_probe"]),
     ("noise-never-negative", "privacy/noise.c", "return word & YM_NOISE_SIGN ? -v : v;", "return word & YM_NOISE_SIGN ? v : v;",
      ["test_noise"]),
     ("every-patient-sampled", "worker/trainer/local.c",
