@@ -176,8 +176,22 @@ static enum ym_code write_card(const char *path, json_t *card, struct ym_status 
 
 /* ---- model get ---- */
 
+/* What the hospitals released with this state's round, about the one before; null where there is nothing. */
+static json_t *metrics_json(struct ym_party_home *h, const struct ym_plan *plan, struct ym_bytes state)
+{
+    struct ym_metric metric;
+    int64_t *cells = NULL;
+    uint32_t of;
+    json_t *o = ym_metric_fetch(h, plan, state, &cells, &metric, &of, NULL) == YM_OK ? ym_json_metric(&metric, of)
+                                                                                     : json_null();
+
+    free(cells);
+    return o;
+}
+
+/* metrics is taken. */
 static enum ym_code write_model(const struct ym_plan *plan, struct ym_bytes state, const uint8_t state_hash[32],
-                                const char *path, bool json, struct ym_status *st)
+                                const char *path, json_t *metrics, bool json, struct ym_status *st)
 {
     struct ym_model m;
     struct ym_buf file = {0};
@@ -197,6 +211,8 @@ static enum ym_code write_model(const struct ym_plan *plan, struct ym_bytes stat
         code = card == NULL ? ym_status_set(st, YM_EXHAUSTED, "no memory for the model's card")
                             : ym_fs_write(path, (struct ym_bytes){file.data, file.len}, 0644, st);
     }
+    if (card != NULL)
+        json_object_set(card, "metrics", metrics);
     if (code == YM_OK)
         code = write_card(path, card, st);
     if (code == YM_OK && json)
@@ -204,6 +220,7 @@ static enum ym_code write_model(const struct ym_plan *plan, struct ym_bytes stat
     else if (code == YM_OK)
         printf(T(SPONSOR_MODEL_WRITTEN), path, file.len, m.dim, round, plan->rounds);
     json_decref(card);
+    json_decref(metrics);
     ym_buf_release(&file);
     free(params);
     return code;
@@ -222,7 +239,8 @@ static enum ym_code get_model(struct ym_party_home *h, const Yumen__V1__Study *s
     if (code == YM_OK)
         code = ym_home_fetch_state(h, plan, s->state_sha256.data, &state, st);
     if (code == YM_OK)
-        code = write_model(plan, (struct ym_bytes){state.data, state.len}, s->state_sha256.data, path, json, st);
+        code = write_model(plan, ym_buf_bytes(&state), s->state_sha256.data, path,
+                           metrics_json(h, plan, ym_buf_bytes(&state)), json, st);
     ym_buf_release(&state);
     ym_plan_free(plan);
     return code;

@@ -105,7 +105,8 @@ def main():
             fed.site(n, "data", "add", fed.add_data(n, PATIENTS, rows=lambda i, r=rows[n]: "%s,%r,%r,%d\n" % r[i]))
         search = Search(needles([r for n in fed.names for r in rows[n]]), fed.path("forms.bin"))
         fed.enrol_sponsor()
-        fed.sponsor("study", "submit", fed.plan(quorum=2, rounds=40, steps=2, q="0.5", nominal=20, noise="40", collect=20))
+        fed.sponsor("study", "submit", fed.plan(quorum=2, rounds=40, steps=2, q="0.5", nominal=20, noise="40", collect=20,
+                                                extra="metrics: {every: 1, noise_multiplier: 60}\n"))
         fed.approve_all()
 
         looks = 0

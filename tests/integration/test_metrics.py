@@ -53,6 +53,8 @@ def federation_releases_and_charges():
             assert m["of"] == r - 1 and len(m["cells"]) == 2 and len(m["cells"][0]) == 16, m
             assert abs(m["count_sd"] - 3 ** 0.5 * 8) < 0.01, m  # three hospitals, each counted once whatever its weight
             near(m["patients"], 3 * 60)
+        card = json.loads(fed.sponsor("model", "get", "trial", "--out", fed.path("m.safetensors"), "--json").stdout)
+        assert card["metrics"] == rounds[5]["metrics"], card
         for n in fed.names:
             for c in (x for x in fed.leaves(fed.path(n, "ledger")) if x["type"] == "charge"):
                 want = [{"for": "metric", "noise_variance": str(SIGMA ** 2), "sampling_k": str(2 ** 64 - 1), "steps": 1}]
