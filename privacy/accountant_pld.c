@@ -186,7 +186,7 @@ static enum ym_code find_epsilon(struct query *q, double epsilon[2], struct ym_s
 {
     struct ym_saddle at[2] = {ym_tilt_saddle(&q->tilt, false, q->log_delta),
                               ym_tilt_saddle(&q->tilt, true, q->log_delta)};
-    bool adding = at[1].epsilon > at[0].epsilon;
+    bool adding = at[1].epsilon > at[0].epsilon * 1.001;
     double guess = at[adding].epsilon, s = guess > 0 ? at[adding].s : ym_tilt_saddle_at(&q->tilt, adding, 0);
     enum ym_code code = YM_OK;
 
@@ -202,7 +202,8 @@ static enum ym_code find_epsilon(struct query *q, double epsilon[2], struct ym_s
         epsilon[0] = fmin(epsilon[0], f.answer[0]);
         epsilon[1] = fmin(epsilon[1], f.answer[1]);
         most = f.answer[f.adding];
-        if (!f.edge && fabs(most - q->epsilon) * s < 4 && bias_of(q, &f) < 2 * (BIAS * most + BIAS_FLOOR))
+        if (f.adding == adding && !f.edge && fabs(most - q->epsilon) * s < 4 &&
+            bias_of(q, &f) < 2 * (BIAS * most + BIAS_FLOOR))
             break;
         if (isfinite(most))
             guess = most;
@@ -259,7 +260,7 @@ static enum ym_code find_delta(struct query *q, double *delta, struct ym_status 
 
     for (int way = 0; way < 2; way++)
         hint[way] = ym_tilt_delta(&q->tilt, way, ym_tilt_saddle_at(&q->tilt, way, q->epsilon), &ignored);
-    adding = hint[1] > hint[0];
+    adding = hint[1] > hint[0] + 0.01;
     *delta = 1;
     for (int tries = 0; code == YM_OK && tries < TRIES; tries++) {
         struct found f;
@@ -272,7 +273,8 @@ static enum ym_code find_delta(struct query *q, double *delta, struct ym_status 
             break;
         most = f.answer[f.adding];
         *delta = fmin(*delta, most);
-        if (fabs(fmax(log(most), LOG_DELTA_MIN) - q->log_delta) < 3 && bias_of(q, &f) * f.slope < 3 * BIAS)
+        if (f.adding == adding && fabs(fmax(log(most), LOG_DELTA_MIN) - q->log_delta) < 3 &&
+            bias_of(q, &f) * f.slope < 3 * BIAS)
             break;
         adding = f.adding;
         q->slope = f.slope;
