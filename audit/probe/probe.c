@@ -111,6 +111,7 @@ static void look_at_noise(const struct ym_pseudo *const p[2], const struct ym_vi
 
 /* [vectors][IDLE] coordinates that are idle at both hospitals, in standard deviations. */
 enum { IDLE_FROM = YM_PSEUDO_CANARIES + YM_PSEUDO_CROWDS, IDLE = YM_PSEUDO_COLUMNS - IDLE_FROM };
+enum { PAIRED = 512 }; /* of them, for all pairs: the same vector twice is 22 standard errors */
 
 static double product(const float *a, const float *b, size_t n)
 {
@@ -143,19 +144,19 @@ static enum ym_code look_for_repeats(const struct ym_view v[2], struct ym_probes
     for (size_t a = 0; a < count; a++) {
         beside += product(x + a * IDLE, x + a * IDLE + 1, IDLE - 1);
         for (size_t b = 0; b < a; b++) {
-            double z = product(x + a * IDLE, x + b * IDLE, IDLE) / sqrt(IDLE);
+            double z = product(x + a * IDLE, x + b * IDLE, PAIRED) / sqrt(PAIRED);
 
             worst = fabs(z) > fabs(worst) ? z : worst;
-            if (b + 1 == a && a != rounds)
-                later += z;
-            if (b + rounds == a)
-                other += z;
         }
+        if (a > 0 && a != rounds)
+            later += product(x + a * IDLE, x + (a - 1) * IDLE, IDLE);
+        if (a >= rounds)
+            other += product(x + a * IDLE, x + (a - rounds) * IDLE, IDLE);
     }
     free(x);
-    ym_probe_set(out, YM_PROBE_B_ROUND, later / sqrt((double)count - 2), -LIMIT, LIMIT);
+    ym_probe_set(out, YM_PROBE_B_ROUND, later / sqrt(((double)count - 2) * IDLE), -LIMIT, LIMIT);
     ym_probe_set(out, YM_PROBE_B_COORDINATE, beside / sqrt((double)count * (IDLE - 1)), -LIMIT, LIMIT);
-    ym_probe_set(out, YM_PROBE_B_HOSPITAL, other / sqrt((double)v[1].rounds), -LIMIT, LIMIT);
+    ym_probe_set(out, YM_PROBE_B_HOSPITAL, other / sqrt((double)v[1].rounds * IDLE), -LIMIT, LIMIT);
     ym_probe_set(out, YM_PROBE_B_ANY_TWO, worst, -PAIR_LIMIT, PAIR_LIMIT);
     return YM_OK;
 }
