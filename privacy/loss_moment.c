@@ -7,6 +7,7 @@
 
 #define SIGMA_MIN (YM_CLIP_UNITS / 20)
 #define STEPS_MAX UINT64_C(1000000000)
+#define NODES_MAX 1e4 /* of a cumulant */
 #define SQRT_2PI 2.50662827463100050242
 #define FALL 42.0 /* log of what is left out */
 #define REACH 9.6 /* a standard normal falls by FALL and more within it */
@@ -161,8 +162,11 @@ static struct ym_cumulant cumulant(const struct ym_loss *l, double a)
 {
     struct ym_loss_range r = ym_loss_range(l, a);
     double spacing = ym_loss_spacing(l, 0, &r), sum = 0, mean = 0, square = 0, top = 0, shift;
-    size_t nodes = (size_t)((r.high - r.low) / spacing) + 2;
+    size_t nodes;
 
+    if (!(r.high > r.low && (r.high - r.low) / spacing < NODES_MAX))
+        return (struct ym_cumulant){INFINITY, INFINITY, INFINITY};
+    nodes = (size_t)((r.high - r.low) / spacing) + 2;
     shift = ym_loss_at(l, (r.low + r.high) / 2);
     for (size_t i = 0; i < nodes; i++) {
         double u = r.low + (double)i * spacing, loss = ym_loss_at(l, u), w = a * loss - u * u / 2, x;
@@ -217,6 +221,11 @@ struct ym_saddle ym_losses_saddle(const struct ym_loss *l, size_t losses, bool a
         double s = exp(x), off, slope;
 
         c = ym_losses_cumulant(l, losses, adding, s);
+        if (!isfinite(c.k)) {
+            high = x;
+            x = (low + high) / 2;
+            continue;
+        }
         off = log_delta(&c, s, &epsilon) - log(delta);
         if (fabs(off) < 0.05)
             break;
@@ -240,6 +249,11 @@ double ym_losses_saddle_at(const struct ym_loss *l, size_t losses, bool adding, 
         double s = exp(x), fall, step;
         struct ym_cumulant c = ym_losses_cumulant(l, losses, adding, s);
 
+        if (!isfinite(c.k)) {
+            high = x;
+            x = (low + high) / 2;
+            continue;
+        }
         fall = epsilon + 1 / s + 1 / (1 + s) - c.first;
         if (fall > 0)
             low = x;

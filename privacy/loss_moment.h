@@ -32,7 +32,8 @@ struct ym_loss_range ym_loss_range(const struct ym_loss *l, double a);
 double ym_loss_spacing(const struct ym_loss *l, double frequency, const struct ym_loss_range *range);
 
 struct ym_cumulant {
-    double k, first, second; /* log E[e^(s loss)] of all steps together, and its derivatives in s */
+    double k, first, second; /* log E[e^(s loss)] of all steps together, and its derivatives in s; infinite where s is
+                                so large that the sum would be too long */
 };
 struct ym_cumulant ym_losses_cumulant(const struct ym_loss *l, size_t losses, bool adding, double s);
 

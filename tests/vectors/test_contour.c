@@ -181,6 +181,28 @@ static void misuse_and_nothing(void **state)
     assert_true(epsilon == 0 && delta == 0);
 }
 
+/* Charges that no plan holds, but a stranger's ledger may. */
+static void answers_or_refuses_whatever_is_asked(void **state)
+{
+    static const struct ym_event odd[] = {
+        {1 << 24, 1, 2},
+        {1 << 24, 1, 1000000},
+        {1 << 24, 1 << 20, 2},
+        {(1 << 24) / 20, 1, 2},
+        {UINT64_C(1) << 40, 1, 1000000000},
+        {1 << 24, UINT64_MAX, 1000000000},
+        {UINT64_C(1) << 40, UINT64_MAX, 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        double epsilon = -1;
+        enum ym_code code = ym_contour_epsilon(&odd[i], 1, 1e-5, &epsilon, NULL);
+
+        assert_true(code == YM_OK ? epsilon >= 0 : code == YM_EXHAUSTED || code == YM_INTERNAL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +212,7 @@ int main(void)
         cmocka_unit_test(questions_asked_backwards),
         cmocka_unit_test(stays_below_renyi_and_grows_with_steps),
         cmocka_unit_test(misuse_and_nothing),
+        cmocka_unit_test(answers_or_refuses_whatever_is_asked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
