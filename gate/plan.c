@@ -128,3 +128,8 @@ bool ym_plan_scales(const struct ym_plan *plan, uint32_t round)
 {
     return plan->scaling_sigma_units > 0 && round == 1;
 }
+
+uint64_t ym_plan_trained_steps(const struct ym_plan *plan)
+{
+    return (uint64_t)(plan->rounds - ym_plan_scales(plan, 1)) * plan->steps_per_round;
+}

@@ -26,6 +26,9 @@ enum ym_activation { YM_ACT_TANH = 1, YM_ACT_RELU };
 enum ym_var_kind { YM_VAR_NUMBER = 1, YM_VAR_CATEGORY };
 enum ym_missing { YM_MISSING_DROP = 1, YM_MISSING_CONSTANT, YM_MISSING_INDICATOR };
 enum ym_route { YM_ROUTE_INTEGER = 0, YM_ROUTE_BOUNDED }; /* how one patient's part of a sum is bounded */
+/* What a hospital does with its noised sums, step by step (models/optimizer.h). */
+enum ym_local_opt { YM_LOCAL_SGD = 0, YM_LOCAL_NESTEROV, YM_LOCAL_ADAM };
+enum ym_schedule { YM_SCHEDULE_CONSTANT = 0, YM_SCHEDULE_LINEAR, YM_SCHEDULE_COSINE, YM_SCHEDULE_STEP };
 enum ym_server_opt { YM_SERVER_FEDAVG = 1, YM_SERVER_FEDADAM };
 
 struct ym_variable { /* one study variable */
@@ -56,11 +59,18 @@ struct ym_plan {
     size_t hidden_count;
     enum ym_activation activation;
     uint64_t init_seed; /* public; parameters at round 0 are a function of it */
-    /* training at the hospital: local SGD on noised gradients */
+    /* training at the hospital: local steps on noised gradients */
     uint32_t rounds, steps_per_round; /* 1..10000, 1..1000 */
     uint64_t sampling_k;              /* probability k / 2^64 per patient and step */
     uint32_t nominal_patients;        /* public; nominal batch = q * nominal_patients; never a true count */
     double learning_rate, l2;         /* l2: public penalty, applied after the noise */
+    enum ym_local_opt local_opt;
+    double momentum;                            /* of sgd and nesterov; 0: none */
+    double local_beta1, local_beta2, local_tau; /* of adam */
+    double prox;                                /* FedProx: pull back to the round's start; 0: none */
+    enum ym_schedule schedule;
+    uint32_t warm_up_steps, schedule_every; /* steps over all rounds; every: of YM_SCHEDULE_STEP */
+    double schedule_final, schedule_factor; /* shares of learning_rate: at the end, or at each drop */
     /* privacy */
     enum ym_route route;
     double clip_norm;        /* of a fixed clip; where an adaptive one starts */
@@ -122,6 +132,8 @@ size_t ym_plan_outputs(const struct ym_plan *plan);
 size_t ym_plan_scaled_columns(const struct ym_plan *plan);
 /* Is this the round that learns them? Nothing is trained in it. */
 bool ym_plan_scales(const struct ym_plan *plan, uint32_t round);
+/* Noisy steps of the whole plan: of all rounds but a scaling one. */
+uint64_t ym_plan_trained_steps(const struct ym_plan *plan);
 /* Numbers that a release carries for metrics, in every round: 2 * bins, or levels^2; 0: the plan asks for none. */
 size_t ym_plan_metric_dim(const struct ym_plan *plan);
 /* Rounds in which they are filled: every metric_every-th and the last; zero in all others. */

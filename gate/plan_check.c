@@ -129,6 +129,23 @@ static void check_scaling(struct ym_schema *s, const struct ym_at *privacy, cons
         ym_schema_say(s, privacy, "scaling", "%s", T(PLAN_SCALING_NUMBERS));
 }
 
+/* ---- training ---- */
+
+static void check_schedule(struct ym_schema *s, const struct ym_at *root, const struct ym_plan *plan)
+{
+    struct ym_at training = ym_schema_peek(s, root, "training");
+    struct ym_at at = ym_schema_peek(s, &training, "schedule");
+    uint64_t steps = ym_plan_trained_steps(plan);
+    if (!at.value || !plan->rounds || !plan->steps_per_round)
+        return;
+    if (plan->warm_up_steps >= steps)
+        ym_schema_say(s, &at, "warm_up", T(PLAN_SCHEDULE_LATE), (unsigned long long)steps);
+    if (plan->schedule_every >= steps)
+        ym_schema_say(s, &at, "every", T(PLAN_SCHEDULE_LATE), (unsigned long long)steps);
+    if (plan->schedule == YM_SCHEDULE_CONSTANT && !plan->warm_up_steps)
+        ym_schema_say(s, &training, "schedule", "%s", T(PLAN_SCHEDULE_NOTHING));
+}
+
 /* ---- sums ---- */
 
 /* docs/plan.md, "No sum wraps": sum of weights * 2^(w-1) < 2^62. */
@@ -178,6 +195,7 @@ void ym_plan_check(struct ym_schema *s, const struct ym_at *root, const struct y
     check_delta(s, &privacy, plan);
     check_scaling(s, &privacy, plan);
     check_epsilon(s, &privacy, plan);
+    check_schedule(s, root, plan);
     check_lattice(s, root, plan);
     check_metrics(s, root, plan);
     check_site_names(s, &federation, plan);

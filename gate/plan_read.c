@@ -9,6 +9,8 @@
 const char *const ym_plan_families[] = {"linear", "logistic", "multinomial", "mlp", NULL};
 static const char *const activations[] = {"tanh", "relu", NULL};
 static const char *const routes[] = {"integer", "bounded", NULL};
+static const char *const local_optimizers[] = {"sgd", "nesterov", "adam", NULL};
+static const char *const schedules[] = {"constant", "linear", "cosine", "step", NULL};
 static const char *const optimizers[] = {"fedavg", "fedadam", NULL};
 static const char *const missing_rules[] = {"drop", "constant", "indicator", NULL};
 
@@ -16,6 +18,8 @@ static const struct ym_decimal_range any_value = {"-1000000000000", "10000000000
 static const struct ym_decimal_range positive_1000 = {"0", "1000", true};
 static const struct ym_decimal_range zero_1000 = {"0", "1000", false};
 static const struct ym_decimal_range zero_one = {"0", "1", true};
+static const struct ym_decimal_range some_momentum = {"0", "0.9999", true};
+static const struct ym_decimal_range share_range_0 = {"0", "1", false};
 static const struct ym_decimal_range momentum = {"0", "0.9999", false};
 /* 2^16 clips of noise: 2^40 lattice units, what privacy/noise.h draws */
 const char ym_plan_noise_most[] = "65536";
@@ -224,10 +228,86 @@ static void get_double(struct ym_schema *s, const struct ym_at *at, const char *
         *out = ym_decimal_double(d);
 }
 
+static void refuse(struct ym_schema *s, const struct ym_at *at, const char *const *keys, const char *why)
+{
+    for (size_t i = 0; keys[i]; i++)
+        if (ym_schema_has(at, keys[i]))
+            ym_schema_say(s, at, keys[i], "%s", why);
+}
+
+static void read_momentum(struct ym_schema *s, const struct ym_at *at, struct ym_plan *plan)
+{
+    static const char *const adam[] = {"beta1", "beta2", "tau", NULL};
+    refuse(s, at, adam, T(PLAN_ADAM_ONLY));
+    if (ym_schema_has(at, "momentum"))
+        get_double(s, at, "momentum", NULL, &some_momentum, &plan->momentum);
+    else if (plan->local_opt == YM_LOCAL_NESTEROV)
+        ym_schema_say(s, at, "momentum", "%s", T(PLAN_NESTEROV_MOMENTUM));
+}
+
+/* The default is not written out: plans from before the key keep their hash. */
+static void read_local_optimizer(struct ym_schema *s, const struct ym_at *at, struct ym_plan *plan)
+{
+    static const char *const momentum_key[] = {"momentum", NULL};
+    size_t optimizer = YM_LOCAL_SGD;
+    if (ym_schema_has(at, "optimizer") && !ym_schema_choice(s, at, "optimizer", NULL, local_optimizers, &optimizer))
+        return;
+    plan->local_opt = (enum ym_local_opt)optimizer;
+    if (plan->local_opt == YM_LOCAL_SGD)
+        json_object_del(at->canon, "optimizer");
+    if (plan->local_opt != YM_LOCAL_ADAM) {
+        read_momentum(s, at, plan);
+        return;
+    }
+    refuse(s, at, momentum_key, T(PLAN_SGD_ONLY));
+    get_double(s, at, "beta1", "0.9", &momentum, &plan->local_beta1);
+    get_double(s, at, "beta2", "0.999", &momentum, &plan->local_beta2);
+    get_double(s, at, "tau", "1e-8", &positive_1000, &plan->local_tau);
+}
+
+static void read_schedule(struct ym_schema *s, const struct ym_at *training, struct ym_plan *plan)
+{
+    static const char *const keys[] = {"shape", "warm_up", "final", "every", "factor", NULL};
+    static const char *const step_keys[] = {"every", "factor", NULL}, *const final_key[] = {"final", NULL};
+    static const int64_t none = 0;
+    size_t shape;
+    if (!ym_schema_has(training, "schedule"))
+        return;
+    struct ym_at at = ym_schema_object(s, training, "schedule", true);
+    ym_schema_keys(s, &at, keys);
+    get_u32(s, &at, "warm_up", &none, 0, 10000000, &plan->warm_up_steps);
+    if (!ym_schema_choice(s, &at, "shape", "constant", schedules, &shape))
+        return;
+    plan->schedule = (enum ym_schedule)shape;
+    if (plan->schedule == YM_SCHEDULE_LINEAR || plan->schedule == YM_SCHEDULE_COSINE)
+        get_double(s, &at, "final", "0", &share_range_0, &plan->schedule_final);
+    else
+        refuse(s, &at, final_key, T(PLAN_SCHEDULE_FINAL));
+    if (plan->schedule != YM_SCHEDULE_STEP) {
+        refuse(s, &at, step_keys, T(PLAN_SCHEDULE_STEP));
+        return;
+    }
+    get_u32(s, &at, "every", NULL, 1, 10000000, &plan->schedule_every);
+    get_double(s, &at, "factor", NULL, &zero_one, &plan->schedule_factor);
+}
+
 static void read_training(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
-    static const char *const keys[] = {"rounds",        "local_steps", "sampling_probability",    "nominal_patients",
-                                       "learning_rate", "l2",          "max_records_per_patient", NULL};
+    static const char *const keys[] = {"rounds",
+                                       "local_steps",
+                                       "sampling_probability",
+                                       "nominal_patients",
+                                       "learning_rate",
+                                       "optimizer",
+                                       "momentum",
+                                       "beta1",
+                                       "beta2",
+                                       "tau",
+                                       "schedule",
+                                       "prox",
+                                       "l2",
+                                       "max_records_per_patient",
+                                       NULL};
     static const int64_t one = 1;
     struct ym_at at = ym_schema_object(s, root, "training", true);
     struct ym_decimal q;
@@ -239,6 +319,10 @@ static void read_training(struct ym_schema *s, const struct ym_at *root, struct 
     get_u32(s, &at, "nominal_patients", NULL, 1, 1000000000, &plan->nominal_patients);
     get_double(s, &at, "learning_rate", NULL, &positive_1000, &plan->learning_rate);
     get_double(s, &at, "l2", "0", &zero_1000, &plan->l2);
+    read_local_optimizer(s, &at, plan);
+    read_schedule(s, &at, plan);
+    if (ym_schema_has(&at, "prox"))
+        get_double(s, &at, "prox", NULL, &positive_1000, &plan->prox);
     get_u32(s, &at, "max_records_per_patient", &one, 1, 1000, &plan->max_records_per_patient);
 }
 

@@ -82,7 +82,8 @@ static enum ym_code site_update(struct federation *f, const struct ym_sim_site *
     if (ym_plan_scales(f->plan, round))
         code = ym_local_scaling_round(f->plan, &f->model, site->data, open_rng, &seeds, f->update, st);
     else
-        code = ym_local_round(f->plan, &f->model, site->data, f->trained, f->extra, open_rng, &seeds, f->update, st);
+        code = ym_local_round(f->plan, &f->model, site->data, f->trained, f->extra, round, open_rng, &seeds, f->update,
+                              st);
     if (code == YM_OK)
         code = ym_local_metrics(f->plan, &f->model, site->data, f->trained, f->extra, round, open_rng, &seeds,
                                 f->update + ym_model_metric_at(&f->model), st);

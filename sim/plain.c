@@ -10,6 +10,7 @@ struct plain {
     double *theta, *sum;  /* [dim] */
     float *at, *gradient; /* [dim] */
     struct ym_model_work *work;
+    struct ym_optimizer *optimizer;
 };
 
 static size_t most_rows(const struct ym_table *t)
@@ -41,15 +42,10 @@ static void add_gradients(const struct ym_model *m, const struct ym_table *t, st
 
 static void descend(const struct ym_plan *plan, const struct ym_model *m, struct plain *s)
 {
-    for (size_t i = 0; i < 2 * m->layer_count; i++) {
-        struct ym_tensor_info t = ym_model_tensor(m, i);
-        bool bias = t.cols == 0;
-        size_t end = t.offset + t.rows * (bias ? 1 : t.cols);
-
-        for (size_t j = t.offset; j < end; j++)
-            s->theta[j] -=
-                plan->learning_rate * (s->sum[j] / plan->nominal_patients + (bias ? 0 : plan->l2 * s->theta[j]));
-    }
+    for (size_t j = 0; j < m->dim; j++)
+        s->sum[j] /= plan->nominal_patients;
+    ym_optimizer_step(s->optimizer);
+    ym_optimizer_move(s->optimizer, 0, m->dim, s->sum, s->theta);
 }
 
 static enum ym_code scaling_round(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *t,
@@ -71,7 +67,7 @@ static enum ym_code scaling_round(const struct ym_plan *plan, const struct ym_mo
 }
 
 static enum ym_code train(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
-                          const float *params, int64_t *update, struct ym_status *st)
+                          const float *params, uint32_t round, int64_t *update, struct ym_status *st)
 {
     struct plain s = {
         .theta = malloc(m->dim * sizeof *s.theta),
@@ -79,10 +75,12 @@ static enum ym_code train(const struct ym_plan *plan, const struct ym_model *m, 
         .at = malloc(m->dim * sizeof *s.at),
         .gradient = malloc(m->dim * sizeof *s.gradient),
         .work = ym_model_work_new(m, most_rows(data)),
+        .optimizer = ym_optimizer_new(plan, m, params, round),
     };
     enum ym_code code = YM_OK;
 
-    if (s.theta == NULL || s.sum == NULL || s.at == NULL || s.gradient == NULL || s.work == NULL) {
+    if (s.theta == NULL || s.sum == NULL || s.at == NULL || s.gradient == NULL || s.work == NULL ||
+        s.optimizer == NULL) {
         code = ym_status_set(st, YM_EXHAUSTED, "no memory for %zu parameters", m->dim);
         goto out;
     }
@@ -100,6 +98,7 @@ out:
     free(s.at);
     free(s.gradient);
     ym_model_work_free(s.work);
+    ym_optimizer_free(s.optimizer);
     return code;
 }
 
@@ -114,7 +113,7 @@ enum ym_code ym_plain_round(const struct ym_plan *plan, const struct ym_model *m
         return scaling_round(plan, m, data, update, st);
     code = ym_local_standardised(plan, extra, data, &rows, st);
     if (code == YM_OK)
-        code = train(plan, m, &rows, params, update, st);
+        code = train(plan, m, &rows, params, round, update, st);
     ym_local_standardised_release(data, &rows);
     return code;
 }

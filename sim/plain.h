@@ -8,8 +8,7 @@
 /* One hospital's part of a round without privacy, for `yumen simulate
  * --no-privacy` alone: the plan's number of steps, each over every patient, no
  * sampling, no clip, no noise.
- *   theta <- theta - lr * (sum of patients' gradients / nominal_patients + l2 * theta),
- * l2 on weights, not on biases,
+ * The plan's optimiser (models/optimizer.h) is given sum of patients' gradients / nominal_patients,
  * which is what a private step is on average when nothing reaches the clip: the
  * batch holds q of the patients and is divided by q * nominal_patients.
  * In a scaling round (ym_plan_scales) the sums of models/scaling.h, without noise.

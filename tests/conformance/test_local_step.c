@@ -238,23 +238,40 @@ static void canaries_show_the_clip_and_the_coin(void **state)
 
 /* ---- what is released: the update of a whole round ---- */
 
-static void released_update_carries_the_noise_of_every_step(void **state)
+enum { LOCAL_STEPS = 5 };
+
+/* Root of the sum of squared weights with which LOCAL_STEPS noises enter an update. */
+static double weight_of_noises(double momentum)
 {
-    enum { ROUNDS = 60, LOCAL_STEPS = 5 };
+    double sum = 0;
+
+    for (int from = 0; from < LOCAL_STEPS; from++) {
+        double weight = 0;
+
+        for (int step = from; step < LOCAL_STEPS; step++)
+            weight += pow(momentum, step - from);
+        sum += weight * weight;
+    }
+    return sqrt(sum);
+}
+
+static void check_released_noise(double momentum)
+{
+    enum { ROUNDS = 60 };
     struct cohort c;
     float *params = calloc(DIM, sizeof *params);
     int64_t *update = calloc(DIM, sizeof *update);
     double x = 0, n = 0, sigma;
     int opened = 0;
 
-    (void)state;
     build_cohort(&c, CANARIES);
     c.plan->steps_per_round = LOCAL_STEPS;
+    c.plan->momentum = momentum;
     c.plan->clip_norm = 0.25;
     sigma = c.plan->learning_rate * c.plan->clip_norm * ((double)c.plan->sigma_units / C) /
-            (0.1 * c.plan->nominal_patients) * sqrt(LOCAL_STEPS) * ldexp(1, (int)c.plan->update_scale_bits);
+            (0.1 * c.plan->nominal_patients) * weight_of_noises(momentum) * ldexp(1, (int)c.plan->update_scale_bits);
     for (int r = 0; r < ROUNDS; r++) {
-        assert_int_equal(ym_local_round(c.plan, &c.m, &c.table, params, NULL, open_kernel, &opened, update, NULL),
+        assert_int_equal(ym_local_round(c.plan, &c.m, &c.table, params, NULL, 1, open_kernel, &opened, update, NULL),
                          YM_OK);
         for (size_t i = CANARIES; i < COLUMNS; i++, n++)
             x += (double)update[i] / sigma * ((double)update[i] / sigma);
@@ -264,6 +281,19 @@ static void released_update_carries_the_noise_of_every_step(void **state)
     free(update);
     free(params);
     drop_cohort(&c);
+}
+
+static void released_update_carries_the_noise_of_every_step(void **state)
+{
+    (void)state;
+    check_released_noise(0);
+}
+
+/* Momentum is taken from noised sums: it gathers noise as it gathers gradients. */
+static void momentum_gathers_the_noise_too(void **state)
+{
+    (void)state;
+    check_released_noise(0.9);
 }
 
 /* ---- failure and arithmetic ---- */
@@ -288,7 +318,7 @@ static void no_generator_means_no_release(void **state)
         int left = good;
 
         memset(update, 0x5a, DIM * sizeof *update);
-        assert_int_equal(ym_local_round(c.plan, &c.m, &c.table, params, NULL, open_fails_at, &left, update, NULL),
+        assert_int_equal(ym_local_round(c.plan, &c.m, &c.table, params, NULL, 1, open_fails_at, &left, update, NULL),
                          YM_INTERNAL);
         for (size_t i = 0; i < DIM; i++)
             assert_true(update[i] == 0x5a5a5a5a5a5a5a5a);
@@ -303,15 +333,20 @@ static void step_is_scaled_by_public_numbers(void **state)
     struct ym_plan *p = plan_make(YM_FAMILY_LINEAR, 1, 1);
     struct ym_model m;
     int64_t sum[2] = {YM_CLIP_UNITS, -2 * YM_CLIP_UNITS};
+    const float start[2] = {1, 1};
     double theta[2] = {1, 1};
+    struct ym_optimizer *o;
 
     (void)state;
     assert_int_equal(ym_model_from_plan(p, &m, NULL), YM_OK);
     p->clip_norm = 3;
     p->l2 = 0.125;
-    ym_local_apply(p, &m, sum, theta, NULL);                              /* lr 0.5, nominal batch 50 */
+    o = ym_optimizer_new(p, &m, start, 1);
+    assert_non_null(o);
+    ym_local_apply(p, &m, o, sum, theta, NULL);                           /* lr 0.5, nominal batch 50 */
     assert_true(fabs(theta[0] - (1 - 0.5 * (3.0 / 50 + 0.125))) < 1e-15); /* a weight shrinks */
     assert_true(fabs(theta[1] - (1 + 0.5 * 6.0 / 50)) < 1e-15);           /* a bias does not */
+    ym_optimizer_free(o);
     plan_drop(p);
 }
 
@@ -345,6 +380,7 @@ int main(void)
         cmocka_unit_test(empty_samples_are_noised_like_any_other),
         cmocka_unit_test(canaries_show_the_clip_and_the_coin),
         cmocka_unit_test(released_update_carries_the_noise_of_every_step),
+        cmocka_unit_test(momentum_gathers_the_noise_too),
         cmocka_unit_test(no_generator_means_no_release),
         cmocka_unit_test(step_is_scaled_by_public_numbers),
         cmocka_unit_test(update_is_rounded_half_even_and_clamped),

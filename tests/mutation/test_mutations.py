@@ -19,6 +19,13 @@ MUTATIONS = [
      "    for (size_t i = 0; i < w->dim; i++)\n"
      "        w->clipped[i] = (int32_t)(w->gradient[i] / s->clip_norm * YM_CLIP_UNITS);",
      ["test_local_step"]),
+    ("momentum-from-raw-sums", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
+     "static double raw[1 << 16];\n"
+     "    for (size_t i = 0; i < m->dim && plan->momentum > 0; i++)\n"
+     "        sum[i] = (int64_t)(raw[i] = plan->momentum * raw[i] + (double)sum[i]);\n"
+     "    struct ym_plan *once = (struct ym_plan *)plan;\n"
+     "    once->momentum = 0;\n"
+     "    ym_noise_add(sum, dim, plan->sigma_units, noise);", ["test_local_step"]),
     ("clip-a-tenth-too-wide", "privacy/clip.c",
      "double factor = radius /", "clip_norm /= 1.1;\n    double factor = radius /", ["test_clip", "test_local_step"]),
     ("norm-check-off", "privacy/clip.c", "while (!within_ball(q, whole)) {", "while (dim == 0 && !within_ball(q, whole)) {",

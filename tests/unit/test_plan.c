@@ -76,6 +76,81 @@ static void mlp_and_fedadam_have_their_keys(void **state)
     free(b);
 }
 
+/* good_plan with lines more in its training section, which has 60 steps. */
+static struct ym_plan *plan_training(const char *lines)
+{
+    char line[256];
+    snprintf(line, sizeof line, "learning_rate: 0.5\n%s", lines);
+    char *text = text_edit(good_plan, "learning_rate: 0.5\n", line);
+    struct ym_plan *p = plan_must(text), *q = NULL;
+    assert_int_equal(ym_plan_decode(p->canonical.data, p->canonical.len, &q, NULL), YM_OK);
+    ym_plan_free(p);
+    free(text);
+    return q;
+}
+
+static void local_programs_have_their_keys(void **state)
+{
+    struct ym_plan *p = plan_training("  momentum: 0.9\n  prox: 0.01\n  schedule: {shape: cosine, warm_up: 5}\n");
+    (void)state;
+    assert_true(p->local_opt == YM_LOCAL_SGD && p->momentum == 0.9 && p->prox == 0.01);
+    assert_true(p->schedule == YM_SCHEDULE_COSINE && p->warm_up_steps == 5 && p->schedule_final == 0);
+    ym_plan_free(p);
+    p = plan_training("  optimizer: nesterov\n  momentum: 0.9\n  schedule: {shape: step, every: 20, factor: 0.1}\n");
+    assert_true(p->local_opt == YM_LOCAL_NESTEROV && p->schedule_every == 20 && p->schedule_factor == 0.1);
+    ym_plan_free(p);
+    p = plan_training("  optimizer: adam\n  beta2: 0.99\n  schedule: {shape: linear, final: 0.1}\n");
+    assert_true(p->local_opt == YM_LOCAL_ADAM && p->local_beta1 == 0.9 && p->local_beta2 == 0.99);
+    assert_true(p->local_tau == 1e-8 && p->schedule_final == 0.1);
+    ym_plan_free(p);
+}
+
+static void plain_sgd_leaves_no_trace_in_the_canonical_form(void **state)
+{
+    char *text = text_edit(good_plan, "learning_rate: 0.5\n", "learning_rate: 0.5\n  optimizer: sgd\n");
+    struct ym_plan *a = plan_must(good_plan), *b = plan_must(text);
+    (void)state;
+    assert_memory_equal(a->hash, b->hash, sizeof a->hash);
+    assert_null(strstr(ym_buf_str(&a->canonical), "momentum"));
+    ym_plan_free(a);
+    ym_plan_free(b);
+    free(text);
+}
+
+static void refused_in_training(const char *lines, const char *key)
+{
+    char line[256];
+    struct ym_plan *p = NULL;
+    struct ym_problems problems = {0};
+    struct ym_buf why = {0};
+    snprintf(line, sizeof line, "learning_rate: 0.5\n%s", lines);
+    char *text = text_edit(good_plan, "learning_rate: 0.5\n", line);
+    assert_int_equal(plan_parse(text, &p, &problems), YM_INVALID);
+    ym_problems_format(&problems, &why);
+    assert_non_null(strstr(ym_buf_str(&why), key));
+    ym_buf_release(&why);
+    ym_problems_release(&problems);
+    free(text);
+}
+
+static void senseless_programs_are_refused(void **state)
+{
+    (void)state;
+    refused_in_training("  optimizer: lion\n", "training.optimizer");
+    refused_in_training("  optimizer: adam\n  momentum: 0.9\n", "training.momentum");
+    refused_in_training("  optimizer: nesterov\n", "training.momentum");
+    refused_in_training("  momentum: 1\n", "training.momentum");
+    refused_in_training("  beta1: 0.9\n", "training.beta1");
+    refused_in_training("  tau: 0.1\n", "training.tau");
+    refused_in_training("  prox: 0\n", "training.prox");
+    refused_in_training("  schedule: {}\n", "training.schedule");
+    refused_in_training("  schedule: {shape: cosine, every: 3}\n", "training.schedule.every");
+    refused_in_training("  schedule: {shape: step, every: 60, factor: 0.5}\n", "training.schedule.every");
+    refused_in_training("  schedule: {shape: step, every: 3}\n", "training.schedule.factor");
+    refused_in_training("  schedule: {warm_up: 3, final: 0.5}\n", "training.schedule.final");
+    refused_in_training("  schedule: {warm_up: 60}\n", "training.schedule.warm_up");
+}
+
 static void missing_rules_add_columns_and_constants(void **state)
 {
     char *text = text_edit(good_plan, "    - {name: sex, levels: [female, male], missing: drop}\n",
@@ -700,6 +775,9 @@ int main(void)
         cmocka_unit_test(every_key_reaches_the_plan),
         cmocka_unit_test(noise_is_rounded_up_to_the_lattice),
         cmocka_unit_test(mlp_and_fedadam_have_their_keys),
+        cmocka_unit_test(local_programs_have_their_keys),
+        cmocka_unit_test(plain_sgd_leaves_no_trace_in_the_canonical_form),
+        cmocka_unit_test(senseless_programs_are_refused),
         cmocka_unit_test(missing_rules_add_columns_and_constants),
         cmocka_unit_test(levels_that_yaml_reads_as_numbers_are_names),
         cmocka_unit_test(canonical_form_reads_back_to_the_same_bytes),

@@ -8,6 +8,8 @@
 #include "privacy/noise.h"
 #include "worker/trainer/local_internal.h"
 
+#define APPLY_BLOCK 1024
+
 static size_t most_rows(const struct ym_table *data)
 {
     uint64_t most = 1;
@@ -130,18 +132,18 @@ static void move_clip(const struct ym_plan *plan, int64_t bits, double *log_clip
     *log_clip = ym_state_log_clip_clamp(*log_clip - plan->clip_lr * (fraction - plan->clip_quantile));
 }
 
-void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, const int64_t *sum, double *theta,
-                    double *extra)
+void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, struct ym_optimizer *o, const int64_t *sum,
+                    double *theta, double *extra)
 {
     double scale = ym_local_clip_norm(plan, extra) / ym_clip_radius(plan->clip_bit_units) / nominal_batch(plan);
+    double gradient[APPLY_BLOCK];
 
-    for (size_t t = 0; t < 2 * m->layer_count; t++) {
-        struct ym_tensor_info info = ym_model_tensor(m, t);
-        size_t end = info.offset + info.rows * (info.cols ? info.cols : 1);
-        double l2 = info.cols ? plan->l2 : 0;
-
-        for (size_t i = info.offset; i < end; i++)
-            theta[i] -= plan->learning_rate * ((double)sum[i] * scale + l2 * theta[i]);
+    ym_optimizer_step(o);
+    for (size_t at = 0, n; at < m->dim; at += n) {
+        n = m->dim - at < APPLY_BLOCK ? m->dim - at : APPLY_BLOCK;
+        for (size_t i = 0; i < n; i++)
+            gradient[i] = (double)sum[at + i] * scale;
+        ym_optimizer_move(o, at, n, gradient, theta);
     }
     if (plan->clip_bit_units > 0)
         move_clip(plan, sum[m->dim], &extra[0]);
@@ -176,18 +178,19 @@ static void to_float(const double *theta, size_t dim, float *params)
  * gradients are formed at its float32 image. All of it is a function of released
  * sums, so neither choice touches privacy. */
 enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
-                            const float *params, const double *extra, ym_open_rng_fn open_rng, void *ctx,
-                            int64_t *update, struct ym_status *st)
+                            const float *params, const double *extra, uint32_t round, ym_open_rng_fn open_rng,
+                            void *ctx, int64_t *update, struct ym_status *st)
 {
     double now[YM_MODEL_MAX_EXTRA] = {0};
     struct ym_table rows = *data;
     struct ym_local_work *w = ym_local_work_new(plan, m, data);
+    struct ym_optimizer *o = ym_optimizer_new(plan, m, params, round);
     double *theta = malloc(m->dim * sizeof *theta);
     float *at = malloc(m->dim * sizeof *at);
     int64_t *sum = malloc((m->dim + 1) * sizeof *sum);
     enum ym_code code = YM_OK;
 
-    if (!w || !theta || !at || !sum) {
+    if (!w || !o || !theta || !at || !sum) {
         code = ym_status_set(st, YM_EXHAUSTED, "no memory for a round of local steps");
         goto out;
     }
@@ -203,7 +206,7 @@ enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m
         code = ym_local_noisy_sum(plan, m, &rows, at, now, open_rng, ctx, w, sum, st);
         if (code != YM_OK)
             goto out;
-        ym_local_apply(plan, m, sum, theta, now);
+        ym_local_apply(plan, m, o, sum, theta, now);
     }
     ym_local_quantize(plan, m->dim, theta, params, update);
     memset(update + m->dim, 0, m->update_extra * sizeof *update);
@@ -212,6 +215,7 @@ enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m
 out:
     ym_local_standardised_release(data, &rows);
     ym_local_work_free(w);
+    ym_optimizer_free(o);
     wipe_free(theta, m->dim * sizeof *theta);
     wipe_free(at, m->dim * sizeof *at);
     wipe_free(sum, (m->dim + 1) * sizeof *sum);

@@ -4,11 +4,13 @@
 #include "base/rng.h"
 #include "gate/plan.h"
 #include "models/model.h"
+#include "models/optimizer.h"
 #include "worker/data/frozen.h"
 
 /* One hospital's part of one round: steps_per_round noisy steps from params,
  * then the difference on the update lattice. Pure but for the generator.
  *   params     [dim], extra [state_extra] (may be NULL where that is 0): the state
+ *   round      from 1, the plan's; one that trains
  *   open_rng   gives a fresh generator for each sampling pass and noise vector
  *              (trainer: the kernel's; simulator: seeded)
  *   update     [update dim] out, int64, within w bits; its metrics are left to
@@ -17,8 +19,8 @@
 typedef enum ym_code (*ym_open_rng_fn)(void *ctx, struct ym_rng **out, struct ym_status *st);
 
 enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
-                            const float *params, const double *extra, ym_open_rng_fn open_rng, void *ctx,
-                            int64_t *update, struct ym_status *st);
+                            const float *params, const double *extra, uint32_t round, ym_open_rng_fn open_rng,
+                            void *ctx, int64_t *update, struct ym_status *st);
 
 /* The round in which a plan with noised scaling learns mean and spread of its number
  * columns (ym_plan_scales): sums over all patients, once, noised (models/scaling.h),
@@ -57,13 +59,13 @@ enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_mode
                                 const float *params, const double *extra, ym_open_rng_fn open_rng, void *ctx,
                                 struct ym_local_work *w, int64_t *sum, struct ym_status *st);
 
-/* theta [dim] -= learning_rate * (sum * clip / radius / (q * nominal_patients)
- * + l2 * theta), l2 on weights, not on biases; radius: 2^24, or what the bit leaves
+/* One step of the plan's optimiser (models/optimizer.h) on theta [dim], its gradient
+ * sum * clip / radius / (q * nominal_patients); radius: 2^24, or what the bit leaves
  * of it. Then, when the clip is adaptive (Andrew et al. 2021, section 2.2):
  * fraction = 1/2 + sum[dim] / (2 bit_units q nominal_patients), log_clip -=
  * clip_lr * (fraction - quantile), clamped. Public arithmetic on a released sum. */
-void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, const int64_t *sum, double *theta,
-                    double *extra);
+void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, struct ym_optimizer *o, const int64_t *sum,
+                    double *theta, double *extra);
 
 /* update[i] = (theta[i] - start[i]) * 2^s, rounded half-even, clamped to w bits
  * (two's complement); a value that is not a number becomes 0. start NULL: zeros. */

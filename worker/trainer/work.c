@@ -138,7 +138,7 @@ static enum ym_code answer(struct ym_work *w, struct ym_job *j, const struct ym_
     if (ym_plan_scales(j->plan, j->round))
         code = ym_local_scaling_round(j->plan, m, w->table, open_rng, NULL, j->update, &j->st);
     else
-        code = ym_local_round(j->plan, m, w->table, params, extra, open_rng, NULL, j->update, &j->st);
+        code = ym_local_round(j->plan, m, w->table, params, extra, j->round, open_rng, NULL, j->update, &j->st);
     if (code == YM_OK)
         code = ym_local_metrics(j->plan, m, w->table, params, extra, j->round, open_rng, NULL,
                                 j->update + ym_model_metric_at(m), &j->st);
