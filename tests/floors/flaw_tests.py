@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""docs/flaws.md names a test for each flaw: every test, case, mutation and source file in it exists.
+"""docs/flaws.md names a test for each flaw, docs/proof.md one for each step: every test, case, mutation and source
+file in them exists.
 
 Then asks for things that are not there and demands to hear so."""
 
@@ -62,11 +63,11 @@ def check(root, text):
         kept_out = row.split("|")[4]
         if not any(TEST.fullmatch(w) for w in QUOTED.findall(kept_out)) and "not applicable yet" not in kept_out:
             problems.append(f"{PAGE}: row {row.split('|')[1].strip()} names no test")
-    for word in QUOTED.findall(text):
-        wrong = check_word(root, word)
-        if wrong:
-            problems.append(f"{PAGE}: {wrong}")
-    return problems
+    return problems + check_words(root, PAGE, text)
+
+
+def check_words(root, page, text):
+    return [f"{page}: {wrong}" for wrong in (check_word(root, word) for word in QUOTED.findall(text)) if wrong]
 
 
 def self_check(root, text):
@@ -85,4 +86,6 @@ def self_check(root, text):
 
 if __name__ == "__main__":
     page = read(tree.ROOT, PAGE)
-    tree.report("flaw tests", check(tree.ROOT, page) + self_check(tree.ROOT, page))
+    proof = os.path.join("docs", "proof.md")
+    tree.report("flaw tests", check(tree.ROOT, page) + check_words(tree.ROOT, proof, read(tree.ROOT, proof))
+                + self_check(tree.ROOT, page))
