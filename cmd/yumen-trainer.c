@@ -1,10 +1,9 @@
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/cli.h"
 #include "base/log.h"
+#include "tensor/restart.h"
 #include "worker/trainer/trainer.h"
 
 static int run(const struct ym_cli_args *a)
@@ -32,18 +31,6 @@ static int run(const struct ym_cli_args *a)
     return rc;
 }
 
-/* OpenBLAS starts its threads when it is loaded, before main: one thread must be
- * asked for from outside, and the sandbox must be entered while there is one. */
-static void restart_with_one_thread(char **argv)
-{
-    const char *threads = getenv("OPENBLAS_NUM_THREADS");
-
-    if (threads && strcmp(threads, "1") == 0)
-        return;
-    setenv("OPENBLAS_NUM_THREADS", "1", 1);
-    execv("/proc/self/exe", argv);
-}
-
 int main(int argc, char **argv)
 {
     static const struct ym_cli_option options[] = {{"dir", "DIR", YM_TEXT_SITE_OPT_DIR, false},
@@ -52,7 +39,7 @@ int main(int argc, char **argv)
     static const struct ym_cli_command commands[] = {{"", "", YM_TEXT_TRAINER_RUN, 0, 0, options, run},
                                                      {NULL, NULL, 0, 0, 0, NULL, NULL}};
 
-    restart_with_one_thread(argv);
+    ym_blas_restart(argv);
     ym_log_init("yumen-trainer");
     return ym_cli_main("yumen-trainer", YM_TEXT_TRAINER_ABOUT, commands, argc, argv);
 }

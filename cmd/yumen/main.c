@@ -1,8 +1,10 @@
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cmd/yumen/commands.h"
+#include "tensor/restart.h"
 
 #define OPTION_DIR                                                                                                     \
     {                                                                                                                  \
@@ -80,7 +82,11 @@ static const struct ym_cli_command commands[] = {
 
 int main(int argc, char **argv)
 {
-    int rc = ym_cli_main("yumen", YM_TEXT_SPONSOR_ABOUT, commands, argc, argv);
+    int rc;
+
+    if (argc > 1 && strcmp(argv[1], "simulate") == 0)
+        ym_blas_restart(argv);
+    rc = ym_cli_main("yumen", YM_TEXT_SPONSOR_ABOUT, commands, argc, argv);
 
     if (fflush(stdout) != 0 && rc == YM_EXIT_DONE)
         rc = YM_EXIT_UNREACHED;
