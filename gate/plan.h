@@ -29,7 +29,13 @@ enum ym_route { YM_ROUTE_INTEGER = 0, YM_ROUTE_BOUNDED }; /* how one patient's p
 /* What a hospital does with its noised sums, step by step (models/optimizer.h). */
 enum ym_local_opt { YM_LOCAL_SGD = 0, YM_LOCAL_NESTEROV, YM_LOCAL_ADAM };
 enum ym_schedule { YM_SCHEDULE_CONSTANT = 0, YM_SCHEDULE_LINEAR, YM_SCHEDULE_COSINE, YM_SCHEDULE_STEP };
-enum ym_server_opt { YM_SERVER_FEDAVG = 1, YM_SERVER_FEDADAM };
+enum ym_server_opt {
+    YM_SERVER_FEDAVG = 1,
+    YM_SERVER_FEDADAM,
+    YM_SERVER_FEDAVGM,
+    YM_SERVER_FEDYOGI,
+    YM_SERVER_FEDADAGRAD
+};
 
 struct ym_variable { /* one study variable */
     char name[64], unit[32];
@@ -88,7 +94,7 @@ struct ym_plan {
     uint64_t metric_sigma_units;        /* noise std of each count; one patient counts YM_CLIP_UNITS */
     /* server */
     enum ym_server_opt server;
-    double server_lr, beta1, beta2, server_eps;
+    double server_lr, beta1, beta2, server_eps; /* beta1: of fedavgm its momentum */
     /* update lattice */
     uint32_t update_scale_bits,
         update_width_bits; /* s and w: rounded half-even at 2^-s, clamped to w-bit two's complement */

@@ -11,7 +11,7 @@ static const char *const activations[] = {"tanh", "relu", NULL};
 static const char *const routes[] = {"integer", "bounded", NULL};
 static const char *const local_optimizers[] = {"sgd", "nesterov", "adam", NULL};
 static const char *const schedules[] = {"constant", "linear", "cosine", "step", NULL};
-static const char *const optimizers[] = {"fedavg", "fedadam", NULL};
+static const char *const optimizers[] = {"fedavg", "fedadam", "fedavgm", "fedyogi", "fedadagrad", NULL};
 static const char *const missing_rules[] = {"drop", "constant", "indicator", NULL};
 
 static const struct ym_decimal_range any_value = {"-1000000000000", "1000000000000", false};
@@ -422,27 +422,41 @@ static void read_metrics(struct ym_schema *s, const struct ym_at *root, struct y
         read_metric_bins(s, &at, plan);
 }
 
+/* Keys that another optimizer has; at most one of them is said about an optimizer's own. */
+static void read_server_moments(struct ym_schema *s, const struct ym_at *at, struct ym_plan *plan)
+{
+    static const char *const fedavg_not[] = {"beta1", "beta2", "tau", NULL}, *const beta2_only[] = {"beta2", NULL},
+                             *const momentum_only[] = {"momentum", NULL};
+    enum ym_server_opt o = plan->server;
+    bool adaptive = o != YM_SERVER_FEDAVG && o != YM_SERVER_FEDAVGM;
+    if (o == YM_SERVER_FEDAVGM)
+        get_double(s, at, "momentum", "0.9", &momentum, &plan->beta1);
+    else
+        refuse(s, at, momentum_only, T(PLAN_FEDAVGM_ONLY));
+    if (!adaptive) {
+        refuse(s, at, fedavg_not, T(PLAN_FEDADAM_ONLY));
+        return;
+    }
+    get_double(s, at, "beta1", o == YM_SERVER_FEDADAGRAD ? "0" : "0.9", &momentum, &plan->beta1);
+    get_double(s, at, "tau", "0.001", &positive_1000, &plan->server_eps);
+    if (o == YM_SERVER_FEDADAGRAD)
+        refuse(s, at, beta2_only, T(PLAN_FEDYOGI_ONLY));
+    else
+        get_double(s, at, "beta2", "0.99", &momentum, &plan->beta2);
+}
+
 static void read_server(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
-    static const char *const keys[] = {"optimizer", "learning_rate", "beta1", "beta2", "tau", NULL};
-    static const char *const adam[] = {"beta1", "beta2", "tau", NULL};
+    static const char *const keys[] = {"optimizer", "learning_rate", "momentum", "beta1", "beta2", "tau", NULL};
     struct ym_at at = ym_schema_object(s, root, "server", false);
     size_t optimizer;
     ym_schema_keys(s, &at, keys);
     if (!ym_schema_choice(s, &at, "optimizer", "fedavg", optimizers, &optimizer))
         return;
     plan->server = (enum ym_server_opt)(optimizer + 1);
-    if (plan->server == YM_SERVER_FEDADAM) {
-        get_double(s, &at, "learning_rate", "0.01", &positive_1000, &plan->server_lr);
-        get_double(s, &at, "beta1", "0.9", &momentum, &plan->beta1);
-        get_double(s, &at, "beta2", "0.99", &momentum, &plan->beta2);
-        get_double(s, &at, "tau", "0.001", &positive_1000, &plan->server_eps);
-        return;
-    }
-    get_double(s, &at, "learning_rate", "1", &positive_1000, &plan->server_lr);
-    for (size_t i = 0; adam[i]; i++)
-        if (ym_schema_has(&at, adam[i]))
-            ym_schema_say(s, &at, adam[i], "%s", T(PLAN_FEDADAM_ONLY));
+    bool plain = plan->server == YM_SERVER_FEDAVG || plan->server == YM_SERVER_FEDAVGM;
+    get_double(s, &at, "learning_rate", plain ? "1" : "0.01", &positive_1000, &plan->server_lr);
+    read_server_moments(s, &at, plan);
 }
 
 static void read_update(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)

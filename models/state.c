@@ -16,9 +16,31 @@ enum ym_code ym_state_no_memory(struct ym_status *st)
     return ym_status_set(st, YM_EXHAUSTED, "no memory for a state");
 }
 
-bool ym_state_has_moments(const struct ym_plan *plan)
+/* Reddi et al. 2021, Algorithm 2. */
+static double second_moment(const struct ym_plan *p, double v, double square)
 {
-    return plan->server == YM_SERVER_FEDADAM;
+    switch (p->server) {
+    case YM_SERVER_FEDADAGRAD:
+        return v + square;
+    case YM_SERVER_FEDYOGI:
+        return v > square ? v - (1 - p->beta2) * square : v < square ? v + (1 - p->beta2) * square : v;
+    default:
+        return p->beta2 * v + (1 - p->beta2) * square;
+    }
+}
+
+/* How far the server goes along a round's mean. FedAvgM: Hsu et al. 2019. */
+static double server_move(const struct ym_plan *p, double mean, double *m, double *v)
+{
+    if (p->server == YM_SERVER_FEDAVG)
+        return p->server_lr * mean;
+    if (p->server == YM_SERVER_FEDAVGM) {
+        *m = p->beta1 * *m + mean;
+        return p->server_lr * *m;
+    }
+    *m = p->beta1 * *m + (1 - p->beta1) * mean;
+    *v = second_moment(p, *v, mean * mean);
+    return p->server_lr * *m / (sqrt(*v) + p->server_eps);
 }
 
 /* docs/formats.md, "State": every operation is one IEEE double operation in the
@@ -32,16 +54,9 @@ bool ym_state_advance(const struct ym_state_step *s, struct ym_state_block *b, c
         return true;
 
     for (size_t i = 0; i < n; i++) {
-        double mean = (double)sum[i] / s->divisor, move;
+        double mean = (double)sum[i] / s->divisor;
 
-        if (ym_state_has_moments(p)) {
-            b->m[i] = p->beta1 * b->m[i] + (1 - p->beta1) * mean;
-            b->v[i] = p->beta2 * b->v[i] + (1 - p->beta2) * (mean * mean);
-            move = p->server_lr * b->m[i] / (sqrt(b->v[i]) + p->server_eps);
-        } else {
-            move = p->server_lr * mean;
-        }
-        b->theta[i] = (float)((double)b->theta[i] + move);
+        b->theta[i] = (float)((double)b->theta[i] + server_move(p, mean, &b->slot[0][i], &b->slot[1][i]));
         finite = finite && isfinite(b->theta[i]);
     }
     return finite;
@@ -98,13 +113,16 @@ static enum ym_code append_zeros(struct ym_buf *b, size_t len, uint8_t **at)
     return YM_OK;
 }
 
-/* v starts at tau^2: Reddi et al. 2021, Algorithm 2. */
-static void initial_moments(const struct ym_plan *plan, size_t dim, uint8_t *data)
+/* v starts at tau^2: Reddi et al. 2021, Algorithm 2. What else is kept starts at 0. */
+static void initial_slots(const struct ym_plan *plan, size_t dim, uint8_t *data)
 {
+    const char *name[YM_STATE_SLOTS];
+    size_t slots = ym_state_slots(plan, name);
     double v = plan->server_eps * plan->server_eps;
 
-    for (size_t i = 0; i < dim; i++)
-        memcpy(data + 12 * dim + 8 * i, &v, sizeof v);
+    for (size_t k = 0; k < slots; k++)
+        for (size_t i = 0; i < dim && strcmp(name[k], "server.v") == 0; i++)
+            memcpy(data + (4 + 8 * k) * dim + 8 * i, &v, sizeof v);
 }
 
 static void initial_extra(const struct ym_plan *plan, const struct ym_model *m, uint8_t *data)
@@ -147,8 +165,7 @@ enum ym_code ym_state_initial(const struct ym_plan *plan, struct ym_buf *state, 
         ym_state_no_memory(st);
         goto out;
     }
-    if (ym_state_has_moments(plan))
-        initial_moments(plan, m.dim, data);
+    initial_slots(plan, m.dim, data);
     initial_extra(plan, &m, data + ym_state_extra_at(plan, &m));
     code = ym_buf_append(state, out.data, out.len);
 out:
@@ -209,21 +226,23 @@ enum ym_code ym_state_not_finite(struct ym_status *st)
 static void load_block(const struct ym_state_step *s, const uint8_t *data, size_t dim, size_t at, size_t n,
                        struct ym_state_block *b)
 {
+    const char *name[YM_STATE_SLOTS];
+    size_t slots = ym_state_slots(s->plan, name);
+
     memcpy(b->theta, data + 4 * at, 4 * n);
-    if (ym_state_has_moments(s->plan)) {
-        memcpy(b->m, data + 4 * dim + 8 * at, 8 * n);
-        memcpy(b->v, data + 12 * dim + 8 * at, 8 * n);
-    }
+    for (size_t k = 0; k < slots; k++)
+        memcpy(b->slot[k], data + (4 + 8 * k) * dim + 8 * at, 8 * n);
 }
 
 static void store_block(const struct ym_state_step *s, const struct ym_state_block *b, size_t dim, size_t at, size_t n,
                         uint8_t *data)
 {
+    const char *name[YM_STATE_SLOTS];
+    size_t slots = ym_state_slots(s->plan, name);
+
     memcpy(data + 4 * at, b->theta, 4 * n);
-    if (ym_state_has_moments(s->plan)) {
-        memcpy(data + 4 * dim + 8 * at, b->m, 8 * n);
-        memcpy(data + 12 * dim + 8 * at, b->v, 8 * n);
-    }
+    for (size_t k = 0; k < slots; k++)
+        memcpy(data + (4 + 8 * k) * dim + 8 * at, b->slot[k], 8 * n);
 }
 
 size_t ym_state_block_size(size_t dim, size_t at)

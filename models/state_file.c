@@ -101,19 +101,25 @@ static enum ym_code open_state(const struct ym_plan *plan, const struct ym_model
 static bool read_block(const struct ym_state_step *s, const struct pass *p, size_t at, size_t n,
                        struct ym_state_block *b)
 {
-    if (!read_at(p->in, b->theta, 4 * n, p->in_data + 4 * at))
-        return false;
-    return !ym_state_has_moments(s->plan) || (read_at(p->in, b->m, 8 * n, p->in_data + 4 * p->dim + 8 * at) &&
-                                              read_at(p->in, b->v, 8 * n, p->in_data + 12 * p->dim + 8 * at));
+    const char *name[YM_STATE_SLOTS];
+    size_t slots = ym_state_slots(s->plan, name);
+    bool good = read_at(p->in, b->theta, 4 * n, p->in_data + 4 * at);
+
+    for (size_t k = 0; k < slots && good; k++)
+        good = read_at(p->in, b->slot[k], 8 * n, p->in_data + (4 + 8 * k) * p->dim + 8 * at);
+    return good;
 }
 
 static bool write_block(const struct ym_state_step *s, const struct pass *p, size_t at, size_t n,
                         const struct ym_state_block *b)
 {
-    if (!write_at(p->out, b->theta, 4 * n, p->out_data + 4 * at))
-        return false;
-    return !ym_state_has_moments(s->plan) || (write_at(p->out, b->m, 8 * n, p->out_data + 4 * p->dim + 8 * at) &&
-                                              write_at(p->out, b->v, 8 * n, p->out_data + 12 * p->dim + 8 * at));
+    const char *name[YM_STATE_SLOTS];
+    size_t slots = ym_state_slots(s->plan, name);
+    bool good = write_at(p->out, b->theta, 4 * n, p->out_data + 4 * at);
+
+    for (size_t k = 0; k < slots && good; k++)
+        good = write_at(p->out, b->slot[k], 8 * n, p->out_data + (4 + 8 * k) * p->dim + 8 * at);
+    return good;
 }
 
 static enum ym_code advance_file(const struct ym_state_step *step, const struct pass *p, const int64_t *sum,

@@ -15,9 +15,22 @@ void ym_state_meta_release(struct ym_state_meta *meta)
     ym_buf_release(&meta->weights);
 }
 
+size_t ym_state_slots(const struct ym_plan *plan, const char *name[YM_STATE_SLOTS])
+{
+    size_t count = 0;
+
+    if (plan->server != YM_SERVER_FEDAVG)
+        name[count++] = "server.m";
+    if (plan->server != YM_SERVER_FEDAVG && plan->server != YM_SERVER_FEDAVGM)
+        name[count++] = "server.v";
+    return count;
+}
+
 uint64_t ym_state_extra_at(const struct ym_plan *plan, const struct ym_model *m)
 {
-    return (uint64_t)m->dim * (plan->server == YM_SERVER_FEDADAM ? 4 + 8 + 8 : 4);
+    const char *name[YM_STATE_SLOTS];
+
+    return (uint64_t)m->dim * (4 + 8 * ym_state_slots(plan, name));
 }
 
 uint64_t ym_state_data_bytes(const struct ym_plan *plan, const struct ym_model *m)
@@ -77,6 +90,8 @@ static enum ym_code put_extra(const struct ym_plan *plan, const struct ym_model 
 
 static enum ym_code put_tensors(const struct ym_plan *plan, const struct ym_model *m, struct ym_buf *out)
 {
+    const char *name[YM_STATE_SLOTS];
+    size_t slots = ym_state_slots(plan, name);
     uint64_t dim = m->dim;
     enum ym_code code = YM_OK;
 
@@ -86,10 +101,8 @@ static enum ym_code put_tensors(const struct ym_plan *plan, const struct ym_mode
 
         code = put_tensor(out, t.name, "F32", t.rows, t.cols, 4 * t.offset, 4 * (t.offset + count));
     }
-    if (plan->server == YM_SERVER_FEDADAM && code == YM_OK)
-        code = put_tensor(out, "server.m", "F64", dim, 0, 4 * dim, 12 * dim);
-    if (plan->server == YM_SERVER_FEDADAM && code == YM_OK)
-        code = put_tensor(out, "server.v", "F64", dim, 0, 12 * dim, 20 * dim);
+    for (size_t i = 0; i < slots && code == YM_OK; i++)
+        code = put_tensor(out, name[i], "F64", dim, 0, (4 + 8 * i) * dim, (12 + 8 * i) * dim);
     return code == YM_OK ? put_extra(plan, m, out) : code;
 }
 

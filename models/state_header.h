@@ -31,7 +31,12 @@ enum ym_code ym_state_header_encode(const struct ym_plan *plan, const struct ym_
 enum ym_code ym_state_header_decode(const struct ym_plan *plan, const struct ym_model *m, struct ym_bytes head,
                                     uint64_t file_bytes, uint32_t *round, size_t *data_at, struct ym_status *st);
 
-/* Bytes of data: parameters, then moments where the plan's server keeps them, then
+/* What a plan's server keeps for each parameter, F64 [dim] each, in the file's order
+ * behind the parameters: how many, and their names ("server.m", "server.v"). */
+#define YM_STATE_SLOTS 2
+size_t ym_state_slots(const struct ym_plan *plan, const char *name[YM_STATE_SLOTS]);
+
+/* Bytes of data: parameters, then the server's slots, then
  * the extra numbers; and where the latter begin. */
 uint64_t ym_state_data_bytes(const struct ym_plan *plan, const struct ym_model *m);
 uint64_t ym_state_extra_at(const struct ym_plan *plan, const struct ym_model *m);

@@ -10,7 +10,7 @@
 
 struct ym_state_block {
     float theta[YM_STATE_BLOCK];
-    double m[YM_STATE_BLOCK], v[YM_STATE_BLOCK];
+    double slot[YM_STATE_SLOTS][YM_STATE_BLOCK]; /* as ym_state_slots names them */
 };
 
 struct ym_state_step { /* what one round's arithmetic needs besides the block */
@@ -19,7 +19,6 @@ struct ym_state_step { /* what one round's arithmetic needs besides the block */
     bool scales;    /* the round that learns the scaling: parameters, moments and clip stay */
 };
 
-bool ym_state_has_moments(const struct ym_plan *plan);
 size_t ym_state_block_size(size_t dim, size_t at);
 
 /* The first n coordinates of the block; false when a parameter leaves float32. */

@@ -76,6 +76,30 @@ static void mlp_and_fedadam_have_their_keys(void **state)
     free(b);
 }
 
+static struct ym_plan *plan_server(const char *server)
+{
+    char *text = text_edit(good_plan, "", server);
+    struct ym_plan *p = plan_must(text), *q = NULL;
+    assert_int_equal(ym_plan_decode(p->canonical.data, p->canonical.len, &q, NULL), YM_OK);
+    ym_plan_free(p);
+    free(text);
+    return q;
+}
+
+static void server_optimizers_have_their_keys(void **state)
+{
+    struct ym_plan *p = plan_server("server: {optimizer: fedavgm, momentum: 0.8}\n");
+    (void)state;
+    assert_true(p->server == YM_SERVER_FEDAVGM && p->server_lr == 1 && p->beta1 == 0.8);
+    ym_plan_free(p);
+    p = plan_server("server: {optimizer: fedyogi}\n");
+    assert_true(p->server == YM_SERVER_FEDYOGI && p->server_lr == 0.01 && p->beta1 == 0.9 && p->beta2 == 0.99);
+    ym_plan_free(p);
+    p = plan_server("server: {optimizer: fedadagrad, tau: 0.01}\n");
+    assert_true(p->server == YM_SERVER_FEDADAGRAD && p->beta1 == 0 && p->server_eps == 0.01);
+    ym_plan_free(p);
+}
+
 /* good_plan with lines more in its training section, which has 60 steps. */
 static struct ym_plan *plan_training(const char *lines)
 {
@@ -519,6 +543,10 @@ static const struct bad bad_plans[] = {
     {"epsilon: 3\n", "epsilon: 3\n  min_patients: 0\n", 22, "privacy.min_patients", "whole number"},
     /* server, update */
     {"", "server: {beta1: 0.5}\n", 25, "server.beta1", "fedadam"},
+    {"", "server: {momentum: 0.5}\n", 25, "server.momentum", "fedavgm"},
+    {"", "server: {optimizer: fedavgm, beta1: 0.5}\n", 25, "server.beta1", "fedadam"},
+    {"", "server: {optimizer: fedadagrad, beta2: 0.5}\n", 25, "server.beta2", "fedyogi"},
+    {"", "server: {optimizer: fedyogi, momentum: 0.5}\n", 25, "server.momentum", "fedavgm"},
     {"", "server: {optimizer: sgd}\n", 25, "server.optimizer", "fedavg"},
     {"", "server: fedavg\n", 25, "server", "mapping"},
     {"", "update: {width_bits: 61}\n", 25, "update.width_bits", "8 to 60"},
@@ -775,6 +803,7 @@ int main(void)
         cmocka_unit_test(every_key_reaches_the_plan),
         cmocka_unit_test(noise_is_rounded_up_to_the_lattice),
         cmocka_unit_test(mlp_and_fedadam_have_their_keys),
+        cmocka_unit_test(server_optimizers_have_their_keys),
         cmocka_unit_test(local_programs_have_their_keys),
         cmocka_unit_test(plain_sgd_leaves_no_trace_in_the_canonical_form),
         cmocka_unit_test(senseless_programs_are_refused),

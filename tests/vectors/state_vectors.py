@@ -15,14 +15,18 @@ import sys
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "state")
 PLAN_HASH = bytes((i * 7 + 1) % 256 for i in range(32)).hex()
 SITES = [("h1", 1), ("h2", 3), ("h3", 2)]
+ADAPTIVE = ("fedadam", "fedyogi", "fedadagrad")
 MASK = (1 << 64) - 1
 
 CASES = {
-    "fedavg": dict(widths=[3, 1], adam=False, lr=0.75, seed=1, scale=20),
-    "fedadam": dict(widths=[5, 4, 3], adam=True, lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=20240117, scale=24),
-    "adaptive": dict(widths=[3, 1], adam=True, lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=5, scale=28, clip=True),
+    "fedavg": dict(widths=[3, 1], server="fedavg", lr=0.75, seed=1, scale=20),
+    "fedadam": dict(widths=[5, 4, 3], server="fedadam", lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=20240117, scale=24),
+    "adaptive": dict(widths=[3, 1], server="fedadam", lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=5, scale=28, clip=True),
+    "fedavgm": dict(widths=[5, 4, 3], server="fedavgm", lr=0.5, b1=0.9, seed=7, scale=24),
+    "fedyogi": dict(widths=[5, 4, 3], server="fedyogi", lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=8, scale=24),
+    "fedadagrad": dict(widths=[5, 4, 3], server="fedadagrad", lr=0.1, b1=0.25, eps=1e-3, seed=9, scale=24),
     # round 1 learns the scaling; its sums behind the averaged coordinates are as below
-    "scaling": dict(widths=[3, 1], adam=True, lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=6, scale=28, clip=True, least=0.1),
+    "scaling": dict(widths=[3, 1], server="fedadam", lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=6, scale=28, clip=True, least=0.1),
 }
 STATISTICS = [3 << 30, -(5 << 29) - 77, 9 << 30, 1 << 20, (7 << 29) + 12345, 9 << 30, 12345]  # count, u [3], u^2 [3]
 ROUNDS = [["h1", "h2", "h3"], ["h2"], ["h1", "h3"]]
@@ -67,8 +71,9 @@ def header(case, meta):
         put(f"layer{layer}.weight", "F32", [o, i], 4)
         put(f"layer{layer}.bias", "F32", [o], 4)
     dim = at // 4
-    if case["adam"]:
+    if case["server"] != "fedavg":
         put("server.m", "F64", [dim], 8)
+    if case["server"] in ADAPTIVE:
         put("server.v", "F64", [dim], 8)
     if case.get("clip"):
         put("privacy.log_clip", "F64", [1], 8)
@@ -94,8 +99,10 @@ def estimate(case, sums):
 
 def encode(case, meta, params, m, v, log_clip, scaling):
     data = header(case, meta) + struct.pack(f"<{len(params)}f", *params)
-    if case["adam"]:
-        data += struct.pack(f"<{len(m)}d", *m) + struct.pack(f"<{len(v)}d", *v)
+    if case["server"] != "fedavg":
+        data += struct.pack(f"<{len(m)}d", *m)
+    if case["server"] in ADAPTIVE:
+        data += struct.pack(f"<{len(v)}d", *v)
     if case.get("clip"):
         data += struct.pack("<d", log_clip)
     if case.get("least"):
@@ -128,15 +135,26 @@ def make_sum(case, dim, round_, survivors):
     return total
 
 
+def second_moment(case, v, square):
+    if case["server"] == "fedadagrad":
+        return v + square
+    if case["server"] == "fedyogi":
+        return v - (1 - case["b2"]) * square * float((v > square) - (v < square))
+    return case["b2"] * v + (1 - case["b2"]) * square
+
+
 def advance(case, params, m, v, total, divisor):
     for j, s in enumerate(total[: len(params)]):
         mean = float(s) / divisor
-        if case["adam"]:
-            m[j] = case["b1"] * m[j] + (1 - case["b1"]) * mean
-            v[j] = case["b2"] * v[j] + (1 - case["b2"]) * (mean * mean)
-            move = case["lr"] * m[j] / (math.sqrt(v[j]) + case["eps"])
-        else:
+        if case["server"] == "fedavg":
             move = case["lr"] * mean
+        elif case["server"] == "fedavgm":
+            m[j] = case["b1"] * m[j] + mean
+            move = case["lr"] * m[j]
+        else:
+            m[j] = case["b1"] * m[j] + (1 - case["b1"]) * mean
+            v[j] = second_moment(case, v[j], mean * mean)
+            move = case["lr"] * m[j] / (math.sqrt(v[j]) + case["eps"])
         params[j] = float32(params[j] + move)
 
 

@@ -31,6 +31,31 @@ static void adam(struct ym_plan *p)
     p->server_eps = 1e-3;
 }
 
+static const struct server {
+    const char *name;
+    enum ym_server_opt server;
+    double lr, beta1, beta2, tau;
+    uint64_t seed;
+} servers[] = {
+    {"fedadam", YM_SERVER_FEDADAM, 0.1, 0.9, 0.99, 1e-3, 20240117},
+    {"fedavgm", YM_SERVER_FEDAVGM, 0.5, 0.9, 0, 0, 7},
+    {"fedyogi", YM_SERVER_FEDYOGI, 0.1, 0.9, 0.99, 1e-3, 8},
+    {"fedadagrad", YM_SERVER_FEDADAGRAD, 0.1, 0.25, 0, 1e-3, 9},
+};
+
+static void deep_plan(struct ym_plan *p, const struct server *s)
+{
+    p->hidden_count = 1;
+    p->hidden[0] = 4;
+    p->server = s->server;
+    p->server_lr = s->lr;
+    p->beta1 = s->beta1;
+    p->beta2 = s->beta2;
+    p->server_eps = s->tau;
+    p->init_seed = s->seed;
+    p->update_scale_bits = 24;
+}
+
 static struct ym_plan *plan_of(const char *name)
 {
     static const uint32_t weight[] = {1, 3, 2};
@@ -40,7 +65,7 @@ static struct ym_plan *plan_of(const char *name)
         p = plan_make(YM_FAMILY_LOGISTIC, 3, 1);
         p->server_lr = 0.75;
         p->init_seed = 1;
-    } else if (strcmp(name, "fedadam") != 0) {
+    } else if (strcmp(name, "adaptive") == 0 || strcmp(name, "scaling") == 0) {
         bool scaling = strcmp(name, "scaling") == 0;
 
         p = plan_make(YM_FAMILY_LOGISTIC, 3, 1);
@@ -52,11 +77,9 @@ static struct ym_plan *plan_of(const char *name)
         p->clip_bit_units = 1677721;
     } else {
         p = plan_make(YM_FAMILY_MLP, 5, 3);
-        p->hidden_count = 1;
-        p->hidden[0] = 4;
-        adam(p);
-        p->init_seed = 20240117;
-        p->update_scale_bits = 24;
+        for (size_t i = 0; i < sizeof servers / sizeof *servers; i++)
+            if (strcmp(name, servers[i].name) == 0)
+                deep_plan(p, &servers[i]);
     }
     plan_add_sites(p, 3, weight);
     return p;
@@ -82,7 +105,7 @@ static struct ym_round_sum sum_of(int round, const struct ym_buf *sum)
                                  survivor_count[round - 1]};
 }
 
-static const char *const cases[] = {"fedavg", "fedadam", "adaptive", "scaling"};
+static const char *const cases[] = {"fedavg", "fedadam", "fedavgm", "fedyogi", "fedadagrad", "adaptive", "scaling"};
 
 static void chain_is_the_published_one_to_the_bit(void **state)
 {
