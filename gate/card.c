@@ -188,13 +188,41 @@ static void read_category(struct ym_schema *s, const struct ym_at *at, struct ym
             ym_schema_say(s, at, number_keys[i], "%s", T(CARD_NUMBER_ONLY));
 }
 
+static bool is_image(const struct ym_at *at)
+{
+    return ym_schema_has(at, "channels") || ym_schema_has(at, "height") || ym_schema_has(at, "width");
+}
+
+static void read_image(struct ym_schema *s, const struct ym_at *at, struct ym_card_var *v)
+{
+    static const char *const other_keys[] = {"unit", "factor", "offset",      "low", "high",
+                                             "map",  "levels", "date_format", NULL};
+    int64_t channels, height, width;
+    bool ok = ym_schema_int(s, at, "channels", NULL, 1, YM_IMAGE_MAX_CHANNELS, &channels);
+    ok &= ym_schema_int(s, at, "height", NULL, 1, YM_IMAGE_MAX_SIDE, &height);
+    ok &= ym_schema_int(s, at, "width", NULL, 1, YM_IMAGE_MAX_SIDE, &width);
+    for (size_t i = 0; other_keys[i]; i++)
+        if (ym_schema_has(at, other_keys[i]))
+            ym_schema_say(s, at, other_keys[i], "%s", T(CARD_NOT_IMAGE));
+    if (!ok)
+        return;
+    v->channels = (uint32_t)channels;
+    v->height = (uint32_t)height;
+    v->width = (uint32_t)width;
+}
+
 static void read_variable(struct ym_schema *s, const struct ym_at *at, struct ym_card_var *v)
 {
-    static const char *const keys[] = {"name", "column", "unit",   "factor",      "offset",  "low",
-                                       "high", "map",    "levels", "date_format", "missing", NULL};
+    static const char *const keys[] = {"name",   "column",      "unit",    "factor",   "offset", "low",   "high", "map",
+                                       "levels", "date_format", "missing", "channels", "height", "width", NULL};
     ym_schema_keys(s, at, keys);
     ym_schema_name(s, at, "name", v->name);
     ym_schema_text(s, at, "column", NULL, v->column, sizeof v->column);
+    if (is_image(at)) {
+        read_image(s, at, v);
+        read_missing(s, at, v);
+        return;
+    }
     if (ym_schema_has(at, "levels"))
         read_category(s, at, v);
     else
@@ -220,7 +248,13 @@ static void read_variables(struct ym_schema *s, const struct ym_at *root, struct
 
 /* ---- the data set ---- */
 
-static bool file_inside(const char *file)
+bool ym_card_is_npz(const struct ym_card *card)
+{
+    size_t len = strlen(card->file);
+    return len > 4 && !strcmp(card->file + len - 4, ".npz");
+}
+
+bool ym_card_path_inside(const char *file)
 {
     if (file[0] == '/')
         return false;
@@ -237,13 +271,15 @@ static void read_file(struct ym_schema *s, const struct ym_at *root, struct ym_c
     static const char *const encodings[] = {"utf-8", "gb18030", NULL};
     static const char *const separators[] = {",", ";", "tab", NULL};
     size_t encoding, separator;
-    if (ym_schema_text(s, root, "file", NULL, card->file, sizeof card->file) && !file_inside(card->file))
+    if (ym_schema_text(s, root, "file", NULL, card->file, sizeof card->file) && !ym_card_path_inside(card->file))
         ym_schema_say(s, root, "file", "%s", T(CARD_FILE));
     if (ym_schema_choice(s, root, "encoding", "utf-8", encodings, &encoding))
         snprintf(card->encoding, sizeof card->encoding, "%s", encodings[encoding]);
     if (ym_schema_choice(s, root, "separator", ",", separators, &separator))
         card->separator = ",;\t"[separator];
-    ym_schema_text(s, root, "patient_column", NULL, card->patient_column, sizeof card->patient_column);
+    bool numbered = ym_card_is_npz(card) && !strcmp(card->identifier, "row");
+    ym_schema_text(s, root, "patient_column", numbered ? "row" : NULL, card->patient_column,
+                   sizeof card->patient_column);
 }
 
 static void read_shares(struct ym_schema *s, const struct ym_at *root, struct ym_card *card)
@@ -294,7 +330,7 @@ static bool copy_member(json_t *to, const json_t *from, const char *key)
 
 static bool public_variables(json_t *public, const json_t *canon)
 {
-    static const char *const keys[] = {"name", "unit", "low", "high", "levels", NULL};
+    static const char *const keys[] = {"name", "unit", "low", "high", "levels", "channels", "height", "width", NULL};
     json_t *list = json_array(), *v;
     size_t i;
     bool ok = list && json_object_set_new(public, "variables", list) == 0;

@@ -9,6 +9,9 @@
  * variables with unit and range, size class, tier) is what sponsors see; file
  * paths, local column names and codes stay at the site. */
 
+#define YM_IMAGE_MAX_CHANNELS 4
+#define YM_IMAGE_MAX_SIDE 512
+
 struct ym_card_map {
     char from[128];
     double to;
@@ -22,8 +25,9 @@ struct ym_card_var {
     bool category;
     double factor, offset; /* value = cell * factor + offset, then clamped to [low, high] when scaled */
     double low, high;
-    struct ym_card_map *map; /* sorted by from; a number is in the unit of the cells */
-    size_t map_count;        /* e.g. 男 -> 1; date: see date_format */
+    uint32_t channels, height, width; /* image of bytes: channels last, row by row; 0 0 0: no image */
+    struct ym_card_map *map;          /* sorted by from; a number is in the unit of the cells */
+    size_t map_count;                 /* e.g. 男 -> 1; date: see date_format */
     char (*level)[64];
     size_t level_count;
     char date_format[32]; /* "" or strptime-like %Y-%m-%d; %Y年%m月%d日; value = days since 1970-01-01 */
@@ -34,7 +38,7 @@ struct ym_card_var {
 struct ym_card {
     char name[64]; /* data set */
     char title[256];
-    char file[1024];   /* CSV, relative to the card's folder */
+    char file[1024];   /* CSV or NPZ, relative to the card's folder */
     char encoding[16]; /* utf-8 | gb18030 */
     char separator;    /* , ; or tab */
     char patient_column[256];
@@ -52,6 +56,11 @@ struct ym_card {
 
 enum ym_code ym_card_read(const struct ym_doc *doc, struct ym_card **out, struct ym_problems *p, struct ym_status *st);
 void ym_card_free(struct ym_card *card);
+
+/* Is it an NPZ, whose arrays the card's columns name? By the ending of its file. */
+bool ym_card_is_npz(const struct ym_card *card);
+/* A relative path without "..". */
+bool ym_card_path_inside(const char *file);
 
 /* Which variables of the plan the card (public JSON suffices) cannot give:
  * appends one line each to why; returns true when the plan can run on it. */

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "gate/card.h"
 #include "gate/plan.h"
@@ -29,7 +30,7 @@ bool ym_variable_fits(const struct ym_variable *wanted, const struct ym_offer *o
 {
     bool fits = true;
     if (wanted->kind == YM_VAR_NUMBER) {
-        if (offer->category)
+        if (offer->category || offer->channels)
             return refuse(why, T(FITS_NUMBER), wanted->name);
         if (strcmp(wanted->unit, offer->unit))
             return refuse(why, T(FITS_UNIT), wanted->name, offer->unit, wanted->unit);
@@ -58,6 +59,19 @@ static bool offer_number(const json_t *variable, struct ym_offer *out)
     return true;
 }
 
+static bool offer_image(const json_t *variable, struct ym_offer *out)
+{
+    int64_t channels, height, width;
+    if (ym_json_get_int(variable, "channels", 1, YM_IMAGE_MAX_CHANNELS, &channels, NULL) != YM_OK ||
+        ym_json_get_int(variable, "height", 1, YM_IMAGE_MAX_SIDE, &height, NULL) != YM_OK ||
+        ym_json_get_int(variable, "width", 1, YM_IMAGE_MAX_SIDE, &width, NULL) != YM_OK)
+        return false;
+    out->channels = (uint32_t)channels;
+    out->height = (uint32_t)height;
+    out->width = (uint32_t)width;
+    return true;
+}
+
 /* May come from another party: nothing in it is taken on trust. */
 bool ym_offer_read(const json_t *variable, const char *level[YM_PLAN_MAX_LEVELS], struct ym_offer *out)
 {
@@ -65,6 +79,8 @@ bool ym_offer_read(const json_t *variable, const char *level[YM_PLAN_MAX_LEVELS]
     size_t i;
     json_t *item;
     *out = (struct ym_offer){.category = levels != NULL, .level = level, .unit = ""};
+    if (!levels && json_object_get(variable, "channels"))
+        return offer_image(variable, out);
     if (!levels)
         return offer_number(variable, out);
     if (!json_is_array(levels) || json_array_size(levels) > YM_PLAN_MAX_LEVELS)

@@ -10,6 +10,7 @@ struct ym_offer {
     double low, high;
     const char *const *level; /* [level_count], borrowed */
     size_t level_count;
+    uint32_t channels, height, width; /* of an image; 0 0 0: none */
 };
 
 /* One of "variables" of a card's public part; borrows from it. level is scratch
@@ -17,7 +18,7 @@ struct ym_offer {
 bool ym_offer_read(const json_t *variable, const char *level[YM_PLAN_MAX_LEVELS], struct ym_offer *out);
 
 /* Whether a plan's variable can be given: same kind, same unit, ranges that
- * meet, every level of the plan known. Appends a line for each reason to why. */
+ * meet, every level of the plan known, an image of the same shape. Appends a line for each reason to why. */
 bool ym_variable_fits(const struct ym_variable *wanted, const struct ym_offer *offer, struct ym_buf *why);
 
 #endif

@@ -12,13 +12,13 @@
 
 static const char key_file[] = "identity.key";
 
-enum ym_code ym_sim_table(const struct ym_plan *plan, const struct ym_card *card, const char *csv_path,
+enum ym_code ym_sim_table(const struct ym_plan *plan, const struct ym_card *card, const char *path, const char *folder,
                           struct ym_table **out, struct ym_buf *report, struct ym_status *st)
 {
     static const uint8_t salt[32];
     struct ym_buf bytes = {0};
     struct ym_frozen *frozen = NULL;
-    enum ym_code code = ym_freeze_csv(card, csv_path, salt, false, &bytes, report, st);
+    enum ym_code code = ym_freeze_file(card, path, folder, salt, false, &bytes, report, st);
 
     if (code == YM_OK)
         code = ym_frozen_parse((struct ym_bytes){bytes.data, bytes.len}, &frozen, st);
@@ -123,7 +123,7 @@ enum ym_code ym_sim_load_site(const struct ym_plan *plan, const char *path, stru
     if (code == YM_OK)
         code = csv_path(folder, card->file, csv, st);
     if (code == YM_OK)
-        code = ym_sim_table(plan, card, csv, out, report, st);
+        code = ym_sim_table(plan, card, csv, NULL, out, report, st);
     ym_card_free(card);
     return code;
 }

@@ -142,7 +142,7 @@ enum ym_code ym_sim_load_test(const struct ym_plan *plan, const char *path, stru
     any_size.min_patients = 1;
     any_size.max_records_per_patient = 1;
     if (code == YM_OK)
-        code = ym_sim_table(&any_size, card, name, out, report, st);
+        code = ym_sim_table(&any_size, card, name, NULL, out, report, st);
     if (code != YM_OK)
         ym_status_wrap(st, code, "%s", path);
 out:

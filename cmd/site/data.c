@@ -8,7 +8,7 @@
 #include "gate/card.h"
 #include "worker/data/frozen.h"
 
-/* Data sets: card and CSV are read here, outside the trainer, which then reads
+/* Data sets: card, CSV or NPZ and images are read here, outside the trainer, which then reads
  * only the frozen copy in the site's folder. */
 
 enum { SALT_BYTES = 32 };
@@ -36,7 +36,7 @@ static enum ym_code load_card(const char *path, struct ym_card **out, struct ym_
     return code;
 }
 
-static enum ym_code csv_path(const char *card_path, const char *file, char out[YM_SITE_PATH], struct ym_status *st)
+static enum ym_code source_path(const char *card_path, const char *file, char out[YM_SITE_PATH], struct ym_status *st)
 {
     char *copy = strdup(card_path);
     enum ym_code code = copy ? YM_OK : YM_EXHAUSTED;
@@ -81,19 +81,19 @@ static void loaded_release(struct loaded *l)
 static enum ym_code load(const struct ym_cli_args *a, const struct ym_site *s, struct loaded *l, struct ym_status *st)
 {
     uint8_t salt[SALT_BYTES];
-    char csv[YM_SITE_PATH];
+    char source[YM_SITE_PATH];
     const char *path = a->positional[0];
     enum ym_code code = load_card(path, &l->card, st);
 
     if (code == YM_OK)
-        code = csv_path(path, l->card->file, csv, st);
+        code = source_path(path, l->card->file, source, st);
     if (code == YM_OK)
         code = load_salt(s, salt, st);
     if (code == YM_OK)
-        code = ym_freeze_csv(l->card, csv, salt, ym_cli_has(a, "skip-bad"), &l->frozen, &l->report, st);
+        code = ym_freeze_file(l->card, source, NULL, salt, ym_cli_has(a, "skip-bad"), &l->frozen, &l->report, st);
     ym_wipe(salt, sizeof salt);
     if (l->report.len > 0) {
-        fprintf(stderr, T(SITE_DATA_BAD), csv);
+        fprintf(stderr, T(SITE_DATA_BAD), source);
         fputs(ym_buf_str(&l->report), stderr);
         if (code != YM_OK)
             fprintf(stderr, "%s\n", T(SITE_DATA_HINT));

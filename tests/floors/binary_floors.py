@@ -15,7 +15,7 @@ import tree  # noqa: E402
 
 RPC = ("libgrpc", "libgpr", "libabsl")
 NO_LIBRARY = {
-    "yumen-trainer": RPC + ("libssl", "libsqlite3", "libcurl"),
+    "yumen-trainer": RPC + ("libssl", "libsqlite3", "libcurl", "libzip", "libpng"),
     "yumen-site": RPC + ("libssl", "libsqlite3"),
     "yumen-gateway": ("libopenblas", "libblas", "libcblas", "libsqlite3"),
     "yumen-audit": RPC + ("libssl", "libzmq", "libsqlite3", "libopenblas", "libblas"),

@@ -24,7 +24,7 @@ static struct ym_buf frozen_make(void)
     const double value[] = {50, 0, NAN, 1, 60, NAN};
     struct ym_card *card = card_must(card_text);
     struct ym_buf bytes = {0};
-    assert_int_equal(ym_frozen_encode(card, first, 2, value, 3, &bytes, NULL), YM_OK);
+    assert_int_equal(ym_frozen_encode(card, first, 2, value, NULL, 3, &bytes, NULL), YM_OK);
     ym_card_free(card);
     return bytes;
 }

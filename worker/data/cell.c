@@ -254,6 +254,10 @@ enum ym_cell_fault ym_cell_value(const struct ym_card_var *var, const char *text
     *out = NAN;
     if (is_missing(var, text, len))
         return YM_CELL_FINE;
+    if (var->channels) {
+        *out = 0;
+        return YM_CELL_FINE;
+    }
     const struct ym_card_map *entry = map_find(var, text, len);
     double value = entry ? entry->to : NAN;
     if (!entry)

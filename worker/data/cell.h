@@ -24,7 +24,7 @@ enum ym_cell_fault {
 void ym_cell_trim(const char **text, size_t *len);
 /* Encoding faults of any cell, YM_CELL_FINE when it is text. */
 enum ym_cell_fault ym_cell_text(const char *text, size_t len);
-/* The value in study units; NaN when missing (empty, or a missing code). */
+/* The value in study units; NaN when missing (empty, or a missing code). Of an image: 0, it is there. */
 enum ym_cell_fault ym_cell_value(const struct ym_card_var *var, const char *text, size_t len, double *out);
 /* Days since 1970-01-01 (proleptic Gregorian), years 0000..9999; the time of day
  * is checked and dropped. */

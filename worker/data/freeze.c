@@ -1,19 +1,13 @@
 #include "worker/data/freeze.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/text.h"
 #include "gate/schema.h"
 #include "worker/data/freeze_report.h"
 #include "worker/data/recode.h"
-
-enum { READ_BYTES = 65536 };
 
 struct row {
     uint8_t patient[YM_HASH_BYTES];
@@ -34,6 +28,10 @@ struct ym_freeze {
     size_t *outside;   /* [var_count] values outside the card's range */
     struct row *row;
     double *value; /* [row_count][var_count] */
+    ym_picture_fn picture;
+    void *picture_ctx;
+    uint8_t *pixel; /* [row_count][stride] */
+    size_t stride;
     size_t row_count, row_cap;
 };
 
@@ -142,8 +140,9 @@ static enum ym_code header_read(struct ym_freeze *f, const struct ym_csv_record 
 
 static enum ym_code rows_grow(struct ym_freeze *f, struct ym_status *st)
 {
-    size_t cap = f->row_cap ? f->row_cap * 2 : 256, bytes;
-    if (__builtin_mul_overflow(cap, f->card->var_count * sizeof(double), &bytes) || bytes > YM_FROZEN_MAX_BYTES)
+    size_t cap = f->row_cap ? f->row_cap * 2 : 256, bytes, pixels;
+    if (__builtin_mul_overflow(cap, f->card->var_count * sizeof(double), &bytes) || bytes > YM_FROZEN_MAX_BYTES ||
+        __builtin_mul_overflow(cap, f->stride, &pixels) || pixels > 2 * YM_FROZEN_MAX_BYTES)
         return ym_status_set(st, YM_EXHAUSTED, "data set '%s' is larger than this program takes", f->card->name);
     struct row *row = realloc(f->row, cap * sizeof *row);
     if (row)
@@ -151,7 +150,10 @@ static enum ym_code rows_grow(struct ym_freeze *f, struct ym_status *st)
     double *value = realloc(f->value, bytes);
     if (value)
         f->value = value;
-    if (!row || !value)
+    uint8_t *pixel = pixels ? realloc(f->pixel, pixels) : NULL;
+    if (pixel)
+        f->pixel = pixel;
+    if (!row || !value || (pixels && !pixel))
         return ym_status_set(st, YM_EXHAUSTED, "out of memory");
     f->row_cap = cap;
     return YM_OK;
@@ -187,22 +189,59 @@ static bool patient_read(struct ym_freeze *f, const struct ym_csv_record *r, uin
     return true;
 }
 
-static bool values_read(struct ym_freeze *f, const struct ym_csv_record *r, double *value)
+/* Zeros where the image is missing or cannot be read. */
+static enum ym_code picture_read(struct ym_freeze *f, size_t var, const struct ym_csv_field *cell, uint8_t *out,
+                                 double *value, bool *good, struct ym_status *st)
 {
-    bool good = true;
-    for (size_t i = 0; i < f->card->var_count; i++) {
+    const struct ym_card_var *v = &f->card->var[var];
+    struct ym_status why = YM_STATUS_INIT;
+    const char *text = cell->text;
+    size_t len = cell->len;
+    enum ym_code code = YM_OK;
+    if (!isnan(*value)) {
+        ym_cell_trim(&text, &len);
+        code = f->picture(f->picture_ctx, var, text, len, out, &why);
+    }
+    if (code != YM_OK && code != YM_INVALID)
+        return ym_status_set(st, code, "%s", why.message);
+    if (code == YM_INVALID) {
+        ym_report_line(&f->report, cell->line, T(DATA_COLUMN), v->column, why.message);
+        *value = NAN;
+        *good = false;
+    }
+    if (isnan(*value))
+        memset(out, 0, (size_t)v->channels * v->height * v->width);
+    return YM_OK;
+}
+
+static void value_read(struct ym_freeze *f, size_t i, const struct ym_csv_field *cell, double *value, bool *good)
+{
+    const struct ym_card_var *var = &f->card->var[i];
+    enum ym_cell_fault fault = ym_cell_value(var, cell->text, cell->len, value);
+    if (fault) {
+        ym_report_cell(&f->report, cell->line, var->column, f->card, fault, cell->text, cell->len);
+        *good = false;
+        *value = NAN;
+    } else if (!var->category && !var->channels) {
+        f->outside[i] += *value < var->low || *value > var->high;
+    }
+}
+
+static enum ym_code values_read(struct ym_freeze *f, const struct ym_csv_record *r, bool *good, struct ym_status *st)
+{
+    double *value = f->value + f->row_count * f->card->var_count;
+    uint8_t *pixel = f->stride ? f->pixel + f->row_count * f->stride : NULL;
+    enum ym_code code = YM_OK;
+    for (size_t i = 0; i < f->card->var_count && code == YM_OK; i++) {
         const struct ym_card_var *var = &f->card->var[i];
         const struct ym_csv_field *cell = &r->field[f->at[i]];
-        enum ym_cell_fault fault = ym_cell_value(var, cell->text, cell->len, &value[i]);
-        if (fault) {
-            ym_report_cell(&f->report, cell->line, var->column, f->card, fault, cell->text, cell->len);
-            good = false;
-            value[i] = NAN;
-        } else if (!var->category) {
-            f->outside[i] += value[i] < var->low || value[i] > var->high;
-        }
+        value_read(f, i, cell, &value[i], good);
+        if (!var->channels)
+            continue;
+        code = picture_read(f, i, cell, pixel, &value[i], good, st);
+        pixel += (size_t)var->channels * var->height * var->width;
     }
-    return good;
+    return code;
 }
 
 static enum ym_code row_read(struct ym_freeze *f, const struct ym_csv_record *r, struct ym_status *st)
@@ -221,9 +260,15 @@ static enum ym_code row_read(struct ym_freeze *f, const struct ym_csv_record *r,
     if (!patient_read(f, r, row->patient))
         return YM_OK;
     row->index = f->row_count;
-    row->bad = !shaped || !values_read(f, r, f->value + f->row_count * f->card->var_count);
-    f->row_count++;
-    return YM_OK;
+    enum ym_code code = shaped ? values_read(f, r, &shaped, st) : YM_OK;
+    row->bad = !shaped;
+    f->row_count += code == YM_OK;
+    return code;
+}
+
+enum ym_code ym_freeze_record(struct ym_freeze *f, const struct ym_csv_record *record, struct ym_status *st)
+{
+    return f->have_header ? row_read(f, record, st) : header_read(f, record, st);
 }
 
 static enum ym_code on_record(void *ctx, const struct ym_csv_record *r, struct ym_status *st)
@@ -233,7 +278,7 @@ static enum ym_code on_record(void *ctx, const struct ym_csv_record *r, struct y
         ym_report_line(&f->report, r->line, T(DATA_LINE_LONG), YM_CSV_RECORD_BYTES);
         return YM_OK; /* the tokeniser ends the reading */
     }
-    return f->have_header ? row_read(f, r, st) : header_read(f, r, st);
+    return ym_freeze_record(f, r, st);
 }
 
 /* ---- the whole ---- */
@@ -244,6 +289,12 @@ static enum ym_code to_csv(void *ctx, const void *data, size_t len, struct ym_st
     return ym_csv_push(f->csv, data, len, st);
 }
 
+static enum ym_code no_picture(void *ctx, size_t var, const char *cell, size_t len, uint8_t *out, struct ym_status *st)
+{
+    (void)ctx, (void)var, (void)cell, (void)len, (void)out;
+    return ym_status_set(st, YM_INVALID, "%s", T(DATA_NO_FOLDER));
+}
+
 enum ym_code ym_freeze_new(const struct ym_card *card, const uint8_t salt[32], bool skip_bad, struct ym_buf *report,
                            struct ym_freeze **out, struct ym_status *st)
 {
@@ -252,6 +303,8 @@ enum ym_code ym_freeze_new(const struct ym_card *card, const uint8_t salt[32], b
         return ym_status_set(st, YM_EXHAUSTED, "out of memory");
     f->card = card;
     f->skip_bad = skip_bad;
+    f->stride = ym_frozen_stride(card);
+    f->picture = no_picture;
     f->report.out = report;
     memcpy(f->salt, salt, sizeof f->salt);
     f->csv = ym_csv_new(card->separator, on_record, f);
@@ -279,7 +332,19 @@ void ym_freeze_free(struct ym_freeze *f)
     free(f->outside);
     free(f->row);
     free(f->value);
+    free(f->pixel);
     free(f);
+}
+
+void ym_freeze_pictures(struct ym_freeze *f, ym_picture_fn picture, void *ctx)
+{
+    f->picture = picture;
+    f->picture_ctx = ctx;
+}
+
+struct ym_report *ym_freeze_report(struct ym_freeze *f)
+{
+    return &f->report;
 }
 
 enum ym_code ym_freeze_push(struct ym_freeze *f, const void *data, size_t len, struct ym_status *st)
@@ -314,11 +379,12 @@ static void rows_settle(struct ym_freeze *f)
 
 static enum ym_code encode(struct ym_freeze *f, struct ym_buf *out, struct ym_status *st)
 {
-    size_t vars = f->card->var_count, patients = 0;
+    size_t vars = f->card->var_count, stride = f->stride, patients = 0;
     double *value = calloc(f->row_count * vars, sizeof *value);
     uint64_t *first = calloc(f->row_count + 1, sizeof *first);
+    uint8_t *pixel = stride ? malloc(f->row_count * stride) : NULL;
     enum ym_code code = YM_EXHAUSTED;
-    if (!value || !first) {
+    if (!value || !first || (stride && !pixel)) {
         ym_status_set(st, code, "out of memory");
         goto out;
     }
@@ -326,12 +392,15 @@ static enum ym_code encode(struct ym_freeze *f, struct ym_buf *out, struct ym_st
         if (!i || memcmp(f->row[i - 1].patient, f->row[i].patient, YM_HASH_BYTES))
             first[patients++] = i;
         memcpy(value + i * vars, f->value + f->row[i].index * vars, vars * sizeof *value);
+        if (stride)
+            memcpy(pixel + i * stride, f->pixel + f->row[i].index * stride, stride);
     }
     first[patients] = f->row_count;
-    code = ym_frozen_encode(f->card, first, patients, value, f->row_count, out, st);
+    code = ym_frozen_encode(f->card, first, patients, value, pixel, f->row_count, out, st);
 out:
     free(value);
     free(first);
+    free(pixel);
     return code;
 }
 
@@ -364,56 +433,4 @@ enum ym_code ym_freeze_finish(struct ym_freeze *f, struct ym_buf *frozen_bytes, 
         return ym_status_set(st, YM_INVALID, "data set '%s' has lines that cannot be read", f->card->name);
     note_ranges(f);
     return encode(f, frozen_bytes, st);
-}
-
-/* ---- files ---- */
-
-static enum ym_code open_file(const char *path, int *fd, struct ym_status *st)
-{
-    struct stat info;
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (*fd < 0)
-        return ym_status_set(st, errno == ENOENT ? YM_NOT_FOUND : YM_UNAVAILABLE, "cannot open '%s': %s", path,
-                             strerror(errno));
-    if (fstat(*fd, &info) == 0 && S_ISREG(info.st_mode))
-        return YM_OK;
-    close(*fd);
-    return ym_status_set(st, YM_INVALID, "'%s' is not a regular file", path);
-}
-
-static enum ym_code push_file(struct ym_freeze *f, int fd, const char *path, struct ym_status *st)
-{
-    char piece[READ_BYTES];
-    for (;;) {
-        ssize_t n = read(fd, piece, sizeof piece);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return ym_status_set(st, YM_UNAVAILABLE, "cannot read '%s': %s", path, strerror(errno));
-        if (n == 0)
-            return YM_OK;
-        enum ym_code code = ym_freeze_push(f, piece, (size_t)n, st);
-        if (code != YM_OK)
-            return code;
-    }
-}
-
-enum ym_code ym_freeze_csv(const struct ym_card *card, const char *csv_path, const uint8_t salt[32], bool skip_bad,
-                           struct ym_buf *frozen_bytes, struct ym_buf *report, struct ym_status *st)
-{
-    struct ym_freeze *f = NULL;
-    int fd;
-    enum ym_code code = open_file(csv_path, &fd, st);
-    if (code != YM_OK)
-        return code;
-    code = ym_freeze_new(card, salt, skip_bad, report, &f, st);
-    if (code == YM_OK)
-        code = push_file(f, fd, csv_path, st);
-    if (code == YM_OK)
-        code = ym_freeze_finish(f, frozen_bytes, st);
-    if (f)
-        ym_report_end(&f->report);
-    ym_freeze_free(f);
-    close(fd);
-    return code;
 }

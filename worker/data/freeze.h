@@ -1,20 +1,37 @@
 #ifndef YM_WORKER_DATA_FREEZE_H
 #define YM_WORKER_DATA_FREEZE_H
 
+#include "worker/data/csv.h"
+#include "worker/data/freeze_report.h"
 #include "worker/data/frozen.h"
 
-/* The pieces of ym_freeze_csv, for bytes that do not lie in a file. Card and
- * report are borrowed until free. Memory: 8 bytes a value and 48 a row. */
+/* The pieces of ym_freeze_file, for CSV bytes that do not lie in a file. Card,
+ * report and picture's context are borrowed until free. Memory: 8 bytes a value,
+ * one a pixel's channel and 48 a row. */
 struct ym_freeze;
+
+/* The bytes of one image, [height][width][channels], of the row's cell (trimmed, not empty). YM_INVALID and a reason
+ * fails the row; anything else ends the reading. */
+typedef enum ym_code (*ym_picture_fn)(void *ctx, size_t var, const char *cell, size_t len, uint8_t *out,
+                                      struct ym_status *st);
 enum ym_code ym_freeze_new(const struct ym_card *card, const uint8_t salt[32], bool skip_bad, struct ym_buf *report,
                            struct ym_freeze **out, struct ym_status *st);
+/* Whence images come; without it a card with images cannot be frozen. */
+void ym_freeze_pictures(struct ym_freeze *f, ym_picture_fn picture, void *ctx);
+/* Instead of pushed bytes: the next record, the header first. */
+enum ym_code ym_freeze_record(struct ym_freeze *f, const struct ym_csv_record *record, struct ym_status *st);
 enum ym_code ym_freeze_push(struct ym_freeze *f, const void *data, size_t len, struct ym_status *st);
 enum ym_code ym_freeze_finish(struct ym_freeze *f, struct ym_buf *frozen_bytes, struct ym_status *st);
+struct ym_report *ym_freeze_report(struct ym_freeze *f); /* for a source that fails by itself */
 void ym_freeze_free(struct ym_freeze *f);
 
 /* The bytes of a frozen set (frozen.c): column metadata is the "variables" of
- * the card's public part. first_row [patients + 1], value [rows][var_count]. */
+ * the card's public part. first_row [patients + 1], value [rows][var_count],
+ * pixel [rows][stride], unused where the card has no image. */
 enum ym_code ym_frozen_encode(const struct ym_card *card, const uint64_t *first_row, size_t patients,
-                              const double *value, size_t rows, struct ym_buf *out, struct ym_status *st);
+                              const double *value, const uint8_t *pixel, size_t rows, struct ym_buf *out,
+                              struct ym_status *st);
+/* Bytes of all images of a row. */
+size_t ym_frozen_stride(const struct ym_card *card);
 
 #endif

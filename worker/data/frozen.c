@@ -22,13 +22,14 @@ static size_t align_up(size_t n)
 }
 
 /* Bytes of the whole file; false when they do not fit in size_t or the bound. */
-static bool file_size(size_t header, size_t patients, size_t rows, size_t vars, size_t *out)
+static bool file_size(size_t header, size_t patients, size_t rows, size_t vars, size_t stride, size_t *out)
 {
-    size_t index, cells, size = align_up(HEADER_AT + header);
+    size_t index, cells, pixels, size = align_up(HEADER_AT + header);
     if (__builtin_add_overflow(patients, (size_t)1, &index) ||
         __builtin_mul_overflow(index, sizeof(uint64_t), &index) || __builtin_mul_overflow(rows, vars, &cells) ||
-        __builtin_mul_overflow(cells, sizeof(double), &cells) || __builtin_add_overflow(size, index, &size) ||
-        __builtin_add_overflow(size, cells, &size))
+        __builtin_mul_overflow(cells, sizeof(double), &cells) || __builtin_mul_overflow(rows, stride, &pixels) ||
+        __builtin_add_overflow(size, index, &size) || __builtin_add_overflow(size, cells, &size) ||
+        __builtin_add_overflow(size, pixels, &size))
         return false;
     *out = size;
     return size <= YM_FROZEN_MAX_BYTES;
@@ -77,17 +78,26 @@ static void store_body(uint8_t *at, const uint64_t *first_row, size_t patients, 
     }
 }
 
+size_t ym_frozen_stride(const struct ym_card *card)
+{
+    size_t stride = 0;
+    for (size_t i = 0; i < card->var_count; i++)
+        stride += (size_t)card->var[i].channels * card->var[i].height * card->var[i].width;
+    return stride;
+}
+
 enum ym_code ym_frozen_encode(const struct ym_card *card, const uint64_t *first_row, size_t patients,
-                              const double *value, size_t rows, struct ym_buf *out, struct ym_status *st)
+                              const double *value, const uint8_t *pixel, size_t rows, struct ym_buf *out,
+                              struct ym_status *st)
 {
     struct ym_buf header = {0};
-    size_t size;
+    size_t size, stride = ym_frozen_stride(card);
     enum ym_code code = header_encode(card, patients, rows, &header, st);
     if (code != YM_OK)
         goto out;
     code = YM_EXHAUSTED;
     if (patients > YM_FROZEN_MAX_PATIENTS || header.len > HEADER_MAX ||
-        !file_size(header.len, patients, rows, card->var_count, &size)) {
+        !file_size(header.len, patients, rows, card->var_count, stride, &size)) {
         ym_status_set(st, code, "data set '%s' is larger than this program takes", card->name);
         goto out;
     }
@@ -101,6 +111,8 @@ enum ym_code ym_frozen_encode(const struct ym_card *card, const uint64_t *first_
     store_u64(at + MAGIC_BYTES, header.len);
     memcpy(at + HEADER_AT, header.data, header.len);
     store_body(at + align_up(HEADER_AT + header.len), first_row, patients, value, rows * card->var_count);
+    if (stride)
+        memcpy(at + size - rows * stride, pixel, rows * stride);
     out->len += size;
     code = YM_OK;
 out:
@@ -170,13 +182,16 @@ static enum ym_code column_copy(const json_t *variable, char name[64], struct ym
     struct ym_offer offer;
     if (!text || !ym_name_valid(text) || !ym_offer_read(variable, level, &offer) ||
         json_object_size(variable) != (offer.category ? 2u : 4u) || strlen(offer.unit) >= sizeof c->unit ||
-        (offer.category ? !offer.level_count : offer.low >= offer.high))
+        (offer.category ? !offer.level_count : !offer.channels && offer.low >= offer.high))
         return corrupt(st, "a column of the header is malformed");
     snprintf(name, 64, "%s", text);
     snprintf(c->unit, sizeof c->unit, "%s", offer.unit);
     c->category = offer.category;
     c->low = offer.low;
     c->high = offer.high;
+    c->channels = offer.channels;
+    c->height = offer.height;
+    c->width = offer.width;
     c->level = offer.level_count ? calloc(offer.level_count, sizeof *c->level) : NULL;
     if (offer.level_count && !c->level)
         return ym_status_set(st, YM_EXHAUSTED, "out of memory");
@@ -201,6 +216,8 @@ static enum ym_code columns_copy(const json_t *header, struct ym_frozen *f, stru
     f->var_count = count;
     for (size_t i = 0; i < count && code == YM_OK; i++) {
         code = column_copy(json_array_get(columns, i), f->var[i], &f->column[i], st);
+        f->column[i].pixel_at = f->pixel_stride;
+        f->pixel_stride += (size_t)f->column[i].channels * f->column[i].height * f->column[i].width;
         for (size_t k = 0; k < i && code == YM_OK; k++)
             if (!strcmp(f->var[k], f->var[i]))
                 code = corrupt(st, "a column appears twice");
@@ -220,12 +237,16 @@ static enum ym_code header_read(const json_t *header, size_t header_len, struct 
         ym_json_get_int(header, "patients", 1, YM_FROZEN_MAX_PATIENTS, &patients, NULL) != YM_OK ||
         ym_json_get_int(header, "rows", patients, INT64_MAX, &rows, NULL) != YM_OK)
         return corrupt(st, "header members are not what they must be");
-    if (!file_size(header_len, (size_t)patients, (size_t)rows, columns, &size) || size != f->bytes.len)
+    if (!file_size(header_len, (size_t)patients, (size_t)rows, columns, 0, &size) || size > f->bytes.len)
         return corrupt(st, "length does not fit the header");
     snprintf(f->dataset, sizeof f->dataset, "%s", name);
     f->patient_count = (size_t)patients;
     f->row_count = (size_t)rows;
-    return columns_copy(header, f, st);
+    enum ym_code code = columns_copy(header, f, st);
+    if (code == YM_OK && (!file_size(header_len, f->patient_count, f->row_count, columns, f->pixel_stride, &size) ||
+                          size != f->bytes.len))
+        code = corrupt(st, "length does not fit the header");
+    return code;
 }
 
 /* The body in host order; in place, for a buffer is aligned and ours. */
@@ -234,7 +255,8 @@ static void body_place(struct ym_frozen *f, size_t header_len)
     uint8_t *at = f->bytes.data + align_up(HEADER_AT + header_len);
     f->first_row = (uint64_t *)(void *)at;
     f->value = (double *)(void *)(at + (f->patient_count + 1) * sizeof(uint64_t));
-    for (uint64_t *word = f->first_row; (uint8_t *)word < f->bytes.data + f->bytes.len; word++)
+    f->pixel = (const uint8_t *)(f->value + f->row_count * f->var_count);
+    for (uint64_t *word = f->first_row; (const uint8_t *)word < f->pixel; word++)
         *word = le64toh(*word);
 }
 
@@ -242,6 +264,8 @@ static bool value_valid(const struct ym_frozen_column *c, double v)
 {
     if (isnan(v))
         return true;
+    if (c->channels)
+        return v == 0;
     return c->category ? v >= 0 && v < (double)c->level_count && v == floor(v) : isfinite(v) != 0;
 }
 

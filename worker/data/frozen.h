@@ -16,6 +16,8 @@ struct ym_frozen_column { /* what the card declared of one variable */
     double low, high;  /* number: declared range; values may lie outside */
     char (*level)[64]; /* category */
     size_t level_count;
+    uint32_t channels, height, width; /* image; 0 0 0: none */
+    size_t pixel_at;                  /* image: where its bytes begin within those of a row */
 };
 
 struct ym_frozen {
@@ -26,19 +28,21 @@ struct ym_frozen {
     char (*var)[64];                 /* names */
     struct ym_frozen_column *column; /* [var_count] */
     uint64_t *first_row;             /* [patient_count + 1] */
-    double *value;                   /* [row_count][var_count]; category = level index; missing = NaN */
-    struct ym_buf bytes;             /* the whole file; first_row and value point into it */
+    double *value;                   /* [row_count][var_count]; category = level index; image = 0; missing = NaN */
+    size_t pixel_stride;             /* bytes of all images of a row */
+    const uint8_t *pixel;            /* [row_count][pixel_stride]; a missing image is zeros */
+    struct ym_buf bytes;             /* the whole file; first_row, value and pixel point into it */
 };
 
 #define YM_FROZEN_MAX_BYTES (UINT64_C(8) << 30)
 #define YM_FROZEN_MAX_PATIENTS (UINT32_C(1) << 31) /* docs/plan.md, "No sum wraps" */
 
-/* Read the CSV a card names and freeze it. Failing lines are appended to report
- * (line, column, what; for the site's own screen only: it quotes cells) and make
+/* Read the CSV or NPZ a card names and freeze it. A cell of an image names a PNG in folder (NULL: the one of path).
+ * Failing lines are appended to report (line, column, what; for the site's own screen only: it quotes cells) and make
  * the answer YM_INVALID unless skip_bad, which drops the whole patient. Report
  * may hold notes on YM_OK. A line over 1 MiB is an error, never an allocation. */
-enum ym_code ym_freeze_csv(const struct ym_card *card, const char *csv_path, const uint8_t salt[32], bool skip_bad,
-                           struct ym_buf *frozen_bytes, struct ym_buf *report, struct ym_status *st);
+enum ym_code ym_freeze_file(const struct ym_card *card, const char *path, const char *folder, const uint8_t salt[32],
+                            bool skip_bad, struct ym_buf *frozen_bytes, struct ym_buf *report, struct ym_status *st);
 
 /* Bytes of another process: sizes are checked against the length before
  * anything is allocated, values against their columns. YM_CORRUPT. */
