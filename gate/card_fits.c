@@ -29,6 +29,8 @@ static bool level_offered(const struct ym_offer *offer, const char *level)
 bool ym_variable_fits(const struct ym_variable *wanted, const struct ym_offer *offer, struct ym_buf *why)
 {
     bool fits = true;
+    if (wanted->kind == YM_VAR_IMAGE)
+        return refuse(why, T(FITS_IMAGE), wanted->name);
     if (wanted->kind == YM_VAR_NUMBER) {
         if (offer->category || offer->channels)
             return refuse(why, T(FITS_NUMBER), wanted->name);

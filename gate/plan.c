@@ -81,7 +81,10 @@ size_t ym_plan_columns(const struct ym_plan *plan)
     size_t columns = 0;
     for (size_t i = 0; i < plan->input_count; i++) {
         const struct ym_variable *v = &plan->input[i];
-        columns += v->kind == YM_VAR_CATEGORY && v->level_count ? v->level_count - 1 : 1;
+        if (v->kind == YM_VAR_IMAGE)
+            columns += (size_t)v->height * v->width * v->channels;
+        else
+            columns += v->kind == YM_VAR_CATEGORY && v->level_count ? v->level_count - 1 : 1;
         columns += v->missing == YM_MISSING_INDICATOR;
     }
     return columns;
@@ -104,9 +107,15 @@ size_t ym_plan_outputs(const struct ym_plan *plan)
 {
     if (plan->family == YM_FAMILY_LINEAR || plan->family == YM_FAMILY_LOGISTIC)
         return 1;
-    if (plan->family == YM_FAMILY_MLP && plan->outcome.level_count == 2)
+    if (plan->family != YM_FAMILY_MULTINOMIAL && plan->outcome.level_count == 2)
         return 1;
     return plan->outcome.level_count;
+}
+
+struct ym_extent ym_plan_image(const struct ym_plan *plan)
+{
+    const struct ym_variable *v = &plan->input[0];
+    return (struct ym_extent){v->height, v->width, v->channels};
 }
 
 int64_t ym_plan_epsilon_micro(const struct ym_plan *plan)

@@ -7,6 +7,7 @@
 #include "base/crypto.h"
 #include "base/decimal.h"
 #include "base/doc.h"
+#include "gate/network.h"
 #include "privacy/accountant.h"
 
 /* The study plan: data, never code. People write YAML (docs/plan.md); what is
@@ -21,9 +22,9 @@
 #define YM_PLAN_MAX_SITES 100
 #define YM_PLAN_MAX_PARAMS (64u << 20)
 
-enum ym_family { YM_FAMILY_LINEAR = 1, YM_FAMILY_LOGISTIC, YM_FAMILY_MULTINOMIAL, YM_FAMILY_MLP };
+enum ym_family { YM_FAMILY_LINEAR = 1, YM_FAMILY_LOGISTIC, YM_FAMILY_MULTINOMIAL, YM_FAMILY_MLP, YM_FAMILY_NETWORK };
 enum ym_activation { YM_ACT_TANH = 1, YM_ACT_RELU };
-enum ym_var_kind { YM_VAR_NUMBER = 1, YM_VAR_CATEGORY };
+enum ym_var_kind { YM_VAR_NUMBER = 1, YM_VAR_CATEGORY, YM_VAR_IMAGE };
 enum ym_missing { YM_MISSING_DROP = 1, YM_MISSING_CONSTANT, YM_MISSING_INDICATOR };
 enum ym_route { YM_ROUTE_INTEGER = 0, YM_ROUTE_BOUNDED }; /* how one patient's part of a sum is bounded */
 /* What a hospital does with its noised sums, step by step (models/optimizer.h). */
@@ -45,6 +46,10 @@ struct ym_variable { /* one study variable */
     size_t level_count;
     enum ym_missing missing;
     double constant; /* YM_MISSING_CONSTANT: study units, inside the range; level index for category */
+    /* image, a network's only input: height * width * channels columns, row by row, channels last, of (byte / 255 -
+     * mean) / scale; a row without its image is dropped */
+    uint32_t channels, height, width;
+    double mean, scale;
 };
 
 struct ym_plan_site {
@@ -64,7 +69,8 @@ struct ym_plan {
     uint32_t hidden[YM_PLAN_MAX_HIDDEN];
     size_t hidden_count;
     enum ym_activation activation;
-    uint64_t init_seed; /* public; parameters at round 0 are a function of it */
+    struct ym_network network; /* of that family: its layers and, behind them, dense to the outputs */
+    uint64_t init_seed;        /* public; parameters at round 0 are a function of it */
     /* training at the hospital: local steps on noised gradients */
     uint32_t rounds, steps_per_round; /* 1..10000, 1..1000 */
     uint64_t sampling_k;              /* probability k / 2^64 per patient and step */
@@ -129,10 +135,12 @@ void ym_plan_free(struct ym_plan *plan);
 int64_t ym_plan_epsilon_micro(const struct ym_plan *plan);
 
 /* Columns of the design matrix: intercept excluded; number 1 (+1 when missing
- * is INDICATOR), category level_count-1 (+1 when INDICATOR). */
+ * is INDICATOR), category level_count-1 (+1 when INDICATOR), image its values. */
 size_t ym_plan_columns(const struct ym_plan *plan);
-/* Outputs of the model: 1 for linear and two-level logistic, level_count otherwise. */
+/* Outputs of the model: 1 for linear and for two levels (multinomial: 2), level_count otherwise. */
 size_t ym_plan_outputs(const struct ym_plan *plan);
+/* Shape of a network's image. */
+struct ym_extent ym_plan_image(const struct ym_plan *plan);
 
 /* Columns that noised scaling standardises: the inputs that are numbers; 0 where scaling is by declared ranges. */
 size_t ym_plan_scaled_columns(const struct ym_plan *plan);

@@ -71,9 +71,17 @@ static uint64_t count_extra(const struct ym_plan *plan)
     return (plan->clip_bit_units > 0) + (scaled ? 1 + 2 * scaled : 0) + ym_plan_metric_dim(plan);
 }
 
+static void check_images(struct ym_schema *s, const struct ym_at *model, const struct ym_plan *plan)
+{
+    struct ym_at inputs = ym_schema_peek(s, model, "inputs");
+    for (size_t i = 0; i < plan->input_count; i++)
+        if (plan->input[i].kind == YM_VAR_IMAGE && plan->family && plan->family != YM_FAMILY_NETWORK)
+            ym_schema_say_item(s, &inputs, i, NULL, "%s", T(PLAN_NETWORK_ONLY));
+}
+
 static void check_size(struct ym_schema *s, const struct ym_at *model, const struct ym_plan *plan)
 {
-    if (!plan->family || !plan->input_count || !plan->outcome.kind)
+    if (!plan->family || !plan->input_count || !plan->outcome.kind || plan->family == YM_FAMILY_NETWORK)
         return;
     if (count_params(plan) + count_extra(plan) > YM_PLAN_MAX_PARAMS)
         ym_schema_say(s, model, plan->family == YM_FAMILY_MLP ? "hidden" : "inputs", T(PLAN_TOO_LARGE),
@@ -117,6 +125,12 @@ static void check_epsilon(struct ym_schema *s, const struct ym_at *privacy, cons
         ym_schema_say(s, privacy, "epsilon", T(PLAN_EPSILON_NEVER), (unsigned long long)steps, cost,
                       ym_buf_str(&asked));
     ym_buf_release(&asked);
+}
+
+static void check_route(struct ym_schema *s, const struct ym_at *privacy, const struct ym_plan *plan)
+{
+    if (plan->family == YM_FAMILY_NETWORK && plan->route == YM_ROUTE_BOUNDED)
+        ym_schema_say(s, privacy, "route", "%s", T(PLAN_ROUTE_DENSE));
 }
 
 static void check_scaling(struct ym_schema *s, const struct ym_at *privacy, const struct ym_plan *plan)
@@ -191,8 +205,10 @@ void ym_plan_check(struct ym_schema *s, const struct ym_at *root, const struct y
     struct ym_at federation = ym_schema_peek(s, root, "federation");
     check_variable_names(s, &model, plan);
     check_outcome(s, &model, plan);
+    check_images(s, &model, plan);
     check_size(s, &model, plan);
     check_delta(s, &privacy, plan);
+    check_route(s, &privacy, plan);
     check_scaling(s, &privacy, plan);
     check_epsilon(s, &privacy, plan);
     check_schedule(s, root, plan);

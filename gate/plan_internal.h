@@ -7,6 +7,10 @@
 /* What keys say (plan_read.c) and what they say together (plan_check.c). Fields
  * that could not be read stay zero, and rules about them are skipped. */
 void ym_plan_read_keys(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan);
+/* An image among the inputs; false: not readable, and said. */
+bool ym_plan_read_image(struct ym_schema *s, const struct ym_at *at, struct ym_variable *v);
+/* After family, inputs and outcome. */
+void ym_plan_read_layers(struct ym_schema *s, const struct ym_at *model, struct ym_plan *plan);
 void ym_plan_check(struct ym_schema *s, const struct ym_at *root, const struct ym_plan *plan);
 
 extern const char *const ym_plan_families[]; /* by enum ym_family - 1 */

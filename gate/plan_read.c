@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "privacy/clip.h"
 
-const char *const ym_plan_families[] = {"linear", "logistic", "multinomial", "mlp", NULL};
+const char *const ym_plan_families[] = {"linear", "logistic", "multinomial", "mlp", "network", NULL};
 static const char *const activations[] = {"tanh", "relu", NULL};
 static const char *const routes[] = {"integer", "bounded", NULL};
 static const char *const local_optimizers[] = {"sgd", "nesterov", "adam", NULL};
@@ -127,6 +127,10 @@ static void read_input(struct ym_schema *s, const struct ym_at *at, struct ym_va
 {
     static const char *const keys[] = {"name", "unit", "low", "high", "levels", "missing", "constant", NULL};
     size_t rule;
+    if (ym_schema_has(at, "channels") || ym_schema_has(at, "height") || ym_schema_has(at, "width")) {
+        ym_plan_read_image(s, at, v);
+        return;
+    }
     ym_schema_keys(s, at, keys);
     if (!read_variable(s, at, v) || !ym_schema_choice(s, at, "missing", "drop", missing_rules, &rule))
         return;
@@ -196,7 +200,7 @@ static void read_mlp(struct ym_schema *s, const struct ym_at *model, struct ym_p
 
 static void read_model(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
-    static const char *const keys[] = {"family", "inputs", "outcome", "hidden", "activation", "seed", NULL};
+    static const char *const keys[] = {"family", "inputs", "outcome", "hidden", "activation", "layers", "seed", NULL};
     static const int64_t one = 1;
     struct ym_at at = ym_schema_object(s, root, "model", true);
     size_t family;
@@ -208,6 +212,7 @@ static void read_model(struct ym_schema *s, const struct ym_at *root, struct ym_
     }
     read_inputs(s, &at, plan);
     read_outcome(s, &at, plan);
+    ym_plan_read_layers(s, &at, plan);
     if (ym_schema_int(s, &at, "seed", &one, 0, INT64_MAX, &seed))
         plan->init_seed = (uint64_t)seed;
 }

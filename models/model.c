@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/network.h"
 #include "tensor/mat.h"
 
 struct ym_model_work {
+    struct ym_network_work *network; /* of a network; what follows is a dense model's */
     size_t max_rows;
     float *act[YM_MODEL_MAX_LAYERS + 1]; /* [max_rows][width]; act[0] unused: the input is the caller's */
     float *delta[2];                     /* [max_rows][widest] */
@@ -39,36 +41,54 @@ static size_t floats_per_row(const struct ym_model *m)
     return n;
 }
 
-struct ym_model_work *ym_model_work_new(const struct ym_model *m, size_t max_rows)
+static void *no_work(struct ym_model_work *w)
 {
-    struct ym_model_work *w;
+    ym_model_work_free(w);
+    return NULL;
+}
+
+/* Images go through one at a time. */
+static struct ym_model_work *network_work_new(const struct ym_model *m, struct ym_model_work *w)
+{
+    w->max_rows = 1;
+    w->network = ym_network_work_new(&m->network);
+    w->delta[0] = w->block = malloc(ym_model_outputs(m) * sizeof *w->block);
+    return w->network && w->block ? w : no_work(w);
+}
+
+static struct ym_model_work *dense_work_new(const struct ym_model *m, size_t max_rows, struct ym_model_work *w)
+{
     float *next;
 
-    max_rows = max_rows > 0 ? max_rows : 1;
-    if (max_rows > SIZE_MAX / sizeof(float) / floats_per_row(m))
-        return NULL;
-    w = calloc(1, sizeof *w);
-    if (!w)
-        return NULL;
-    w->max_rows = max_rows;
-    w->block = next = malloc(max_rows * floats_per_row(m) * sizeof *next);
-    if (!next) {
-        free(w);
-        return NULL;
-    }
+    w->max_rows = max_rows > 0 ? max_rows : 1;
+    if (w->max_rows > SIZE_MAX / sizeof(float) / floats_per_row(m))
+        return no_work(w);
+    w->block = next = malloc(w->max_rows * floats_per_row(m) * sizeof *next);
+    if (!next)
+        return no_work(w);
     for (size_t i = 1; i <= m->layer_count; i++) {
         w->act[i] = next;
-        next += max_rows * m->width[i];
+        next += w->max_rows * m->width[i];
     }
     w->delta[0] = next;
-    w->delta[1] = next + max_rows * widest(m);
+    w->delta[1] = next + w->max_rows * widest(m);
     return w;
+}
+
+struct ym_model_work *ym_model_work_new(const struct ym_model *m, size_t max_rows)
+{
+    struct ym_model_work *w = calloc(1, sizeof *w);
+
+    if (!w)
+        return NULL;
+    return m->layer_count > 0 ? dense_work_new(m, max_rows, w) : network_work_new(m, w);
 }
 
 void ym_model_work_free(struct ym_model_work *w)
 {
     if (!w)
         return;
+    ym_network_work_free(w->network);
     free(w->block);
     free(w);
 }
@@ -80,7 +100,8 @@ void ym_model_activate(const struct ym_model *m, float *z, size_t n)
 }
 
 /* Fills work->act; the last layer stays linear. */
-static void forward(const struct ym_model *m, const float *params, const float *x, size_t n, struct ym_model_work *w)
+static void dense_forward(const struct ym_model *m, const float *params, const float *x, size_t n,
+                          struct ym_model_work *w)
 {
     for (size_t i = 0; i < m->layer_count; i++) {
         struct ym_mat_view in = {i == 0 ? x : w->act[i], n, m->width[i]};
@@ -91,6 +112,16 @@ static void forward(const struct ym_model *m, const float *params, const float *
         if (i + 1 < m->layer_count)
             ym_model_activate(m, out.at, n * out.cols);
     }
+}
+
+/* Outputs [n][outputs] before any link function, in w; n <= w->max_rows. */
+static const float *forward(const struct ym_model *m, const float *params, const float *x, size_t n,
+                            struct ym_model_work *w)
+{
+    if (m->layer_count == 0)
+        return ym_network_forward(&m->network, params, x, w->network);
+    dense_forward(m, params, x, n, w);
+    return w->act[m->layer_count];
 }
 
 static float sigmoid(float z)
@@ -124,7 +155,7 @@ static void softmax(const float *z, size_t k, float *p)
 /* p [n][outputs]: what the model says of rows already passed forward. */
 static void scores(const struct ym_model *m, const float *z, size_t n, float *p)
 {
-    size_t k = m->width[m->layer_count];
+    size_t k = ym_model_outputs(m);
 
     for (size_t i = 0; i < n; i++) {
         if (m->loss == YM_LOSS_SOFTMAX)
@@ -141,8 +172,8 @@ void ym_model_predict(const struct ym_model *m, const float *params, const float
     for (size_t start = 0; start < n; start += w->max_rows) {
         size_t rows = n - start < w->max_rows ? n - start : w->max_rows;
 
-        forward(m, params, x + start * m->width[0], rows, w);
-        scores(m, w->act[m->layer_count], rows, out + start * m->width[m->layer_count]);
+        scores(m, forward(m, params, x + start * ym_model_columns(m), rows, w), rows,
+               out + start * ym_model_outputs(m));
     }
 }
 
@@ -165,21 +196,22 @@ static double row_loss(const struct ym_model *m, const float *z, float y)
         return 0.5 * ((double)z[0] - y) * ((double)z[0] - y);
     if (m->loss == YM_LOSS_LOGISTIC)
         return log1p(exp(-fabs((double)z[0]))) + (z[0] > 0 ? z[0] : 0) - (double)y * z[0];
-    return softmax_loss(z, m->width[m->layer_count], (size_t)y);
+    return softmax_loss(z, ym_model_outputs(m), (size_t)y);
 }
 
 double ym_model_loss(const struct ym_model *m, const float *params, const float *x, const float *y, size_t n,
                      struct ym_model_work *w)
 {
-    size_t k = m->width[m->layer_count];
+    size_t k = ym_model_outputs(m);
     double total = 0;
 
     for (size_t start = 0; start < n; start += w->max_rows) {
         size_t rows = n - start < w->max_rows ? n - start : w->max_rows;
 
-        forward(m, params, x + start * m->width[0], rows, w);
+        const float *z = forward(m, params, x + start * ym_model_columns(m), rows, w);
+
         for (size_t i = 0; i < rows; i++)
-            total += row_loss(m, w->act[m->layer_count] + i * k, y[start + i]);
+            total += row_loss(m, z + i * k, y[start + i]);
     }
     return n > 0 ? total / (double)n : NAN;
 }
@@ -187,7 +219,7 @@ double ym_model_loss(const struct ym_model *m, const float *params, const float 
 /* (score - target) / n for all three losses. */
 void ym_model_output_delta(const struct ym_model *m, const float *z, const float *y, size_t n, float *d)
 {
-    size_t k = m->width[m->layer_count];
+    size_t k = ym_model_outputs(m);
     float scale = 1 / (float)n;
 
     scores(m, z, n, d);
@@ -206,13 +238,13 @@ void ym_model_through_activation(const struct ym_model *m, const float *act, siz
         d[i] *= m->relu ? (float)(act[i] > 0) : 1 - act[i] * act[i];
 }
 
-void ym_model_patient_gradient(const struct ym_model *m, const float *params, const float *x, const float *y, size_t n,
-                               struct ym_model_work *w, float *g)
+static void dense_gradient(const struct ym_model *m, const float *params, const float *x, const float *y, size_t n,
+                           struct ym_model_work *w, float *g)
 {
     float *d = w->delta[0], *below = w->delta[1];
 
-    YM_ASSERT(n >= 1 && n <= w->max_rows);
-    forward(m, params, x, n, w);
+    YM_ASSERT(n <= w->max_rows);
+    dense_forward(m, params, x, n, w);
     ym_model_output_delta(m, w->act[m->layer_count], y, n, d);
     for (size_t i = m->layer_count; i-- > 0;) {
         struct ym_mat_view delta = {d, n, m->width[i + 1]};
@@ -229,4 +261,29 @@ void ym_model_patient_gradient(const struct ym_model *m, const float *params, co
         d = below;
         below = swap;
     }
+}
+
+/* Image by image; each has 1 / n of the mean. */
+static void network_gradient(const struct ym_model *m, const float *params, const float *x, const float *y, size_t n,
+                             struct ym_model_work *w, float *g)
+{
+    size_t columns = ym_model_columns(m);
+    float *d = w->delta[0];
+
+    for (size_t i = 0; i < n; i++, x += columns) {
+        ym_model_output_delta(m, ym_network_forward(&m->network, params, x, w->network), y + i, 1, d);
+        for (size_t c = 0; c < ym_model_outputs(m); c++)
+            d[c] /= (float)n;
+        ym_network_backward(&m->network, params, x, d, i > 0, w->network, g);
+    }
+}
+
+void ym_model_patient_gradient(const struct ym_model *m, const float *params, const float *x, const float *y, size_t n,
+                               struct ym_model_work *w, float *g)
+{
+    YM_ASSERT(n >= 1);
+    if (m->layer_count == 0)
+        network_gradient(m, params, x, y, n, w, g);
+    else
+        dense_gradient(m, params, x, y, n, w, g);
 }

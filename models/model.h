@@ -5,10 +5,12 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "gate/network.h"
 
 /* Dense models: layers of widths w0 = columns, hidden..., outputs. Linear,
- * logistic, multinomial have no hidden layer. Parameters are one float32 block:
- * per layer the weights [out][in] row-major, then the bias [out].
+ * logistic, multinomial have no hidden layer. Networks: a declared stack of layers
+ * (gate/network.h), the last of them dense to the outputs. Parameters are one
+ * float32 block: per layer the weights [out][in] row-major, then the bias [out].
  * One example = one patient: its loss is the mean over its rows; its gradient is
  * that mean's gradient, clipped whole by privacy/clip.h. */
 
@@ -18,16 +20,28 @@ enum ym_loss { YM_LOSS_SQUARED = 1, YM_LOSS_LOGISTIC, YM_LOSS_SOFTMAX };
 
 struct ym_model {
     enum ym_loss loss;
-    int relu; /* hidden activation: 0 tanh, 1 relu */
-    size_t layer_count;
+    int relu;           /* hidden activation: 0 tanh, 1 relu */
+    size_t layer_count; /* of a dense model; 0: a network, and width says nothing */
     size_t width[YM_MODEL_MAX_LAYERS + 1];
     size_t dim; /* parameters in all */
+    struct ym_network network;
     /* Beside the parameters, where the plan asks for it (docs/formats.md, "Layout"): */
     size_t averaged;     /* dim, and log_clip: averaged by the hospitals' weights; what is behind is summed */
     size_t update_extra; /* coordinates of an update and of a sum, behind the parameters */
     size_t state_extra;  /* numbers of a state, behind parameters and moments; at most YM_MODEL_MAX_EXTRA */
     size_t metric_dim;   /* of update_extra, the last ones: counts (models/metric.h), no part of the state */
 };
+
+/* What a row has, and what the model says of it. */
+static inline size_t ym_model_columns(const struct ym_model *m)
+{
+    return m->layer_count > 0 ? m->width[0] : ym_extent_values(m->network.image);
+}
+
+static inline size_t ym_model_outputs(const struct ym_model *m)
+{
+    return m->layer_count > 0 ? m->width[m->layer_count] : ym_network_out(&m->network).channels;
+}
 
 /* Coordinates of an update, and of the sum of updates. */
 static inline size_t ym_model_update_dim(const struct ym_model *m)
@@ -45,7 +59,8 @@ struct ym_plan;
 enum ym_code ym_model_from_plan(const struct ym_plan *plan, struct ym_model *out, struct ym_status *st);
 
 /* Parameters at round 0: a function of the public seed (SplitMix64, Glorot
- * uniform; zero for models without hidden layers), the same bits everywhere. */
+ * uniform; zero for models without hidden layers; a group norm's scale 1), the same
+ * bits everywhere. */
 void ym_model_init_params(const struct ym_model *m, uint64_t seed, float *params);
 
 struct ym_model_work; /* scratch for up to max_rows rows; one per thread */
@@ -64,11 +79,15 @@ void ym_model_predict(const struct ym_model *m, const float *params, const float
 double ym_model_loss(const struct ym_model *m, const float *params, const float *x, const float *y, size_t n,
                      struct ym_model_work *w);
 
-/* Tensor i of 2*layer_count: name ("layer0.weight"), shape, offset. */
+/* Tensor i of ym_model_tensors, in the order of the parameters: name
+ * ("layer0.weight"; of a network "conv1.weight", numbered by kind from 1), shape,
+ * offset. Weights of a conv2d: [out][height][width][in]. */
 struct ym_tensor_info {
     char name[32];
-    size_t rows, cols, offset; /* cols 0: a vector */
+    size_t rows, cols, offset; /* cols 0: a vector; a conv2d's are its window's values */
+    size_t shape[4], rank;
 };
+size_t ym_model_tensors(const struct ym_model *m);
 struct ym_tensor_info ym_model_tensor(const struct ym_model *m, size_t i);
 
 #endif

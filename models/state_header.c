@@ -58,15 +58,14 @@ enum ym_code ym_state_meta_survivors(const struct ym_plan *plan, const char *con
 
 /* ---- encode ---- */
 
-static enum ym_code put_tensor(struct ym_buf *out, const char *name, const char *dtype, size_t rows, size_t cols,
-                               uint64_t begin, uint64_t end)
+static enum ym_code put_tensor(struct ym_buf *out, const char *name, const char *dtype, const size_t *extent,
+                               size_t rank, uint64_t begin, uint64_t end)
 {
-    char shape[64];
+    char shape[128];
+    size_t len = 0;
 
-    if (cols > 0)
-        snprintf(shape, sizeof shape, "%zu,%zu", rows, cols);
-    else
-        snprintf(shape, sizeof shape, "%zu", rows);
+    for (size_t i = 0; i < rank; i++)
+        len += (size_t)snprintf(shape + len, sizeof shape - len, "%s%zu", i ? "," : "", extent[i]);
     return ym_buf_printf(out, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}",
                          name, dtype, shape, begin, end);
 }
@@ -74,17 +73,17 @@ static enum ym_code put_tensor(struct ym_buf *out, const char *name, const char 
 static enum ym_code put_extra(const struct ym_plan *plan, const struct ym_model *m, struct ym_buf *out)
 {
     uint64_t at = ym_state_extra_at(plan, m);
-    size_t scaled = ym_plan_scaled_columns(plan);
+    size_t scaled = ym_plan_scaled_columns(plan), one = 1;
     enum ym_code code = YM_OK;
 
     if (plan->clip_bit_units > 0) {
-        code = put_tensor(out, "privacy.log_clip", "F64", 1, 0, at, at + 8);
+        code = put_tensor(out, "privacy.log_clip", "F64", &one, 1, at, at + 8);
         at += 8;
     }
     if (scaled > 0 && code == YM_OK)
-        code = put_tensor(out, "scaling.mean", "F64", scaled, 0, at, at + 8 * scaled);
+        code = put_tensor(out, "scaling.mean", "F64", &scaled, 1, at, at + 8 * scaled);
     if (scaled > 0 && code == YM_OK)
-        code = put_tensor(out, "scaling.scale", "F64", scaled, 0, at + 8 * scaled, at + 16 * scaled);
+        code = put_tensor(out, "scaling.scale", "F64", &scaled, 1, at + 8 * scaled, at + 16 * scaled);
     return code;
 }
 
@@ -95,14 +94,14 @@ static enum ym_code put_tensors(const struct ym_plan *plan, const struct ym_mode
     uint64_t dim = m->dim;
     enum ym_code code = YM_OK;
 
-    for (size_t i = 0; i < 2 * m->layer_count && code == YM_OK; i++) {
+    for (size_t i = 0; i < ym_model_tensors(m) && code == YM_OK; i++) {
         struct ym_tensor_info t = ym_model_tensor(m, i);
         uint64_t count = (uint64_t)t.rows * (t.cols ? t.cols : 1);
 
-        code = put_tensor(out, t.name, "F32", t.rows, t.cols, 4 * t.offset, 4 * (t.offset + count));
+        code = put_tensor(out, t.name, "F32", t.shape, t.rank, 4 * t.offset, 4 * (t.offset + count));
     }
     for (size_t i = 0; i < slots && code == YM_OK; i++)
-        code = put_tensor(out, name[i], "F64", dim, 0, (4 + 8 * i) * dim, (12 + 8 * i) * dim);
+        code = put_tensor(out, name[i], "F64", &m->dim, 1, (4 + 8 * i) * dim, (12 + 8 * i) * dim);
     return code == YM_OK ? put_extra(plan, m, out) : code;
 }
 

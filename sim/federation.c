@@ -51,8 +51,8 @@ static enum ym_code check_sites(const struct federation *f, struct ym_status *st
             return ym_status_set(st, YM_INVALID, "plan '%s' names no hospital '%s'", f->plan->study, f->site[i].name);
         if (find_site(f, f->site[i].name) != &f->site[i])
             return ym_status_set(st, YM_INVALID, "hospital '%s' is given twice", f->site[i].name);
-        if (f->site[i].data->columns != f->model.width[0] ||
-            (f->site[i].test != NULL && f->site[i].test->columns != f->model.width[0]))
+        if (f->site[i].data->columns != ym_model_columns(&f->model) ||
+            (f->site[i].test != NULL && f->site[i].test->columns != ym_model_columns(&f->model)))
             return ym_status_set(st, YM_INVALID, "hospital '%s' has a table of another plan", f->site[i].name);
     }
     if (f->site_count < f->plan->quorum)

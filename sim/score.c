@@ -20,7 +20,7 @@ struct tally {
 static void tally_table(const struct ym_model *m, const float *params, const struct ym_table *t,
                         struct ym_model_work *w, struct tally *out)
 {
-    size_t outputs = m->width[m->layer_count];
+    size_t outputs = ym_model_outputs(m);
 
     for (size_t row = 0; row < t->rows; row += BLOCK_ROWS) {
         size_t n = t->rows - row < BLOCK_ROWS ? t->rows - row : BLOCK_ROWS;
@@ -61,7 +61,7 @@ static struct ym_score score_of(const struct ym_plan *plan, const struct tally *
 enum ym_code ym_score_tables(const struct ym_plan *plan, const struct ym_model *m, const float *params,
                              const struct ym_table *const *t, size_t count, struct ym_score *out, struct ym_status *st)
 {
-    size_t rows = 0, outputs = m->width[m->layer_count];
+    size_t rows = 0, outputs = ym_model_outputs(m);
     struct ym_model_work *w = ym_model_work_new(m, BLOCK_ROWS);
     struct tally tally = {0};
     enum ym_code code = YM_OK;

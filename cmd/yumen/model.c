@@ -21,9 +21,10 @@
 static json_t *tensor_json(const struct ym_tensor_info *t)
 {
     size_t count = t->rows * (t->cols == 0 ? 1 : t->cols);
-    json_t *shape = t->cols == 0 ? json_pack("[I]", (json_int_t)t->rows)
-                                 : json_pack("[I,I]", (json_int_t)t->rows, (json_int_t)t->cols);
+    json_t *shape = json_array();
 
+    for (size_t i = 0; i < t->rank; i++)
+        json_array_append_new(shape, json_integer((json_int_t)t->shape[i]));
     return json_pack("{s:s,s:o,s:[I,I]}", "dtype", "F32", "shape", shape, "data_offsets", (json_int_t)(4 * t->offset),
                      (json_int_t)(4 * (t->offset + count)));
 }
@@ -45,7 +46,7 @@ static enum ym_code model_header(const struct ym_plan *plan, const struct ym_mod
     set_hex(meta, "plan", plan->hash);
     set_hex(meta, "state", state);
     json_object_set_new(header, "__metadata__", meta);
-    for (size_t i = 0; i < 2 * m->layer_count; i++) {
+    for (size_t i = 0; i < ym_model_tensors(m); i++) {
         struct ym_tensor_info t = ym_model_tensor(m, i);
 
         json_object_set_new(header, t.name, tensor_json(&t));
@@ -123,7 +124,7 @@ static json_t *privacy_json(const struct ym_plan *plan, uint32_t round, struct y
 static json_t *model_card(const struct ym_plan *plan, uint32_t round, const uint8_t state[32], const uint8_t file[32],
                           struct ym_status *st)
 {
-    static const char *const family[] = {"", "linear", "logistic", "multinomial", "mlp"};
+    static const char *const family[] = {"", "linear", "logistic", "multinomial", "mlp", "network"};
     json_t *inputs = json_array(), *hidden = json_array(), *privacy = privacy_json(plan, round, st), *o;
 
     for (size_t i = 0; i < plan->input_count; i++)
