@@ -117,7 +117,7 @@ static void move_run(struct ym_optimizer *o, size_t from, size_t end, double l2,
 
 void ym_optimizer_move(struct ym_optimizer *o, size_t first, size_t count, const double *gradient, double *theta)
 {
-    for (size_t t = 0; t < 2 * o->model->layer_count; t++) {
+    for (size_t t = 0; t < ym_model_tensors(o->model); t++) {
         struct ym_tensor_info info = ym_model_tensor(o->model, t);
         size_t from = info.offset, end = from + info.rows * (info.cols ? info.cols : 1);
 
