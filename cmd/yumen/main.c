@@ -59,6 +59,7 @@ static const struct ym_cli_option simulate_options[] = {
     {"seed", "N", YM_TEXT_SPONSOR_OPT_SEED, false},
     OPTION_JSON,
     {"params", NULL, YM_TEXT_SPONSOR_OPT_PARAMS, false},
+    {"out", "FILE", YM_TEXT_SPONSOR_OPT_OUT, false},
     OPTION_END,
 };
 

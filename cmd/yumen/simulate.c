@@ -8,6 +8,7 @@
 #include "cmd/yumen/commands.h"
 #include "cmd/yumen/metric.h"
 #include "cmd/yumen/print.h"
+#include "cmd/yumen/result.h"
 #include "cmd/yumen/simulate.h"
 #include "models/model.h"
 #include "sim/site.h"
@@ -100,7 +101,7 @@ static enum ym_code check_sweep(const struct ym_simulation *s, const struct ym_c
 {
     if (s->seeds == 0)
         return YM_OK;
-    if (s->options.no_privacy || s->params)
+    if (s->options.no_privacy || s->params || s->out != NULL)
         return ym_status_set(st, YM_INVALID, "%s", T(SPONSOR_SIM_SWEEP_ALONE));
     if (ym_cli_has(a, "test") && ym_cli_has(a, "site-test"))
         return ym_status_set(st, YM_INVALID, "%s", T(SPONSOR_SIM_SWEEP_TEST));
@@ -139,6 +140,7 @@ static enum ym_code load(struct ym_simulation *s, const struct ym_cli_args *a, s
 
     s->json = ym_cli_has(a, "json");
     s->params = ym_cli_has(a, "params");
+    s->out = ym_cli_get(a, "out");
     s->options.no_privacy = ym_cli_has(a, "no-privacy");
     s->options.seeded = seed != NULL;
     if (seed != NULL)
@@ -373,6 +375,26 @@ static void on_round(void *ctx, const struct ym_sim_round *r)
         print_round(s, r);
 }
 
+/* A simulation's model says on its card that it is one. */
+static enum ym_code write_result(const struct ym_simulation *s, struct ym_status *st)
+{
+    struct ym_result r = {0};
+    json_t *card = NULL, *facts = json_pack("{s:o,s:b}", "marks", ym_simulation_marks(s), "private", false);
+    enum ym_code code = ym_result_open(s->plan, ym_buf_bytes(&s->state), &r, st);
+
+    if (s->options.no_privacy)
+        json_object_set_new(facts, "privacy", json_null());
+    if (code == YM_OK)
+        code = ym_result_write(&r, s->out, facts, &card, st);
+    else
+        json_decref(facts);
+    if (code == YM_OK && !s->json)
+        printf(T(SPONSOR_MODEL_WRITTEN), s->out, r.model.dim, r.round, s->plan->rounds);
+    json_decref(card);
+    ym_result_release(&r);
+    return code;
+}
+
 static enum ym_code simulate(struct ym_simulation *s, struct ym_status *st)
 {
     enum ym_code code;
@@ -385,6 +407,8 @@ static enum ym_code simulate(struct ym_simulation *s, struct ym_status *st)
         ym_simulation_print_sites(s);
     }
     code = ym_sim_run(s->plan, s->site, s->site_count, &s->options, &s->state, st);
+    if (code == YM_OK && s->out != NULL)
+        code = write_result(s, st);
     if (code != YM_OK)
         return code;
     if (s->json)

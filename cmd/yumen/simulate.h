@@ -11,7 +11,8 @@
 #define YM_SIMULATION_EPSILON_BYTES 32
 
 struct ym_simulation {
-    const char *path;                                                      /* of the plan */
+    const char *out;  /* file of the model that comes out; NULL: none */
+    const char *path; /* of the plan */
     char epsilon[YM_SIMULATION_MAX_EPSILONS][YM_SIMULATION_EPSILON_BYTES]; /* as given */
     size_t epsilon_count, seeds;                                           /* seeds 0: one run */
     struct ym_plan *plan;
