@@ -131,17 +131,35 @@ static void take_release(struct pass *p)
                   ym_entry_int(p->e, "round"), ym_entry_int(p->e, "attempt"));
 }
 
+/* A charge for another plan or state of the same round pays for nothing here. Where
+ * open and result disagree about the state, that is what is told. */
+static bool charged_for(struct pass *p, const struct ym_entry *open, size_t at)
+{
+    struct ym_entry charge;
+    bool same = ym_check_entry(p->c, p->log, at, &charge) &&
+                strcmp(ym_entry_text(&charge, "plan"), ym_entry_text(open, "plan")) == 0 &&
+                (strcmp(ym_entry_text(&charge, "state"), ym_entry_text(open, "state")) == 0 ||
+                 strcmp(ym_entry_text(open, "state"), ym_entry_text(p->e, "state_before")) != 0);
+
+    ym_entry_release(&charge);
+    return same;
+}
+
 static void check_survivor(struct pass *p, const struct ym_entry *open, const char *name)
 {
     const char *study = ym_entry_text(p->e, "study");
     int64_t round = ym_entry_int(p->e, "round"), attempt = ym_entry_int(p->e, "attempt");
+    size_t at = 0;
 
     if (!ym_entry_lists(open, "roster", name) || ym_entry_lists(p->e, "left_out", name))
         FIND(p, SURVIVOR_NOT_IN_ROSTER, "'%s' is counted in round %" PRId64 " of '%s' but was not asked or left out",
              name, round, study);
-    else if (!ym_vmap_get(p->seen, NULL, "c|%s|%s|%" PRId64 "|%" PRId64, name, study, round, attempt))
+    else if (!ym_vmap_get(p->seen, &at, "c|%s|%s|%" PRId64 "|%" PRId64, name, study, round, attempt))
         FIND(p, SURVIVOR_WITHOUT_CHARGE, "'%s' is counted in round %" PRId64 " of '%s' without a charge", name, round,
              study);
+    else if (!charged_for(p, open, at))
+        FIND(p, CHARGE_PLAN, "'%s' is counted in round %" PRId64 " of '%s' for a charge of another plan or state", name,
+             round, study);
     else if (!ym_vmap_get(p->seen, NULL, "r|%s|%s|%" PRId64 "|%" PRId64, name, study, round, attempt))
         FIND(p, SURVIVOR_WITHOUT_RELEASE, "'%s' is counted in round %" PRId64 " of '%s' without a release", name, round,
              study);

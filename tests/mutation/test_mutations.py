@@ -55,6 +55,8 @@ MUTATIONS = [
      ["test_aggregate"]),
     ("charge-not-held-against-the-plan", "audit/verify/recompute.c", "!same_events(&said, &due)",
      "(!same_events(&said, &due) && round < 0)", ["test_recompute"]),
+    ("charge-of-another-plan-counts", "audit/verify/rules_hub.c", "else if (!charged_for(p, open, at))",
+     "else if (!charged_for(p, open, at) && at == 0)", ["test_verify"]),
     ("only-training-is-spent", "audit/spend.c", "code == YM_OK && i < e->count; i++)", "code == YM_OK && i < e->count && i < 1; i++)",
      ["test_budget"]),
     ("damaged-array-freezes", "worker/data/freeze_npz.c", "n->source[i].array ? ym_npz_array_end",

@@ -776,6 +776,25 @@ static void survivor_not_charged(struct world *w)
     world_remove(w, WORLD_HUB, world_find(w, WORLD_HUB, "charge", 3));
 }
 
+/* A plan that is cheaper, or that nobody has the text of, approved beside the study's own. */
+static void charged_for_another_plan(struct world *w)
+{
+    struct world_leaf *approval = world_at(w, WORLD_H2, "approval", 0), *other;
+
+    other = world_leaf(w, "approval", json_copy(approval->members), "h2", w->h2);
+    json_object_set_new(other->members, "plan", json_string(world_hash("cheaper plan")));
+    world_insert(w, WORLD_HUB, world_find(w, WORLD_HUB, "round_open", 1), other);
+    world_insert(w, WORLD_H2, world_find(w, WORLD_H2, "charge", 1), other);
+    edit(w, WORLD_HUB, "charge", 3, "plan", json_string(world_hash("cheaper plan")));
+    edit(w, WORLD_HUB, "release", 3, "plan", json_string(world_hash("cheaper plan")));
+}
+
+static void charged_for_another_state(struct world *w)
+{
+    edit(w, WORLD_HUB, "charge", 3, "state", json_string(world_hash("other state")));
+    edit(w, WORLD_HUB, "release", 3, "state", json_string(world_hash("other state")));
+}
+
 static void survivor_not_released(struct world *w)
 {
     world_remove(w, WORLD_HUB, world_find(w, WORLD_HUB, "release", 3));
@@ -896,6 +915,8 @@ static const struct trick {
     {BEFORE(survivor_not_asked), 13, "survivor_not_in_roster"},
     {BEFORE(survivor_also_left_out), 13, "survivor_not_in_roster"},
     {BEFORE(survivor_not_charged), 11, "survivor_without_charge"},
+    {BEFORE(charged_for_another_plan), 12, "charge_plan"},
+    {BEFORE(charged_for_another_state), 12, "charge_plan"},
     {BEFORE(survivor_not_released), 11, "survivor_without_release"},
     {BEFORE(goes_on_after_the_last), 13, "study_ended"},
 };
