@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #define STEPS_MAX ((uint64_t)1 << 62)
 #define DELTA_ONE 1000000000000000000
 
@@ -225,6 +227,7 @@ enum ym_code ym_spend_tight(const struct ym_spend *s, const struct ym_events *pl
 
     if (code != YM_OK)
         return code;
+    t.certified = t.micro == 0; /* nothing is below 0 */
     list = flat_list(s, plus, &count);
     if (!list)
         return ym_status_set(st, YM_EXHAUSTED, "out of memory for the accountant");
@@ -239,6 +242,11 @@ enum ym_code ym_spend_tight(const struct ym_spend *s, const struct ym_events *pl
 const char *ym_tight_name(const struct ym_tight *t)
 {
     return t->certified ? "pld" : "rdp";
+}
+
+const char *ym_tight_words(const char *name)
+{
+    return strcmp(name, "pld") == 0 ? T(ACCOUNTANT_PLD) : T(ACCOUNTANT_RDP);
 }
 
 static double order_of(int64_t order_milli)

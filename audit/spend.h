@@ -45,6 +45,7 @@ struct ym_tight {
 enum ym_code ym_spend_tight(const struct ym_spend *s, const struct ym_events *plus, int64_t delta_e18,
                             struct ym_spend_cache *c, struct ym_tight *out, struct ym_status *st);
 const char *ym_tight_name(const struct ym_tight *t);
+const char *ym_tight_words(const char *name); /* that name, for people */
 /* What the charges add to the figure at that order, the conversion's constant left
  * out: the sum of their Renyi divergences, millionths, rounded up. A month's
  * limit goes by it. */

@@ -210,8 +210,7 @@ static void show_list(const json_t *o)
         ym_listing_add(&t, "%s", ym_epsilon_text(ym_get_int(d, "cap_micro")));
     }
     ym_listing_print(&t);
-    if (json_array_size(list) == 0)
-        fputs(T(SITE_NONE), stdout);
+    fputs(json_array_size(list) == 0 ? T(SITE_NONE) : T(SITE_DATA_UNIT), stdout);
 }
 
 int ym_site_cmd_data_list(const struct ym_cli_args *a)

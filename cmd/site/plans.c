@@ -2,9 +2,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/spend.h"
 #include "cmd/site/site.h"
 
 /* Plans: shown whole, tried on the hospital's rows, decided by hash. */
+
+/* After a restart the trainer knows of a study that rests what its ledger says. */
+static long long newest_round(const json_t *p)
+{
+    long long asked = ym_get_int(p, "round"), charged = ym_get_int(p, "charged_round");
+
+    return asked > charged ? asked : charged;
+}
 
 static void show_list(const json_t *o)
 {
@@ -26,13 +35,12 @@ static void show_list(const json_t *o)
         ym_listing_add(&t, "%s", ym_get_text(p, "sponsor"));
         ym_listing_add(&t, "%s", ym_site_word(ym_get_text(p, "decision")));
         ym_listing_add(&t, "%s", ym_site_word(paused ? "paused" : ym_get_text(p, "phase")));
-        ym_listing_add(&t, "%lld/%lld", ym_get_int(p, "round"), ym_get_int(p, "rounds"));
+        ym_listing_add(&t, "%lld/%lld", newest_round(p), ym_get_int(p, "rounds"));
         ym_listing_add(&t, "%s", ym_epsilon_text(ym_get_int(p, "epsilon_study_micro")));
         asks |= strcmp(ym_get_text(p, "decision"), "undecided") == 0 && strcmp(ym_get_text(p, "phase"), "closed") != 0;
     }
     ym_listing_print(&t);
-    if (json_array_size(list) == 0)
-        fputs(T(SITE_NONE), stdout);
+    fputs(json_array_size(list) == 0 ? T(SITE_NONE) : T(SITE_PLANS_UNIT), stdout);
     if (asks)
         fputs(T(SITE_PLAN_ASK), stdout);
 }
@@ -50,8 +58,9 @@ static void show_room(const json_t *d)
            ym_epsilon_text(ym_get_int(d, "spent_micro")), ym_epsilon_text(cap), ym_get_int(d, "rounds_left"),
            ym_epsilon_text(ym_get_int(d, "after_micro")), ym_epsilon_text(ym_get_int(d, "left_micro")),
            ym_get_int(d, "rounds_fit"));
-    printf(T(SITE_PLAN_TIGHT), ym_epsilon_text(ym_get_int(d, "tight_micro")), ym_get_text(d, "tight_accountant"),
-           ym_epsilon_text(ym_get_int(d, "tight_after_micro")), ym_get_text(d, "tight_after_accountant"));
+    printf(T(SITE_PLAN_TIGHT), ym_epsilon_text(ym_get_int(d, "tight_micro")),
+           ym_tight_words(ym_get_text(d, "tight_accountant")), ym_epsilon_text(ym_get_int(d, "tight_after_micro")),
+           ym_tight_words(ym_get_text(d, "tight_after_accountant")));
     if (month < cap)
         printf(T(SITE_PLAN_MONTH), ym_epsilon_text(ym_get_int(d, "month_micro")), ym_epsilon_text(month),
                ym_get_int(d, "rounds_fit_month"));

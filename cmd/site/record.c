@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "audit/ledger/budget.h"
+#include "audit/spend.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "cmd/site/site.h"
@@ -244,9 +245,13 @@ static void show_budget(const json_t *o)
     {
         long long spent = ym_get_int(d, "spent_micro"), cap = ym_get_int(d, "cap_micro");
 
-        printf(T(SITE_BUDGET_SET), ym_get_text(d, "dataset"), ym_epsilon_text(spent), ym_epsilon_text(cap),
-               ym_delta_text(ym_get_int(d, "delta_e18")), ym_epsilon_text(spent < cap ? cap - spent : 0),
-               ym_epsilon_text(ym_get_int(d, "tight_micro")), ym_get_text(d, "tight_accountant"));
+        printf(T(SITE_BUDGET_SET), ym_get_text(d, "dataset"), ym_get_text(d, "identified"), ym_epsilon_text(spent),
+               ym_epsilon_text(cap), ym_delta_text(ym_get_int(d, "delta_e18")),
+               ym_epsilon_text(spent < cap ? cap - spent : 0), ym_epsilon_text(ym_get_int(d, "tight_micro")),
+               ym_tight_words(ym_get_text(d, "tight_accountant")));
+        if (ym_get_int(d, "month_limit_micro") < cap)
+            printf(T(SITE_BUDGET_MONTH), ym_epsilon_text(ym_get_int(d, "month_micro")),
+                   ym_epsilon_text(ym_get_int(d, "month_limit_micro")));
         show_charges(json_object_get(o, "charges"), ym_get_text(d, "dataset"));
     }
 }

@@ -98,22 +98,28 @@ enum ym_code ym_metric_fetch(struct ym_party_home *h, const struct ym_plan *plan
 
 /* ---- for people ---- */
 
-static void put(struct ym_buf *out, const char *name, struct ym_metric_figure f, int places)
+/* Noise may carry a share beyond 0 or 1, where no share is: people are told the nearest that could be. */
+static double within(double v, double most)
+{
+    return fmin(fmax(v, 0), most);
+}
+
+static void put(struct ym_buf *out, const char *name, struct ym_metric_figure f, double most, int places)
 {
     if (isfinite(f.value))
-        ym_buf_printf(out, T(SPONSOR_METRIC_FIGURE), name, places, f.value, places, f.value - WITHIN * f.sd, places,
-                      f.value + WITHIN * f.sd);
+        ym_buf_printf(out, T(SPONSOR_METRIC_FIGURE), name, places, within(f.value, most), places,
+                      within(f.value - WITHIN * f.sd, most), places, within(f.value + WITHIN * f.sd, most));
 }
 
 void ym_print_metric(struct ym_buf *out, const struct ym_metric *m, uint32_t of)
 {
     ym_buf_printf(out, T(SPONSOR_METRIC_OF), of);
-    put(out, "AUC", m->auc, 4);
-    put(out, T(SPONSOR_METRIC_ACCURACY), m->accuracy, 4);
-    put(out, "Brier", m->brier, 4);
-    put(out, T(SPONSOR_METRIC_EXPECTED), m->expected, 4);
-    put(out, T(SPONSOR_METRIC_OBSERVED), m->observed, 4);
-    put(out, T(SPONSOR_METRIC_PATIENTS), m->patients, 0);
+    put(out, "AUC", m->auc, 1, 4);
+    put(out, T(SPONSOR_METRIC_ACCURACY), m->accuracy, 1, 4);
+    put(out, "Brier", m->brier, 1, 4);
+    put(out, T(SPONSOR_METRIC_EXPECTED), m->expected, 1, 4);
+    put(out, T(SPONSOR_METRIC_OBSERVED), m->observed, 1, 4);
+    put(out, T(SPONSOR_METRIC_PATIENTS), m->patients, INFINITY, 0);
 }
 
 /* ---- for programs ---- */

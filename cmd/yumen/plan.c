@@ -91,7 +91,7 @@ static void print_cost(const struct ym_plan *plan, const struct ym_plan_cost *c)
     printf(T(SPONSOR_PLAN_OK), plan->study, ym_buf_str(&hash));
     printf(T(SPONSOR_PLAN_WORK), plan->rounds, plan->steps_per_round, plan->site_count, plan->quorum);
     printf(T(SPONSOR_PLAN_COST), ym_buf_str(&total), ym_buf_str(&delta), ym_buf_str(&cap), ym_buf_str(&first));
-    printf(T(SPONSOR_PLAN_TIGHT), ym_buf_str(&tight), c->tight_by);
+    printf(T(SPONSOR_PLAN_TIGHT), ym_buf_str(&tight), ym_tight_words(c->tight_by));
     printf(T(SPONSOR_PLAN_ROUNDS), c->rounds_fit);
     if (ym_plan_epsilon_micro(plan) > YM_EPSILON_PLAIN_MICRO)
         printf(T(SPONSOR_PLAN_LARGE), YM_EPSILON_PLAIN_MICRO / 1000000);

@@ -21,7 +21,7 @@
 struct watch {
     struct ym_party_home home;
     const char *study, *test_path;
-    bool json, live, rounds_only;
+    bool json, live, rounds_only, unit_told;
     struct ym_plan *plan;
     struct ym_model model;
     struct ym_table *test;
@@ -61,6 +61,19 @@ static void print_metric_line(const struct round_shown *r)
     ym_buf_release(&line);
 }
 
+/* Once, before the first figure. */
+static void print_unit(struct watch *w)
+{
+    struct ym_buf delta = {0};
+
+    if (!w->unit_told && !w->rounds_only) {
+        ym_decimal_format(w->plan->delta, &delta);
+        printf(T(SPONSOR_WATCH_UNIT), ym_buf_str(&delta));
+    }
+    w->unit_told = true;
+    ym_buf_release(&delta);
+}
+
 static void print_round_text(struct watch *w, const struct round_shown *r)
 {
     struct ym_buf line = {0}, cap = {0};
@@ -76,6 +89,7 @@ static void print_round_text(struct watch *w, const struct round_shown *r)
     ym_print_micro(&line, r->epsilon);
     ym_buf_printf(&line, T(SPONSOR_WATCH_OF), ym_buf_str(&cap));
     erase_table(w);
+    print_unit(w);
     puts(ym_buf_str(&line));
     if (r->metric != NULL)
         print_metric_line(r);

@@ -44,7 +44,7 @@ def a_large_epsilon_wants_a_reason(fed):
     fed.sponsor("study", "submit", fed.plan(hospitals="{name: h1}", quorum=1, rounds=2, steps=1, noise="6", epsilon="20.5"))
     fed.wait(lambda: "trial" in fed.site("h1", "plans", "list").stdout, 20, "the plan")
     shown = fed.site("h1", "plans", "show", "trial").stdout
-    for word in ("spent 0.000000 of 8.000000", "patients by hospital_id", "still fit: ", "as if all charges"):
+    for word in ("spent 0.000000 of 8.000000", "patients by hospital_id", "still fit: ", "as if all charges", "0.000000 now (pld, certified)"):
         assert word in shown, shown
     room = json.loads(fed.site("h1", "plans", "show", "trial", "--json").stdout)["datasets"][0]
     assert room["rounds_left"] == 2 and room["rounds_fit"] > 2 and room["rounds_fit_month"] == room["rounds_fit"]

@@ -4,6 +4,7 @@
 
 #include "audit/ledger/leaf.h"
 #include "audit/spend.h"
+#include "base/clock.h"
 #include "base/decimal.h"
 #include "base/json.h"
 
@@ -93,12 +94,16 @@ static void add_figures(const struct ym_budget *b, json_t *row)
 {
     const char *name = json_string_value(json_object_get(row, "dataset"));
     const struct ym_budget_card *card = ym_budget_card(b, name);
-    int64_t spent, cap, delta;
+    int64_t spent, cap, delta, month;
+    struct ym_budget_policy policy;
     struct ym_tight tight;
 
-    if (!card || ym_budget_spent(b, name, &spent, &cap, &delta, NULL) != YM_OK ||
+    if (!card || !ym_budget_policy(b, &policy) || ym_budget_spent(b, name, &spent, &cap, &delta, NULL) != YM_OK ||
+        ym_budget_month(b, name, NULL, ym_clock_unix(), &month, NULL) != YM_OK ||
         ym_budget_tight(b, name, NULL, &tight, NULL) != YM_OK)
         return;
+    json_object_set_new(row, "month_micro", json_integer(month));
+    json_object_set_new(row, "month_limit_micro", json_integer(policy.month_micro));
     json_object_set_new(row, "identified", json_string(card->identified));
     json_object_set_new(row, "spent_micro", json_integer(spent));
     json_object_set_new(row, "tight_micro", json_integer(tight.micro));
