@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "gate/design.h"
 #include "gate/plan_internal.h"
 
 void ym_plan_free(struct ym_plan *plan)
@@ -13,18 +14,21 @@ void ym_plan_free(struct ym_plan *plan)
     for (size_t i = 0; i < plan->input_count; i++)
         free(plan->input[i].level);
     free(plan->input);
+    free(plan->term);
     free(plan->outcome.level);
     free(plan->site);
     ym_buf_release(&plan->canonical);
     free(plan);
 }
 
-enum ym_code ym_plan_read(const struct ym_doc *doc, struct ym_plan **out, struct ym_problems *p, struct ym_status *st)
+static enum ym_code read_plan(const struct ym_doc *doc, bool exact, struct ym_plan **out, struct ym_problems *p,
+                              struct ym_status *st)
 {
     struct ym_plan *plan = calloc(1, sizeof *plan);
     struct ym_schema s;
     if (!plan)
         return ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    plan->exact = exact;
     ym_schema_begin(&s, doc, p);
     struct ym_at root = ym_schema_root(&s);
     if (root.value) {
@@ -40,6 +44,17 @@ enum ym_code ym_plan_read(const struct ym_doc *doc, struct ym_plan **out, struct
     ym_sha256(plan->canonical.data, plan->canonical.len, plan->hash);
     *out = plan;
     return YM_OK;
+}
+
+enum ym_code ym_plan_read(const struct ym_doc *doc, struct ym_plan **out, struct ym_problems *p, struct ym_status *st)
+{
+    return read_plan(doc, false, out, p, st);
+}
+
+enum ym_code ym_plan_read_exact(const struct ym_doc *doc, struct ym_plan **out, struct ym_problems *p,
+                                struct ym_status *st)
+{
+    return read_plan(doc, true, out, p, st);
 }
 
 static enum ym_code decode_value(json_t *value, struct ym_plan **out, struct ym_status *st)
@@ -78,16 +93,36 @@ enum ym_code ym_plan_decode(const void *data, size_t len, struct ym_plan **out, 
 
 size_t ym_plan_columns(const struct ym_plan *plan)
 {
-    size_t columns = 0;
-    for (size_t i = 0; i < plan->input_count; i++) {
-        const struct ym_variable *v = &plan->input[i];
-        if (v->kind == YM_VAR_IMAGE)
-            columns += (size_t)v->height * v->width * v->channels;
-        else
-            columns += v->kind == YM_VAR_CATEGORY && v->level_count ? v->level_count - 1 : 1;
-        columns += v->missing == YM_MISSING_INDICATOR;
-    }
-    return columns;
+    return ym_design_columns(plan) + plan->cut_count;
+}
+
+bool ym_plan_term(const struct ym_plan *plan, size_t i, struct ym_term *out)
+{
+    if (i >= (plan->term ? plan->term_count : plan->input_count))
+        return false;
+    *out = plan->term ? plan->term[i] : (struct ym_term){.factor = {{.input = (uint16_t)i}}, .count = 1};
+    return true;
+}
+
+const char *ym_plan_family_word(enum ym_family family)
+{
+    return ym_plan_families[family - 1];
+}
+
+bool ym_plan_survival(const struct ym_plan *plan)
+{
+    return plan->family == YM_FAMILY_DISCRETE_HAZARD || plan->family == YM_FAMILY_PIECEWISE_EXPONENTIAL ||
+           plan->family == YM_FAMILY_COX;
+}
+
+size_t ym_plan_bins(const struct ym_plan *plan)
+{
+    return plan->cut_count + 1;
+}
+
+size_t ym_plan_targets(const struct ym_plan *plan)
+{
+    return plan->family == YM_FAMILY_POISSON || plan->family == YM_FAMILY_PIECEWISE_EXPONENTIAL ? 2 : 1;
 }
 
 size_t ym_plan_metric_dim(const struct ym_plan *plan)
@@ -105,7 +140,8 @@ bool ym_plan_metric_due(const struct ym_plan *plan, uint32_t round)
 
 size_t ym_plan_outputs(const struct ym_plan *plan)
 {
-    if (plan->family == YM_FAMILY_LINEAR || plan->family == YM_FAMILY_LOGISTIC)
+    if (plan->family == YM_FAMILY_LINEAR || plan->family == YM_FAMILY_LOGISTIC || plan->family == YM_FAMILY_POISSON ||
+        ym_plan_survival(plan))
         return 1;
     if (plan->family != YM_FAMILY_MULTINOMIAL && plan->outcome.level_count == 2)
         return 1;
@@ -129,7 +165,7 @@ size_t ym_plan_scaled_columns(const struct ym_plan *plan)
 {
     size_t numbers = 0;
     for (size_t i = 0; i < plan->input_count && plan->scaling_sigma_units > 0; i++)
-        numbers += plan->input[i].kind == YM_VAR_NUMBER;
+        numbers += plan->input[i].kind == YM_VAR_NUMBER && plan->input[i].role == YM_AS_COLUMN;
     return numbers;
 }
 

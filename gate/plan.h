@@ -21,10 +21,24 @@
 #define YM_PLAN_MAX_HIDDEN 8
 #define YM_PLAN_MAX_SITES 100
 #define YM_PLAN_MAX_PARAMS (64u << 20)
+#define YM_PLAN_MAX_CUTS 100
+#define YM_PLAN_MAX_COLUMNS 65536 /* of a formula */
 
-enum ym_family { YM_FAMILY_LINEAR = 1, YM_FAMILY_LOGISTIC, YM_FAMILY_MULTINOMIAL, YM_FAMILY_MLP, YM_FAMILY_NETWORK };
+enum ym_family {
+    YM_FAMILY_LINEAR = 1,
+    YM_FAMILY_LOGISTIC,
+    YM_FAMILY_MULTINOMIAL,
+    YM_FAMILY_MLP,
+    YM_FAMILY_NETWORK,
+    YM_FAMILY_POISSON,
+    YM_FAMILY_DISCRETE_HAZARD,
+    YM_FAMILY_PIECEWISE_EXPONENTIAL,
+    YM_FAMILY_COX, /* in plans for maximum likelihood alone */
+};
 enum ym_activation { YM_ACT_TANH = 1, YM_ACT_RELU };
 enum ym_var_kind { YM_VAR_NUMBER = 1, YM_VAR_CATEGORY, YM_VAR_IMAGE };
+enum ym_var_role { YM_AS_COLUMN = 0, YM_AS_TIME, YM_AS_STRATA, YM_AS_OFFSET }; /* COLUMN: of the design matrix */
+enum ym_baseline { YM_BASELINE_HOSPITAL = 1, YM_BASELINE_POOLED, YM_BASELINE_COLUMN };
 enum ym_missing { YM_MISSING_DROP = 1, YM_MISSING_CONSTANT, YM_MISSING_INDICATOR };
 enum ym_route { YM_ROUTE_INTEGER = 0, YM_ROUTE_BOUNDED }; /* how one patient's part of a sum is bounded */
 /* What a hospital does with its noised sums, step by step (models/optimizer.h). */
@@ -50,6 +64,19 @@ struct ym_variable { /* one study variable */
      * mean) / scale; a row without its image is dropped */
     uint32_t channels, height, width;
     double mean, scale;
+    enum ym_var_role role;
+};
+
+/* A term of the linear predictor: the product of one to three factors, each an input as it is or its logarithm. */
+#define YM_TERM_MAX_FACTORS 3
+enum ym_transform { YM_AS_IS = 0, YM_LOG, YM_LOG1P };
+struct ym_factor {
+    uint16_t input;
+    uint8_t transform;
+};
+struct ym_term {
+    struct ym_factor factor[YM_TERM_MAX_FACTORS]; /* in the order of the inputs */
+    uint8_t count;
 };
 
 struct ym_plan_site {
@@ -63,7 +90,19 @@ struct ym_plan {
     /* model */
     enum ym_family family;
     struct ym_variable *input;
-    size_t input_count;
+    size_t input_count;   /* those of other roles included; a survival family's time is the last */
+    struct ym_term *term; /* gate/design.h; NULL: each input, in order */
+    size_t term_count;
+    bool has_formula, has_offset;
+    struct ym_factor offset; /* Poisson: added to the linear predictor; the logarithm is of value / high */
+    /* survival: the outcome's second level is the event, at the time of input time_input */
+    size_t time_input;
+    double cut[YM_PLAN_MAX_CUTS]; /* of (0, high]: increasing; bins are (cut, next cut] */
+    size_t cut_count;
+    bool efron; /* Cox: ties, else Breslow's */
+    enum ym_baseline baseline;
+    size_t strata_input; /* YM_BASELINE_COLUMN */
+    bool exact;          /* read by ym_plan_read_exact: tables also hold study units in double */
     struct ym_variable
         outcome; /* number for linear; category with 2 levels logistic; k multinomial; mlp either category */
     uint32_t hidden[YM_PLAN_MAX_HIDDEN];
@@ -123,6 +162,21 @@ struct ym_plan {
  * YM_INVALID when p got anything. */
 enum ym_code ym_plan_read(const struct ym_doc *doc, struct ym_plan **out, struct ym_problems *p, struct ym_status *st);
 
+/* The same for maximum likelihood in the simulator (sim/newton.h): allows the family cox, which no hospital trains. */
+enum ym_code ym_plan_read_exact(const struct ym_doc *doc, struct ym_plan **out, struct ym_problems *p,
+                                struct ym_status *st);
+
+/* The family's word in plans. */
+const char *ym_plan_family_word(enum ym_family family);
+/* Has a time and an event. */
+bool ym_plan_survival(const struct ym_plan *plan);
+/* Rows that one record of a patient may become: its time bins; 1 for other families. */
+size_t ym_plan_bins(const struct ym_plan *plan);
+/* Numbers of an outcome in a table's y: {count, offset} for Poisson losses, else 1. */
+size_t ym_plan_targets(const struct ym_plan *plan);
+/* Term i; false behind the last. */
+bool ym_plan_term(const struct ym_plan *plan, size_t i, struct ym_term *out);
+
 /* "integer" or "bounded": the word of plans and charges. */
 const char *ym_plan_route_word(enum ym_route route);
 
@@ -135,7 +189,8 @@ void ym_plan_free(struct ym_plan *plan);
 int64_t ym_plan_epsilon_micro(const struct ym_plan *plan);
 
 /* Columns of the design matrix: intercept excluded; number 1 (+1 when missing
- * is INDICATOR), category level_count-1 (+1 when INDICATOR), image its values. */
+ * is INDICATOR), category level_count-1 (+1 when INDICATOR), image its values, of a formula its terms;
+ * then one a time bin but the first. */
 size_t ym_plan_columns(const struct ym_plan *plan);
 /* Outputs of the model: 1 for linear and for two levels (multinomial: 2), level_count otherwise. */
 size_t ym_plan_outputs(const struct ym_plan *plan);

@@ -11,13 +11,15 @@
 
 static void check_variable_names(struct ym_schema *s, const struct ym_at *model, const struct ym_plan *plan)
 {
-    struct ym_at inputs = ym_schema_peek(s, model, "inputs");
+    struct ym_at inputs = ym_schema_peek(s, model, "inputs"), time = ym_schema_peek(s, model, "time");
     for (size_t i = 0; i < plan->input_count; i++) {
         const char *name = plan->input[i].name;
         bool again = *name && !strcmp(name, plan->outcome.name);
         for (size_t k = 0; k < i && *name && !again; k++)
             again = !strcmp(name, plan->input[k].name);
-        if (again)
+        if (again && plan->input[i].role == YM_AS_TIME)
+            ym_schema_say(s, &time, "name", T(PLAN_DUPLICATE_VARIABLE), name);
+        else if (again)
             ym_schema_say_item(s, &inputs, i, "name", T(PLAN_DUPLICATE_VARIABLE), name);
     }
 }
@@ -43,12 +45,15 @@ static void check_outcome(struct ym_schema *s, const struct ym_at *model, const 
     if (!plan->family || !v->kind)
         return;
     const char *family = ym_plan_families[plan->family - 1];
-    if (plan->family == YM_FAMILY_LINEAR) {
+    if (plan->family == YM_FAMILY_LINEAR || plan->family == YM_FAMILY_POISSON) {
         if (v->kind != YM_VAR_NUMBER)
             ym_schema_say(s, model, "outcome", T(PLAN_OUTCOME_NUMBER), family);
+        else if (plan->family == YM_FAMILY_POISSON && v->low < 0)
+            ym_schema_say(s, model, "outcome", "%s", T(PLAN_OUTCOME_COUNT));
     } else if (v->kind != YM_VAR_CATEGORY) {
         ym_schema_say(s, model, "outcome", T(PLAN_OUTCOME_LEVELS), family);
-    } else if (plan->family == YM_FAMILY_LOGISTIC && v->level_count && v->level_count != 2) {
+    } else if ((plan->family == YM_FAMILY_LOGISTIC || ym_plan_survival(plan)) && v->level_count &&
+               v->level_count != 2) {
         ym_schema_say(s, model, "outcome", T(PLAN_OUTCOME_TWO), family);
     }
 }
@@ -77,6 +82,13 @@ static void check_images(struct ym_schema *s, const struct ym_at *model, const s
     for (size_t i = 0; i < plan->input_count; i++)
         if (plan->input[i].kind == YM_VAR_IMAGE && plan->family && plan->family != YM_FAMILY_NETWORK)
             ym_schema_say_item(s, &inputs, i, NULL, "%s", T(PLAN_NETWORK_ONLY));
+}
+
+static void check_survival(struct ym_schema *s, const struct ym_at *root, const struct ym_plan *plan)
+{
+    struct ym_at training = ym_schema_peek(s, root, "training");
+    if (ym_plan_survival(plan) && plan->max_records_per_patient > 1)
+        ym_schema_say(s, &training, "max_records_per_patient", "%s", T(PLAN_SURVIVAL_RECORDS));
 }
 
 static void check_size(struct ym_schema *s, const struct ym_at *model, const struct ym_plan *plan)
@@ -139,6 +151,8 @@ static void check_scaling(struct ym_schema *s, const struct ym_at *privacy, cons
         return;
     if (plan->rounds == 1)
         ym_schema_say(s, privacy, "scaling", "%s", T(PLAN_SCALING_ROUNDS));
+    if (plan->has_formula)
+        ym_schema_say(s, privacy, "scaling", "%s", T(PLAN_SCALING_FORMULA));
     if (plan->input_count && !ym_plan_scaled_columns(plan))
         ym_schema_say(s, privacy, "scaling", "%s", T(PLAN_SCALING_NUMBERS));
 }
@@ -206,6 +220,7 @@ void ym_plan_check(struct ym_schema *s, const struct ym_at *root, const struct y
     check_variable_names(s, &model, plan);
     check_outcome(s, &model, plan);
     check_images(s, &model, plan);
+    check_survival(s, root, plan);
     check_size(s, &model, plan);
     check_delta(s, &privacy, plan);
     check_route(s, &privacy, plan);

@@ -11,6 +11,10 @@ void ym_plan_read_keys(struct ym_schema *s, const struct ym_at *root, struct ym_
 bool ym_plan_read_image(struct ym_schema *s, const struct ym_at *at, struct ym_variable *v);
 /* After family, inputs and outcome. */
 void ym_plan_read_layers(struct ym_schema *s, const struct ym_at *model, struct ym_plan *plan);
+/* After family and outcome: time, cuts, ties, strata; the time becomes the last input. */
+void ym_plan_read_survival(struct ym_schema *s, const struct ym_at *model, struct ym_plan *plan);
+/* After all inputs: the terms. */
+void ym_plan_read_formula(struct ym_schema *s, const struct ym_at *model, struct ym_plan *plan);
 void ym_plan_check(struct ym_schema *s, const struct ym_at *root, const struct ym_plan *plan);
 
 extern const char *const ym_plan_families[]; /* by enum ym_family - 1 */

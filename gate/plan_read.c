@@ -6,7 +6,8 @@
 #include "base/text.h"
 #include "privacy/clip.h"
 
-const char *const ym_plan_families[] = {"linear", "logistic", "multinomial", "mlp", "network", NULL};
+const char *const ym_plan_families[] = {"linear",  "logistic",        "multinomial",           "mlp", "network",
+                                        "poisson", "discrete_hazard", "piecewise_exponential", "cox", NULL};
 static const char *const activations[] = {"tanh", "relu", NULL};
 static const char *const routes[] = {"integer", "bounded", NULL};
 static const char *const local_optimizers[] = {"sgd", "nesterov", "adam", NULL};
@@ -147,7 +148,7 @@ static void read_inputs(struct ym_schema *s, const struct ym_at *model, struct y
     size_t count = ym_schema_count(&list);
     if (!count)
         return;
-    plan->input = calloc(count, sizeof *plan->input);
+    plan->input = calloc(count + 1, sizeof *plan->input); /* one more for a survival family's time */
     if (!plan->input) {
         s->exhausted = true;
         return;
@@ -200,7 +201,8 @@ static void read_mlp(struct ym_schema *s, const struct ym_at *model, struct ym_p
 
 static void read_model(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
-    static const char *const keys[] = {"family", "inputs", "outcome", "hidden", "activation", "layers", "seed", NULL};
+    static const char *const keys[] = {"family",  "inputs", "outcome", "hidden", "activation", "layers", "seed",
+                                       "formula", "time",   "cuts",    "ties",   "strata",     NULL};
     static const int64_t one = 1;
     struct ym_at at = ym_schema_object(s, root, "model", true);
     size_t family;
@@ -213,6 +215,8 @@ static void read_model(struct ym_schema *s, const struct ym_at *root, struct ym_
     read_inputs(s, &at, plan);
     read_outcome(s, &at, plan);
     ym_plan_read_layers(s, &at, plan);
+    ym_plan_read_survival(s, &at, plan);
+    ym_plan_read_formula(s, &at, plan);
     if (ym_schema_int(s, &at, "seed", &one, 0, INT64_MAX, &seed))
         plan->init_seed = (uint64_t)seed;
 }
@@ -421,7 +425,7 @@ static void read_metrics(struct ym_schema *s, const struct ym_at *root, struct y
     get_u32(s, &at, "every", NULL, 1, YM_PLAN_MAX_ROUNDS, &plan->metric_every);
     if (ym_schema_decimal(s, &at, "noise_multiplier", NULL, &noise_range, &z))
         plan->metric_sigma_units = sigma_from(z);
-    if (plan->outcome.kind == YM_VAR_NUMBER)
+    if (plan->outcome.kind == YM_VAR_NUMBER || ym_plan_survival(plan))
         ym_schema_say(s, root, "metrics", "%s", T(PLAN_METRICS_NUMBER));
     else if (plan->outcome.kind == YM_VAR_CATEGORY)
         read_metric_bins(s, &at, plan);

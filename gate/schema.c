@@ -281,6 +281,11 @@ static bool canon_append(struct ym_schema *s, const struct ym_at *list, json_t *
     return false;
 }
 
+void ym_schema_rewrite(struct ym_schema *s, const struct ym_at *at, const char *key, const char *text)
+{
+    canon_set(s, at, key, json_string(text));
+}
+
 /* ---- containers ---- */
 
 struct ym_at ym_schema_object(struct ym_schema *s, const struct ym_at *at, const char *key, bool required)
@@ -496,24 +501,39 @@ static bool decimal_check(struct ym_schema *s, const struct ym_at *place, const 
     return false;
 }
 
+/* The number's one spelling; NULL: no memory. */
+static json_t *decimal_json(struct ym_decimal d)
+{
+    struct ym_buf normal = {0};
+    json_t *value = ym_decimal_format(d, &normal) == YM_OK ? json_string(ym_buf_str(&normal)) : NULL;
+    ym_buf_release(&normal);
+    return value;
+}
+
+/* A scalar that may be a number: not true or false. */
+static const char *number_text(const json_t *v, char scratch[32])
+{
+    return json_is_boolean(v) ? NULL : scalar_text(v, scratch);
+}
+
+bool ym_schema_item_decimal(struct ym_schema *s, struct ym_at *list, size_t i, const struct ym_decimal_range *range,
+                            struct ym_decimal *out)
+{
+    struct ym_at item = item_at(s, list, i);
+    char scratch[32];
+    return decimal_check(s, &item, number_text(item.value, scratch), range, out) &&
+           canon_append(s, list, decimal_json(*out));
+}
+
 bool ym_schema_decimal(struct ym_schema *s, const struct ym_at *at, const char *key, const char *fallback,
                        const struct ym_decimal_range *range, struct ym_decimal *out)
 {
     struct ym_at place;
-    struct ym_buf normal = {0};
     char scratch[32];
     if (!member(s, at, key, fallback, &place))
         return false;
-    const char *text = !place.value                   ? fallback
-                       : json_is_boolean(place.value) ? NULL
-                                                      : scalar_text(place.value, scratch);
-    if (!decimal_check(s, &place, text, range, out))
-        return false;
-    bool ok = ym_decimal_format(*out, &normal) == YM_OK;
-    s->exhausted |= !ok;
-    ok = ok && canon_set(s, at, key, json_string(ym_buf_str(&normal)));
-    ym_buf_release(&normal);
-    return ok;
+    const char *text = place.value ? number_text(place.value, scratch) : fallback;
+    return decimal_check(s, &place, text, range, out) && canon_set(s, at, key, decimal_json(*out));
 }
 
 bool ym_schema_choice(struct ym_schema *s, const struct ym_at *at, const char *key, const char *fallback,

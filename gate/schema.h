@@ -72,10 +72,14 @@ struct ym_at ym_schema_item(struct ym_schema *s, struct ym_at *list, size_t i); 
 /* Scalars. fallback NULL means required. All return true when out was set. */
 bool ym_schema_text(struct ym_schema *s, const struct ym_at *at, const char *key, const char *fallback, char *out,
                     size_t cap);
+/* Another spelling of a member that a getter has written. */
+void ym_schema_rewrite(struct ym_schema *s, const struct ym_at *at, const char *key, const char *text);
 /* The file's kind, key "yumen". False, and message said, when it is another: of that file nothing more need be said. */
 bool ym_schema_version(struct ym_schema *s, const struct ym_at *at, const char *version, const char *message);
 bool ym_schema_name(struct ym_schema *s, const struct ym_at *at, const char *key, char out[64]);
 bool ym_schema_item_text(struct ym_schema *s, struct ym_at *list, size_t i, char *out, size_t cap);
+bool ym_schema_item_decimal(struct ym_schema *s, struct ym_at *list, size_t i, const struct ym_decimal_range *range,
+                            struct ym_decimal *out);
 bool ym_schema_item_int(struct ym_schema *s, struct ym_at *list, size_t i, int64_t low, int64_t high, int64_t *out);
 bool ym_schema_int(struct ym_schema *s, const struct ym_at *at, const char *key, const int64_t *fallback, int64_t low,
                    int64_t high, int64_t *out);

@@ -89,7 +89,7 @@ struct ym_batch *ym_batch_new(const struct ym_model *m, size_t max_rows)
     b->narrow = malloc(b->narrow_len * sizeof *b->narrow);
     b->exps = calloc(2 * m->layer_count * max_rows, sizeof *b->exps);
     b->first = calloc(max_rows + 1, sizeof *b->first);
-    b->y = calloc(max_rows, sizeof *b->y);
+    b->y = calloc(max_rows, ym_model_targets(m) * sizeof *b->y);
     b->bad = calloc(max_rows, sizeof *b->bad);
     if (!b->wide || !b->narrow || !b->exps || !b->first || !b->y || !b->bad) {
         b->wide_len = b->wide ? b->wide_len : 0;
@@ -109,7 +109,7 @@ void ym_batch_free(struct ym_batch *b)
     if (b->narrow)
         ym_wipe(b->narrow, b->narrow_len * sizeof *b->narrow);
     if (b->y)
-        ym_wipe(b->y, b->max_rows * sizeof *b->y);
+        ym_wipe(b->y, b->max_rows * ym_model_targets(&b->m) * sizeof *b->y);
     if (b->exps)
         ym_wipe(b->exps, 2 * b->m.layer_count * b->max_rows * sizeof *b->exps);
     free(b->wide);
@@ -206,7 +206,7 @@ bool ym_batch_put(struct ym_batch *b, const float *x, const float *y, size_t n)
         b->bad[b->rows + i] = false;
         take_row(b, 0, b->rows + i, x + i * b->m.width[0]);
     }
-    memcpy(b->y + b->rows, y, n * sizeof *y);
+    memcpy(b->y + b->rows * ym_model_targets(&b->m), y, n * ym_model_targets(&b->m) * sizeof *y);
     b->rows += n;
     b->first[++b->patients] = b->rows;
     return true;
@@ -269,7 +269,8 @@ void ym_batch_pass(struct ym_batch *b)
     for (size_t p = 0; p < b->patients; p++) {
         size_t r = b->first[p];
 
-        ym_model_output_delta(&b->m, b->act[layers] + r * k, b->y + r, b->first[p + 1] - r, b->delta + r * k);
+        ym_model_output_delta(&b->m, b->act[layers] + r * k, b->y + r * ym_model_targets(&b->m), b->first[p + 1] - r,
+                              b->delta + r * k);
     }
     for (size_t l = layers; l-- > 0;)
         backward(b, l);

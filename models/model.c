@@ -152,6 +152,11 @@ static void softmax(const float *z, size_t k, float *p)
         p[c] /= total;
 }
 
+static float score_of(enum ym_loss loss, float z)
+{
+    return loss == YM_LOSS_LOGISTIC ? sigmoid(z) : loss == YM_LOSS_POISSON ? expf(z) : z;
+}
+
 /* p [n][outputs]: what the model says of rows already passed forward. */
 static void scores(const struct ym_model *m, const float *z, size_t n, float *p)
 {
@@ -162,7 +167,7 @@ static void scores(const struct ym_model *m, const float *z, size_t n, float *p)
             softmax(z + i * k, k, p + i * k);
         else
             for (size_t c = 0; c < k; c++)
-                p[i * k + c] = m->loss == YM_LOSS_LOGISTIC ? sigmoid(z[i * k + c]) : z[i * k + c];
+                p[i * k + c] = score_of(m->loss, z[i * k + c]);
     }
 }
 
@@ -190,8 +195,17 @@ static double softmax_loss(const float *z, size_t k, size_t label)
     return log(total) + top - z[label];
 }
 
-static double row_loss(const struct ym_model *m, const float *z, float y)
+static double poisson_loss(double z, const float *y)
 {
+    return exp(z + (double)y[1]) - (double)y[0] * (z + (double)y[1]);
+}
+
+static double row_loss(const struct ym_model *m, const float *z, const float *target)
+{
+    float y = *target;
+
+    if (m->loss == YM_LOSS_POISSON)
+        return poisson_loss(z[0], target);
     if (m->loss == YM_LOSS_SQUARED)
         return 0.5 * ((double)z[0] - y) * ((double)z[0] - y);
     if (m->loss == YM_LOSS_LOGISTIC)
@@ -211,17 +225,27 @@ double ym_model_loss(const struct ym_model *m, const float *params, const float 
         const float *z = forward(m, params, x + start * ym_model_columns(m), rows, w);
 
         for (size_t i = 0; i < rows; i++)
-            total += row_loss(m, z + i * k, y[start + i]);
+            total += row_loss(m, z + i * k, y + (start + i) * ym_model_targets(m));
     }
     return n > 0 ? total / (double)n : NAN;
 }
 
-/* (score - target) / n for all three losses. */
+static void poisson_delta(const float *z, const float *y, size_t n, float scale, float *d)
+{
+    for (size_t i = 0; i < n; i++)
+        d[i] = (expf(z[i] + y[2 * i + 1]) - y[2 * i]) * scale;
+}
+
+/* score - target, over n for a mean. */
 void ym_model_output_delta(const struct ym_model *m, const float *z, const float *y, size_t n, float *d)
 {
     size_t k = ym_model_outputs(m);
-    float scale = 1 / (float)n;
+    float scale = m->summed ? 1 : 1 / (float)n;
 
+    if (m->loss == YM_LOSS_POISSON) {
+        poisson_delta(z, y, n, scale, d);
+        return;
+    }
     scores(m, z, n, d);
     for (size_t i = 0; i < n; i++) {
         for (size_t c = 0; c < k; c++) {

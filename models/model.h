@@ -11,15 +11,22 @@
  * logistic, multinomial have no hidden layer. Networks: a declared stack of layers
  * (gate/network.h), the last of them dense to the outputs. Parameters are one
  * float32 block: per layer the weights [out][in] row-major, then the bias [out].
- * One example = one patient: its loss is the mean over its rows; its gradient is
- * that mean's gradient, clipped whole by privacy/clip.h. */
+ * One example = one patient: its loss is the mean over its rows, or for survival
+ * families, whose rows are its time bins, their sum; its gradient is that loss's
+ * gradient, clipped whole by privacy/clip.h (docs/models.md).
+ * Losses at linear predictor z and outcome y:
+ *   squared   (z - y)^2 / 2
+ *   logistic  log(1 + exp(z)) - y z
+ *   softmax   log sum exp(z) - z_y
+ *   Poisson   exp(z + offset) - y (z + offset) */
 
-enum ym_loss { YM_LOSS_SQUARED = 1, YM_LOSS_LOGISTIC, YM_LOSS_SOFTMAX };
+enum ym_loss { YM_LOSS_SQUARED = 1, YM_LOSS_LOGISTIC, YM_LOSS_SOFTMAX, YM_LOSS_POISSON };
 #define YM_MODEL_MAX_LAYERS 9
 #define YM_MODEL_MAX_EXTRA (1 + 2 * 1024) /* log_clip, mean and scale of every input */
 
 struct ym_model {
     enum ym_loss loss;
+    int summed;         /* a patient's loss is the sum over its rows; else the mean */
     int relu;           /* hidden activation: 0 tanh, 1 relu */
     size_t layer_count; /* of a dense model; 0: a network, and width says nothing */
     size_t width[YM_MODEL_MAX_LAYERS + 1];
@@ -41,6 +48,12 @@ static inline size_t ym_model_columns(const struct ym_model *m)
 static inline size_t ym_model_outputs(const struct ym_model *m)
 {
     return m->layer_count > 0 ? m->width[m->layer_count] : ym_network_out(&m->network).channels;
+}
+
+/* Numbers of a row's outcome: {count, offset}, else 1. */
+static inline size_t ym_model_targets(const struct ym_model *m)
+{
+    return m->loss == YM_LOSS_POISSON ? 2 : 1;
 }
 
 /* Coordinates of an update, and of the sum of updates. */
@@ -67,12 +80,12 @@ struct ym_model_work; /* scratch for up to max_rows rows; one per thread */
 struct ym_model_work *ym_model_work_new(const struct ym_model *m, size_t max_rows);
 void ym_model_work_free(struct ym_model_work *w);
 
-/* Gradient of one patient's mean loss over its n rows. x [n][width0], y [n];
+/* Gradient of one patient's loss over its n rows. x [n][width0], y [n][targets];
  * g [dim] out, overwritten. n >= 1. Products through CBLAS. */
 void ym_model_patient_gradient(const struct ym_model *m, const float *params, const float *x, const float *y, size_t n,
                                struct ym_model_work *w, float *g);
 
-/* Scores [n][outputs]: linear predictor, probability, or softmax. */
+/* Scores [n][outputs]: linear predictor, probability, softmax, or Poisson's rate without offset. */
 void ym_model_predict(const struct ym_model *m, const float *params, const float *x, size_t n, struct ym_model_work *w,
                       float *out);
 /* Mean loss over rows, for the sponsor's own test file and the simulator. */

@@ -16,6 +16,8 @@ static bool walk_on(struct walk *w)
     while (w->input < w->plan->input_count) {
         const struct ym_variable *v = &w->plan->input[w->input++];
 
+        if (v->role != YM_AS_COLUMN)
+            continue;
         w->column = w->next;
         w->next += (v->kind == YM_VAR_NUMBER ? 1 : v->level_count - 1) + (v->missing == YM_MISSING_INDICATOR);
         if (v->kind == YM_VAR_NUMBER)

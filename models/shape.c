@@ -13,6 +13,8 @@ static bool layer_fits(size_t in, size_t out, size_t dim)
 
 static enum ym_loss loss_of(const struct ym_plan *plan, size_t outputs)
 {
+    if (ym_plan_targets(plan) == 2)
+        return YM_LOSS_POISSON;
     if (plan->outcome.kind == YM_VAR_NUMBER)
         return YM_LOSS_SQUARED;
     return outputs == 1 ? YM_LOSS_LOGISTIC : YM_LOSS_SOFTMAX;
@@ -50,7 +52,9 @@ static enum ym_code network_layers(const struct ym_plan *plan, struct ym_model *
 
 enum ym_code ym_model_from_plan(const struct ym_plan *plan, struct ym_model *out, struct ym_status *st)
 {
-    struct ym_model m = {.loss = loss_of(plan, ym_plan_outputs(plan)), .relu = plan->activation == YM_ACT_RELU};
+    struct ym_model m = {.loss = loss_of(plan, ym_plan_outputs(plan)),
+                         .summed = ym_plan_survival(plan),
+                         .relu = plan->activation == YM_ACT_RELU};
     size_t clip = plan->clip_bit_units > 0, scaled = ym_plan_scaled_columns(plan);
     enum ym_code code = plan->family == YM_FAMILY_NETWORK ? network_layers(plan, &m, st) : dense_layers(plan, &m, st);
 

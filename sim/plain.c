@@ -34,7 +34,8 @@ static void add_gradients(const struct ym_model *m, const struct ym_table *t, st
     for (size_t p = 0; p < t->patients; p++) {
         size_t first = (size_t)t->first_row[p], n = (size_t)t->first_row[p + 1] - first;
 
-        ym_model_patient_gradient(m, s->at, t->x + first * t->columns, t->y + first, n, s->work, s->gradient);
+        ym_model_patient_gradient(m, s->at, t->x + first * t->columns, t->y + first * ym_model_targets(m), n, s->work,
+                                  s->gradient);
         for (size_t j = 0; j < m->dim; j++)
             s->sum[j] += (double)s->gradient[j];
     }

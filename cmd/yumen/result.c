@@ -182,7 +182,6 @@ static json_t *inputs_json(const struct ym_plan *plan)
 
 static json_t *card_new(const struct ym_result *r, const uint8_t file[YM_HASH_BYTES], struct ym_status *st)
 {
-    static const char *const family[] = {"", "linear", "logistic", "multinomial", "mlp", "network"};
     const struct ym_plan *plan = r->plan;
     json_t *hidden = json_array(), *privacy = privacy_json(plan, r->round, st), *o;
 
@@ -191,8 +190,8 @@ static json_t *card_new(const struct ym_result *r, const uint8_t file[YM_HASH_BY
     o = json_pack(
         "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:o,s:s,s:o,s:o,s:s,s:o}", "format", "yumen-model-card/1", "notice",
         notice, "study", plan->study, "sponsor", plan->sponsor, "title", plan->title, "purpose", plan->purpose,
-        "family", family[plan->family], "round", (int)r->round, "rounds", (int)plan->rounds, "hidden", hidden,
-        "activation", plan->activation == YM_ACT_RELU ? "relu" : "tanh", "inputs", inputs_json(plan), "outcome",
+        "family", ym_plan_family_word(plan->family), "round", (int)r->round, "rounds", (int)plan->rounds, "hidden",
+        hidden, "activation", plan->activation == YM_ACT_RELU ? "relu" : "tanh", "inputs", inputs_json(plan), "outcome",
         variable_json(&plan->outcome), "scaling",
         "numbers clamped to [low, high] and mapped to [-1, 1]; categories one column per level after the first; an "
         "indicator column follows where missing is indicator",

@@ -325,7 +325,7 @@ static enum ym_code check(const struct ym_plan *plan, const struct ym_model *m, 
 {
     size_t columns = ym_plan_columns(plan), raw = ym_onnx_columns(plan);
 
-    if (m->layer_count == 0)
+    if (m->layer_count == 0 || plan->term != NULL || m->loss == YM_LOSS_POISSON) /* formulas, bins, exp() */
         return ym_status_set(st, YM_INVALID, "this family has no ONNX form here");
     if (columns > YM_ONNX_MAX_COLUMNS || raw > YM_ONNX_MAX_COLUMNS)
         return ym_status_set(st, YM_INVALID, "%zu columns are more than the %d that an ONNX file takes", columns,

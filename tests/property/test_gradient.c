@@ -31,6 +31,9 @@ static const struct family families[] = {
     {"mlp tanh, two levels", YM_FAMILY_MLP, YM_ACT_TANH, 5, 1, {8, 3}, 2},
     {"mlp relu, three levels", YM_FAMILY_MLP, YM_ACT_RELU, 4, 3, {6, 5}, 2},
     {"mlp tanh, one layer, five levels", YM_FAMILY_MLP, YM_ACT_TANH, 3, 5, {11}, 1},
+    {"poisson", YM_FAMILY_POISSON, YM_ACT_TANH, 5, 1, {0}, 0},
+    {"discrete hazard", YM_FAMILY_DISCRETE_HAZARD, YM_ACT_TANH, 6, 1, {0}, 0},
+    {"piecewise exponential", YM_FAMILY_PIECEWISE_EXPONENTIAL, YM_ACT_TANH, 4, 1, {0}, 0},
 };
 #define FAMILIES (sizeof families / sizeof *families)
 
@@ -49,7 +52,7 @@ struct setup {
     struct ym_plan *plan;
     struct ym_model m;
     float *params, *g;
-    float x[MAX_ROWS * WIDEST], y[MAX_ROWS];
+    float x[MAX_ROWS * WIDEST], y[MAX_ROWS * 2];
     struct ym_model_work *work;
 };
 
@@ -72,6 +75,15 @@ static void set_up(struct setup *s, const struct family *f)
         s->x[i] = (float)draw();
     for (size_t i = 0; i < MAX_ROWS; i++)
         s->y[i] = f->family == YM_FAMILY_LINEAR ? (float)draw() : (float)(i % (f->outputs == 1 ? 2 : f->outputs));
+    for (size_t i = 0; i < MAX_ROWS && ym_model_targets(&s->m) == 2; i++) {
+        s->y[2 * i] = (float)(i % 3);
+        s->y[2 * i + 1] = (float)draw();
+    }
+}
+
+static float *outcome_of(struct setup *s, size_t row)
+{
+    return s->y + row * ym_model_targets(&s->m);
 }
 
 static void tear_down(struct setup *s)
@@ -84,9 +96,9 @@ static void tear_down(struct setup *s)
 
 /* ---- the reference: plain loops in double ---- */
 
-static double reference_row(const struct ym_model *m, const double *params, const float *x, float y)
+static double reference_row(const struct ym_model *m, const double *params, const float *x, const float *outcome)
 {
-    double a[WIDEST], z[WIDEST];
+    double a[WIDEST], z[WIDEST], y = outcome[0];
     size_t k = m->width[m->layer_count];
 
     for (size_t i = 0; i < m->width[0]; i++)
@@ -103,10 +115,12 @@ static double reference_row(const struct ym_model *m, const double *params, cons
         for (size_t o = 0; o < out && l + 1 < m->layer_count; o++)
             a[o] = m->relu ? fmax(z[o], 0) : tanh(z[o]);
     }
+    if (m->loss == YM_LOSS_POISSON)
+        return exp(z[0] + outcome[1]) - y * (z[0] + outcome[1]);
     if (m->loss == YM_LOSS_SQUARED)
         return (z[0] - y) * (z[0] - y) / 2;
     if (m->loss == YM_LOSS_LOGISTIC)
-        return log1p(exp(-(y > 0.5f ? z[0] : -z[0])));
+        return log1p(exp(-(y > 0.5 ? z[0] : -z[0])));
     double total = 0;
 
     for (size_t c = 0; c < k; c++)
@@ -114,13 +128,13 @@ static double reference_row(const struct ym_model *m, const double *params, cons
     return log(total) - z[(size_t)y];
 }
 
-static double reference_loss(const struct setup *s, const double *params, size_t n)
+static double reference_loss(struct setup *s, const double *params, size_t n)
 {
     double total = 0;
 
     for (size_t i = 0; i < n; i++)
-        total += reference_row(&s->m, params, s->x + i * s->m.width[0], s->y[i]);
-    return total / (double)n;
+        total += reference_row(&s->m, params, s->x + i * s->m.width[0], outcome_of(s, i));
+    return s->m.summed ? total : total / (double)n;
 }
 
 static void gradient_is_the_finite_difference(void **state)
@@ -168,6 +182,7 @@ static void loss_is_the_reference(void **state)
         assert_true(s.m.dim <= 512);
         for (size_t i = 0; i < s.m.dim; i++)
             p[i] = s.params[i];
+        s.m.summed = 0; /* loss is told by rows */
         loss = ym_model_loss(&s.m, s.params, s.x, s.y, MAX_ROWS, s.work);
         assert_true(fabs(loss - reference_loss(&s, p, MAX_ROWS)) < 1e-6 * (1 + loss));
         small = ym_model_work_new(&s.m, 2); /* scratch for fewer rows than asked for */
@@ -177,7 +192,7 @@ static void loss_is_the_reference(void **state)
     }
 }
 
-/* A patient's gradient is the mean of the gradients of its rows taken alone. */
+/* A patient's gradient is the mean, or for survival families the sum, of the gradients of its rows taken alone. */
 static void batch_is_one_by_one(void **state)
 {
     (void)state;
@@ -187,9 +202,9 @@ static void batch_is_one_by_one(void **state)
 
         set_up(&s, &families[f]);
         for (size_t r = 0; r < MAX_ROWS; r++) {
-            ym_model_patient_gradient(&s.m, s.params, s.x + r * s.m.width[0], s.y + r, 1, s.work, s.g);
+            ym_model_patient_gradient(&s.m, s.params, s.x + r * s.m.width[0], outcome_of(&s, r), 1, s.work, s.g);
             for (size_t i = 0; i < s.m.dim; i++)
-                mean[i] += s.g[i] / (double)MAX_ROWS;
+                mean[i] += s.g[i] / (s.m.summed ? 1 : (double)MAX_ROWS);
         }
         ym_model_patient_gradient(&s.m, s.params, s.x, s.y, MAX_ROWS, s.work, s.g);
         for (size_t i = 0; i < s.m.dim; i++)
@@ -208,7 +223,7 @@ static void gradient_forgets_the_patient_before(void **state)
         set_up(&s, &families[f]);
         ym_model_patient_gradient(&s.m, s.params, s.x, s.y, 3, s.work, s.g);
         memcpy(first, s.g, s.m.dim * sizeof *first);
-        ym_model_patient_gradient(&s.m, s.params, s.x + s.m.width[0], s.y + 1, 7, s.work, s.g);
+        ym_model_patient_gradient(&s.m, s.params, s.x + s.m.width[0], outcome_of(&s, 1), 7, s.work, s.g);
         ym_model_patient_gradient(&s.m, s.params, s.x, s.y, 3, s.work, s.g);
         assert_memory_equal(first, s.g, s.m.dim * sizeof *first);
         tear_down(&s);

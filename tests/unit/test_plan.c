@@ -460,7 +460,8 @@ static const struct bad bad_plans[] = {
     {"title: 一项研究", "title: \"a\\eb\"", 4, "title", "control"},
     {"purpose: test", "purpose: [a]", 5, "purpose", "text"},
     /* model */
-    {"family: logistic", "family: cox", 7, "model.family", "logistic"},
+    {"family: logistic", "family: gam", 7, "model.family", "logistic"},
+    {"family: logistic", "family: cox", 7, "model.family", "piecewise_exponential"},
     {"family: logistic\n", "family: logistic\n  hidden: [3]\n", 8, "model.hidden", "mlp"},
     {"family: logistic\n", "family: logistic\n  activation: tanh\n", 8, "model.activation", "mlp"},
     {"family: logistic", "family: linear", 11, "model.outcome", "linear"},

@@ -1,3 +1,5 @@
+#include <math.h>
+
 #include "base/text.h"
 #include "gate_help.h"
 #include "worker/data/freeze.h"
@@ -270,9 +272,147 @@ static void a_report_is_not_needed(void **state)
     ym_frozen_free(f);
 }
 
+/* ---- survival and counts ---- */
+
+static struct ym_plan *plan_with(const char *family, const char *more)
+{
+    struct ym_buf text = {0};
+    ym_buf_printf(
+        &text,
+        "yumen: plan/1\nstudy: s\nsponsor: a\ntitle: t\npurpose: p\nmodel:\n  family: %s\n"
+        "  inputs: [{name: bmi, unit: kg/m2, low: 20, high: 40}]\n%s"
+        "training: {rounds: 1, local_steps: 1, sampling_probability: 0.5, nominal_patients: 4, learning_rate: 1}\n"
+        "privacy: {noise_multiplier: 10, delta: 1e-5, epsilon: 3, min_patients: 1}\n"
+        "federation: {hospitals: [{name: h1}]}\n",
+        family, more);
+    struct ym_plan *plan = plan_must(ym_buf_str(&text));
+    ym_buf_release(&text);
+    return plan;
+}
+
+#define SURVIVAL                                                                                                       \
+    "  outcome: {name: ill, levels: [no, yes]}\n  time: {name: score, unit: \"1\", high: 8}\n  cuts: [2, 4]\n"
+
+/* Times 3 (event), 5 (none), 9 (event, behind the range), 1 (none), 4 (event). */
+static const char survival_csv[] = "id,b,s,y,c\n"
+                                   "p1,20,i,yes,3\np2,25,i,no,5\np3,30,i,yes,9\np4,35,i,no,1\np5,40,i,yes,4\n";
+
+struct watched {
+    float bmi, row[3][4]; /* bin 2, bin 3, y, offset */
+    size_t rows;
+};
+
+static void check_watched(const struct ym_table *t, const struct watched *w, size_t targets)
+{
+    for (size_t p = 0; p < t->patients; p++) {
+        size_t first = (size_t)t->first_row[p];
+        if (t->x[first * 3] != w->bmi)
+            continue;
+        assert_int_equal(t->first_row[p + 1] - first, w->rows);
+        for (size_t i = 0; i < w->rows; i++) {
+            const float *x = t->x + (first + i) * 3, *y = t->y + (first + i) * targets;
+            assert_true(x[0] == w->bmi && x[1] == w->row[i][0] && x[2] == w->row[i][1] && y[0] == w->row[i][2]);
+            if (targets == 2)
+                assert_float_equal(y[1], w->row[i][3], 1e-6);
+        }
+        return;
+    }
+    assert_int_equal(w->rows, 0);
+}
+
+static void check_survival(const char *family, size_t patients, const struct watched *w, size_t count)
+{
+    struct ym_plan *plan = plan_with(family, SURVIVAL);
+    struct ym_frozen *f = frozen_of(survival_csv);
+    struct ym_table *t = NULL;
+    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_OK);
+    assert_int_equal(t->patients, patients);
+    for (size_t i = 0; i < count; i++)
+        check_watched(t, &w[i], ym_plan_targets(plan));
+    for (size_t p = 0; p < t->patients; p++)
+        assert_true(t->time[p] <= 8 && (t->event[p] == (t->time[p] == 3 || t->time[p] == 4)));
+    ym_table_free(t);
+    ym_frozen_free(f);
+    ym_plan_free(plan);
+}
+
+/* Bins (0,2], (2,4], (4,8]: one that ends without event counts when it was watched to its end. */
+static void discrete_hazard_has_a_row_a_bin_watched(void **state)
+{
+    static const struct watched w[] = {{-1, {{0, 0, 0}, {1, 0, 1}}, 2},
+                                       {-0.5f, {{0, 0, 0}, {1, 0, 0}}, 2},
+                                       {0, {{0, 0, 0}, {1, 0, 0}, {0, 1, 0}}, 3},
+                                       {0.5f, {{0}}, 0},
+                                       {1, {{0, 0, 0}, {1, 0, 1}}, 2}};
+    (void)state;
+    check_survival("discrete_hazard", 4, w, 5);
+}
+
+static void piecewise_exponential_has_a_row_a_piece_with_the_time_in_it(void **state)
+{
+    const float quarter = logf(0.25f), half = logf(0.5f), eighth = logf(0.125f);
+    const struct watched w[] = {{-1, {{0, 0, 0, quarter}, {1, 0, 1, eighth}}, 2},
+                                {-0.5f, {{0, 0, 0, quarter}, {1, 0, 0, quarter}, {0, 1, 0, eighth}}, 3},
+                                {0, {{0, 0, 0, quarter}, {1, 0, 0, quarter}, {0, 1, 0, half}}, 3},
+                                {0.5f, {{0, 0, 0, eighth}}, 1},
+                                {1, {{0, 0, 0, quarter}, {1, 0, 1, quarter}}, 2}};
+    (void)state;
+    check_survival("piecewise_exponential", 5, w, 5);
+}
+
+static void poisson_has_counts_and_offsets(void **state)
+{
+    struct ym_plan *plan = plan_with("poisson", "  outcome: {name: score, unit: \"1\", low: 0, high: 6}\n"
+                                                "  formula: \"score ~ log(bmi)\"\n");
+    struct ym_frozen *f = frozen_of(csv_text);
+    struct ym_table *t = NULL;
+    (void)state;
+    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_OK);
+    assert_int_equal(t->columns, 1);
+    for (size_t i = 0; i < t->rows; i++)
+        assert_true(t->y[2 * i] >= 0 && t->y[2 * i] <= 6 && t->y[2 * i + 1] == 0);
+    ym_table_free(t);
+    ym_plan_free(plan);
+    plan = plan_with("poisson", "  outcome: {name: ill, unit: \"1\", low: 0, high: 6}\n");
+    t = NULL;
+    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_INVALID); /* no number here */
+    ym_plan_free(plan);
+    ym_frozen_free(f);
+}
+
+static void an_offset_is_the_logarithm_over_the_range(void **state)
+{
+    struct ym_buf text = {0};
+    ym_buf_puts(&text, "yumen: plan/1\nstudy: s\nsponsor: a\ntitle: t\npurpose: p\nmodel:\n  family: poisson\n"
+                       "  inputs: [{name: bmi, unit: kg/m2, low: 20, high: 40}, {name: stage, levels: [i, ii, iii]}]\n"
+                       "  outcome: {name: score, unit: \"1\", low: 0, high: 10}\n"
+                       "  formula: \"score ~ offset(log(bmi)) + stage\"\n"
+                       "training: {rounds: 1, local_steps: 1, sampling_probability: 0.5, nominal_patients: 4, "
+                       "learning_rate: 1}\nprivacy: {noise_multiplier: 10, delta: 1e-5, epsilon: 3, min_patients: 1}\n"
+                       "federation: {hospitals: [{name: h1}]}\n");
+    struct ym_plan *plan = plan_must(ym_buf_str(&text));
+    struct ym_frozen *f = frozen_of(csv_text);
+    struct ym_table *t = NULL;
+    (void)state;
+    assert_non_null(strstr(ym_buf_str(&plan->canonical), "score ~ stage + offset(log(bmi))"));
+    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_OK);
+    assert_int_equal(t->columns, 2);
+    assert_int_equal(t->patients, 2); /* p1, and p4; p2's stage is unknown */
+    for (size_t i = 0; i < t->rows; i++)
+        assert_float_equal(t->y[2 * i + 1], t->y[2 * i] == 0 ? log(20.0 / 40) : log(25.0 / 40), 1e-6);
+    ym_table_free(t);
+    ym_frozen_free(f);
+    ym_plan_free(plan);
+    ym_buf_release(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(discrete_hazard_has_a_row_a_bin_watched),
+        cmocka_unit_test(piecewise_exponential_has_a_row_a_piece_with_the_time_in_it),
+        cmocka_unit_test(poisson_has_counts_and_offsets),
+        cmocka_unit_test(an_offset_is_the_logarithm_over_the_range),
         cmocka_unit_test(rows_with_missing_values_or_unknown_levels_are_dropped),
         cmocka_unit_test(indicators_and_constants_keep_rows),
         cmocka_unit_test(categories_can_have_an_indicator_and_numbers_a_constant),

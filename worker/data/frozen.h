@@ -57,8 +57,19 @@ void ym_frozen_free(struct ym_frozen *f);
 struct ym_table {
     size_t columns, rows, patients;
     float *x;            /* [rows][columns], scaled to [-1, 1], dummies 0/1 */
-    float *y;            /* [rows] number in scaled units, or level index */
+    float *y;            /* [rows][targets], targets 1: number in scaled units, or level index; 2: {count, offset} */
     uint64_t *first_row; /* [patients + 1] */
+    /* Survival: a patient's rows are its time bins, as far as it was watched, each with whether the event came in it
+     * (discrete_hazard) or {event, log of the time spent in it, in units of the time's high} (piecewise_exponential).
+     * A time above the range ends there, without event. Who was not watched to the end of a first bin has no rows. */
+    float *time;    /* [patients], as declared; NULL: no survival family */
+    uint8_t *event; /* [patients] */
+    /* Plans read for maximum likelihood: the same rows in double and study units; NULL else. For Cox y is the time. */
+    struct ym_table_exact {
+        double *x, *y, *offset; /* [rows][columns], [rows], [rows] */
+        uint8_t *event;         /* [rows] */
+        uint32_t *stratum;      /* [rows] */
+    } * exact;
 };
 /* report gets column-level problems (for the site's screen); YM_NOT_FOUND when
  * a variable is absent, YM_DENIED when fewer than plan->min_patients remain. */

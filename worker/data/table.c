@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "gate/design.h"
 #include "gate/variable_fits.h"
 #include "worker/data/frozen.h"
 
@@ -19,8 +20,23 @@ struct build {
     const struct ym_frozen *f;
     struct link *link; /* [input_count + 1], the outcome last */
     struct ym_buf *report;
+    double *value; /* [input_count] of the row under way */
+    float *row;    /* [columns] likewise */
+    double *wide;  /* [columns] likewise, in double */
     size_t past_records;
 };
+
+static void exact_free(struct ym_table_exact *e)
+{
+    if (!e)
+        return;
+    free(e->x);
+    free(e->y);
+    free(e->offset);
+    free(e->event);
+    free(e->stratum);
+    free(e);
+}
 
 void ym_table_free(struct ym_table *t)
 {
@@ -29,6 +45,9 @@ void ym_table_free(struct ym_table *t)
     free(t->x);
     free(t->y);
     free(t->first_row);
+    free(t->time);
+    free(t->event);
+    exact_free(t->exact);
     free(t);
 }
 
@@ -123,55 +142,153 @@ static size_t row_misses(const struct build *b, size_t row)
     return SIZE_MAX;
 }
 
-/* Clamped to the plan's range, then to [-1, 1]; (high - low) / (high - low) is 1 exactly. */
-static float scaled(struct link *l, double v)
+static double clamped(struct link *l, double v)
 {
     const struct ym_variable *want = l->want;
     l->clamped += v < want->low || v > want->high;
-    v = v < want->low ? want->low : v > want->high ? want->high : v;
+    return v < want->low ? want->low : v > want->high ? want->high : v;
+}
+
+static void take_values(struct build *b, size_t row)
+{
+    for (size_t i = 0; i < b->plan->input_count; i++) {
+        struct link *l = &b->link[i];
+        double v = cell_value(b, l, row);
+        if (isnan(v) && l->want->missing == YM_MISSING_CONSTANT)
+            v = l->want->constant;
+        b->value[i] = isnan(v) || l->want->kind == YM_VAR_CATEGORY ? v : clamped(l, v);
+    }
+}
+
+/* (high - low) / (high - low) is 1 exactly. */
+static float scaled(const struct ym_variable *want, double v)
+{
     return (float)(2 * ((v - want->low) / (want->high - want->low)) - 1);
 }
 
-/* Writes the variable's columns at x, which is zero; returns how many. */
-static size_t fill_input(struct link *l, double v, float *x)
+static double offset_of(const struct build *b, enum ym_units units)
 {
-    const struct ym_variable *want = l->want;
-    size_t width = want->kind == YM_VAR_NUMBER ? 1 : want->level_count - 1;
-    bool missing = isnan(v);
-    if (missing && want->missing == YM_MISSING_CONSTANT) {
-        v = want->constant;
-        missing = false;
+    const struct ym_plan *plan = b->plan;
+    struct ym_factor f = plan->offset;
+    double at;
+    if (!plan->has_offset)
+        return 0;
+    at = ym_design_transform(plan, f, b->value[f.input], YM_UNITS_STUDY);
+    if (f.transform == YM_AS_IS || units == YM_UNITS_STUDY)
+        return at;
+    return at - ym_design_transform(plan, f, plan->input[f.input].high, YM_UNITS_STUDY);
+}
+
+/* One row of the table; bin 0 where there are none. */
+struct outcome {
+    double y, offset, exact_y, exact_offset;
+    size_t bin;
+    bool event;
+};
+
+static void put_exact(const struct build *b, struct ym_table *t, const struct outcome *o)
+{
+    const struct ym_plan *plan = b->plan;
+    double *x = t->exact->x + t->rows * t->columns;
+    memcpy(x, b->wide, (t->columns - plan->cut_count) * sizeof *x);
+    if (o->bin)
+        x[t->columns - plan->cut_count + o->bin - 1] = 1;
+    t->exact->y[t->rows] = o->exact_y;
+    t->exact->offset[t->rows] = o->exact_offset;
+    t->exact->event[t->rows] = o->event;
+    if (plan->baseline == YM_BASELINE_COLUMN)
+        t->exact->stratum[t->rows] = (uint32_t)b->value[plan->strata_input];
+}
+
+static void put_row(const struct build *b, struct ym_table *t, const struct outcome *o)
+{
+    size_t targets = ym_plan_targets(b->plan), plain = t->columns - b->plan->cut_count;
+    float *x = t->x + t->rows * t->columns;
+    memcpy(x, b->row, plain * sizeof *x);
+    if (o->bin)
+        x[plain + o->bin - 1] = 1;
+    t->y[t->rows * targets] = (float)o->y;
+    if (targets == 2)
+        t->y[t->rows * targets + 1] = (float)o->offset;
+    if (t->exact)
+        put_exact(b, t, o);
+    t->rows++;
+}
+
+static void put_survival(const struct build *b, struct ym_table *t, double time, bool event)
+{
+    const struct ym_plan *plan = b->plan;
+    double high = plan->input[plan->time_input].high, from = 0;
+    for (size_t k = 0; k <= plan->cut_count; k++) {
+        double to = k < plan->cut_count ? plan->cut[k] : high;
+        bool ends = time <= to, dies = event && ends;
+        double spent = (ends ? time : to) - from;
+        struct outcome o = {.y = dies, .exact_y = dies, .bin = k, .event = dies};
+        o.offset = log(spent / high);
+        o.exact_offset = log(spent);
+        bool whole = plan->family == YM_FAMILY_DISCRETE_HAZARD ? dies || time >= to : spent > 0;
+        if (plan->family == YM_FAMILY_DISCRETE_HAZARD)
+            o.offset = o.exact_offset = 0;
+        if (whole)
+            put_row(b, t, &o);
+        if (ends)
+            return;
+        from = to;
     }
-    if (missing)
-        x[width] = 1; /* the indicator; the value's own columns stay 0 */
-    else if (want->kind == YM_VAR_NUMBER)
-        x[0] = scaled(l, v);
-    else if (v > 0)
-        x[(size_t)v - 1] = 1;
-    return width + (want->missing == YM_MISSING_INDICATOR);
+}
+
+static void fill_survival(struct build *b, struct ym_table *t, double event, double time)
+{
+    const struct ym_plan *plan = b->plan;
+    double clamp = b->value[plan->time_input];
+    bool dies = event == 1 && time <= clamp;
+    t->time[t->patients] = (float)clamp;
+    t->event[t->patients] = dies;
+    if (plan->family == YM_FAMILY_COX)
+        put_row(b, t, &(struct outcome){.y = dies, .exact_y = clamp, .event = dies});
+    else
+        put_survival(b, t, clamp, dies);
 }
 
 static void fill_row(struct build *b, struct ym_table *t, size_t row)
 {
-    struct link *outcome = &b->link[b->plan->input_count];
-    float *x = t->x + t->rows * t->columns;
+    const struct ym_plan *plan = b->plan;
+    struct link *outcome = &b->link[plan->input_count];
     double y = cell_value(b, outcome, row);
-    for (size_t i = 0; i < b->plan->input_count; i++)
-        x += fill_input(&b->link[i], cell_value(b, &b->link[i], row), x);
-    t->y[t->rows++] = outcome->want->kind == YM_VAR_NUMBER ? scaled(outcome, y) : (float)y;
+    take_values(b, row);
+    ym_design_row(plan, b->value, YM_UNITS_SCALED, b->wide);
+    for (size_t i = 0; i < t->columns - plan->cut_count; i++)
+        b->row[i] = (float)b->wide[i];
+    if (t->exact)
+        ym_design_row(plan, b->value, YM_UNITS_STUDY, b->wide);
+    if (ym_plan_survival(plan)) {
+        fill_survival(b, t, y, cell_value(b, &b->link[plan->time_input], row));
+        return;
+    }
+    struct outcome o = {.y = y, .exact_y = y};
+    if (outcome->want->kind == YM_VAR_NUMBER) {
+        o.y = o.exact_y = clamped(outcome, y);
+        if (plan->family != YM_FAMILY_POISSON)
+            o.y = scaled(outcome->want, o.y);
+    }
+    o.offset = offset_of(b, YM_UNITS_SCALED);
+    o.exact_offset = offset_of(b, YM_UNITS_STUDY);
+    put_row(b, t, &o);
 }
 
 static void fill_patient(struct build *b, struct ym_table *t, size_t patient)
 {
-    size_t first = t->rows;
+    size_t first = t->rows, records = 0;
     for (size_t row = b->f->first_row[patient]; row < b->f->first_row[patient + 1]; row++) {
         size_t miss = row_misses(b, row);
         if (miss != SIZE_MAX)
             b->link[miss].dropped++;
-        else if (t->rows - first >= b->plan->max_records_per_patient)
+        else if (records == b->plan->max_records_per_patient)
             b->past_records++;
-        else
+        else {
             fill_row(b, t, row);
+            records++;
+        }
     }
     if (t->rows > first)
         t->first_row[++t->patients] = t->rows;
@@ -186,22 +303,49 @@ static size_t rows_bound(const struct build *b)
         size_t n = b->f->first_row[p + 1] - b->f->first_row[p];
         rows += n < most ? n : most;
     }
-    return rows;
+    return rows * ym_plan_bins(b->plan); /* at most 2^31 patients, 1000 records, 101 bins */
+}
+
+static struct ym_table_exact *exact_new(size_t rows, size_t cells)
+{
+    struct ym_table_exact *e = calloc(1, sizeof *e);
+    if (!e)
+        return NULL;
+    e->x = calloc(cells + 1, sizeof *e->x);
+    e->y = calloc(rows + 1, sizeof *e->y);
+    e->offset = calloc(rows + 1, sizeof *e->offset);
+    e->event = calloc(rows + 1, sizeof *e->event);
+    e->stratum = calloc(rows + 1, sizeof *e->stratum);
+    if (e->x && e->y && e->offset && e->event && e->stratum)
+        return e;
+    exact_free(e);
+    return NULL;
+}
+
+static bool table_allocate(const struct build *b, struct ym_table *t)
+{
+    size_t rows = rows_bound(b), cells;
+    t->columns = ym_plan_columns(b->plan);
+    if (__builtin_mul_overflow(rows, t->columns, &cells))
+        return false;
+    t->x = calloc(cells, sizeof *t->x);
+    t->y = calloc(rows, ym_plan_targets(b->plan) * sizeof *t->y);
+    t->first_row = calloc(b->f->patient_count + 1, sizeof *t->first_row);
+    if (ym_plan_survival(b->plan)) {
+        t->time = calloc(b->f->patient_count, sizeof *t->time);
+        t->event = calloc(b->f->patient_count, sizeof *t->event);
+        if (!t->time || !t->event)
+            return false;
+    }
+    if (b->plan->exact && !(t->exact = exact_new(rows, cells)))
+        return false;
+    return t->x && t->y && t->first_row;
 }
 
 static struct ym_table *table_new(const struct build *b)
 {
     struct ym_table *t = calloc(1, sizeof *t);
-    size_t rows = rows_bound(b), cells;
-    if (!t)
-        return NULL;
-    t->columns = ym_plan_columns(b->plan);
-    if (!__builtin_mul_overflow(rows, t->columns, &cells)) {
-        t->x = calloc(cells, sizeof *t->x);
-        t->y = calloc(rows, sizeof *t->y);
-        t->first_row = calloc(b->f->patient_count + 1, sizeof *t->first_row);
-    }
-    if (t->x && t->y && t->first_row)
+    if (!t || table_allocate(b, t))
         return t;
     ym_table_free(t);
     return NULL;
@@ -239,8 +383,13 @@ enum ym_code ym_table_build(const struct ym_plan *plan, const struct ym_frozen *
     struct ym_table *t = NULL;
     enum ym_code code;
     b.link = calloc(plan->input_count + 1, sizeof *b.link);
-    if (!b.link)
-        return ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    b.value = calloc(plan->input_count + 1, sizeof *b.value);
+    b.row = calloc(ym_plan_columns(plan) + 1, sizeof *b.row);
+    b.wide = calloc(ym_plan_columns(plan) + 1, sizeof *b.wide);
+    if (!b.link || !b.value || !b.row || !b.wide) {
+        code = ym_status_set(st, YM_EXHAUSTED, "out of memory");
+        goto out;
+    }
     code = link_all(&b, st);
     if (code != YM_OK)
         goto out;
@@ -253,5 +402,8 @@ enum ym_code ym_table_build(const struct ym_plan *plan, const struct ym_frozen *
 out:
     ym_table_free(t);
     free(b.link);
+    free(b.value);
+    free(b.row);
+    free(b.wide);
     return code;
 }

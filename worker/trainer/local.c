@@ -82,7 +82,8 @@ void ym_local_add_patient(const struct ym_local_step *s, size_t patient)
     struct ym_local_work *w = s->w;
     uint64_t first = d->first_row[patient], rows = d->first_row[patient + 1] - first;
 
-    ym_model_patient_gradient(s->m, s->params, d->x + first * d->columns, d->y + first, rows, w->model, w->gradient);
+    ym_model_patient_gradient(s->m, s->params, d->x + first * d->columns, d->y + first * ym_model_targets(s->m), rows,
+                              w->model, w->gradient);
     if (s->bit_units > 0)
         ym_clip_patient_bit(w->gradient, w->dim, s->clip_norm, s->bit_units, w->clipped);
     else

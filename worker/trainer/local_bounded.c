@@ -74,7 +74,7 @@ static void take_patient(struct pass *p, uint32_t patient)
     const struct ym_table *d = p->s->data;
     struct ym_batch *b = p->s->w->batch;
     uint64_t first = d->first_row[patient], rows = d->first_row[patient + 1] - first;
-    const float *x = d->x + first * d->columns, *y = d->y + first;
+    const float *x = d->x + first * d->columns, *y = d->y + first * ym_model_targets(p->s->m);
 
     if (rows > YM_BATCH_PATIENT_ROWS || rows > ym_batch_rows_for(p->s->m)) {
         ym_local_add_patient(p->s, patient);
