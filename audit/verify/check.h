@@ -70,6 +70,8 @@ void ym_check_signer(struct ym_check *c, size_t log, size_t i, const struct ym_e
 void ym_rules_hub(struct ym_check *c, size_t log);
 void ym_rules_hospital(struct ym_check *c, size_t log);
 void ym_rules_between(struct ym_check *c);
+/* Approvals and charges whose plan is among the objects. */
+void ym_rules_plan(struct ym_check *c, const char *objects);
 enum ym_code ym_rules_recompute(struct ym_check *c, const char *objects, struct ym_status *st);
 
 #endif

@@ -136,80 +136,12 @@ static void recompute(struct ym_check *c, const struct ym_vresult *r, const char
     ym_buf_release(&s.after);
 }
 
-/* ---- charges against their plans ---- */
-
-struct known_plan { /* the one asked for last: charges of a study stand together */
-    char hash[65];
-    struct ym_plan *plan; /* NULL: not among the objects */
-};
-
-static void know_plan(struct known_plan *k, const char *objects, const char *hash)
-{
-    struct ym_buf bytes = {0};
-    char path[4096];
-
-    if (strcmp(k->hash, hash) == 0)
-        return;
-    ym_plan_free(k->plan);
-    k->plan = NULL;
-    memcpy(k->hash, hash, sizeof(k->hash));
-    if (ym_fs_join(path, sizeof(path), objects, hash) == YM_OK &&
-        ym_fs_read(path, YM_PLAN_MAX_BYTES, &bytes, NULL) == YM_OK && same_hash(&bytes, hash))
-        ym_plan_decode(bytes.data, bytes.len, &k->plan, NULL);
-    ym_buf_release(&bytes);
-}
-
-static bool same_events(const struct ym_events *a, const struct ym_events *b)
-{
-    bool same = a->count == b->count;
-
-    for (size_t i = 0; same && i < a->count; i++)
-        same = (i == 0 || a->use[i] == b->use[i]) && /* the leaf does not say what the first is for */
-               a->event[i].sigma_units == b->event[i].sigma_units && a->event[i].sampling_k == b->event[i].sampling_k &&
-               a->event[i].steps == b->event[i].steps;
-    return same;
-}
-
-/* What the round's release carries is fixed by the plan, and so is what it must cost. */
-static void check_charge(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, const struct ym_plan *plan)
-{
-    int64_t round = ym_entry_int(e, "round");
-    struct ym_events said, due;
-
-    if (!ym_check_events(e, &said)) /* said by the rules' pass */
-        return;
-    ym_plan_events(plan, (uint32_t)round, (uint32_t)round, &due);
-    if (round > plan->rounds || !same_events(&said, &due) ||
-        strcmp(ym_entry_text(e, "route"), ym_plan_route_word(plan->route)) != 0)
-        ym_check_find(c, log, (int64_t)i, YM_REASON_CHARGE_PLAN,
-                      "the plan of '%s' asks for another route, noise, sampling, steps or events in round %" PRId64,
-                      ym_entry_text(e, "study"), round);
-}
-
-static void check_charges(struct ym_check *c, const char *objects)
-{
-    struct known_plan k = {0};
-
-    for (size_t log = 0; log < c->v->log_count; log++)
-        for (size_t i = 0; c->log[log].usable && i < c->log[log].folder.count; i++) {
-            struct ym_entry e;
-
-            if (ym_check_entry(c, log, i, &e) && e.type == YM_ENTRY_CHARGE) {
-                know_plan(&k, objects, ym_entry_text(&e, "plan"));
-                if (k.plan)
-                    check_charge(c, log, i, &e, k.plan);
-            }
-            ym_entry_release(&e);
-        }
-    ym_plan_free(k.plan);
-}
-
 enum ym_code ym_rules_recompute(struct ym_check *c, const char *objects, struct ym_status *st)
 {
     if (!ym_fs_exists(objects))
         return ym_status_set(st, YM_NOT_FOUND, "there is no folder '%s'", objects);
     for (size_t i = 0; i < c->result_count; i++)
         recompute(c, &c->result[i], objects);
-    check_charges(c, objects);
+    ym_rules_plan(c, objects);
     return YM_OK;
 }

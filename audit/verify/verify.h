@@ -55,6 +55,7 @@ enum ym_verdict {
     X(CHARGE_POLICY, charge_policy, BUDGET)                    /* cap or delta is not the policy's */                  \
     X(CHARGE_DATASET, charge_dataset, BUDGET)                  /* no card of this data set, or other data */           \
     X(CHARGE_NOT_APPROVED, charge_not_approved, BUDGET)        /* plan not approved, or vetoed since */                \
+    X(APPROVAL_PLAN, approval_plan, BUDGET)                    /* another study or epsilon than its plan's */          \
     X(CHARGE_PLAN, charge_plan, BUDGET)                        /* not for the round's plan or state, or its events */  \
     X(EPSILON_ROUND, epsilon_round, BUDGET)                    /* the round's epsilon is not what it costs */          \
     X(EPSILON_SPENT, epsilon_spent, BUDGET)                    /* the epsilon spent is not what was spent */           \

@@ -37,12 +37,17 @@ static const char plan_yaml[] = "yumen: plan/1\n"
                                 "privacy:\n"
                                 "  noise_multiplier: 2.0\n"
                                 "  adaptive_clip: {quantile: 0.6}\n"
-                                "  delta: 1e-5\n"
-                                "  epsilon: 5\n"
+                                "  delta: %s\n"
+                                "  epsilon: %s\n"
                                 "federation:\n"
                                 "  hospitals: [{name: h1, weight: 2}, {name: h2}]\n"
                                 "  quorum: 2\n";
 static const char metrics_yaml[] = "metrics: {every: 1, bins: 4, noise_multiplier: 4}\n";
+
+struct asked { /* what a plan says; charged: the charges have metrics */
+    bool metrics, charged;
+    const char *delta, *epsilon;
+};
 
 struct fixture {
     char dir[64], objects[80];
@@ -75,14 +80,16 @@ static void put_object(struct fixture *f, int slot, const struct ym_buf *b)
     assert_int_equal(ym_fs_write(path, (struct ym_bytes){b->data, b->len}, 0644, NULL), YM_OK);
 }
 
-static struct ym_plan *read_plan(bool metrics)
+static struct ym_plan *read_plan(const struct asked *a)
 {
-    char text[sizeof(plan_yaml) + sizeof(metrics_yaml)];
+    char text[sizeof(plan_yaml) + sizeof(metrics_yaml) + 32];
+    int n;
     struct ym_problems p = {0};
     struct ym_plan *plan = NULL;
     struct ym_doc *doc = NULL;
 
-    snprintf(text, sizeof(text), "%s%s", plan_yaml, metrics ? metrics_yaml : "");
+    n = snprintf(text, sizeof(text), plan_yaml, a->delta, a->epsilon);
+    snprintf(text + n, sizeof(text) - (size_t)n, "%s", a->metrics ? metrics_yaml : "");
     assert_int_equal(ym_doc_parse("p.yaml", text, strlen(text), &doc, &p, NULL), YM_OK);
     assert_int_equal(ym_plan_read(doc, &plan, &p, NULL), YM_OK);
     ym_doc_free(doc);
@@ -91,9 +98,9 @@ static struct ym_plan *read_plan(bool metrics)
 }
 
 /* Two rounds of sums that nobody trained, and their states. */
-static void make_objects(struct fixture *f, bool metrics)
+static void make_objects(struct fixture *f, const struct asked *a)
 {
-    struct ym_plan *plan = read_plan(metrics);
+    struct ym_plan *plan = read_plan(a);
     const char *survivor[] = {"h1", "h2"};
     struct ym_buf state = {0}, next = {0}, bytes = {0};
     struct ym_model model;
@@ -126,8 +133,7 @@ static void make_objects(struct fixture *f, bool metrics)
     ym_plan_free(plan);
 }
 
-/* asked: the plan has metrics; charged: so have the charges. */
-static int open_fixture(void **state, bool asked, bool charged)
+static int open_fixture(void **state, struct asked a)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
@@ -135,13 +141,13 @@ static int open_fixture(void **state, bool asked, bool charged)
     assert_non_null(mkdtemp(f->dir));
     snprintf(f->objects, sizeof(f->objects), "%s/objects", f->dir);
     assert_int_equal(ym_fs_mkdirs(f->objects, 0755, NULL), YM_OK);
-    make_objects(f, asked);
+    make_objects(f, &a);
     f->w.plan = f->hash[0];
     for (int i = 0; i < 3; i++)
         f->w.state[i] = f->hash[1 + i];
     f->w.sum[0] = f->hash[4];
     f->w.sum[1] = f->hash[5];
-    f->w.metric = charged;
+    f->w.metric = a.charged;
     world_open(&f->w, f->dir, 0);
     *state = f;
     return 0;
@@ -149,22 +155,34 @@ static int open_fixture(void **state, bool asked, bool charged)
 
 static int setup(void **state)
 {
-    return open_fixture(state, false, false);
+    return open_fixture(state, (struct asked){false, false, "1e-5", "5"});
 }
 
 static int setup_charged_not_asked(void **state)
 {
-    return open_fixture(state, false, true);
+    return open_fixture(state, (struct asked){false, true, "1e-5", "5"});
 }
 
 static int setup_asked_not_charged(void **state)
 {
-    return open_fixture(state, true, false);
+    return open_fixture(state, (struct asked){true, false, "1e-5", "5"});
 }
 
 static int setup_metrics(void **state)
 {
-    return open_fixture(state, true, true);
+    return open_fixture(state, (struct asked){true, true, "1e-5", "5"});
+}
+
+/* The largest delta that the class 500-1999 allows is 1/19990. */
+static int setup_large_delta(void **state)
+{
+    return open_fixture(state, (struct asked){false, false, "0.0001", "5"});
+}
+
+/* Two charges cost 2.10, three 2.55. */
+static int setup_exact_epsilon(void **state)
+{
+    return open_fixture(state, (struct asked){false, false, "1e-5", "2.2"});
 }
 
 static int teardown(void **state)
@@ -224,6 +242,10 @@ static void another_start_is_noticed(void **state)
 {
     struct fixture *f = *state;
 
+    for (size_t i = 0; i < 2; i++) {
+        json_object_set_new(world_at(&f->w, WORLD_HUB, "charge", i)->members, "state", json_string(f->w.state[1]));
+        json_object_set_new(world_at(&f->w, WORLD_HUB, "release", i)->members, "state", json_string(f->w.state[1]));
+    }
     json_object_set_new(world_at(&f->w, WORLD_HUB, "round_open", 0)->members, "state", json_string(f->w.state[1]));
     json_object_set_new(world_at(&f->w, WORLD_HUB, "round_result", 0)->members, "state_before",
                         json_string(f->w.state[1]));
@@ -260,6 +282,61 @@ static void a_charge_by_another_route_is_noticed(void **state)
     expect(f, "charge_plan", 2);
 }
 
+static void an_approval_of_another_epsilon_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+
+    json_object_set_new(world_at(&f->w, WORLD_HUB, "approval", 0)->members, "epsilon_micro", json_integer(4999999));
+    expect(f, "approval_plan", 2);
+}
+
+static void an_approval_for_another_study_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+    json_t *other = json_copy(world_at(&f->w, WORLD_HUB, "approval", 0)->members);
+
+    json_object_set_new(other, "study", json_string("other"));
+    world_insert(&f->w, WORLD_HUB, world_find(&f->w, WORLD_HUB, "round_open", 0),
+                 world_leaf(&f->w, "approval", other, "h1", f->w.h1));
+    expect(f, "approval_plan", 2);
+}
+
+static void a_plan_whose_delta_is_too_large_for_the_class_is_noticed(void **state)
+{
+    expect(*state, "delta_too_large", 2);
+}
+
+/* Attempts 2 .. last of round 2, charged by h1. */
+static void add_attempts(struct fixture *f, int last)
+{
+    for (int attempt = 2; attempt <= last; attempt++)
+        world_insert(
+            &f->w, WORLD_HUB, world_find(&f->w, WORLD_HUB, "round_result", 1),
+            world_leaf(&f->w, "charge", world_charge(&f->w, "wdbc", 2, attempt, f->w.state[1], "a", 2), "h1", f->w.h1));
+}
+
+static void more_attempts_than_the_plan_allows_are_noticed(void **state)
+{
+    struct fixture *f = *state;
+
+    add_attempts(f, 3);
+    expect(f, NULL, 2);
+    world_insert(&f->w, WORLD_HUB, world_find(&f->w, WORLD_HUB, "round_result", 1),
+                 world_leaf(&f->w, "charge", world_charge(&f->w, "wdbc", 2, 4, f->w.state[1], "a", 2), "h1", f->w.h1));
+    expect(f, "charge_plan", 2);
+}
+
+static void a_study_above_its_own_epsilon_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < 2; i++)
+        json_object_set_new(world_at(&f->w, WORLD_HUB, "approval", i)->members, "epsilon_micro", json_integer(2200000));
+    expect(f, NULL, 2);
+    add_attempts(f, 2);
+    expect(f, "cap_exceeded", 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +347,12 @@ int main(void)
         CASE(another_start_is_noticed),
         CASE(a_lost_or_damaged_sum_is_a_gap),
         CASE(a_charge_by_another_route_is_noticed),
+        CASE(an_approval_of_another_epsilon_is_noticed),
+        CASE(an_approval_for_another_study_is_noticed),
+        CASE(more_attempts_than_the_plan_allows_are_noticed),
+        cmocka_unit_test_setup_teardown(a_plan_whose_delta_is_too_large_for_the_class_is_noticed, setup_large_delta,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_study_above_its_own_epsilon_is_noticed, setup_exact_epsilon, teardown),
         cmocka_unit_test_setup_teardown(metrics_that_are_charged_recompute, setup_metrics, teardown),
         cmocka_unit_test_setup_teardown(a_charge_for_other_events_than_the_plan_asks_is_noticed,
                                         setup_charged_not_asked, teardown),

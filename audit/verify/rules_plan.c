@@ -1,0 +1,189 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/limits.h"
+#include "audit/verify/check.h"
+#include "audit/verify/crypto.h"
+#include "base/fs.h"
+#include "gate/plan.h"
+
+/* Approvals and charges against the plans that they name. */
+
+struct study { /* what one hospital was charged for a study, as this log tells it */
+    char by[64], name[64];
+    struct ym_spend spend;
+    int64_t round;     /* of the newest charge */
+    uint32_t in_round; /* charges of that round */
+};
+
+struct pass {
+    struct ym_check *c;
+    const char *objects;
+    size_t log, i;
+    const struct ym_entry *e;
+    char hash[65];        /* the plan asked for last: leaves of a study stand together */
+    struct ym_plan *plan; /* NULL: not among the objects */
+    struct study *study;
+    size_t study_count;
+    struct ym_vmap most_delta; /* by hospital and data set: what the card's size class allows */
+};
+
+#define FIND(p, reason, ...) ym_check_find((p)->c, (p)->log, (int64_t)(p)->i, YM_REASON_##reason, __VA_ARGS__)
+
+static void read_plan(struct pass *p, const char *hash)
+{
+    struct ym_buf bytes = {0};
+    char path[4096], actual[65] = "";
+    uint8_t raw[YM_VHASH];
+
+    if (ym_fs_join(path, sizeof(path), p->objects, hash) == YM_OK &&
+        ym_fs_read(path, YM_PLAN_MAX_BYTES, &bytes, NULL) == YM_OK) {
+        ym_vhash(bytes.data, bytes.len, raw);
+        ym_vhex_text(raw, sizeof(raw), actual);
+    }
+    if (strcmp(actual, hash) == 0)
+        ym_plan_decode(bytes.data, bytes.len, &p->plan, NULL);
+    ym_buf_release(&bytes);
+}
+
+static bool know_plan(struct pass *p)
+{
+    const char *hash = ym_entry_text(p->e, "plan");
+
+    if (strcmp(p->hash, hash) != 0) {
+        ym_plan_free(p->plan);
+        p->plan = NULL;
+        memcpy(p->hash, hash, sizeof(p->hash));
+        read_plan(p, hash);
+    }
+    return p->plan != NULL;
+}
+
+static bool same_events(const struct ym_events *a, const struct ym_events *b)
+{
+    bool same = a->count == b->count;
+
+    for (size_t i = 0; same && i < a->count; i++)
+        same = (i == 0 || a->use[i] == b->use[i]) && /* the leaf does not say what the first is for */
+               a->event[i].sigma_units == b->event[i].sigma_units && a->event[i].sampling_k == b->event[i].sampling_k &&
+               a->event[i].steps == b->event[i].steps;
+    return same;
+}
+
+static struct study *study_of(struct pass *p)
+{
+    const char *name = ym_entry_text(p->e, "study");
+    struct study *grown;
+
+    for (size_t i = 0; i < p->study_count; i++)
+        if (strcmp(p->study[i].name, name) == 0 && strcmp(p->study[i].by, p->e->by) == 0)
+            return &p->study[i];
+    grown = realloc(p->study, (p->study_count + 1) * sizeof *grown);
+    if (!grown) {
+        p->c->no_memory = true;
+        return NULL;
+    }
+    p->study = grown;
+    grown += p->study_count++;
+    *grown = (struct study){0};
+    memcpy(grown->name, name, strlen(name) + 1);
+    memcpy(grown->by, p->e->by, strlen(p->e->by) + 1);
+    return grown;
+}
+
+/* The plan's own ceiling, all charges of the study together, and its number of attempts. */
+static void check_study(struct pass *p, const struct ym_events *events)
+{
+    int64_t round = ym_entry_int(p->e, "round"), micro, most = ym_plan_epsilon_micro(p->plan);
+    struct study *s = study_of(p);
+
+    if (!s)
+        return;
+    s->in_round = s->round == round ? s->in_round + 1 : 1;
+    s->round = round;
+    if (s->in_round > p->plan->max_attempts)
+        FIND(p, CHARGE_PLAN, "round %" PRId64 " of '%s' is charged %" PRIu32 " times, its plan allows %" PRIu32, round,
+             s->name, s->in_round, p->plan->max_attempts);
+    if (ym_spend_add_all(&s->spend, events, NULL) != YM_OK ||
+        ym_spend_micro(&s->spend, NULL, (int64_t)p->plan->delta.scaled, p->c->cache, &micro, NULL) != YM_OK)
+        FIND(p, EPSILON_SPENT, "the charges of '%s' cannot be composed", s->name);
+    else if (micro > most)
+        FIND(p, CAP_EXCEEDED, "study '%s': %" PRId64 " millionths spent, its plan allows %" PRId64, s->name, micro,
+             most);
+}
+
+/* What the round's release carries is fixed by the plan, and so is what it must cost. */
+static void take_charge(struct pass *p)
+{
+    int64_t round = ym_entry_int(p->e, "round");
+    struct ym_events said, due;
+
+    if (!ym_check_events(p->e, &said)) /* said by the rules' pass */
+        return;
+    ym_plan_events(p->plan, (uint32_t)round, (uint32_t)round, &due);
+    if (round > p->plan->rounds || !same_events(&said, &due) ||
+        strcmp(ym_entry_text(p->e, "route"), ym_plan_route_word(p->plan->route)) != 0)
+        FIND(p, CHARGE_PLAN,
+             "the plan of '%s' asks for another route, noise, sampling, steps or events in round %" PRId64,
+             ym_entry_text(p->e, "study"), round);
+    check_study(p, &said);
+}
+
+static void take_card(struct pass *p)
+{
+    ym_check_keep(p->c, &p->most_delta, (size_t)ym_size_class_delta_e18(ym_entry_inner(p->e, "public", "size_class")),
+                  "%s|%s", p->e->by, ym_entry_text(p->e, "dataset"));
+}
+
+static void take_approval(struct pass *p)
+{
+    const char *dataset = ym_entry_text(p->e, "dataset");
+    int64_t said = ym_entry_int(p->e, "epsilon_micro"), epsilon = ym_plan_epsilon_micro(p->plan);
+    size_t most = 0;
+
+    if (strcmp(ym_entry_text(p->e, "study"), p->plan->study) != 0)
+        FIND(p, APPROVAL_PLAN, "it says study '%s', its plan says '%s'", ym_entry_text(p->e, "study"), p->plan->study);
+    else if (said != epsilon)
+        FIND(p, APPROVAL_PLAN, "it says epsilon %" PRId64 " millionths, its plan %" PRId64, said, epsilon);
+    if (ym_vmap_get(&p->most_delta, &most, "%s|%s", p->e->by, dataset) && p->plan->delta.scaled > (__int128)most)
+        FIND(p, DELTA_TOO_LARGE, "delta %" PRId64 " of the plan of '%s', at most %zu for the size class of '%s'",
+             (int64_t)p->plan->delta.scaled, ym_entry_text(p->e, "study"), most, dataset);
+}
+
+static void take(struct pass *p)
+{
+    if (p->e->type == YM_ENTRY_CARD)
+        take_card(p);
+    else if (p->e->type == YM_ENTRY_APPROVAL && know_plan(p))
+        take_approval(p);
+    else if (p->e->type == YM_ENTRY_CHARGE && know_plan(p))
+        take_charge(p);
+}
+
+static void check_log(struct ym_check *c, const char *objects, size_t log)
+{
+    struct pass p = {.c = c, .objects = objects, .log = log};
+
+    for (p.i = 0; p.i < c->log[log].folder.count && !c->no_memory; p.i++) {
+        struct ym_entry e;
+
+        if (ym_check_entry(c, log, p.i, &e)) {
+            p.e = &e;
+            take(&p);
+        }
+        ym_entry_release(&e);
+    }
+    for (size_t i = 0; i < p.study_count; i++)
+        ym_spend_release(&p.study[i].spend);
+    free(p.study);
+    ym_vmap_release(&p.most_delta);
+    ym_plan_free(p.plan);
+}
+
+void ym_rules_plan(struct ym_check *c, const char *objects)
+{
+    for (size_t log = 0; log < c->v->log_count; log++)
+        if (c->log[log].usable)
+            check_log(c, objects, log);
+}
