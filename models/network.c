@@ -12,7 +12,8 @@ struct ym_network_work {
     float *value[YM_NETWORK_MAX_LAYERS];   /* outputs; of an activation often the input, overwritten */
     uint8_t *which[YM_NETWORK_MAX_LAYERS]; /* max_pool */
     float *moments[YM_NETWORK_MAX_LAYERS]; /* group_norm */
-    float *delta[2], *kept, *col;          /* [widest]; kept: a residual's derivative on its way past the block */
+    float *col[YM_NETWORK_MAX_LAYERS];     /* conv2d: gathered windows */
+    float *delta[2], *kept;                /* [widest]; kept: a residual's derivative on its way past the block */
     float *block;
     uint8_t *marks;
     size_t floats, bytes;
@@ -41,18 +42,6 @@ static size_t widest(const struct ym_network *n)
     return most;
 }
 
-static size_t longest_col(const struct ym_network *n)
-{
-    size_t most = 1;
-
-    for (const struct ym_layer *l = n->layer; l < n->layer + n->count; l++) {
-        size_t col = l->kind == YM_LAYER_CONV2D ? ym_conv_stretch(l) * l->size * l->size * l->in.channels : 0;
-
-        most = col > most ? col : most;
-    }
-    return most;
-}
-
 /* Hands out the block, or only counts when w->block is NULL. */
 static float *take(struct ym_network_work *w, size_t count)
 {
@@ -73,6 +62,8 @@ static void lay_out(const struct ym_network *n, struct ym_network_work *w)
 
         if (l->kind != YM_LAYER_RESIDUAL)
             w->value[i] = in_place(n, i) ? w->value[i - 1] : take(w, values);
+        if (l->kind == YM_LAYER_CONV2D)
+            w->col[i] = take(w, ym_conv_scratch(l));
         if (l->kind == YM_LAYER_GROUP_NORM)
             w->moments[i] = take(w, 2 * l->units);
         w->which[i] = w->marks + w->bytes;
@@ -81,7 +72,6 @@ static void lay_out(const struct ym_network *n, struct ym_network_work *w)
     w->delta[0] = take(w, wide);
     w->delta[1] = take(w, wide);
     w->kept = take(w, wide);
-    w->col = take(w, longest_col(n));
 }
 
 struct ym_network_work *ym_network_work_new(const struct ym_network *n)
@@ -143,7 +133,7 @@ static void layer_forward(const struct ym_network *n, size_t i, const float *par
 
     switch (l->kind) {
     case YM_LAYER_CONV2D:
-        ym_conv_forward(l, params, in, w->col, out);
+        ym_conv_forward(l, params, in, w->col[i], out);
         break;
     case YM_LAYER_GROUP_NORM:
         ym_group_norm_forward(l, params, in, out, w->moments[i]);
@@ -187,7 +177,7 @@ static bool layer_below(const struct ym_network *n, size_t i, const float *param
 
     switch (l->kind) {
     case YM_LAYER_CONV2D:
-        ym_conv_below(l, params, d, w->col, below);
+        ym_conv_below(l, params, d, w->col[i], below);
         return true;
     case YM_LAYER_DENSE:
         ym_dense_below(l, params, d, below);
@@ -223,7 +213,7 @@ static void layer_weights(const struct ym_network *n, size_t i, const float *par
     const float *in = input_of(n, w, x, i);
 
     if (l->kind == YM_LAYER_CONV2D)
-        ym_conv_weights(l, in, d, beta, w->col, g);
+        ym_conv_weights(l, in, d, beta, w->col[i], g);
     else if (l->kind == YM_LAYER_DENSE)
         ym_dense_weights(l, in, d, beta, g);
     else if (l->kind == YM_LAYER_GROUP_NORM)

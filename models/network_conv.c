@@ -22,61 +22,59 @@ size_t ym_conv_stretch(const struct ym_layer *l)
     return rows < 1 ? 1 : rows < places(l) ? rows : places(l);
 }
 
-/* Columns first .. first + count - 1 of a window's row that lie inside the image;
- * they are one run of memory, for channels stand last. */
-struct run {
-    size_t first, count; /* in the window, places */
-    size_t from;         /* in the image row, places */
-};
-
-static struct run run_of(const struct ym_layer *l, size_t column)
+static bool is_whole(const struct ym_layer *l)
 {
-    ptrdiff_t left = (ptrdiff_t)(column * l->stride) - (ptrdiff_t)l->padding;
-    ptrdiff_t right = left + (ptrdiff_t)l->size, width = (ptrdiff_t)l->in.width;
-    ptrdiff_t from = left < 0 ? 0 : left, to = right > width ? width : right;
-
-    return (struct run){(size_t)(from - left), to > from ? (size_t)(to - from) : 0, (size_t)from};
+    return ym_conv_stretch(l) == places(l);
 }
 
-/* Row of the image under row k of the window at out row `row`; false: beyond the border. */
-static bool image_row(const struct ym_layer *l, size_t row, size_t k, size_t *at)
+size_t ym_conv_scratch(const struct ym_layer *l)
 {
-    *at = row * l->stride + k - l->padding; /* wraps where it is negative */
-    return *at < l->in.height;
+    return ym_conv_stretch(l) * window_values(l) + (l->padding > 0 ? ym_conv_padded(l) : 0);
 }
 
-static void gather_window(const struct ym_layer *l, const float *x, size_t place, float *col)
+size_t ym_conv_padded(const struct ym_layer *l)
 {
-    size_t c = l->in.channels, line = (size_t)l->size * c, row = place / l->out.width, at;
-    struct run run = run_of(l, place % l->out.width);
-
-    for (size_t k = 0; k < l->size; k++, col += line) {
-        bool inside = image_row(l, row, k, &at);
-
-        if (!inside || run.count < l->size)
-            memset(col, 0, line * sizeof *col);
-        if (inside)
-            memcpy(col + run.first * c, x + (at * l->in.width + run.from) * c, run.count * c * sizeof *col);
-    }
+    return (size_t)(l->in.height + 2 * l->padding) * (l->in.width + 2 * l->padding) * l->in.channels;
 }
 
-static void scatter_window(const struct ym_layer *l, const float *col, size_t place, float *below)
+/* The image with its border of zeros, behind the gathered windows; x itself without one. */
+static const float *pad(const struct ym_layer *l, const float *x, float *col)
 {
-    size_t c = l->in.channels, line = (size_t)l->size * c, row = place / l->out.width, at;
-    struct run run = run_of(l, place % l->out.width);
+    float *at = col + ym_conv_stretch(l) * window_values(l), *padded = at;
+    size_t line = (size_t)l->in.width * l->in.channels, side = (size_t)l->padding * l->in.channels;
 
-    for (size_t k = 0; k < l->size; k++, col += line)
-        if (image_row(l, row, k, &at))
-            ym_lanes_add(col + run.first * c, run.count * c, below + (at * l->in.width + run.from) * c);
+    if (l->padding == 0)
+        return x;
+    memset(padded, 0, ym_conv_padded(l) * sizeof *padded);
+    at += l->padding * (line + 2 * side) + side;
+    for (size_t row = 0; row < l->in.height; row++, at += line + 2 * side, x += line)
+        memcpy(at, x, line * sizeof *at);
+    return padded;
 }
 
-static struct ym_mat_view gather(const struct ym_layer *l, const float *x, size_t first, size_t count, float *col)
+/* Window `place` of a padded image: rows of it are runs, for channels stand last. */
+static size_t window_at(const struct ym_layer *l, size_t place)
 {
-    size_t window = window_values(l);
+    size_t row = place / l->out.width * l->stride, column = place % l->out.width * l->stride;
+
+    return (row * (l->in.width + 2 * l->padding) + column) * l->in.channels;
+}
+
+static struct ym_mat_view gather(const struct ym_layer *l, const float *padded, size_t first, size_t count, float *col)
+{
+    size_t line = (size_t)l->size * l->in.channels, step = (size_t)(l->in.width + 2 * l->padding) * l->in.channels;
 
     for (size_t i = 0; i < count; i++)
-        gather_window(l, x, first + i, col + i * window);
-    return (struct ym_mat_view){col, count, window};
+        ym_lanes_take_rows(padded + window_at(l, first + i), step, l->size, line, col + i * l->size * line);
+    return (struct ym_mat_view){col, count, l->size * line};
+}
+
+static void scatter(const struct ym_layer *l, const float *col, size_t first, size_t count, float *padded)
+{
+    size_t line = (size_t)l->size * l->in.channels, step = (size_t)(l->in.width + 2 * l->padding) * l->in.channels;
+
+    for (size_t i = 0; i < count; i++)
+        ym_lanes_add_rows(col + i * l->size * line, l->size, line, step, padded + window_at(l, first + i));
 }
 
 static size_t stretch_at(const struct ym_layer *l, size_t first)
@@ -89,43 +87,58 @@ static size_t stretch_at(const struct ym_layer *l, size_t first)
 void ym_conv_forward(const struct ym_layer *l, const float *params, const float *x, float *col, float *y)
 {
     struct ym_mat_view weights = {params + l->offset, l->units, window_values(l)};
+    const float *padded = pad(l, x, col);
 
     ym_mat_fill_rows(params + l->offset + l->weights, (struct ym_mat){y, places(l), l->units});
     for (size_t first = 0, count; first < places(l); first += count) {
         count = stretch_at(l, first);
-        ym_mat_mul(gather(l, x, first, count, col), false, weights, true, 1,
+        ym_mat_mul(gather(l, padded, first, count, col), false, weights, true, 1,
                    (struct ym_mat){y + first * l->units, count, l->units});
     }
 }
 
+/* Where all windows fit into col, forward has left them there. */
 void ym_conv_weights(const struct ym_layer *l, const float *x, const float *d, float beta, float *col, float *g)
 {
+    const float *padded = is_whole(l) ? NULL : pad(l, x, col);
     float *bias = g + l->offset + l->weights;
 
     if (beta == 0)
         memset(bias, 0, l->biases * sizeof *bias);
-    for (size_t i = 0; i < places(l); i++)
-        ym_lanes_add(d + i * l->units, l->units, bias);
+    ym_lanes_sum_rows(d, places(l), l->units, bias);
     for (size_t first = 0, count; first < places(l); first += count) {
         count = stretch_at(l, first);
-        ym_mat_mul((struct ym_mat_view){d + first * l->units, count, l->units}, true, gather(l, x, first, count, col),
+        ym_mat_mul((struct ym_mat_view){d + first * l->units, count, l->units}, true,
+                   padded ? gather(l, padded, first, count, col) : (struct ym_mat_view){col, count, window_values(l)},
                    false, first > 0 ? 1 : beta, (struct ym_mat){g + l->offset, l->units, window_values(l)});
     }
+}
+
+/* Takes the border off again. */
+static void crop(const struct ym_layer *l, const float *padded, float *below)
+{
+    size_t line = (size_t)l->in.width * l->in.channels, side = (size_t)l->padding * l->in.channels;
+    const float *at = padded + l->padding * (line + 2 * side) + side;
+
+    for (size_t row = 0; row < l->in.height; row++, at += line + 2 * side, below += line)
+        memcpy(below, at, line * sizeof *at);
 }
 
 void ym_conv_below(const struct ym_layer *l, const float *params, const float *d, float *col, float *below)
 {
     size_t window = window_values(l);
+    float *padded = l->padding > 0 ? col + ym_conv_stretch(l) * window : below;
     struct ym_mat_view weights = {params + l->offset, l->units, window};
 
-    memset(below, 0, ym_extent_values(l->in) * sizeof *below);
+    memset(padded, 0, ym_conv_padded(l) * sizeof *padded);
     for (size_t first = 0, count; first < places(l); first += count) {
         count = stretch_at(l, first);
         ym_mat_mul((struct ym_mat_view){d + first * l->units, count, l->units}, false, weights, false, 0,
                    (struct ym_mat){col, count, window});
-        for (size_t i = 0; i < count; i++)
-            scatter_window(l, col + i * window, first + i, below);
+        scatter(l, col, first, count, padded);
     }
+    if (l->padding > 0)
+        crop(l, padded, below);
 }
 
 /* ---- dense ---- */

@@ -11,7 +11,11 @@
 
 /* Window values gathered at once: rows of them, at least one. */
 size_t ym_conv_stretch(const struct ym_layer *l);
-/* col [stretch][window values] scratch */
+/* Values of an image with its border of zeros. */
+size_t ym_conv_padded(const struct ym_layer *l);
+/* Values of col, scratch of this layer alone: [stretch][window values], behind it the padded image. */
+size_t ym_conv_scratch(const struct ym_layer *l);
+/* forward leaves col to weights, and below may use it after that */
 void ym_conv_forward(const struct ym_layer *l, const float *params, const float *x, float *col, float *y);
 void ym_conv_weights(const struct ym_layer *l, const float *x, const float *d, float beta, float *col, float *g);
 void ym_conv_below(const struct ym_layer *l, const float *params, const float *d, float *col, float *below);

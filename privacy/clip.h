@@ -29,5 +29,9 @@ uint32_t ym_clip_radius(uint32_t bit_units);
 
 /* sum[i] += q[i]; int64, so the order of patients never matters. */
 void ym_clip_add(int64_t *sum, const int32_t *q, size_t dim);
+/* The same in half the memory for up to YM_CLIP_HELD patients, each |q[i]| <= 2^24:
+ * 127 * 2^24 < 2^31. held goes to the sum by ym_clip_add. */
+#define YM_CLIP_HELD 127
+void ym_clip_hold(int32_t *held, const int32_t *q, size_t dim);
 
 #endif

@@ -70,6 +70,27 @@ YM_LANES void ym_lanes_scale_add(float by, const float *restrict a, size_t n, fl
         sum[i] += by * a[i];
 }
 
+YM_LANES void ym_lanes_take_rows(const float *restrict a, size_t step, size_t rows, size_t cols, float *restrict out)
+{
+    for (size_t r = 0; r < rows; r++, a += step, out += cols)
+        for (size_t i = 0; i < cols; i++)
+            out[i] = a[i];
+}
+
+YM_LANES void ym_lanes_add_rows(const float *restrict a, size_t rows, size_t cols, size_t step, float *restrict sum)
+{
+    for (size_t r = 0; r < rows; r++, a += cols, sum += step)
+        for (size_t i = 0; i < cols; i++)
+            sum[i] += a[i];
+}
+
+YM_LANES void ym_lanes_sum_rows(const float *restrict a, size_t rows, size_t cols, float *restrict sum)
+{
+    for (size_t r = 0; r < rows; r++, a += cols)
+        for (size_t i = 0; i < cols; i++)
+            sum[i] += a[i];
+}
+
 YM_LANES void ym_lanes_max(const float *restrict a, uint8_t mark, size_t n, float *restrict best,
                            uint8_t *restrict which)
 {

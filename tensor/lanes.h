@@ -18,6 +18,12 @@ void ym_lanes_through_relu(const float *value, size_t n, float *d);
 void ym_lanes_add(const float *a, size_t n, float *sum);                 /* sum[i] += a[i] */
 void ym_lanes_scale_add(float by, const float *a, size_t n, float *sum); /* sum[i] += by * a[i] */
 
+/* out [rows][cols] = rows that stand step apart; and back, added. */
+void ym_lanes_take_rows(const float *a, size_t step, size_t rows, size_t cols, float *out);
+void ym_lanes_add_rows(const float *a, size_t rows, size_t cols, size_t step, float *sum);
+/* sum [cols] += every row of a [rows][cols] */
+void ym_lanes_sum_rows(const float *a, size_t rows, size_t cols, float *sum);
+
 /* The first of equals of a window: where a[i] > best[i], or a[i] is NaN and best[i] is
  * not, best[i] = a[i] and which[i] = mark. */
 void ym_lanes_max(const float *a, uint8_t mark, size_t n, float *best, uint8_t *which);

@@ -28,11 +28,11 @@ MUTATIONS = [
      "    ym_noise_add(sum, dim, plan->sigma_units, noise);", ["test_local_step"]),
     ("clip-a-tenth-too-wide", "privacy/clip.c",
      "double factor = radius /", "clip_norm /= 1.1;\n    double factor = radius /", ["test_clip", "test_local_step"]),
-    ("norm-check-off", "privacy/clip.c", "while (!within_ball(q, whole)) {", "while (dim == 0 && !within_ball(q, whole)) {",
+    ("norm-check-off", "privacy/clip.c", "return sum <= bound;", "return sum <= bound || dim > 0;",
      ["test_clip"]),
     ("nan-passes", "privacy/clip.c", "if (!isfinite(length) || !isfinite(factor)) {", "if (clip_norm <= 0) {", ["test_clip"]),
-    ("bit-outside-the-ball", "privacy/clip.c", "into_ball(g, dim, length, clip_norm, ym_clip_radius(bit_units), dim + 1, q);",
-     "into_ball(g, dim, length, clip_norm, YM_CLIP_UNITS, dim, q);", ["test_clip", "test_adaptive_clip"]),
+    ("bit-outside-the-ball", "privacy/clip.c", "into_ball(g, dim, length, clip_norm, ym_clip_radius(bit_units), (uint64_t)bit_units * bit_units, q);",
+     "into_ball(g, dim, length, clip_norm, YM_CLIP_UNITS, 0, q);", ["test_clip", "test_adaptive_clip"]),
     ("bit-without-noise", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
      "ym_noise_add(sum, m->dim, plan->sigma_units, noise);", ["test_adaptive_clip"]),
     ("true-batch-counted", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
@@ -121,9 +121,19 @@ MUTATIONS = [
      "for (; rows > 1; rows--, first++) {\n"
      "        ym_model_patient_gradient(s->m, s->params, d->x + first * d->columns, d->y + first, 1, w->model, w->gradient);\n"
      "        ym_clip_patient(w->gradient, w->dim, s->clip_norm, w->clipped);\n"
-     "        ym_clip_add(s->sum, w->clipped, w->dim);\n    }\n"
+     "        ym_clip_hold(w->held, w->clipped, w->dim);\n"
+     "        ym_local_settle(s);\n    }\n"
      "    ym_model_patient_gradient(s->m, s->params, d->x + first * d->columns, d->y + first, 1, w->model, w->gradient);",
      ["test_probe"]),
+    ("share-of-the-step-before", "worker/trainer/local_share.c", "memset(s.sum, 0, (s.w->dim + 1) * sizeof *s.sum);", "(void)thread;",
+     ["test_share"]),
+    ("patient-in-two-shares", "worker/trainer/local_share.c", "i < from + GRAIN && i < share->count", "i < from + GRAIN + 1 && i < share->count",
+     ["test_share"]),
+    ("image-mixed-with-the-one-before", "models/network_pool.c", "memset(y, 0, ym_extent_values(l->out) * sizeof *y);", "(void)line;",
+     ["test_network"]),
+    ("residual-not-in-the-gradient", "models/network.c", "ym_lanes_add(w->kept, values, d);", "(void)values;", ["test_network"]),
+    ("norm-over-another-image", "models/network_pool.c", "find_moments(&g, x, moments);", "if (moments[1] == 0)\n            find_moments(&g, x, moments);",
+     ["test_network"]),
     ("shuffled", "worker/trainer/local.c", "count = ym_sample_patients(data->patients, plan->sampling_k, sampling, w->chosen);",
      "static size_t at;\n\n    count = (size_t)((double)data->patients * ((double)plan->sampling_k * 0x1p-64));\n"
      "    for (size_t i = 0; i < count; i++)\n        w->chosen[i] = (uint32_t)(at++ % data->patients);", ["test_probe"]),

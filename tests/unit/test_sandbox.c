@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <zmq.h>
 
+#include "base/pool.h"
 #include "worker/trainer/sandbox.h"
 
 /* Each case runs in a child that enters the sandbox over *state and exits 0
@@ -141,12 +142,22 @@ static void *multiply(void *arg)
     return c;
 }
 
+static void nothing(void *ctx, size_t i)
+{
+    (void)ctx;
+    (void)i;
+}
+
 static void check_work(const char *dir)
 {
     static double c[96 * 96];
     pthread_t thread;
 
     (void)dir;
+    struct ym_pool *pool = ym_pool_new(3); /* the step's threads begin inside */
+    HOLDS(pool != NULL);
+    ym_pool_run(pool, nothing, NULL);
+    ym_pool_free(pool);
     HOLDS(pthread_create(&thread, NULL, multiply, c) == 0);
     HOLDS(pthread_join(thread, NULL) == 0);
     HOLDS(c[0] > 0);

@@ -22,25 +22,39 @@ static size_t most_rows(const struct ym_table *data)
     return (size_t)most;
 }
 
-struct ym_local_work *ym_local_work_new(const struct ym_plan *plan, const struct ym_model *m,
-                                        const struct ym_table *data)
+struct ym_local_work *ym_local_work_base(const struct ym_model *m, const struct ym_table *data, bool own)
 {
     struct ym_local_work *w = calloc(1, sizeof *w);
 
     if (!w)
         return NULL;
     w->dim = m->dim;
-    w->patients = data->patients;
     w->model = ym_model_work_new(m, most_rows(data));
     w->gradient = calloc(m->dim, sizeof *w->gradient);
     w->clipped = calloc(m->dim + 1, sizeof *w->clipped);
+    w->held = calloc(m->dim + 1, sizeof *w->held);
+    w->own = own ? calloc(m->dim + 1, sizeof *w->own) : NULL;
+    if (w->model && w->gradient && w->clipped && w->held && (w->own || !own))
+        return w;
+    ym_local_work_free(w);
+    return NULL;
+}
+
+struct ym_local_work *ym_local_work_new(const struct ym_plan *plan, const struct ym_model *m,
+                                        const struct ym_table *data)
+{
+    struct ym_local_work *w = ym_local_work_base(m, data, false);
+    bool bounded = plan->route == YM_ROUTE_BOUNDED;
+
+    if (!w)
+        return NULL;
+    w->patients = data->patients;
     w->chosen = calloc(data->patients + 1, sizeof *w->chosen);
-    if (plan->route == YM_ROUTE_BOUNDED) {
+    if (bounded) {
         w->batch = ym_batch_new(m, ym_batch_rows_for(m));
         w->fine = calloc(m->dim, sizeof *w->fine);
     }
-    bool batched = plan->route != YM_ROUTE_BOUNDED || (w->batch && w->fine);
-    if (batched && w->model && w->gradient && w->clipped && w->chosen)
+    if (w->chosen && (!bounded || (w->batch && w->fine)) && ym_local_share(w, plan, m, data))
         return w;
     ym_local_work_free(w);
     return NULL;
@@ -63,6 +77,11 @@ void ym_local_work_free(struct ym_local_work *w)
     wipe_free(w->chosen, w->patients * sizeof *w->chosen);
     ym_batch_free(w->batch);
     wipe_free(w->fine, w->dim * sizeof *w->fine);
+    wipe_free(w->held, (w->dim + 1) * sizeof *w->held);
+    wipe_free(w->own, (w->dim + 1) * sizeof *w->own);
+    ym_pool_free(w->pool);
+    for (size_t i = 0; i < YM_POOL_MOST - 1; i++)
+        ym_local_work_free(w->other[i]);
     free(w);
 }
 
@@ -88,7 +107,19 @@ void ym_local_add_patient(const struct ym_local_step *s, size_t patient)
         ym_clip_patient_bit(w->gradient, w->dim, s->clip_norm, s->bit_units, w->clipped);
     else
         ym_clip_patient(w->gradient, w->dim, s->clip_norm, w->clipped);
-    ym_clip_add(s->sum, w->clipped, w->dim + (s->bit_units > 0));
+    ym_clip_hold(w->held, w->clipped, w->dim + (s->bit_units > 0));
+    if (++w->held_count == YM_CLIP_HELD)
+        ym_local_settle(s);
+}
+
+void ym_local_settle(const struct ym_local_step *s)
+{
+    struct ym_local_work *w = s->w;
+    size_t dim = w->dim + (s->bit_units > 0);
+
+    ym_clip_add(s->sum, w->held, dim);
+    memset(w->held, 0, dim * sizeof *w->held);
+    w->held_count = 0;
 }
 
 /* Both generators are open before a patient is touched: a failure of theirs says
@@ -110,8 +141,9 @@ enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_mode
     count = ym_sample_patients(data->patients, plan->sampling_k, sampling, w->chosen);
     if (plan->route == YM_ROUTE_BOUNDED)
         ym_local_add_batched(&step, w->chosen, count);
-    for (size_t i = 0; i < count && plan->route == YM_ROUTE_INTEGER; i++)
-        ym_local_add_patient(&step, w->chosen[i]);
+    else
+        ym_local_add_all(&step, w->chosen, count);
+    ym_local_settle(&step);
     ym_noise_add(sum, dim, plan->sigma_units, noise);
 out:
     if (sampling)

@@ -1,9 +1,10 @@
 #ifndef YM_WORKER_TRAINER_LOCAL_INTERNAL_H
 #define YM_WORKER_TRAINER_LOCAL_INTERNAL_H
 
+#include "base/pool.h"
 #include "worker/trainer/local.h"
 
-/* What local.c and local_bounded.c share. Sums here carry no noise yet: nothing but
+/* What local.c, local_bounded.c and local_share.c share. Sums here carry no noise yet: nothing but
  * ym_local_noisy_sum may ask for them. */
 
 struct ym_local_work {
@@ -14,6 +15,11 @@ struct ym_local_work {
     uint32_t *chosen;       /* [patients] */
     struct ym_batch *batch; /* the bounded route's; NULL with the integer one */
     int64_t *fine;          /* [dim] likewise */
+    int32_t *held;          /* [dim + 1] sum of fewer than YM_CLIP_HELD patients, not in the step's yet */
+    size_t held_count;
+    struct ym_pool *pool;                          /* NULL: the step is too small to be shared */
+    struct ym_local_work *other[YM_POOL_MOST - 1]; /* of the pool's other threads: without these three and chosen */
+    int64_t *own;                                  /* [dim + 1] one's of these: its share of the sum */
 };
 
 /* One step before its noise; all borrowed. */
@@ -29,6 +35,17 @@ struct ym_local_step {
 
 /* sum += one patient's gradient, formed, clipped and truncated by itself. */
 void ym_local_add_patient(const struct ym_local_step *s, size_t patient);
+/* What ym_local_add_patient holds back goes into the sum: once after the last. */
+void ym_local_settle(const struct ym_local_step *s);
+
+/* The same for all the chosen, shared among the pool's threads. Whole patients are
+ * added in integers, so who took whom, and how many threads there are, change no bit. */
+void ym_local_add_all(const struct ym_local_step *s, const uint32_t *chosen, size_t count);
+/* Threads and their scratch for w, if steps of the plan are large enough; false: no memory. */
+bool ym_local_share(struct ym_local_work *w, const struct ym_plan *plan, const struct ym_model *m,
+                    const struct ym_table *data);
+/* Scratch of one thread: model, gradient, clipped, held; and a sum of its own if asked for. NULL: no memory. */
+struct ym_local_work *ym_local_work_base(const struct ym_model *m, const struct ym_table *data, bool own);
 
 /* sum += the chosen patients' clipped gradients in batches; w->batch is there. The
  * result is a function of the set of patients: their order and the size of the batch
