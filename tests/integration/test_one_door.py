@@ -36,13 +36,14 @@ def main():
     assert got == {"link.c.o"}, f"ZeroMQ is written to by {sorted(got)}"
     step = "worker/liblocal.a.p/*.o"
     for symbol, only in (("ym_sample_patients", "trainer_local.c.o"), ("ym_model_patient_gradient", "trainer_local.c.o"),
-                         ("ym_batch_put", "trainer_local_bounded.c.o"), ("ym_scaling_add_patient", "trainer_local_scaling.c.o")):
+                         ("ym_batch_put", "trainer_local_bounded.c.o"), ("ym_scaling_add_patient", "trainer_local_scaling.c.o"),
+                         ("ym_metric_cell", "trainer_metric.c.o"), ("ym_model_predict", "trainer_metric.c.o")):
         got = users(step, (symbol,))
         assert got == {only}, f"{symbol} is called by {sorted(got)}"
         got = users(trainer, (symbol,))
         assert not got, f"{symbol} is called outside the noisy step, by {sorted(got)}"
     got = users(step, ("ym_noise_add",))
-    assert got == {"trainer_local.c.o", "trainer_local_scaling.c.o"}, f"noise is added by {sorted(got)}"
+    assert got == {"trainer_local.c.o", "trainer_local_scaling.c.o", "trainer_metric.c.o"}, f"noise is added by {sorted(got)}"
 
     for room in ("worker/liblocal.a.p/*.o", "worker/libdata.a.p/*.o"):
         got = users(room, SENDERS + ("ym_link_send", "socket", "connect", "send", "sendto", "sendmsg"))
