@@ -125,6 +125,11 @@ size_t ym_plan_targets(const struct ym_plan *plan)
     return plan->family == YM_FAMILY_POISSON || plan->family == YM_FAMILY_PIECEWISE_EXPONENTIAL ? 2 : 1;
 }
 
+bool ym_plan_holds(const struct ym_plan *plan, uint64_t draw)
+{
+    return draw < plan->holdout;
+}
+
 size_t ym_plan_metric_dim(const struct ym_plan *plan)
 {
     size_t outputs = ym_plan_outputs(plan);

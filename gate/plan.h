@@ -137,6 +137,7 @@ struct ym_plan {
     /* released metrics (docs/plan.md, "Metrics"); metric_every 0: none */
     uint32_t metric_every, metric_bins; /* metric_bins: of the score, even; 0 for more than two levels */
     uint64_t metric_sigma_units;        /* noise std of each count; one patient counts YM_CLIP_UNITS */
+    uint32_t holdout;                   /* of YM_HOLDOUT_ONE; 0: every patient trains (docs/plan.md, "Evaluation") */
     /* server */
     enum ym_server_opt server;
     double server_lr, beta1, beta2, server_eps; /* beta1: of fedavgm its momentum */
@@ -203,6 +204,10 @@ size_t ym_plan_scaled_columns(const struct ym_plan *plan);
 bool ym_plan_scales(const struct ym_plan *plan, uint32_t round);
 /* Noisy steps of the whole plan: of all rounds but a scaling one. */
 uint64_t ym_plan_trained_steps(const struct ym_plan *plan);
+/* Is a patient with that draw (worker/data/freeze.h) held out of training? A function of the patient and the plan's
+ * public fraction alone: whoever is held out at 0.1 is so at 0.2, in every study. */
+#define YM_HOLDOUT_ONE 65536
+bool ym_plan_holds(const struct ym_plan *plan, uint64_t draw);
 /* Numbers that a release carries for metrics, in every round: 2 * bins, or levels^2; 0: the plan asks for none. */
 size_t ym_plan_metric_dim(const struct ym_plan *plan);
 /* Rounds in which they are filled: every metric_every-th and the last; zero in all others. */

@@ -431,6 +431,19 @@ static void read_metrics(struct ym_schema *s, const struct ym_at *root, struct y
         read_metric_bins(s, &at, plan);
 }
 
+static void read_evaluation(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
+{
+    static const char *const keys[] = {"holdout", NULL};
+    static const struct ym_decimal_range part = {"0.01", "0.5", false};
+    double holdout = 0;
+    if (!ym_schema_has(root, "evaluation"))
+        return;
+    struct ym_at at = ym_schema_object(s, root, "evaluation", true);
+    ym_schema_keys(s, &at, keys);
+    get_double(s, &at, "holdout", NULL, &part, &holdout);
+    plan->holdout = (uint32_t)(holdout * YM_HOLDOUT_ONE + 0.5);
+}
+
 /* Keys that another optimizer has; at most one of them is said about an optimizer's own. */
 static void read_server_moments(struct ym_schema *s, const struct ym_at *at, struct ym_plan *plan)
 {
@@ -524,8 +537,9 @@ static void read_federation(struct ym_schema *s, const struct ym_at *root, struc
 
 static void read_head(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
-    static const char *const keys[] = {"yumen",   "study",   "sponsor", "title",  "purpose",    "model", "training",
-                                       "privacy", "metrics", "server",  "update", "federation", NULL};
+    static const char *const keys[] = {"yumen",  "study",    "sponsor",    "title",   "purpose",
+                                       "model",  "training", "privacy",    "metrics", "evaluation",
+                                       "server", "update",   "federation", NULL};
     ym_schema_keys(s, root, keys);
     ym_schema_name(s, root, "study", plan->study);
     ym_schema_name(s, root, "sponsor", plan->sponsor);
@@ -542,6 +556,7 @@ void ym_plan_read_keys(struct ym_schema *s, const struct ym_at *root, struct ym_
     read_training(s, root, plan);
     read_privacy(s, root, plan);
     read_metrics(s, root, plan);
+    read_evaluation(s, root, plan);
     read_server(s, root, plan);
     read_update(s, root, plan);
     read_federation(s, root, plan);

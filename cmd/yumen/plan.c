@@ -232,6 +232,8 @@ static void show(const struct ym_plan *plan)
         printf(T(SPONSOR_SHOW_SCALING), ldexp((double)plan->scaling_sigma_units, -24), plan->scaling_least);
     if (plan->route == YM_ROUTE_BOUNDED)
         fputs(T(SPONSOR_SHOW_BOUNDED), stdout);
+    if (plan->holdout > 0)
+        printf(T(SPONSOR_SHOW_HOLDOUT), (double)plan->holdout / YM_HOLDOUT_ONE);
     if (plan->metric_every > 0)
         printf(T(SPONSOR_SHOW_METRICS), plan->metric_every, ym_plan_metric_dim(plan),
                ldexp((double)plan->metric_sigma_units, -24));

@@ -58,7 +58,7 @@ static enum ym_code load_site(struct ym_simulation *s, const char *spec, struct 
     ym_buf_release(&report);
     if (code != YM_OK)
         return ym_status_wrap(st, code, "%s", s->name[i]);
-    s->site[i] = (struct ym_sim_site){.name = s->name[i], .data = s->table[i]};
+    s->site[i] = (struct ym_sim_site){.name = s->name[i], .data = s->table[i], .test = s->table[i]->held};
     s->site_count++;
     return YM_OK;
 }

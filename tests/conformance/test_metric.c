@@ -102,6 +102,25 @@ static void release(const struct cohort *c, ym_open_rng_fn open_rng, void *ctx, 
     assert_int_equal(ym_local_metrics(c->plan, &c->m, &c->table, c->params, NULL, 1, open_rng, ctx, out, NULL), YM_OK);
 }
 
+/* Where some are held out, they alone are counted: the others may be anybody. */
+static void only_those_held_out_are_counted(void **state)
+{
+    int64_t alone[CELLS], beside[CELLS];
+    struct cohort held, others;
+
+    (void)state;
+    build(&held, PATIENTS);
+    release(&held, open_keyed, NULL, alone);
+    build(&others, PATIENTS / 2);
+    others.table.held = &held.table;
+    for (size_t i = 0; i < others.table.rows; i++)
+        others.table.y[i] = 1 - others.table.y[i];
+    release(&others, open_keyed, NULL, beside);
+    assert_memory_equal(alone, beside, sizeof alone);
+    drop(&held);
+    drop(&others);
+}
+
 /* ---- sensitivity ---- */
 
 /* With the same noise, each patient taken away lowers one count by exactly one patient, whatever its rows. */
@@ -370,6 +389,7 @@ static void a_tiny_case_by_hand(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_those_held_out_are_counted),
         cmocka_unit_test(a_patient_more_moves_one_count_by_exactly_one),
         cmocka_unit_test(scores_that_are_no_numbers_count_like_any_other),
         cmocka_unit_test(counts_carry_the_noise_and_nothing_else),

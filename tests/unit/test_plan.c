@@ -295,6 +295,25 @@ static void scaling_reads_back_and_is_paid_for(void **state)
 
 #define METRICS "metrics: {every: 5, noise_multiplier: 6.5}\n"
 
+static void holding_out_is_read_and_costs_nothing_more(void **state)
+{
+    char *text = text_edit(good_plan, "", "evaluation: {holdout: 0.25}\n");
+    struct ym_plan *p = plan_must(text), *plain = plan_must(good_plan);
+    int64_t with, without;
+    (void)state;
+    assert_int_equal(p->holdout, YM_HOLDOUT_ONE / 4);
+    assert_int_equal(plain->holdout, 0);
+    assert_null(strstr(ym_buf_str(&plain->canonical), "evaluation"));
+    assert_non_null(strstr(ym_buf_str(&p->canonical), "\"evaluation\":{\"holdout\":\"0.25\"}"));
+    assert_true(ym_plan_holds(p, YM_HOLDOUT_ONE / 4 - 1) && !ym_plan_holds(p, YM_HOLDOUT_ONE / 4));
+    assert_int_equal(ym_plan_epsilon(p, 1, p->rounds, &with, NULL), YM_OK);
+    assert_int_equal(ym_plan_epsilon(plain, 1, plain->rounds, &without, NULL), YM_OK);
+    assert_true(with == without);
+    free(text);
+    ym_plan_free(p);
+    ym_plan_free(plain);
+}
+
 static void metrics_have_a_default_and_their_cost(void **state)
 {
     char *text = text_edit(good_plan, "", METRICS);
@@ -551,6 +570,10 @@ static const struct bad bad_plans[] = {
     {"", "server: {optimizer: sgd}\n", 25, "server.optimizer", "fedavg"},
     {"", "server: fedavg\n", 25, "server", "mapping"},
     {"", "update: {width_bits: 61}\n", 25, "update.width_bits", "8 to 60"},
+    {"", "evaluation: {holdout: 0.51}\n", 25, "evaluation.holdout", "0.01 to 0.5"},
+    {"", "evaluation: {holdout: 0.001}\n", 25, "evaluation.holdout", "0.01 to 0.5"},
+    {"", "evaluation: {}\n", 25, "evaluation.holdout", "missing"},
+    {"", "evaluation: {holdout: 0.2, seed: 1}\n", 25, "evaluation.seed", "unknown"},
     {"", "metrics: {every: 0, noise_multiplier: 6}\n", 25, "metrics.every", "1 to 10000"},
     {"", "metrics: {noise_multiplier: 6}\n", 25, "metrics.every", "missing"},
     {"", "metrics: {every: 5}\n", 25, "metrics.noise_multiplier", "missing"},
@@ -814,6 +837,7 @@ int main(void)
         cmocka_unit_test(adaptive_clip_has_defaults_and_reads_back),
         cmocka_unit_test(route_is_integer_unless_said),
         cmocka_unit_test(scaling_reads_back_and_is_paid_for),
+        cmocka_unit_test(holding_out_is_read_and_costs_nothing_more),
         cmocka_unit_test(metrics_have_a_default_and_their_cost),
         cmocka_unit_test(the_last_round_always_has_metrics),
         cmocka_unit_test(classes_count_against_each_other),

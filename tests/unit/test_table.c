@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "gate_help.h"
+#include "tests/support/stats.h"
 #include "worker/data/freeze.h"
 
 static const char card_text[] = "yumen: card/1\n"
@@ -406,6 +407,128 @@ static void an_offset_is_the_logarithm_over_the_range(void **state)
     ym_buf_release(&text);
 }
 
+/* ---- held out ---- */
+
+#define CROWD 20000
+
+/* Patients first, first + step, ...; bmi tells which (of 1000 values), two rows each. */
+static struct ym_frozen *crowd(size_t first, size_t step, size_t count)
+{
+    struct ym_buf csv = {0};
+    struct ym_frozen *f;
+    ym_buf_puts(&csv, "id,b,s,y,c\n");
+    for (size_t i = first; i < count; i += step)
+        for (int row = 0; row < 2; row++)
+            ym_buf_printf(&csv, "p%zu,%.2f,i,%s,1\n", i, 10 + (double)(i % 1000) / 20, i % 3 ? "yes" : "no");
+    f = frozen_of(ym_buf_str(&csv));
+    ym_buf_release(&csv);
+    return f;
+}
+
+static struct ym_table *crowd_table(const struct ym_frozen *f, const char *holdout)
+{
+    struct ym_plan *plan = plan_make("{name: bmi, unit: kg/m2, low: 10, high: 60}", "logistic", ILL, 2, 1);
+    struct ym_table *t = NULL;
+    plan->holdout = (uint32_t)(atof(holdout) * YM_HOLDOUT_ONE);
+    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_OK);
+    ym_plan_free(plan);
+    return t;
+}
+
+/* The draws of 20000 identifiers are even over 16 parts. The salt is fixed, so this cannot fail by chance. */
+static void draws_of_a_crowd_are_even(void **state)
+{
+    struct ym_frozen *f = crowd(0, 1, CROWD);
+    double expected[16], seen[16] = {0}, df = 0, x;
+    (void)state;
+    for (size_t i = 0; i < f->patient_count; i++)
+        seen[f->draw[i] / (YM_HOLDOUT_ONE / 16)]++;
+    for (size_t i = 0; i < 16; i++)
+        expected[i] = CROWD / 16.0;
+    x = stats_pearson(expected, seen, 16, &df);
+    assert_true(stats_chi2_two_sided(x, df) > 1e-6);
+    ym_frozen_free(f);
+}
+
+/* Trained on or held out, with all rows, and never both. */
+static void each_patient_is_on_one_side_with_all_rows(void **state)
+{
+    struct ym_frozen *f = crowd(0, 1, 1000);
+    struct ym_table *t = crowd_table(f, "0.25");
+    unsigned char side[1000] = {0};
+    (void)state;
+    assert_int_equal(t->patients + t->held->patients, 1000);
+    for (int held = 0; held < 2; held++) {
+        const struct ym_table *part = held ? t->held : t;
+        assert_int_equal(part->rows, 2 * part->patients);
+        for (size_t r = 0; r < part->rows; r++)
+            side[(size_t)lroundf((part->x[r] + 1) * 25 * 20)] |= (unsigned char)(1 + held);
+    }
+    for (size_t i = 0; i < 1000; i++)
+        assert_true(side[i] == 1 || side[i] == 2);
+    assert_in_range(t->held->patients, 180, 320);
+    ym_table_free(t);
+    ym_frozen_free(f);
+}
+
+/* A patient's side in another freezing, among other patients. */
+static void a_side_depends_on_the_patient_alone(void **state)
+{
+    struct ym_frozen *all = crowd(0, 1, 1000), *few = crowd(1, 7, 1000);
+    struct ym_table *a = crowd_table(all, "0.3"), *b = crowd_table(few, "0.3");
+    (void)state;
+    assert_true(b->held->patients > 20);
+    for (size_t r = 0; r < b->rows; r++)
+        assert_int_equal(count_rows(a, b->y[r], &b->x[r]), 2);
+    for (size_t r = 0; r < b->held->rows; r++)
+        assert_int_equal(count_rows(a->held, b->held->y[r], &b->held->x[r]), 2);
+    ym_table_free(a);
+    ym_table_free(b);
+    ym_frozen_free(all);
+    ym_frozen_free(few);
+}
+
+static void whoever_is_held_out_stays_so_at_a_larger_share(void **state)
+{
+    struct ym_frozen *f = crowd(0, 1, 1000);
+    struct ym_table *a = crowd_table(f, "0.1"), *b = crowd_table(f, "0.4");
+    (void)state;
+    assert_true(a->held->patients > 50);
+    for (size_t r = 0; r < a->held->rows; r++)
+        assert_int_equal(count_rows(b->held, a->held->y[r], &a->held->x[r]), 2);
+    ym_table_free(a);
+    ym_table_free(b);
+    ym_frozen_free(f);
+}
+
+static void nobody_is_held_out_where_the_plan_does_not_ask(void **state)
+{
+    struct ym_frozen *f = crowd(0, 1, 50);
+    struct ym_table *t = crowd_table(f, "0");
+    (void)state;
+    assert_int_equal(t->patients, 50);
+    assert_null(t->held);
+    ym_table_free(t);
+    ym_frozen_free(f);
+}
+
+/* min_patients counts those who train; a part may be empty. */
+static void the_smallest_cohort_is_of_those_who_train(void **state)
+{
+    struct ym_frozen *f = crowd(0, 1, 40);
+    struct ym_plan *plan = plan_make("{name: bmi, unit: kg/m2, low: 10, high: 60}", "logistic", ILL, 2, 40);
+    struct ym_table *t = NULL;
+    (void)state;
+    plan->holdout = YM_HOLDOUT_ONE / 2;
+    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_DENIED);
+    plan->holdout = 1;
+    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_OK);
+    assert_int_equal(t->held->patients, 0);
+    ym_table_free(t);
+    ym_plan_free(plan);
+    ym_frozen_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +545,12 @@ int main(void)
         cmocka_unit_test(levels_follow_their_names_not_their_place),
         cmocka_unit_test(misfits_are_told_by_code_and_report),
         cmocka_unit_test(a_report_is_not_needed),
+        cmocka_unit_test(draws_of_a_crowd_are_even),
+        cmocka_unit_test(each_patient_is_on_one_side_with_all_rows),
+        cmocka_unit_test(a_side_depends_on_the_patient_alone),
+        cmocka_unit_test(whoever_is_held_out_stays_so_at_a_larger_share),
+        cmocka_unit_test(nobody_is_held_out_where_the_plan_does_not_ask),
+        cmocka_unit_test(the_smallest_cohort_is_of_those_who_train),
     };
     ym_text_init("en");
     return cmocka_run_group_tests(tests, NULL, NULL);

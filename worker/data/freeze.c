@@ -377,29 +377,42 @@ static void rows_settle(struct ym_freeze *f)
     f->row_count = kept;
 }
 
+uint64_t ym_freeze_draw(const uint8_t patient[YM_HASH_BYTES])
+{
+    static const char domain[] = "yumen/holdout/v1"; /* its closing zero parts it from the hash */
+    uint8_t in[sizeof domain + YM_HASH_BYTES], out[YM_HASH_BYTES];
+    memcpy(in, domain, sizeof domain);
+    memcpy(in + sizeof domain, patient, YM_HASH_BYTES);
+    ym_sha256(in, sizeof in, out);
+    return (uint64_t)out[0] << 8 | out[1];
+}
+
 static enum ym_code encode(struct ym_freeze *f, struct ym_buf *out, struct ym_status *st)
 {
     size_t vars = f->card->var_count, stride = f->stride, patients = 0;
     double *value = calloc(f->row_count * vars, sizeof *value);
-    uint64_t *first = calloc(f->row_count + 1, sizeof *first);
+    uint64_t *first = calloc(f->row_count + 1, sizeof *first), *draw = calloc(f->row_count, sizeof *draw);
     uint8_t *pixel = stride ? malloc(f->row_count * stride) : NULL;
     enum ym_code code = YM_EXHAUSTED;
-    if (!value || !first || (stride && !pixel)) {
+    if (!value || !first || !draw || (stride && !pixel)) {
         ym_status_set(st, code, "out of memory");
         goto out;
     }
     for (size_t i = 0; i < f->row_count; i++) {
-        if (!i || memcmp(f->row[i - 1].patient, f->row[i].patient, YM_HASH_BYTES))
+        if (!i || memcmp(f->row[i - 1].patient, f->row[i].patient, YM_HASH_BYTES)) {
+            draw[patients] = ym_freeze_draw(f->row[i].patient);
             first[patients++] = i;
+        }
         memcpy(value + i * vars, f->value + f->row[i].index * vars, vars * sizeof *value);
         if (stride)
             memcpy(pixel + i * stride, f->pixel + f->row[i].index * stride, stride);
     }
     first[patients] = f->row_count;
-    code = ym_frozen_encode(f->card, first, patients, value, pixel, f->row_count, out, st);
+    code = ym_frozen_encode(f->card, first, draw, patients, value, pixel, f->row_count, out, st);
 out:
     free(value);
     free(first);
+    free(draw);
     free(pixel);
     return code;
 }

@@ -14,7 +14,7 @@
 #include "worker/data/freeze.h"
 
 enum { MAGIC_BYTES = 8, HEADER_AT = 16, HEADER_MAX = 64 * 1024, ALIGN = 64, MAX_COLUMNS = 1024 };
-static const char magic[MAGIC_BYTES + 1] = "YMFROZ1\n";
+static const char magic[MAGIC_BYTES + 1] = "YMFROZ2\n";
 
 static size_t align_up(size_t n)
 {
@@ -25,7 +25,7 @@ static size_t align_up(size_t n)
 static bool file_size(size_t header, size_t patients, size_t rows, size_t vars, size_t stride, size_t *out)
 {
     size_t index, cells, pixels, size = align_up(HEADER_AT + header);
-    if (__builtin_add_overflow(patients, (size_t)1, &index) ||
+    if (__builtin_mul_overflow(patients, (size_t)2, &index) || __builtin_add_overflow(index, (size_t)1, &index) ||
         __builtin_mul_overflow(index, sizeof(uint64_t), &index) || __builtin_mul_overflow(rows, vars, &cells) ||
         __builtin_mul_overflow(cells, sizeof(double), &cells) || __builtin_mul_overflow(rows, stride, &pixels) ||
         __builtin_add_overflow(size, index, &size) || __builtin_add_overflow(size, cells, &size) ||
@@ -66,10 +66,13 @@ static void store_u64(uint8_t *at, uint64_t v)
     memcpy(at, &v, sizeof v);
 }
 
-static void store_body(uint8_t *at, const uint64_t *first_row, size_t patients, const double *value, size_t cells)
+static void store_body(uint8_t *at, const uint64_t *first_row, const uint64_t *draw, size_t patients,
+                       const double *value, size_t cells)
 {
     for (size_t i = 0; i <= patients; i++, at += 8)
         store_u64(at, first_row[i]);
+    for (size_t i = 0; i < patients; i++, at += 8)
+        store_u64(at, draw[i]);
     for (size_t i = 0; i < cells; i++, at += 8) {
         uint64_t bits = UINT64_C(0x7ff8000000000000); /* one spelling of missing */
         if (!isnan(value[i]))
@@ -86,9 +89,9 @@ size_t ym_frozen_stride(const struct ym_card *card)
     return stride;
 }
 
-enum ym_code ym_frozen_encode(const struct ym_card *card, const uint64_t *first_row, size_t patients,
-                              const double *value, const uint8_t *pixel, size_t rows, struct ym_buf *out,
-                              struct ym_status *st)
+enum ym_code ym_frozen_encode(const struct ym_card *card, const uint64_t *first_row, const uint64_t *draw,
+                              size_t patients, const double *value, const uint8_t *pixel, size_t rows,
+                              struct ym_buf *out, struct ym_status *st)
 {
     struct ym_buf header = {0};
     size_t size, stride = ym_frozen_stride(card);
@@ -110,7 +113,7 @@ enum ym_code ym_frozen_encode(const struct ym_card *card, const uint64_t *first_
     memcpy(at, magic, MAGIC_BYTES);
     store_u64(at + MAGIC_BYTES, header.len);
     memcpy(at + HEADER_AT, header.data, header.len);
-    store_body(at + align_up(HEADER_AT + header.len), first_row, patients, value, rows * card->var_count);
+    store_body(at + align_up(HEADER_AT + header.len), first_row, draw, patients, value, rows * card->var_count);
     if (stride)
         memcpy(at + size - rows * stride, pixel, rows * stride);
     out->len += size;
@@ -254,7 +257,8 @@ static void body_place(struct ym_frozen *f, size_t header_len)
 {
     uint8_t *at = f->bytes.data + align_up(HEADER_AT + header_len);
     f->first_row = (uint64_t *)(void *)at;
-    f->value = (double *)(void *)(at + (f->patient_count + 1) * sizeof(uint64_t));
+    f->draw = f->first_row + f->patient_count + 1;
+    f->value = (double *)(void *)(f->draw + f->patient_count);
     f->pixel = (const uint8_t *)(f->value + f->row_count * f->var_count);
     for (uint64_t *word = f->first_row; (const uint8_t *)word < f->pixel; word++)
         *word = le64toh(*word);
@@ -276,6 +280,10 @@ static enum ym_code body_check(const struct ym_frozen *f, struct ym_status *st)
         good &= f->first_row[i] < f->first_row[i + 1];
     if (!good)
         return corrupt(st, "rows of patients are out of order");
+    for (size_t i = 0; i < f->patient_count; i++)
+        good &= f->draw[i] < YM_HOLDOUT_ONE;
+    if (!good)
+        return corrupt(st, "a patient's draw is out of range");
     for (size_t r = 0; r < f->row_count; r++)
         for (size_t i = 0; i < f->var_count; i++)
             good &= value_valid(&f->column[i], f->value[r * f->var_count + i]);
@@ -296,8 +304,9 @@ static enum ym_code parse_owned(struct ym_buf *bytes, struct ym_frozen **out, st
     f->bytes = *bytes;
     *bytes = (struct ym_buf){0};
     ym_sha256(f->bytes.data, f->bytes.len, f->hash);
-    code = header_span(&f->bytes, &len) ? header_parse(&f->bytes, len, &header, st)
-                                        : corrupt(st, "not a frozen data set of version 1");
+    code = header_span(&f->bytes, &len)
+               ? header_parse(&f->bytes, len, &header, st)
+               : corrupt(st, "not a frozen data set of version 2; freeze it again with \"yumen-site data add\"");
     if (code == YM_OK)
         code = header_read(header, len, f, st);
     if (code == YM_OK) {

@@ -28,10 +28,11 @@ struct ym_frozen {
     char (*var)[64];                 /* names */
     struct ym_frozen_column *column; /* [var_count] */
     uint64_t *first_row;             /* [patient_count + 1] */
+    uint64_t *draw;                  /* [patient_count] below YM_HOLDOUT_ONE; see ym_freeze_draw */
     double *value;                   /* [row_count][var_count]; category = level index; image = 0; missing = NaN */
     size_t pixel_stride;             /* bytes of all images of a row */
     const uint8_t *pixel;            /* [row_count][pixel_stride]; a missing image is zeros */
-    struct ym_buf bytes;             /* the whole file; first_row, value and pixel point into it */
+    struct ym_buf bytes;             /* the whole file; first_row, draw, value and pixel point into it */
 };
 
 #define YM_FROZEN_MAX_BYTES (UINT64_C(8) << 30)
@@ -70,9 +71,13 @@ struct ym_table {
         uint8_t *event;         /* [rows] */
         uint32_t *stratum;      /* [rows] */
     } * exact;
+    /* The patients whom the plan holds out of training (ym_plan_holds), as a table of their own, perhaps without
+     * patients; NULL: it holds out nobody. Owned. */
+    struct ym_table *held;
 };
-/* report gets column-level problems (for the site's screen); YM_NOT_FOUND when
- * a variable is absent, YM_DENIED when fewer than plan->min_patients remain. */
+/* Patients who are held out are in (*out)->held alone; min_patients counts the others. report gets column-level
+ * problems (for the site's screen); YM_NOT_FOUND when a variable is absent, YM_DENIED when fewer than
+ * plan->min_patients remain. */
 enum ym_code ym_table_build(const struct ym_plan *plan, const struct ym_frozen *f, struct ym_table **out,
                             struct ym_buf *report, struct ym_status *st);
 void ym_table_free(struct ym_table *t);

@@ -23,6 +23,7 @@ struct build {
     double *value; /* [input_count] of the row under way */
     float *row;    /* [columns] likewise */
     double *wide;  /* [columns] likewise, in double */
+    bool held;     /* of the patients held out, else of all others */
     size_t past_records;
 };
 
@@ -48,6 +49,7 @@ void ym_table_free(struct ym_table *t)
     free(t->time);
     free(t->event);
     exact_free(t->exact);
+    ym_table_free(t->held);
     free(t);
 }
 
@@ -296,12 +298,17 @@ static void fill_patient(struct build *b, struct ym_table *t, size_t patient)
 
 /* ---- the whole ---- */
 
+static bool takes(const struct build *b, size_t patient)
+{
+    return ym_plan_holds(b->plan, b->f->draw[patient]) == b->held;
+}
+
 static size_t rows_bound(const struct build *b)
 {
     size_t rows = 0, most = b->plan->max_records_per_patient;
     for (size_t p = 0; p < b->f->patient_count; p++) {
         size_t n = b->f->first_row[p + 1] - b->f->first_row[p];
-        rows += n < most ? n : most;
+        rows += takes(b, p) ? n < most ? n : most : 0;
     }
     return rows * ym_plan_bins(b->plan); /* at most 2^31 patients, 1000 records, 101 bins */
 }
@@ -328,8 +335,8 @@ static bool table_allocate(const struct build *b, struct ym_table *t)
     t->columns = ym_plan_columns(b->plan);
     if (__builtin_mul_overflow(rows, t->columns, &cells))
         return false;
-    t->x = calloc(cells, sizeof *t->x);
-    t->y = calloc(rows, ym_plan_targets(b->plan) * sizeof *t->y);
+    t->x = calloc(cells + 1, sizeof *t->x); /* nobody may be held out */
+    t->y = calloc(rows + 1, ym_plan_targets(b->plan) * sizeof *t->y);
     t->first_row = calloc(b->f->patient_count + 1, sizeof *t->first_row);
     if (ym_plan_survival(b->plan)) {
         t->time = calloc(b->f->patient_count, sizeof *t->time);
@@ -367,13 +374,28 @@ static void report_notes(const struct build *b)
 static enum ym_code table_fill(struct build *b, struct ym_table *t, struct ym_status *st)
 {
     for (size_t p = 0; p < b->f->patient_count; p++)
-        fill_patient(b, t, p);
+        if (takes(b, p))
+            fill_patient(b, t, p);
     report_notes(b);
+    if (b->held)
+        return YM_OK;
     if (t->patients && t->patients >= b->plan->min_patients)
         return YM_OK;
     report_line(b->report, T(TABLE_FEW), t->patients, b->plan->min_patients);
     return ym_status_set(st, YM_DENIED, "data set '%s' has fewer eligible patients than the plan's min_patients",
                          b->f->dataset);
+}
+
+static enum ym_code build_part(struct build *b, struct ym_table **out, struct ym_status *st)
+{
+    struct ym_table *t = table_new(b);
+    enum ym_code code =
+        t ? table_fill(b, t, st) : ym_status_set(st, YM_EXHAUSTED, "no memory for the rows of '%s'", b->f->dataset);
+    if (code == YM_OK)
+        *out = t;
+    else
+        ym_table_free(t);
+    return code;
 }
 
 enum ym_code ym_table_build(const struct ym_plan *plan, const struct ym_frozen *f, struct ym_table **out,
@@ -391,19 +413,21 @@ enum ym_code ym_table_build(const struct ym_plan *plan, const struct ym_frozen *
         goto out;
     }
     code = link_all(&b, st);
-    if (code != YM_OK)
-        goto out;
-    t = table_new(&b);
-    code = t ? table_fill(&b, t, st) : ym_status_set(st, YM_EXHAUSTED, "no memory for the rows of '%s'", f->dataset);
-    if (code != YM_OK)
-        goto out;
-    *out = t;
-    t = NULL;
+    if (code == YM_OK)
+        code = build_part(&b, &t, st);
+    if (code == YM_OK && plan->holdout) {
+        b.report = NULL; /* said of the others already */
+        b.held = true;
+        code = build_part(&b, &t->held, st);
+    }
 out:
-    ym_table_free(t);
     free(b.link);
     free(b.value);
     free(b.row);
     free(b.wide);
+    if (code == YM_OK)
+        *out = t;
+    else
+        ym_table_free(t);
     return code;
 }

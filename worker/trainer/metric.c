@@ -8,6 +8,12 @@
 #include "privacy/clip.h"
 #include "privacy/noise.h"
 
+/* Those whom nothing was trained on, where the plan keeps some. */
+static const struct ym_table *judges(const struct ym_table *data)
+{
+    return data->held ? data->held : data;
+}
+
 static size_t most_rows(const struct ym_table *data)
 {
     uint64_t most = 1;
@@ -44,7 +50,7 @@ enum ym_code ym_local_metrics(const struct ym_plan *plan, const struct ym_model 
                               const float *params, const double *extra, uint32_t round, ym_open_rng_fn open_rng,
                               void *ctx, int64_t *out, struct ym_status *st)
 {
-    size_t dim = ym_plan_metric_dim(plan), rows = most_rows(data), scores = rows * ym_plan_outputs(plan);
+    size_t dim = ym_plan_metric_dim(plan), rows = most_rows(judges(data)), scores = rows * ym_plan_outputs(plan);
     struct ym_model_work *work;
     struct ym_rng *noise = NULL;
     float *score, *theta;
@@ -63,7 +69,7 @@ enum ym_code ym_local_metrics(const struct ym_plan *plan, const struct ym_model 
     memcpy(theta, params, m->dim * sizeof *theta);
     if (ym_plan_scaled_columns(plan) > 0) /* rows are counted as they are */
         ym_scaling_fold(plan, m, extra, theta);
-    count_patients(plan, m, data, theta, work, score, out);
+    count_patients(plan, m, judges(data), theta, work, score, out);
     ym_noise_add(out, dim, plan->metric_sigma_units, noise);
     for (size_t i = 0; i < dim; i++)
         out[i] = on_lattice(plan, out[i]);
