@@ -14,7 +14,7 @@ static const char *const samplings[] = {"0.05", "0.1", "0.25", "0.5", "1"};
 enum { SAMPLINGS = sizeof samplings / sizeof *samplings, ROWS = SAMPLINGS + 1 };
 
 struct row { /* one sampling probability */
-    char sampling[40];
+    char sampling[64];
     double q;
     bool own, fits, best;
     struct ym_decimal noise;
@@ -34,15 +34,13 @@ struct table { /* one number of rounds */
 static enum ym_code row_find(const struct ym_plan *plan, uint32_t rounds, struct row *r, struct ym_status *st)
 {
     struct ym_plan *checked = NULL;
-    struct ym_plan_cost cost = {0};
     enum ym_code code = ym_advice_find(plan, rounds, r->sampling, &r->noise, &checked, st);
 
     if (code == YM_NOT_FOUND)
         return YM_OK; /* fits stays false */
     if (code == YM_OK)
-        code = ym_plan_cost_of(checked, &cost, st);
+        code = ym_plan_epsilon(checked, 1, checked->rounds, &r->epsilon_micro, st);
     r->fits = code == YM_OK;
-    r->epsilon_micro = cost.epsilon_micro;
     r->per_patient = ym_decimal_double(r->noise) * plan->clip_norm / (r->q * plan->nominal_patients);
     ym_plan_free(checked);
     return code;
@@ -231,20 +229,6 @@ static void print_json(const struct ym_plan *plan, const struct table *table, si
     ym_buf_release(&noise);
 }
 
-static enum ym_code own_sampling(const struct ym_plan *plan, char out[40], struct ym_status *st)
-{
-    json_t *root = NULL;
-    const char *text;
-    enum ym_code code = ym_json_parse(plan->canonical.data, plan->canonical.len, YM_PLAN_MAX_BYTES, &root, st);
-
-    if (code == YM_OK)
-        code = ym_json_get_str(json_object_get(root, "training"), "sampling_probability", &text, st);
-    if (code == YM_OK)
-        snprintf(out, 40, "%s", text);
-    json_decref(root);
-    return code;
-}
-
 /* What fits the plan's own settings is told even where the proposed ones cannot. */
 static enum ym_code propose(const struct ym_plan *plan, const struct ym_cohort *cohort, size_t count, json_t **json,
                             struct ym_status *st)
@@ -265,12 +249,14 @@ static int advise(const struct ym_plan *plan, const struct ym_cohort *cohort, si
 {
     struct table table[3];
     size_t count = list_tables(plan, table);
-    char own[40];
+    char own[64];
     json_t *proposal = NULL;
-    enum ym_code code = own_sampling(plan, own, st);
+    enum ym_code code = ym_plan_decimal(plan, "training", "sampling_probability", own, st);
 
+    ym_print_wait(true);
     for (size_t i = 0; i < count && code == YM_OK; i++)
         code = fill(plan, own, &table[i], st);
+    ym_print_wait(false);
     if (code == YM_OK && !own_row(table)->fits) /* the most noise passed, but by less than a rounding */
         code = ym_status_set(st, YM_DENIED, "%s", T(SPONSOR_ADVISE_NEVER));
     if (code == YM_OK && json)

@@ -5,6 +5,7 @@
 
 #include "audit/limits.h"
 #include "audit/spend.h"
+#include "base/json.h"
 #include "cmd/yumen/commands.h"
 #include "cmd/yumen/plan.h"
 #include "cmd/yumen/print.h"
@@ -70,6 +71,21 @@ enum ym_code ym_plan_cost_of(const struct ym_plan *plan, struct ym_plan_cost *ou
         out->rounds_fit = most_rounds(plan);
     out->dim = model.dim;
     out->update_bytes = 8 * (uint64_t)ym_model_update_dim(&model);
+    return code;
+}
+
+enum ym_code ym_plan_decimal(const struct ym_plan *plan, const char *section, const char *key, char out[64],
+                             struct ym_status *st)
+{
+    json_t *root = NULL;
+    const char *text;
+    enum ym_code code = ym_json_parse(plan->canonical.data, plan->canonical.len, YM_PLAN_MAX_BYTES, &root, st);
+
+    if (code == YM_OK)
+        code = ym_json_get_str(json_object_get(root, section), key, &text, st);
+    if (code == YM_OK)
+        snprintf(out, 64, "%s", text);
+    json_decref(root);
     return code;
 }
 

@@ -21,6 +21,10 @@ enum ym_code ym_plan_cost_of(const struct ym_plan *plan, struct ym_plan_cost *ou
 /* What `plan check --json` says of a plan that is fine. New reference. */
 json_t *ym_json_plan_cost(const struct ym_plan *plan, const struct ym_plan_cost *c);
 
+/* A decimal as the plan's canonical form writes it, for example of "privacy", "noise_multiplier". */
+enum ym_code ym_plan_decimal(const struct ym_plan *plan, const char *section, const char *key, char out[64],
+                             struct ym_status *st);
+
 /* Whether a plan may have this epsilon: a decimal above 0 and at most 100. */
 bool ym_epsilon_good(const char *text);
 

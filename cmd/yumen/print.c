@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/listing.h"
 #include "base/text.h"
@@ -54,6 +55,14 @@ void ym_print_json(json_t *value)
         puts(text);
     fflush(stdout);
     free(text);
+}
+
+void ym_print_wait(bool on)
+{
+    if (!isatty(STDERR_FILENO))
+        return;
+    fputs(on ? T(SPONSOR_WAIT) : "\r\x1b[K", stderr);
+    fflush(stderr);
 }
 
 enum ym_code ym_plan_load(const char *path, struct ym_plan **out, struct ym_status *st)

@@ -22,6 +22,8 @@ void ym_print_score(struct ym_buf *out, const struct ym_score *s);
 json_t *ym_json_score(const struct ym_score *s);
 /* One line of JSON for programs, reals allowed, keys in order given. */
 void ym_print_json(json_t *value);
+/* On a terminal: say on stderr that something takes seconds, and take it back. */
+void ym_print_wait(bool on);
 /* Read a YAML plan; problems go to stderr. */
 enum ym_code ym_plan_load(const char *path, struct ym_plan **out, struct ym_status *st);
 /* Read the sponsor's test file; lines that cannot be used go to stderr. */

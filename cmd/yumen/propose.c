@@ -310,10 +310,13 @@ enum ym_code ym_propose(const struct ym_plan *base, const struct ym_cohort *coho
     struct ym_plan_cost cost = {0};
     struct ym_proposal p = {0};
     json_t *root = NULL;
-    enum ym_code code = ym_plan_cost_of(base, &cost, st);
+    enum ym_code code;
 
+    ym_print_wait(true);
+    code = ym_plan_cost_of(base, &cost, st);
     if (code == YM_OK)
         code = ym_proposal_find(base, cost.dim, cohort, count, &p, st);
+    ym_print_wait(false);
     if (code == YM_OK)
         code = ym_json_parse(p.plan->canonical.data, p.plan->canonical.len, YM_PLAN_MAX_BYTES, &root, st);
     if (code == YM_OK && json != NULL)

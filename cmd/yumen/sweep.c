@@ -156,21 +156,6 @@ static enum ym_code text_of(struct ym_decimal d, char out[64], struct ym_status 
     return code;
 }
 
-/* As the plan writes it. */
-static enum ym_code noise_text(const struct ym_plan *plan, char out[64], struct ym_status *st)
-{
-    json_t *root = NULL;
-    const char *text;
-    enum ym_code code = ym_json_parse(plan->canonical.data, plan->canonical.len, YM_PLAN_MAX_BYTES, &root, st);
-
-    if (code == YM_OK)
-        code = ym_json_get_str(json_object_get(root, "privacy"), "noise_multiplier", &text, st);
-    if (code == YM_OK)
-        snprintf(out, 64, "%s", text);
-    json_decref(root);
-    return code;
-}
-
 static enum ym_code run_seeds(struct sweep *w, struct ym_status *st)
 {
     const struct ym_simulation *s = w->s;
@@ -183,7 +168,7 @@ static enum ym_code run_seeds(struct sweep *w, struct ym_status *st)
     if (code == YM_OK)
         code = text_of(s->plan->delta, w->delta, st);
     if (code == YM_OK)
-        code = noise_text(s->plan, w->noise, st);
+        code = ym_plan_decimal(s->plan, "privacy", "noise_multiplier", w->noise, st);
     if (code == YM_OK)
         code = ym_sim_sweep(s->plan, s->site, s->site_count, &s->options, &seeds, w->score, st);
     return code;
