@@ -26,11 +26,21 @@ static bool level_offered(const struct ym_offer *offer, const char *level)
     return false;
 }
 
+static bool image_fits(const struct ym_variable *wanted, const struct ym_offer *offer, struct ym_buf *why)
+{
+    if (!offer->channels)
+        return refuse(why, T(FITS_IMAGE), wanted->name);
+    if (offer->channels == wanted->channels && offer->height == wanted->height && offer->width == wanted->width)
+        return true;
+    return refuse(why, T(FITS_SHAPE), wanted->name, offer->channels, offer->height, offer->width, wanted->channels,
+                  wanted->height, wanted->width);
+}
+
 bool ym_variable_fits(const struct ym_variable *wanted, const struct ym_offer *offer, struct ym_buf *why)
 {
     bool fits = true;
     if (wanted->kind == YM_VAR_IMAGE)
-        return refuse(why, T(FITS_IMAGE), wanted->name);
+        return image_fits(wanted, offer, why);
     if (wanted->kind == YM_VAR_NUMBER) {
         if (offer->category || offer->channels)
             return refuse(why, T(FITS_NUMBER), wanted->name);

@@ -9,22 +9,10 @@
 struct plain {
     double *theta, *sum;  /* [dim] */
     float *at, *gradient; /* [dim] */
+    float *rows;          /* one patient's, where they are made of bytes */
     struct ym_model_work *work;
     struct ym_optimizer *optimizer;
 };
-
-static size_t most_rows(const struct ym_table *t)
-{
-    size_t most = 1;
-
-    for (size_t p = 0; p < t->patients; p++) {
-        size_t n = (size_t)(t->first_row[p + 1] - t->first_row[p]);
-
-        if (n > most)
-            most = n;
-    }
-    return most;
-}
 
 static void add_gradients(const struct ym_model *m, const struct ym_table *t, struct plain *s)
 {
@@ -34,8 +22,8 @@ static void add_gradients(const struct ym_model *m, const struct ym_table *t, st
     for (size_t p = 0; p < t->patients; p++) {
         size_t first = (size_t)t->first_row[p], n = (size_t)t->first_row[p + 1] - first;
 
-        ym_model_patient_gradient(m, s->at, t->x + first * t->columns, t->y + first * ym_model_targets(m), n, s->work,
-                                  s->gradient);
+        ym_model_patient_gradient(m, s->at, ym_table_rows(t, first, n, s->rows), t->y + first * ym_model_targets(m), n,
+                                  s->work, s->gradient);
         for (size_t j = 0; j < m->dim; j++)
             s->sum[j] += (double)s->gradient[j];
     }
@@ -75,12 +63,13 @@ static enum ym_code train(const struct ym_plan *plan, const struct ym_model *m, 
         .sum = malloc(m->dim * sizeof *s.sum),
         .at = malloc(m->dim * sizeof *s.at),
         .gradient = malloc(m->dim * sizeof *s.gradient),
-        .work = ym_model_work_new(m, most_rows(data)),
+        .rows = calloc(ym_table_scratch(data, ym_table_most_rows(data)) + 1, sizeof *s.rows),
+        .work = ym_model_work_new(m, ym_table_most_rows(data)),
         .optimizer = ym_optimizer_new(plan, m, params, round),
     };
     enum ym_code code = YM_OK;
 
-    if (s.theta == NULL || s.sum == NULL || s.at == NULL || s.gradient == NULL || s.work == NULL ||
+    if (s.theta == NULL || s.sum == NULL || s.at == NULL || s.gradient == NULL || s.rows == NULL || s.work == NULL ||
         s.optimizer == NULL) {
         code = ym_status_set(st, YM_EXHAUSTED, "no memory for %zu parameters", m->dim);
         goto out;
@@ -98,6 +87,7 @@ out:
     free(s.sum);
     free(s.at);
     free(s.gradient);
+    free(s.rows);
     ym_model_work_free(s.work);
     ym_optimizer_free(s.optimizer);
     return code;

@@ -13,6 +13,7 @@
 
 struct tally {
     float *score, *label; /* [rows][outputs], [rows] */
+    float *block;         /* rows under way, where they are made of bytes */
     size_t rows;
     double loss;
 };
@@ -24,7 +25,7 @@ static void tally_table(const struct ym_model *m, const float *params, const str
 
     for (size_t row = 0; row < t->rows; row += BLOCK_ROWS) {
         size_t n = t->rows - row < BLOCK_ROWS ? t->rows - row : BLOCK_ROWS;
-        const float *x = t->x + row * t->columns, *y = t->y + row;
+        const float *x = ym_table_rows(t, row, n, out->block), *y = t->y + row;
 
         ym_model_predict(m, params, x, n, w, out->score + out->rows * outputs);
         out->loss += ym_model_loss(m, params, x, y, n, w) * (double)n;
@@ -61,16 +62,19 @@ static struct ym_score score_of(const struct ym_plan *plan, const struct tally *
 enum ym_code ym_score_tables(const struct ym_plan *plan, const struct ym_model *m, const float *params,
                              const struct ym_table *const *t, size_t count, struct ym_score *out, struct ym_status *st)
 {
-    size_t rows = 0, outputs = ym_model_outputs(m);
+    size_t rows = 0, block = 0, outputs = ym_model_outputs(m);
     struct ym_model_work *w = ym_model_work_new(m, BLOCK_ROWS);
     struct tally tally = {0};
     enum ym_code code = YM_OK;
 
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         rows += t[i]->rows;
+        block = ym_table_scratch(t[i], BLOCK_ROWS);
+    }
+    tally.block = calloc(block + 1, sizeof *tally.block);
     tally.score = calloc(rows + 1, outputs * sizeof *tally.score);
     tally.label = calloc(rows + 1, sizeof *tally.label);
-    if (w == NULL || tally.score == NULL || tally.label == NULL) {
+    if (w == NULL || tally.block == NULL || tally.score == NULL || tally.label == NULL) {
         code = ym_status_set(st, YM_EXHAUSTED, "no memory to score %zu rows", rows);
         goto out;
     }
@@ -80,6 +84,7 @@ enum ym_code ym_score_tables(const struct ym_plan *plan, const struct ym_model *
 out:
     ym_model_work_free(w);
     free(tally.score);
+    free(tally.block);
     free(tally.label);
     return code;
 }

@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,12 @@ static json_t *card_variable(const struct ym_variable *v)
 {
     json_t *o = json_pack("{s:s,s:s}", "name", v->name, "column", v->name), *levels, *map;
 
+    if (v->kind == YM_VAR_IMAGE) {
+        json_object_set_new(o, "channels", json_integer(v->channels));
+        json_object_set_new(o, "height", json_integer(v->height));
+        json_object_set_new(o, "width", json_integer(v->width));
+        return o;
+    }
     if (v->kind == YM_VAR_NUMBER) {
         if (v->unit[0] != '\0')
             json_object_set_new(o, "unit", json_string(v->unit));
@@ -70,22 +77,23 @@ static json_t *card_variable(const struct ym_variable *v)
     return o;
 }
 
-static json_t *card_of_plan(const struct ym_plan *plan)
+static json_t *card_of_plan(const struct ym_plan *plan, bool npz)
 {
     json_t *variables = json_array();
 
     for (size_t i = 0; i < plan->input_count; i++)
         json_array_append_new(variables, card_variable(&plan->input[i]));
     json_array_append_new(variables, card_variable(&plan->outcome));
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o}", "yumen", "card/1", "name", "test", "title",
-                     "test file", "file", "test.csv", "encoding", "utf-8", "separator", ",", "patient_column",
-                     ROW_COLUMN, "size_class", "<100", "tier", "general", "variables", variables);
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o}", "yumen", "card/1", "name", "test", "title",
+                     "test file", "file", npz ? "test.npz" : "test.csv", "encoding", "utf-8", "separator", ",",
+                     "patient_column", ROW_COLUMN, "patient_identifier", "row", "size_class", "<100", "tier", "general",
+                     "variables", variables);
 }
 
-static enum ym_code read_card(const struct ym_plan *plan, struct ym_card **out, struct ym_buf *report,
+static enum ym_code read_card(const struct ym_plan *plan, bool npz, struct ym_card **out, struct ym_buf *report,
                               struct ym_status *st)
 {
-    json_t *value = card_of_plan(plan);
+    json_t *value = card_of_plan(plan, npz);
     struct ym_doc *doc = ym_doc_wrap("test", value);
     struct ym_problems problems = {0};
     enum ym_code code = ym_card_read(doc, out, &problems, st);
@@ -119,15 +127,16 @@ static enum ym_code memory_file(struct ym_bytes data, int *fd, char path[64], st
     return YM_OK;
 }
 
-enum ym_code ym_sim_load_test(const struct ym_plan *plan, const char *path, struct ym_table **out,
-                              struct ym_buf *report, struct ym_status *st)
+/* A CSV, given its column of patients. */
+static enum ym_code load_csv(const struct ym_plan *plan, const char *path, struct ym_table **out, struct ym_buf *report,
+                             struct ym_status *st)
 {
-    struct ym_plan any_size = *plan; /* borrows everything */
     struct ym_buf csv = {0}, numbered = {0};
     struct ym_card *card = NULL;
-    char name[64];
+    char name[64], *copy = strdup(path);
     int fd = -1;
-    enum ym_code code = ym_fs_read(path, TEST_MAX_BYTES, &csv, st);
+    enum ym_code code =
+        copy ? ym_fs_read(path, TEST_MAX_BYTES, &csv, st) : ym_status_set(st, YM_EXHAUSTED, "no memory");
 
     if (code != YM_OK)
         goto out;
@@ -138,18 +147,41 @@ enum ym_code ym_sim_load_test(const struct ym_plan *plan, const char *path, stru
     }
     code = memory_file((struct ym_bytes){numbered.data, numbered.len}, &fd, name, st);
     if (code == YM_OK)
-        code = read_card(plan, &card, report, st);
-    any_size.min_patients = 1;
-    any_size.max_records_per_patient = 1;
+        code = read_card(plan, false, &card, report, st);
     if (code == YM_OK)
-        code = ym_sim_table(&any_size, card, name, NULL, out, report, st);
-    if (code != YM_OK)
-        ym_status_wrap(st, code, "%s", path);
+        code = ym_sim_table(plan, card, name, dirname(copy), out, report, st);
 out:
     ym_card_free(card);
     ym_buf_release(&csv);
     ym_buf_release(&numbered);
+    free(copy);
     if (fd >= 0)
         close(fd);
     return code;
+}
+
+/* Rows of an NPZ are numbered by the reader. */
+static enum ym_code load_npz(const struct ym_plan *plan, const char *path, struct ym_table **out, struct ym_buf *report,
+                             struct ym_status *st)
+{
+    struct ym_card *card = NULL;
+    enum ym_code code = read_card(plan, true, &card, report, st);
+
+    if (code == YM_OK)
+        code = ym_sim_table(plan, card, path, NULL, out, report, st);
+    ym_card_free(card);
+    return code;
+}
+
+enum ym_code ym_sim_load_test(const struct ym_plan *plan, const char *path, struct ym_table **out,
+                              struct ym_buf *report, struct ym_status *st)
+{
+    struct ym_plan any_size = *plan; /* borrows everything */
+    size_t len = strlen(path);
+    bool npz = len > 4 && strcmp(path + len - 4, ".npz") == 0;
+
+    any_size.min_patients = 1;
+    any_size.max_records_per_patient = 1;
+    enum ym_code code = npz ? load_npz(&any_size, path, out, report, st) : load_csv(&any_size, path, out, report, st);
+    return code == YM_OK ? code : ym_status_wrap(st, code, "%s", path);
 }

@@ -57,7 +57,9 @@ void ym_frozen_free(struct ym_frozen *f);
  * past max_records_per_patient (in file order) are left out. */
 struct ym_table {
     size_t columns, rows, patients;
-    float *x;            /* [rows][columns], scaled to [-1, 1], dummies 0/1 */
+    float *x;            /* [rows][columns], scaled to [-1, 1], dummies 0/1; NULL where the input is an image */
+    uint8_t *pixel;      /* [rows][columns] bytes of the image, else NULL */
+    float shade[256];    /* what a byte of it counts: (byte / 255 - mean) / scale */
     float *y;            /* [rows][targets], targets 1: number in scaled units, or level index; 2: {count, offset} */
     uint64_t *first_row; /* [patients + 1] */
     /* Survival: a patient's rows are its time bins, as far as it was watched, each with whether the event came in it
@@ -81,5 +83,33 @@ struct ym_table {
 enum ym_code ym_table_build(const struct ym_plan *plan, const struct ym_frozen *f, struct ym_table **out,
                             struct ym_buf *report, struct ym_status *st);
 void ym_table_free(struct ym_table *t);
+
+/* Floats that ym_table_rows needs for n rows; 0: none. */
+static inline size_t ym_table_scratch(const struct ym_table *t, size_t n)
+{
+    return t->pixel ? n * t->columns : 0;
+}
+
+/* Rows first .. first + n as floats [n][columns]: the table's own, or made of
+ * bytes in scratch, so that a set of images is never in memory as floats. */
+static inline const float *ym_table_rows(const struct ym_table *t, size_t first, size_t n, float *scratch)
+{
+    if (!t->pixel)
+        return t->x + first * t->columns;
+    const uint8_t *pixel = t->pixel + first * t->columns;
+    for (size_t i = 0; i < n * t->columns; i++)
+        scratch[i] = t->shade[pixel[i]];
+    return scratch;
+}
+
+/* The most rows of a patient, at least 1. */
+static inline size_t ym_table_most_rows(const struct ym_table *t)
+{
+    uint64_t most = 1;
+    for (size_t i = 0; i < t->patients; i++)
+        if (t->first_row[i + 1] - t->first_row[i] > most)
+            most = t->first_row[i + 1] - t->first_row[i];
+    return (size_t)most;
+}
 
 #endif

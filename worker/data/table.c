@@ -44,6 +44,7 @@ void ym_table_free(struct ym_table *t)
     if (!t)
         return;
     free(t->x);
+    free(t->pixel);
     free(t->y);
     free(t->first_row);
     free(t->time);
@@ -82,7 +83,8 @@ static bool column_fits(const struct ym_variable *want, const struct ym_frozen_c
     struct ym_buf why = {0};
     for (size_t i = 0; i < c->level_count; i++)
         level[i] = c->level[i];
-    struct ym_offer offer = {c->category, c->unit, c->low, c->high, level, c->level_count};
+    struct ym_offer offer = {c->category,    c->unit,     c->low,    c->high, level,
+                             c->level_count, c->channels, c->height, c->width};
     bool fits = ym_variable_fits(want, &offer, &why);
     if (report && why.len)
         ym_buf_append(report, why.data, why.len);
@@ -123,11 +125,11 @@ static enum ym_code link_all(struct build *b, struct ym_status *st)
 
 /* ---- values ---- */
 
-/* The plan's value of a cell: a number, a level index, or NaN for missing. */
+/* The plan's value of a cell: a number, a level index, 0 of an image, or NaN for missing. */
 static double cell_value(const struct build *b, const struct link *l, size_t row)
 {
     double v = b->f->value[row * b->f->var_count + l->column];
-    if (isnan(v) || l->want->kind == YM_VAR_NUMBER)
+    if (isnan(v) || l->want->kind != YM_VAR_CATEGORY)
         return v;
     int level = l->level[(size_t)v];
     return level < 0 ? NAN : level;
@@ -252,11 +254,23 @@ static void fill_survival(struct build *b, struct ym_table *t, double event, dou
         put_survival(b, t, clamp, dies);
 }
 
+/* A network's only input. */
+static void fill_image(const struct build *b, struct ym_table *t, size_t row)
+{
+    const struct ym_frozen_column *c = &b->f->column[b->link[0].column];
+    memcpy(t->pixel + t->rows * t->columns, b->f->pixel + row * b->f->pixel_stride + c->pixel_at, t->columns);
+}
+
 static void fill_row(struct build *b, struct ym_table *t, size_t row)
 {
     const struct ym_plan *plan = b->plan;
     struct link *outcome = &b->link[plan->input_count];
     double y = cell_value(b, outcome, row);
+    if (t->pixel) {
+        fill_image(b, t, row);
+        t->y[t->rows++] = (float)y;
+        return;
+    }
     take_values(b, row);
     ym_design_row(plan, b->value, YM_UNITS_SCALED, b->wide);
     for (size_t i = 0; i < t->columns - plan->cut_count; i++)
@@ -329,13 +343,23 @@ static struct ym_table_exact *exact_new(size_t rows, size_t cells)
     return NULL;
 }
 
+static void shade_fill(const struct ym_variable *image, float shade[256])
+{
+    for (int i = 0; i < 256; i++)
+        shade[i] = (float)((i / 255.0 - image->mean) / image->scale);
+}
+
 static bool table_allocate(const struct build *b, struct ym_table *t)
 {
     size_t rows = rows_bound(b), cells;
     t->columns = ym_plan_columns(b->plan);
     if (__builtin_mul_overflow(rows, t->columns, &cells))
         return false;
-    t->x = calloc(cells + 1, sizeof *t->x); /* nobody may be held out */
+    /* nobody may be held out */
+    if (b->plan->family == YM_FAMILY_NETWORK)
+        t->pixel = malloc(cells + 1);
+    else
+        t->x = calloc(cells + 1, sizeof *t->x);
     t->y = calloc(rows + 1, ym_plan_targets(b->plan) * sizeof *t->y);
     t->first_row = calloc(b->f->patient_count + 1, sizeof *t->first_row);
     if (ym_plan_survival(b->plan)) {
@@ -346,7 +370,9 @@ static bool table_allocate(const struct build *b, struct ym_table *t)
     }
     if (b->plan->exact && !(t->exact = exact_new(rows, cells)))
         return false;
-    return t->x && t->y && t->first_row;
+    if (t->pixel)
+        shade_fill(&b->plan->input[0], t->shade);
+    return (t->x || t->pixel) && t->y && t->first_row;
 }
 
 static struct ym_table *table_new(const struct build *b)

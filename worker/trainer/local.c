@@ -10,18 +10,6 @@
 
 #define APPLY_BLOCK 1024
 
-static size_t most_rows(const struct ym_table *data)
-{
-    uint64_t most = 1;
-
-    for (size_t i = 0; i < data->patients; i++) {
-        uint64_t rows = data->first_row[i + 1] - data->first_row[i];
-
-        most = rows > most ? rows : most;
-    }
-    return (size_t)most;
-}
-
 struct ym_local_work *ym_local_work_base(const struct ym_model *m, const struct ym_table *data, bool own)
 {
     struct ym_local_work *w = calloc(1, sizeof *w);
@@ -29,12 +17,14 @@ struct ym_local_work *ym_local_work_base(const struct ym_model *m, const struct 
     if (!w)
         return NULL;
     w->dim = m->dim;
-    w->model = ym_model_work_new(m, most_rows(data));
+    w->model = ym_model_work_new(m, ym_table_most_rows(data));
     w->gradient = calloc(m->dim, sizeof *w->gradient);
+    w->rows_len = ym_table_scratch(data, ym_table_most_rows(data)) + 1;
+    w->rows = calloc(w->rows_len, sizeof *w->rows);
     w->clipped = calloc(m->dim + 1, sizeof *w->clipped);
     w->held = calloc(m->dim + 1, sizeof *w->held);
     w->own = own ? calloc(m->dim + 1, sizeof *w->own) : NULL;
-    if (w->model && w->gradient && w->clipped && w->held && (w->own || !own))
+    if (w->model && w->gradient && w->rows && w->clipped && w->held && (w->own || !own))
         return w;
     ym_local_work_free(w);
     return NULL;
@@ -73,6 +63,7 @@ void ym_local_work_free(struct ym_local_work *w)
         return;
     ym_model_work_free(w->model);
     wipe_free(w->gradient, w->dim * sizeof *w->gradient);
+    wipe_free(w->rows, w->rows_len * sizeof *w->rows);
     wipe_free(w->clipped, (w->dim + 1) * sizeof *w->clipped);
     wipe_free(w->chosen, w->patients * sizeof *w->chosen);
     ym_batch_free(w->batch);
@@ -100,9 +91,9 @@ void ym_local_add_patient(const struct ym_local_step *s, size_t patient)
     const struct ym_table *d = s->data;
     struct ym_local_work *w = s->w;
     uint64_t first = d->first_row[patient], rows = d->first_row[patient + 1] - first;
+    const float *x = ym_table_rows(d, first, rows, w->rows);
 
-    ym_model_patient_gradient(s->m, s->params, d->x + first * d->columns, d->y + first * ym_model_targets(s->m), rows,
-                              w->model, w->gradient);
+    ym_model_patient_gradient(s->m, s->params, x, d->y + first * ym_model_targets(s->m), rows, w->model, w->gradient);
     if (s->bit_units > 0)
         ym_clip_patient_bit(w->gradient, w->dim, s->clip_norm, s->bit_units, w->clipped);
     else

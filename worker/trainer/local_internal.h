@@ -10,7 +10,9 @@
 struct ym_local_work {
     size_t dim, patients;
     struct ym_model_work *model;
-    float *gradient;        /* [dim] one patient's */
+    float *gradient; /* [dim] one patient's */
+    float *rows;     /* one patient's, where they are made of bytes (ym_table_rows) */
+    size_t rows_len;
     int32_t *clipped;       /* [dim + 1] */
     uint32_t *chosen;       /* [patients] */
     struct ym_batch *batch; /* the bounded route's; NULL with the integer one */
