@@ -10,6 +10,7 @@ const struct ym_rpc_method hub_methods[] = {
     {"/yumen.v1.Federation/GetCheckpoint", YM_RPC_UNARY, hub_on_checkpoint, NULL, NULL, NULL},
     {"/yumen.v1.Federation/ReadLog", YM_RPC_SERVER_STREAM, hub_on_read_log, NULL, NULL, hub_on_read_log_end},
     {"/yumen.v1.Federation/FetchObject", YM_RPC_SERVER_STREAM, hub_on_fetch, NULL, NULL, hub_on_fetch_end},
+    {"/yumen.v1.Sponsor/PutStart", YM_RPC_UNARY, hub_on_put_start, NULL, NULL, NULL},
     {"/yumen.v1.Sponsor/SubmitStudy", YM_RPC_UNARY, hub_on_submit, NULL, NULL, NULL},
     {"/yumen.v1.Sponsor/ListStudies", YM_RPC_UNARY, hub_on_list_studies, NULL, NULL, NULL},
     {"/yumen.v1.Sponsor/WatchStudy", YM_RPC_SERVER_STREAM, hub_on_watch, NULL, NULL, hub_on_watch_end},

@@ -257,6 +257,10 @@ void hub_on_read_log(struct ym_rpc_call *call, struct ym_bytes request, void *ct
 void hub_on_read_log_end(struct ym_rpc_call *call, bool cancelled, void *ctx);
 void hub_on_fetch(struct ym_rpc_call *call, struct ym_bytes request, void *ctx);
 void hub_on_fetch_end(struct ym_rpc_call *call, bool cancelled, void *ctx);
+void hub_on_put_start(struct ym_rpc_call *call, struct ym_bytes request, void *ctx); /* start.c */
+/* The file that waits for the sponsor's next plan: YM_NOT_FOUND without one. Drop: missing is fine. */
+enum ym_code hub_start_read(struct ym_hub *h, const char *sponsor, struct ym_buf *out, struct ym_status *st);
+void hub_start_drop(struct ym_hub *h, const char *sponsor);
 void hub_on_submit(struct ym_rpc_call *call, struct ym_bytes request, void *ctx); /* sponsor.c */
 void hub_on_list_studies(struct ym_rpc_call *call, struct ym_bytes request, void *ctx);
 void hub_on_cancel(struct ym_rpc_call *call, struct ym_bytes request, void *ctx);

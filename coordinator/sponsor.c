@@ -65,16 +65,21 @@ static enum ym_code check_plan_leaf(struct ym_hub *h, const char *sponsor, struc
 static enum ym_code put_first_objects(struct ym_hub *h, const struct ym_plan *plan, uint8_t state[YM_HASH_BYTES],
                                       struct ym_status *st)
 {
-    struct ym_buf bytes = {0};
+    struct ym_buf bytes = {0}, start = {0};
     uint8_t hash[YM_HASH_BYTES];
-    enum ym_code code = ym_state_initial(plan, &bytes, st);
+    enum ym_code code = plan->starts ? hub_start_read(h, plan->sponsor, &start, st) : YM_OK;
 
+    if (code == YM_OK && ym_state_initial_from(plan, ym_buf_bytes(&start), &bytes, st) != YM_OK)
+        code = ym_status_wrap(st, st->code, "wrong_start");
     if (code == YM_OK)
         code = ym_object_put(h->object_dir, (struct ym_bytes){bytes.data, bytes.len}, state, st);
+    if (code == YM_OK && plan->starts)
+        code = ym_object_put(h->object_dir, ym_buf_bytes(&start), hash, st);
     if (code == YM_OK)
         code = ym_object_put(h->object_dir, (struct ym_bytes){plan->canonical.data, plan->canonical.len}, hash, st);
     YM_ASSERT(code != YM_OK || memcmp(hash, plan->hash, sizeof hash) == 0);
     ym_buf_release(&bytes);
+    ym_buf_release(&start);
     return code;
 }
 
@@ -155,6 +160,8 @@ static void handle_submit(struct ym_hub *h, struct hub_request *q)
         hub_study_free(y);
         goto out;
     }
+    if (y->plan->starts)
+        hub_start_drop(h, sponsor);
     hub_study_add(h, y);
     answer_submit(q, y);
 out:

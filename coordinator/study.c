@@ -136,6 +136,8 @@ static enum ym_code keep_study(struct ym_hub *h, const struct hub_apply *a, cons
         code = h->store->ops->put_study(h->store, &row, ym_buf_bytes(&a->study->plan_leaf), ym_buf_bytes(&bytes), st);
         if (code == YM_OK)
             code = h->store->ops->put_object(h->store, row.plan, row.study, YM_STORE_PLAN, st);
+        if (code == YM_OK && a->study->plan->starts)
+            code = h->store->ops->put_object(h->store, a->study->plan->start_hash, row.study, YM_STORE_START, st);
         if (code == YM_OK)
             code = h->store->ops->put_object(h->store, r->state, row.study, YM_STORE_STATE, st);
     } else if (code == YM_OK) {

@@ -386,26 +386,30 @@ static void let_go(struct ym_hub *h, struct hub_upload *u)
         hand_over(h, y, site);
 }
 
-/* Metrics travel in the rounds that the plan says, and only there was a hospital charged for them. */
-static size_t zero_from(const struct hub_upload *u)
+/* Metrics travel in the rounds that the plan says, and only there was a hospital charged for them; frozen
+ * parameters never move. */
+static size_t zeros_of(const struct hub_upload *u, struct ym_run run[YM_MODEL_MAX_ZEROS])
 {
+    const struct ym_plan *plan = u->study->plan;
     struct ym_model m;
 
-    if (ym_plan_metric_due(u->study->plan, u->event.round) || ym_model_from_plan(u->study->plan, &m, NULL) != YM_OK)
-        return SIZE_MAX;
-    return ym_model_metric_at(&m);
+    if (ym_model_from_plan(plan, &m, NULL) != YM_OK)
+        return 0;
+    return ym_model_zeros(&m, ym_plan_metric_due(plan, u->event.round), run);
 }
 
 static void check_off_core(struct ym_hub *h, struct hub_work *work)
 {
     struct hub_upload *u = (struct hub_upload *)work;
     struct ym_spool_key key = spool_key(h, u->study, &u->event);
+    struct ym_run run[YM_MODEL_MAX_ZEROS];
+    size_t zeros = zeros_of(u, run);
     struct ym_status st = YM_STATUS_INIT;
 
     u->reason = "";
     u->code = ym_spool_sync(u->spool, &st);
     if (u->code == YM_OK)
-        u->code = ym_spool_check(&key, u->event.bytes, u->update, u->event.width_bits, zero_from(u), &u->reason, &st);
+        u->code = ym_spool_check(&key, u->event.bytes, u->update, u->event.width_bits, run, zeros, &u->reason, &st);
     if (u->code != YM_OK && u->reason[0] == 0)
         u->code = append_reason(u->code, &u->reason);
 }

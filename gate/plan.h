@@ -108,8 +108,11 @@ struct ym_plan {
     uint32_t hidden[YM_PLAN_MAX_HIDDEN];
     size_t hidden_count;
     enum ym_activation activation;
-    struct ym_network network; /* of that family: its layers and, behind them, dense to the outputs */
-    uint64_t init_seed;        /* public; parameters at round 0 are a function of it */
+    struct ym_network network;         /* of that family: its layers and, behind them, dense to the outputs */
+    uint64_t init_seed;                /* public; parameters at round 0 are a function of it */
+    bool starts;                       /* but those of all layers that a file gives: */
+    uint8_t start_hash[YM_HASH_BYTES]; /* a safetensors file (models/start.h) */
+    uint64_t start_except, frozen;     /* bit i: layer i of those with parameters (ym_plan_layer_name) */
     /* training at the hospital: local steps on noised gradients */
     uint32_t rounds, steps_per_round; /* 1..10000, 1..1000 */
     uint64_t sampling_k;              /* probability k / 2^64 per patient and step */
@@ -195,6 +198,9 @@ int64_t ym_plan_epsilon_micro(const struct ym_plan *plan);
 size_t ym_plan_columns(const struct ym_plan *plan);
 /* Outputs of the model: 1 for linear and for two levels (multinomial: 2), level_count otherwise. */
 size_t ym_plan_outputs(const struct ym_plan *plan);
+/* What tensors call layer i of those with parameters, "layer0" or "conv1"; false past the last. */
+#define YM_PLAN_LAYER_NAME 32
+bool ym_plan_layer_name(const struct ym_plan *plan, size_t i, char name[YM_PLAN_LAYER_NAME]);
 /* Shape of a network's image. */
 struct ym_extent ym_plan_image(const struct ym_plan *plan);
 

@@ -222,6 +222,7 @@ void ym_plan_check(struct ym_schema *s, const struct ym_at *root, const struct y
     check_images(s, &model, plan);
     check_survival(s, root, plan);
     check_size(s, &model, plan);
+    ym_plan_check_start(s, &model, plan);
     check_delta(s, &privacy, plan);
     check_route(s, &privacy, plan);
     check_scaling(s, &privacy, plan);

@@ -17,6 +17,10 @@ void ym_plan_read_survival(struct ym_schema *s, const struct ym_at *model, struc
 void ym_plan_read_formula(struct ym_schema *s, const struct ym_at *model, struct ym_plan *plan);
 void ym_plan_check(struct ym_schema *s, const struct ym_at *root, const struct ym_plan *plan);
 
+/* model.start and model.freeze, behind the layers; and with what they do not go. */
+void ym_plan_read_start(struct ym_schema *s, const struct ym_at *model, struct ym_plan *plan);
+void ym_plan_check_start(struct ym_schema *s, const struct ym_at *model, const struct ym_plan *plan);
+
 extern const char *const ym_plan_families[]; /* by enum ym_family - 1 */
 /* The most that noise_multiplier may be. */
 extern const char ym_plan_noise_most[];

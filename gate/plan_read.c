@@ -201,8 +201,9 @@ static void read_mlp(struct ym_schema *s, const struct ym_at *model, struct ym_p
 
 static void read_model(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
-    static const char *const keys[] = {"family",  "inputs", "outcome", "hidden", "activation", "layers", "seed",
-                                       "formula", "time",   "cuts",    "ties",   "strata",     NULL};
+    static const char *const keys[] = {"family", "inputs", "outcome", "hidden", "activation",
+                                       "layers", "start",  "freeze",  "seed",   "formula",
+                                       "time",   "cuts",   "ties",    "strata", NULL};
     static const int64_t one = 1;
     struct ym_at at = ym_schema_object(s, root, "model", true);
     size_t family;
@@ -217,6 +218,7 @@ static void read_model(struct ym_schema *s, const struct ym_at *root, struct ym_
     ym_plan_read_layers(s, &at, plan);
     ym_plan_read_survival(s, &at, plan);
     ym_plan_read_formula(s, &at, plan);
+    ym_plan_read_start(s, &at, plan);
     if (ym_schema_int(s, &at, "seed", &one, 0, INT64_MAX, &seed))
         plan->init_seed = (uint64_t)seed;
 }

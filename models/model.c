@@ -302,6 +302,15 @@ static void network_gradient(const struct ym_model *m, const float *params, cons
     }
 }
 
+static void clear_frozen(const struct ym_model *m, float *g)
+{
+    struct ym_run run[YM_MODEL_MAX_ZEROS];
+    size_t count = m->frozen ? ym_model_zeros(m, true, run) : 0;
+
+    for (size_t i = 0; i < count; i++)
+        memset(g + run[i].from, 0, (run[i].end - run[i].from) * sizeof *g);
+}
+
 void ym_model_patient_gradient(const struct ym_model *m, const float *params, const float *x, const float *y, size_t n,
                                struct ym_model_work *w, float *g)
 {
@@ -310,4 +319,5 @@ void ym_model_patient_gradient(const struct ym_model *m, const float *params, co
         network_gradient(m, params, x, y, n, w, g);
     else
         dense_gradient(m, params, x, y, n, w, g);
+    clear_frozen(m, g);
 }

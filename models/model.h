@@ -32,6 +32,7 @@ struct ym_model {
     size_t width[YM_MODEL_MAX_LAYERS + 1];
     size_t dim; /* parameters in all */
     struct ym_network network;
+    uint64_t frozen; /* bit i: layer i of those with parameters keeps what it started from */
     /* Beside the parameters, where the plan asks for it (docs/formats.md, "Layout"): */
     size_t averaged;     /* dim, and log_clip: averaged by the hospitals' weights; what is behind is summed */
     size_t update_extra; /* coordinates of an update and of a sum, behind the parameters */
@@ -80,7 +81,7 @@ struct ym_model_work; /* scratch for up to max_rows rows; one per thread */
 struct ym_model_work *ym_model_work_new(const struct ym_model *m, size_t max_rows);
 void ym_model_work_free(struct ym_model_work *w);
 
-/* Gradient of one patient's loss over its n rows. x [n][width0], y [n][targets];
+/* Gradient of one patient's loss over its n rows; 0 for frozen parameters. x [n][width0], y [n][targets];
  * g [dim] out, overwritten. n >= 1. Products through CBLAS. */
 void ym_model_patient_gradient(const struct ym_model *m, const float *params, const float *x, const float *y, size_t n,
                                struct ym_model_work *w, float *g);
@@ -102,5 +103,17 @@ struct ym_tensor_info {
 };
 size_t ym_model_tensors(const struct ym_model *m);
 struct ym_tensor_info ym_model_tensor(const struct ym_model *m, size_t i);
+static inline bool ym_model_tensor_frozen(const struct ym_model *m, size_t i)
+{
+    return m->frozen >> i / 2 & 1;
+}
+
+/* Runs of coordinates [from, end) that must be 0 in every update: those of frozen
+ * layers, and the metrics unless the round has them. Returns how many. */
+#define YM_MODEL_MAX_ZEROS (2 * 64 + 1)
+struct ym_run {
+    size_t from, end;
+};
+size_t ym_model_zeros(const struct ym_model *m, bool metrics, struct ym_run run[YM_MODEL_MAX_ZEROS]);
 
 #endif

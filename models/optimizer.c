@@ -123,7 +123,7 @@ void ym_optimizer_move(struct ym_optimizer *o, size_t first, size_t count, const
 
         from = from > first ? from : first;
         end = end < first + count ? end : first + count;
-        if (from < end)
+        if (from < end && !ym_model_tensor_frozen(o->model, t))
             move_run(o, from, end, info.cols ? o->plan->l2 : 0, gradient, first, theta);
     }
 }

@@ -11,6 +11,7 @@
  * keeps and adds (momentum, moments, l2, the pull back to the round's start, the
  * learning rate) is arithmetic on released numbers and public ones (docs/privacy.md,
  * "What is done with released sums"). It never sees a patient's gradient.
+ * Frozen parameters (model.freeze) do not move.
  *
  * With g = gradient + l2 theta (weights alone) + prox (theta - start), at a step
  * whose learning rate is r:

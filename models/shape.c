@@ -60,6 +60,7 @@ enum ym_code ym_model_from_plan(const struct ym_plan *plan, struct ym_model *out
 
     if (code != YM_OK)
         return code;
+    m.frozen = plan->frozen;
     m.averaged = m.dim + clip;
     m.update_extra = clip + (scaled > 0 ? 1 + 2 * scaled : 0);
     m.state_extra = clip + 2 * scaled;
@@ -147,6 +148,21 @@ struct ym_tensor_info ym_model_tensor(const struct ym_model *m, size_t i)
     t.shape[1] = t.cols;
     snprintf(t.name, sizeof t.name, "layer%zu.%s", layer, i % 2 ? "bias" : "weight");
     return t;
+}
+
+size_t ym_model_zeros(const struct ym_model *m, bool metrics, struct ym_run run[YM_MODEL_MAX_ZEROS])
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < ym_model_tensors(m) && m->frozen; i++) {
+        struct ym_tensor_info t = ym_model_tensor(m, i);
+
+        if (ym_model_tensor_frozen(m, i))
+            run[count++] = (struct ym_run){t.offset, t.offset + t.rows * (t.cols ? t.cols : 1)};
+    }
+    if (!metrics)
+        run[count++] = (struct ym_run){ym_model_metric_at(m), ym_model_update_dim(m)};
+    return count;
 }
 
 /* SplitMix64 (Steele, Lea, Flood 2014): public randomness, chosen for its size. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "models/scaling.h"
+#include "models/start.h"
 #include "models/state_step.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files and memory share one byte order");
@@ -133,38 +134,66 @@ static void initial_extra(const struct ym_plan *plan, const struct ym_model *m, 
     memcpy(data, extra, m->state_extra * sizeof *extra);
 }
 
-static enum ym_code initial_params(const struct ym_plan *plan, const struct ym_model *m, uint8_t *data)
+static enum ym_code initial_params(const struct ym_plan *plan, const struct ym_model *m, struct ym_bytes start,
+                                   uint8_t *data, struct ym_status *st)
 {
     float *params = malloc(m->dim * sizeof *params);
+    enum ym_code code = YM_OK;
 
     if (!params)
-        return YM_EXHAUSTED;
+        return ym_state_no_memory(st);
     ym_model_init_params(m, plan->init_seed, params);
+    if (plan->starts)
+        code = ym_start_params(plan, m, start, params, st);
     memcpy(data, params, m->dim * sizeof *params);
     free(params);
+    return code;
+}
+
+static enum ym_code check_start(const struct ym_plan *plan, struct ym_bytes start, struct ym_status *st)
+{
+    uint8_t hash[YM_HASH_BYTES];
+
+    if (!plan->starts)
+        return start.len == 0 ? YM_OK : ym_status_set(st, YM_INVALID, "the plan starts from no file: remove it");
+    if (start.len == 0 || start.len > YM_START_MAX_BYTES)
+        return ym_status_set(st, YM_INVALID, "the plan starts from a file: give it, of at most %zu bytes",
+                             YM_START_MAX_BYTES);
+    ym_sha256(start.data, start.len, hash);
+    if (memcmp(hash, plan->start_hash, sizeof hash) != 0)
+        return ym_status_set(st, YM_INVALID, "the file to start from is not the one that the plan names");
     return YM_OK;
 }
 
 enum ym_code ym_state_initial(const struct ym_plan *plan, struct ym_buf *state, struct ym_status *st)
 {
+    return ym_state_initial_from(plan, (struct ym_bytes){0}, state, st);
+}
+
+enum ym_code ym_state_initial_from(const struct ym_plan *plan, struct ym_bytes start, struct ym_buf *state,
+                                   struct ym_status *st)
+{
     struct ym_state_meta meta = {0};
     struct ym_buf out = {0};
     struct ym_model m;
     uint8_t *data;
-    enum ym_code code = ym_model_from_plan(plan, &m, st);
+    enum ym_code code = check_start(plan, start, st);
 
+    if (code == YM_OK)
+        code = ym_model_from_plan(plan, &m, st);
     if (code != YM_OK)
         return code;
     code = ym_state_header_encode(plan, &m, &meta, &out, st);
     if (code != YM_OK)
         goto out;
     code = append_zeros(&out, ym_state_data_bytes(plan, &m), &data);
-    if (code == YM_OK)
-        code = initial_params(plan, &m, data);
     if (code != YM_OK) {
         ym_state_no_memory(st);
         goto out;
     }
+    code = initial_params(plan, &m, start, data, st);
+    if (code != YM_OK)
+        goto out;
     initial_slots(plan, m.dim, data);
     initial_extra(plan, &m, data + ym_state_extra_at(plan, &m));
     code = ym_buf_append(state, out.data, out.len);
@@ -181,14 +210,17 @@ static void hash_hex(const uint8_t hash[YM_HASH_BYTES], char out[65])
         snprintf(out + 2 * i, 3, "%02x", hash[i]);
 }
 
-/* No way out for counts in rounds that are not charged for them. */
-static bool metrics_fit(const struct ym_plan *plan, const struct ym_model *m, const struct ym_round_sum *sum)
+/* No way out for counts in rounds that are not charged for them, nor for anything where nothing is trained. */
+static bool zeros_fit(const struct ym_plan *plan, const struct ym_model *m, const struct ym_round_sum *sum)
 {
+    struct ym_run run[YM_MODEL_MAX_ZEROS];
+    size_t count = ym_model_zeros(m, ym_plan_metric_due(plan, sum->round), run);
     bool fit = true;
 
-    for (size_t i = ym_model_metric_at(m); i < ym_model_update_dim(m); i++)
-        fit &= sum->sum[i] == 0;
-    return fit || ym_plan_metric_due(plan, sum->round);
+    for (size_t k = 0; k < count; k++)
+        for (size_t i = run[k].from; i < run[k].end; i++)
+            fit &= sum->sum[i] == 0;
+    return fit;
 }
 
 enum ym_code ym_state_next_header(const struct ym_plan *plan, const struct ym_model *m, uint32_t round,
@@ -202,8 +234,8 @@ enum ym_code ym_state_next_header(const struct ym_plan *plan, const struct ym_mo
     if (sum->round != round + 1 || sum->round > plan->rounds)
         return ym_status_set(st, YM_INVALID, "sum of round %" PRIu32 " does not follow state %" PRIu32, sum->round,
                              round);
-    if (!metrics_fit(plan, m, sum))
-        return ym_status_set(st, YM_INVALID, "sum of round %" PRIu32 " holds metrics that the plan does not ask for",
+    if (!zeros_fit(plan, m, sum))
+        return ym_status_set(st, YM_INVALID, "sum of round %" PRIu32 " holds numbers where the plan has none",
                              sum->round);
     ym_sha256(sum->sum, ym_model_update_dim(m) * sizeof *sum->sum, sum_hash);
     hash_hex(sum_hash, meta.sum);

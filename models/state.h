@@ -18,6 +18,10 @@
  * libm beyond sqrt, so that anyone with the sums recomputes it to the bit. */
 
 enum ym_code ym_state_initial(const struct ym_plan *plan, struct ym_buf *state, struct ym_status *st);
+/* The same where the plan starts from a file (models/start.h): its bytes, else none.
+ * YM_INVALID says what is wrong with them. */
+enum ym_code ym_state_initial_from(const struct ym_plan *plan, struct ym_bytes start, struct ym_buf *state,
+                                   struct ym_status *st);
 
 struct ym_round_sum {
     uint32_t round;

@@ -245,7 +245,7 @@ static enum ym_code begin(struct federation *f, struct ym_status *st)
     if (code == YM_OK)
         code = check_sites(f, st);
     if (code == YM_OK)
-        code = ym_state_initial(f->plan, &f->state, st);
+        code = ym_state_initial_from(f->plan, f->o->start, &f->state, st);
     if (code == YM_OK)
         code = take_params(f, st);
     if (code != YM_OK)

@@ -37,6 +37,7 @@ struct ym_sim_options {
     bool seeded;     /* else the kernel's generator, as in the trainer */
     uint64_t seed;
     const struct ym_table *test; /* may be NULL */
+    struct ym_bytes start;       /* the file that the plan starts from; else none */
     /* Called after each round and once before the first (round 0), or after the
      * last alone; may be NULL. */
     bool last_round_only;

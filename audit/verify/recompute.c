@@ -64,16 +64,23 @@ static bool same_hash(const struct ym_buf *bytes, const char *hash)
     return strcmp(actual, hash) == 0;
 }
 
-/* Round 1 starts from the state that the plan alone fixes. */
+/* Round 1 starts from the state that the plan fixes, with the file that it names. */
 static bool check_start(struct step *s)
 {
-    struct ym_buf first = {0};
+    struct ym_buf first = {0}, file = {0};
+    char hash[65] = "";
     bool good = ym_entry_int(s->e, "round") != 1;
 
-    if (!good)
-        good =
-            ym_state_initial(s->plan, &first, NULL) == YM_OK && same_hash(&first, ym_entry_text(s->e, "state_before"));
+    if (good)
+        return true;
+    if (s->plan->starts)
+        ym_vhex_text(s->plan->start_hash, sizeof(s->plan->start_hash), hash);
+    if (s->plan->starts && !load(s, "file to start from", hash, &file))
+        return false;
+    good = ym_state_initial_from(s->plan, ym_buf_bytes(&file), &first, NULL) == YM_OK &&
+           same_hash(&first, ym_entry_text(s->e, "state_before"));
     ym_buf_release(&first);
+    ym_buf_release(&file);
     if (!good)
         FIND(s, STATE_RECOMPUTED, "round 1 does not start from the plan's initial state");
     return good;

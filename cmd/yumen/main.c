@@ -49,12 +49,20 @@ static const struct ym_cli_option data_options[] = {
     OPTION_DIR, OPTION_JSON, {"plan", "FILE", YM_TEXT_SPONSOR_OPT_PLAN, false}, OPTION_END};
 static const struct ym_cli_option model_options[] = {
     OPTION_DIR, OPTION_JSON, {"out", "FILE", YM_TEXT_SPONSOR_OPT_OUT, false}, OPTION_END};
+static const struct ym_cli_option submit_options[] = {
+    OPTION_DIR,
+    OPTION_JSON,
+    {"start", "FILE", YM_TEXT_SPONSOR_OPT_START, false},
+    OPTION_END,
+};
+
 static const struct ym_cli_option simulate_options[] = {
     {"site", "NAME=PATH", YM_TEXT_SPONSOR_OPT_SITE, true},
     {"test", "FILE", YM_TEXT_SPONSOR_OPT_TEST, false},
     {"site-test", "NAME=FILE", YM_TEXT_SPONSOR_OPT_SITE_TEST, true},
     {"epsilon", "E,...", YM_TEXT_SPONSOR_OPT_SIM_EPSILON, false},
     {"seeds", "N", YM_TEXT_SPONSOR_OPT_SEEDS, false},
+    {"start", "FILE", YM_TEXT_SPONSOR_OPT_START, false},
     {"no-privacy", NULL, YM_TEXT_SPONSOR_OPT_NO_PRIVACY, false},
     {"seed", "N", YM_TEXT_SPONSOR_OPT_SEED, false},
     OPTION_JSON,
@@ -71,7 +79,7 @@ static const struct ym_cli_command commands[] = {
     {"plan advise", "[FILE]", YM_TEXT_SPONSOR_CMD_PLAN_ADVISE, 0, 1, advise_options, ym_cmd_plan_advise},
     {"simulate", "PLAN", YM_TEXT_SPONSOR_CMD_SIMULATE, 1, 1, simulate_options, ym_cmd_simulate},
     {"data list", "", YM_TEXT_SPONSOR_CMD_DATA_LIST, 0, 0, data_options, ym_cmd_data_list},
-    {"study submit", "FILE", YM_TEXT_SPONSOR_CMD_STUDY_SUBMIT, 1, 1, dir_json_options, ym_cmd_study_submit},
+    {"study submit", "FILE", YM_TEXT_SPONSOR_CMD_STUDY_SUBMIT, 1, 1, submit_options, ym_cmd_study_submit},
     {"study list", "", YM_TEXT_SPONSOR_CMD_STUDY_LIST, 0, 0, dir_json_options, ym_cmd_study_list},
     {"study watch", "STUDY", YM_TEXT_SPONSOR_CMD_STUDY_WATCH, 1, 1, watch_options, ym_cmd_study_watch},
     {"study cancel", "STUDY", YM_TEXT_SPONSOR_CMD_STUDY_CANCEL, 1, 1, dir_option, ym_cmd_study_cancel},

@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "cmd/yumen/commands.h"
 #include "cmd/yumen/metric.h"
 #include "cmd/yumen/print.h"
 #include "cmd/yumen/result.h"
 #include "cmd/yumen/simulate.h"
 #include "models/model.h"
+#include "models/start.h"
 #include "sim/site.h"
 #include "sim/sweep.h"
 
@@ -157,6 +159,9 @@ static enum ym_code load(struct ym_simulation *s, const struct ym_cli_args *a, s
     if (code == YM_OK && test != NULL)
         code = ym_test_load(s->plan, test, &s->test, st);
     s->options.test = s->test;
+    if (code == YM_OK && ym_cli_get(a, "start") != NULL)
+        code = ym_fs_read(ym_cli_get(a, "start"), YM_START_MAX_BYTES, &s->start, st);
+    s->options.start = ym_buf_bytes(&s->start);
     return code;
 }
 
@@ -434,6 +439,7 @@ int ym_cmd_simulate(const struct ym_cli_args *a)
         ym_plan_free(s->plan);
         json_decref(s->rounds);
         ym_buf_release(&s->state);
+        ym_buf_release(&s->start);
     }
     free(s);
     return code == YM_OK ? YM_EXIT_DONE : ym_cli_fail("yumen", &st);

@@ -25,7 +25,7 @@ struct ym_simulation {
     struct ym_sim_options options;
     bool json, params;
     json_t *rounds; /* --json: filled round by round */
-    struct ym_buf state;
+    struct ym_buf state, start;
 };
 
 /* The marks of this program's own options, for people and for programs (new reference). */

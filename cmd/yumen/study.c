@@ -5,9 +5,12 @@
 
 #include "audit/ledger/leaf.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/json.h"
 #include "cmd/yumen/commands.h"
 #include "cmd/yumen/print.h"
+#include "models/start.h"
+#include "models/state.h"
 
 #define PHASES(X)                                                                                                      \
     X(OFFERED, "offered")                                                                                              \
@@ -202,6 +205,41 @@ static enum ym_code sign_plan(const struct ym_party_home *h, const struct ym_pla
     return code;
 }
 
+/* The file goes up before the plan that names it; the hub says where to go on. */
+static enum ym_code put_start(struct ym_party_home *h, struct ym_bytes file, struct ym_status *st)
+{
+    Yumen__V1__PutStartRequest request = YUMEN__V1__PUT_START_REQUEST__INIT;
+    enum ym_code code = YM_OK;
+
+    for (size_t at = 0, n; at < file.len && code == YM_OK; at += n) {
+        Yumen__V1__PutStartReply *reply = NULL;
+
+        n = file.len - at < YM_MESSAGE_CHUNK ? file.len - at : YM_MESSAGE_CHUNK;
+        request.offset = at;
+        request.data = ym_message_bytes(file.data + at, n);
+        code = ym_home_call(h, "/yumen.v1.Sponsor/PutStart", &request, &yumen__v1__put_start_reply__descriptor, &reply,
+                            st);
+        if (code == YM_OK && reply->offset != at + n)
+            code = ym_status_set(st, YM_CONFLICT, "%s", T(SPONSOR_START_MOVED));
+        ym_message_free(reply);
+    }
+    return code;
+}
+
+/* Whatever is wrong with the file is said here, before anything is sent. */
+static enum ym_code read_start(const struct ym_cli_args *a, const struct ym_plan *plan, struct ym_buf *file,
+                               struct ym_status *st)
+{
+    const char *path = ym_cli_get(a, "start");
+    struct ym_buf state = {0};
+    enum ym_code code = path ? ym_fs_read(path, YM_START_MAX_BYTES, file, st) : YM_OK;
+
+    if (code == YM_OK)
+        code = ym_state_initial_from(plan, ym_buf_bytes(file), &state, st);
+    ym_buf_release(&state);
+    return code;
+}
+
 static enum ym_code submit(struct ym_party_home *h, const struct ym_plan *plan, Yumen__V1__SubmitStudyReply **reply,
                            struct ym_status *st)
 {
@@ -242,11 +280,16 @@ int ym_cmd_study_submit(const struct ym_cli_args *a)
     struct ym_status st = YM_STATUS_INIT;
     struct ym_party_home home = {0};
     struct ym_plan *plan = NULL;
+    struct ym_buf start = {0};
     Yumen__V1__SubmitStudyReply *reply = NULL;
     enum ym_code code = ym_plan_load(a->positional[0], &plan, &st);
 
     if (code == YM_OK)
+        code = read_start(a, plan, &start, &st);
+    if (code == YM_OK)
         code = ym_home_open(ym_home_dir(a), &home, &st);
+    if (code == YM_OK && start.len > 0)
+        code = put_start(&home, ym_buf_bytes(&start), &st);
     if (code == YM_OK)
         code = submit(&home, plan, &reply, &st);
     if (code == YM_OK &&
@@ -255,6 +298,7 @@ int ym_cmd_study_submit(const struct ym_cli_args *a)
     if (code == YM_OK)
         print_submitted(plan, ym_cli_has(a, "json"));
     ym_message_free(reply);
+    ym_buf_release(&start);
     ym_plan_free(plan);
     ym_home_close(&home);
     return code == YM_OK ? YM_EXIT_DONE : ym_cli_fail("yumen", &st);

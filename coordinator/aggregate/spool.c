@@ -147,7 +147,8 @@ uint64_t ym_spool_arrived(const struct ym_spool_key *key)
 struct check {
     struct ym_sha256 *hash;
     uint32_t width_bits;
-    size_t zero_from;
+    const struct ym_run *zero;
+    size_t zeros;
     bool in_range;
 };
 
@@ -157,8 +158,12 @@ static void check_block(void *ctx, const int64_t *v, size_t first, size_t n)
 
     ym_sha256_update(c->hash, v, n * sizeof *v);
     c->in_range &= ym_block_in_range(v, n, c->width_bits);
-    for (size_t i = first < c->zero_from ? c->zero_from - first : 0; i < n; i++)
-        c->in_range &= v[i] == 0;
+    for (size_t k = 0; k < c->zeros; k++) {
+        size_t from = c->zero[k].from > first ? c->zero[k].from - first : 0;
+
+        for (size_t i = from; i < n && first + i < c->zero[k].end; i++)
+            c->in_range &= v[i] == 0;
+    }
 }
 
 static enum ym_code refuse(const char **reason, enum ym_code code, const char *word, struct ym_status *st)
@@ -168,9 +173,10 @@ static enum ym_code refuse(const char **reason, enum ym_code code, const char *w
 }
 
 enum ym_code ym_spool_check(const struct ym_spool_key *key, uint64_t total, const uint8_t hash[YM_HASH_BYTES],
-                            uint32_t width_bits, size_t zero_from, const char **reason, struct ym_status *st)
+                            uint32_t width_bits, const struct ym_run *zero, size_t zeros, const char **reason,
+                            struct ym_status *st)
 {
-    struct check c = {ym_sha256_new(), width_bits, zero_from, true};
+    struct check c = {ym_sha256_new(), width_bits, zero, zeros, true};
     uint8_t got[YM_HASH_BYTES];
     char path[4096];
     enum ym_code code = ym_spool_path(key, path, sizeof path);

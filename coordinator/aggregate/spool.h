@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/crypto.h"
+#include "models/model.h"
 
 /* Uploads on their way in: <dir>/<study>/<round>-<attempt>/<site>, appended as
  * the bytes arrive. What is in the file is what has arrived: after any restart
@@ -32,11 +33,12 @@ void ym_spool_close(struct ym_spool **s);
 uint64_t ym_spool_arrived(const struct ym_spool_key *key);
 
 /* Read the file whole: total bytes, SHA-256, every value within width_bits of
- * two's complement, and zero from value zero_from on (SIZE_MAX: none is). reason out: "" or "incomplete" (CONFLICT, the
+ * two's complement, and zero in the `zeros` runs zero. reason out: "" or "incomplete" (CONFLICT, the
  * file stays), "wrong_hash" (CORRUPT), "out_of_range" (INVALID): then the file is removed, for no more bytes can mend
  * it. */
 enum ym_code ym_spool_check(const struct ym_spool_key *key, uint64_t total, const uint8_t hash[YM_HASH_BYTES],
-                            uint32_t width_bits, size_t zero_from, const char **reason, struct ym_status *st);
+                            uint32_t width_bits, const struct ym_run *zero, size_t zeros, const char **reason,
+                            struct ym_status *st);
 
 enum ym_code ym_spool_path(const struct ym_spool_key *key, char *path, size_t cap);
 /* Forget one upload, or all of an attempt (key->site NULL). Missing is fine. */

@@ -62,7 +62,7 @@ struct ym_store_upload {
     bool complete; /* the spool file is whole and checked */
 };
 
-enum ym_store_object { YM_STORE_PLAN = 1, YM_STORE_STATE = 2, YM_STORE_SUM = 3 };
+enum ym_store_object { YM_STORE_PLAN = 1, YM_STORE_STATE = 2, YM_STORE_SUM = 3, YM_STORE_START = 4 };
 
 enum ym_store_command { YM_STORE_REVOKE = 1, YM_STORE_RESUME = 2 };
 

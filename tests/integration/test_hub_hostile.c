@@ -75,6 +75,7 @@ static const struct {
     {"/yumen.v1.Federation/GetCheckpoint", YM_RPC_UNARY, HOSPITAL | SPONSOR | AUDITOR},
     {"/yumen.v1.Federation/ReadLog", YM_RPC_SERVER_STREAM, HOSPITAL | SPONSOR | AUDITOR},
     {"/yumen.v1.Federation/FetchObject", YM_RPC_SERVER_STREAM, HOSPITAL | SPONSOR | AUDITOR},
+    {"/yumen.v1.Sponsor/PutStart", YM_RPC_UNARY, SPONSOR},
     {"/yumen.v1.Sponsor/SubmitStudy", YM_RPC_UNARY, SPONSOR},
     {"/yumen.v1.Sponsor/ListStudies", YM_RPC_UNARY, SPONSOR},
     {"/yumen.v1.Sponsor/WatchStudy", YM_RPC_SERVER_STREAM, SPONSOR},

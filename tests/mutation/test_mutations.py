@@ -19,6 +19,13 @@ MUTATIONS = [
      "    for (size_t i = 0; i < w->dim; i++)\n"
      "        w->clipped[i] = (int32_t)(w->gradient[i] / s->clip_norm * YM_CLIP_UNITS);",
      ["test_local_step"]),
+    ("freeze-ignored-in-the-clip", "models/model.c", "size_t count = m->frozen ? ym_model_zeros(m, true, run) : 0;",
+     "size_t count = m->frozen > 99 ? ym_model_zeros(m, true, run) : 0;", ["test_start"]),
+    ("freeze-ignored-in-steps", "models/optimizer.c", "&& !ym_model_tensor_frozen(o->model, t))", ")", ["test_start"]),
+    ("frozen-sums-taken", "models/shape.c", "if (ym_model_tensor_frozen(m, i))", "if (ym_model_tensor_frozen(m, i) && i > 9)",
+     ["test_start"]),
+    ("another-start-taken", "models/state.c", "if (memcmp(hash, plan->start_hash, sizeof hash) != 0)",
+     "if (memcmp(hash, plan->start_hash, 0) != 0)", ["test_start"]),
     ("momentum-from-raw-sums", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
      "static double raw[1 << 16];\n"
      "    for (size_t i = 0; i < m->dim && plan->momentum > 0; i++)\n"

@@ -91,7 +91,7 @@ static enum ym_code check(const struct place *p, const char *site, const int64_t
     uint8_t hash[YM_HASH_BYTES];
 
     ym_sha256(v, n * 8, hash);
-    return ym_spool_check(&key, n * 8, hash, bits, SIZE_MAX, reason, NULL);
+    return ym_spool_check(&key, n * 8, hash, bits, NULL, 0, reason, NULL);
 }
 
 static void an_upload_goes_on_where_the_file_ends(void **state)
@@ -170,9 +170,10 @@ static void values_outside_the_width_are_refused(void **state)
     }
 }
 
-/* Counts in a round that is not charged for them. */
+/* Counts in a round that is not charged for them, changes of frozen parameters. */
 static void values_where_there_should_be_none_are_refused(void **state)
 {
+    static const struct ym_run behind = {1, 3};
     struct place *p = *state;
     struct ym_spool_key key = key_of(p, "h1");
     const char *reason;
@@ -184,7 +185,8 @@ static void values_where_there_should_be_none_are_refused(void **state)
         v[at] = at + 1;
         ym_sha256(v, sizeof v, hash);
         put_whole(p, "h1", v, 3);
-        assert_int_equal(ym_spool_check(&key, sizeof v, hash, 40, 1, &reason, NULL), at == 0 ? YM_OK : YM_INVALID);
+        assert_int_equal(ym_spool_check(&key, sizeof v, hash, 40, &behind, 1, &reason, NULL),
+                         at == 0 ? YM_OK : YM_INVALID);
         assert_string_equal(reason, at == 0 ? "" : "out_of_range");
         ym_spool_drop(&(struct ym_spool_key){p->spool, "s1", NULL, 1, 1});
     }

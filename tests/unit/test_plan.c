@@ -175,6 +175,53 @@ static void senseless_programs_are_refused(void **state)
     refused_in_training("  schedule: {warm_up: 60}\n", "training.schedule.warm_up");
 }
 
+#define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void start_and_freeze_have_their_keys(void **state)
+{
+    char *text = text_edit(good_plan, "family: logistic\n",
+                           "family: mlp\n  hidden: [8, 4]\n"
+                           "  start: {sha256: " HASH ", except: [layer2]}\n  freeze: [layer0, layer1]\n");
+    struct ym_plan *p = plan_must(text), *q = NULL;
+    (void)state;
+    assert_int_equal(ym_plan_decode(p->canonical.data, p->canonical.len, &q, NULL), YM_OK);
+    assert_true(q->starts && q->start_hash[0] == 0x01 && q->start_hash[31] == 0xef);
+    assert_int_equal(q->start_except, 4);
+    assert_int_equal(q->frozen, 3);
+    ym_plan_free(p);
+    ym_plan_free(q);
+    free(text);
+}
+
+static void refused_in_model(const char *lines, const char *key)
+{
+    char line[512];
+    struct ym_plan *p = NULL;
+    struct ym_problems problems = {0};
+    struct ym_buf why = {0};
+    snprintf(line, sizeof line, "family: mlp\n  hidden: [8]\n%s", lines);
+    char *text = text_edit(good_plan, "family: logistic\n", line);
+    assert_int_equal(plan_parse(text, &p, &problems), YM_INVALID);
+    ym_problems_format(&problems, &why);
+    assert_non_null(strstr(ym_buf_str(&why), key));
+    ym_buf_release(&why);
+    ym_problems_release(&problems);
+    free(text);
+}
+
+static void senseless_starts_are_refused(void **state)
+{
+    (void)state;
+    refused_in_model("  start: {}\n", "model.start.sha256");
+    refused_in_model("  start: {sha256: 0123}\n", "model.start.sha256");
+    refused_in_model("  start: {sha256: " HASH ", except: [layer7]}\n", "layer7");
+    refused_in_model("  start: {sha256: " HASH ", except: [layer0, layer0]}\n", "twice");
+    refused_in_model("  start: {sha256: " HASH ", except: [layer0, layer1]}\n", "nothing of the file");
+    refused_in_model("  freeze: [layer0]\n", "no file gives");
+    refused_in_model("  start: {sha256: " HASH ", except: [layer0]}\n  freeze: [layer0]\n", "no file gives");
+    refused_in_model("  start: {sha256: " HASH "}\n  freeze: [layer0, layer1]\n", "nothing is left");
+}
+
 static void missing_rules_add_columns_and_constants(void **state)
 {
     char *text = text_edit(good_plan, "    - {name: sex, levels: [female, male], missing: drop}\n",
@@ -831,6 +878,8 @@ int main(void)
         cmocka_unit_test(local_programs_have_their_keys),
         cmocka_unit_test(plain_sgd_leaves_no_trace_in_the_canonical_form),
         cmocka_unit_test(senseless_programs_are_refused),
+        cmocka_unit_test(start_and_freeze_have_their_keys),
+        cmocka_unit_test(senseless_starts_are_refused),
         cmocka_unit_test(missing_rules_add_columns_and_constants),
         cmocka_unit_test(levels_that_yaml_reads_as_numbers_are_names),
         cmocka_unit_test(canonical_form_reads_back_to_the_same_bytes),

@@ -113,6 +113,16 @@ void ym_local_settle(const struct ym_local_step *s)
     w->held_count = 0;
 }
 
+/* No patient's gradient reaches them: what stands there is noise alone. */
+static void clear_frozen(const struct ym_model *m, int64_t *sum)
+{
+    struct ym_run run[YM_MODEL_MAX_ZEROS];
+    size_t count = ym_model_zeros(m, true, run);
+
+    for (size_t i = 0; i < count; i++)
+        memset(sum + run[i].from, 0, (run[i].end - run[i].from) * sizeof *sum);
+}
+
 /* Both generators are open before a patient is touched: a failure of theirs says
  * nothing about anybody, and there is no way out between the sum and its noise. */
 enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
@@ -136,6 +146,7 @@ enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_mode
         ym_local_add_all(&step, w->chosen, count);
     ym_local_settle(&step);
     ym_noise_add(sum, dim, plan->sigma_units, noise);
+    clear_frozen(m, sum);
 out:
     if (sampling)
         ym_rng_close(&sampling);
