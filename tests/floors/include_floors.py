@@ -72,7 +72,7 @@ def check_internal(path, header):
     if header == "base/rng_internal.h":
         if not (inside(path, "base") or inside(path, "sim") or inside(path, "tests")):
             return "a seeded generator may exist in sim and tests only"
-    elif os.path.dirname(path) != os.path.dirname(header) and not inside(path, "tests"):
+    elif os.path.dirname(path) != os.path.dirname(header) and not (inside(path, "tests") or inside(path, "bench")):
         return f"\"{header}\" is internal to {os.path.dirname(header)}"
     return None
 
