@@ -157,8 +157,12 @@ void ym_dense_weights(const struct ym_layer *l, const float *x, const float *d, 
     size_t in = ym_extent_values(l->in);
 
     g += l->offset;
-    if (beta == 0)
-        memset(g, 0, (l->weights + l->biases) * sizeof *g);
+    if (beta == 0) {
+        for (size_t o = 0; o < l->units; o++)
+            ym_lanes_scale(d[o], x, in, g + o * in);
+        memcpy(g + l->weights, d, l->units * sizeof *g);
+        return;
+    }
     for (size_t o = 0; o < l->units; o++)
         ym_lanes_scale_add(d[o], x, in, g + o * in);
     ym_lanes_add(d, l->units, g + l->weights);

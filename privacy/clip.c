@@ -1,4 +1,4 @@
-#include "privacy/clip.h"
+#include "privacy/clip_internal.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -8,40 +8,18 @@
 #include "base/status.h"
 
 #define SHRINK (1.0 - 0x1p-20)
-#define BLOCK 1024 /* squares are at most 2^48, so a block stays within 2^58 */
 
-/* Squares of floats are exact in double; so many sums side by side, whatever the
- * machine's vectors, for one would wait for itself. */
-#define SUMS 4
-
-typedef double lanes __attribute__((vector_size(64)));
-typedef float narrow __attribute__((vector_size(32)));
-
-YM_LANES static double norm(const float *g, size_t dim)
+void ym_clip_square(const float *g, size_t count, double sum[YM_CLIP_SUMS])
 {
-    lanes sums[SUMS] = {0};
-    double sum = 0;
-    size_t i = 0;
-
-    for (; i + 8 * SUMS <= dim; i += 8 * SUMS) {
-        for (size_t k = 0; k < SUMS; k++) {
-            narrow v;
-
-            memcpy(&v, g + i + 8 * k, sizeof v);
-            lanes wide = __builtin_convertvector(v, lanes);
-
-            sums[k] += wide * wide;
-        }
-    }
-    for (; i < dim; i++)
-        sum += (double)g[i] * g[i];
-    for (size_t k = 0; k < 8 * SUMS; k++)
-        sum += sums[k / 8][k % 8];
-    return sqrt(sum);
+    for (size_t i = 0; i < count; i += YM_CLIP_SUMS)
+        for (size_t k = 0; k < YM_CLIP_SUMS; k++)
+            sum[k] += (double)g[i + k] * g[i + k];
 }
 
-YM_LANES static void truncate_block(const float *restrict g, size_t count, double factor, int32_t *restrict q)
+uint64_t ym_clip_truncate(const float *g, size_t count, double factor, int32_t *q)
 {
+    uint64_t sum = 0;
+
     for (size_t i = 0; i < count; i++) {
         double v = g[i] * factor;
 
@@ -49,32 +27,39 @@ YM_LANES static void truncate_block(const float *restrict g, size_t count, doubl
         v = v < 0x1p24 ? v : 0x1p24;
         v = v > -0x1p24 ? v : -0x1p24;
         q[i] = (int32_t)v;
-    }
-}
-
-YM_LANES static uint64_t squares(const int32_t *q, size_t count)
-{
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        uint32_t size = (uint32_t)(q[i] < 0 ? -q[i] : q[i]);
-
-        sum += (uint64_t)size * size;
+        sum += (uint64_t)((int64_t)q[i] * q[i]);
     }
     return sum;
+}
+
+/* Squares of floats are exact in double; so many sums side by side, for one would wait
+ * for itself at every step. */
+static double norm(const float *g, size_t dim)
+{
+    double part[YM_CLIP_SUMS] = {0}, sum = 0;
+    size_t even = dim / YM_CLIP_SUMS * YM_CLIP_SUMS;
+
+    (ym_clip_has_avx512() ? ym_clip_square_avx512 : ym_clip_square)(g, even, part);
+    for (size_t i = even; i < dim; i++)
+        sum += (double)g[i] * g[i];
+    for (size_t k = 0; k < YM_CLIP_SUMS; k++)
+        sum += part[k];
+    return sqrt(sum);
 }
 
 /* Is the whole within the ball, with rest, the squares that are there already? */
 static bool truncate_scaled(const float *g, size_t dim, double factor, uint64_t rest, int32_t *q)
 {
     const uint64_t bound = (uint64_t)1 << (2 * YM_CLIP_BITS);
+    uint64_t (*truncate)(const float *, size_t, double, int32_t *) =
+        ym_clip_has_avx512() ? ym_clip_truncate_avx512 : ym_clip_truncate;
     uint64_t sum = rest;
 
-    for (size_t start = 0; start < dim && sum <= bound; start += BLOCK) {
-        size_t count = dim - start < BLOCK ? dim - start : BLOCK;
+    for (size_t start = 0; start < dim && sum <= bound; start += YM_CLIP_BLOCK) {
+        size_t count = dim - start < YM_CLIP_BLOCK ? dim - start : YM_CLIP_BLOCK, even = count / 8 * 8;
 
-        truncate_block(g + start, count, factor, q + start);
-        sum += squares(q + start, count);
+        sum += truncate(g + start, even, factor, q + start);
+        sum += ym_clip_truncate(g + start + even, count - even, factor, q + start + even);
     }
     return sum <= bound;
 }

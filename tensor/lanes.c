@@ -64,6 +64,12 @@ YM_LANES void ym_lanes_add(const float *restrict a, size_t n, float *restrict su
         sum[i] += a[i];
 }
 
+YM_LANES void ym_lanes_scale(float by, const float *restrict a, size_t n, float *restrict out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = by * a[i];
+}
+
 YM_LANES void ym_lanes_scale_add(float by, const float *restrict a, size_t n, float *restrict sum)
 {
     for (size_t i = 0; i < n; i++)

@@ -16,6 +16,7 @@ void ym_lanes_through_tanh(const float *value, size_t n, float *d);
 void ym_lanes_through_relu(const float *value, size_t n, float *d);
 
 void ym_lanes_add(const float *a, size_t n, float *sum);                 /* sum[i] += a[i] */
+void ym_lanes_scale(float by, const float *a, size_t n, float *out);     /* out[i] = by * a[i] */
 void ym_lanes_scale_add(float by, const float *a, size_t n, float *sum); /* sum[i] += by * a[i] */
 
 /* out [rows][cols] = rows that stand step apart; and back, added. */

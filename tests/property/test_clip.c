@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "privacy/clip.h"
+#include "privacy/clip_internal.h"
 
 static unsigned __int128 square_norm(const int32_t *q, size_t dim)
 {
@@ -268,6 +268,30 @@ static void sums_ignore_the_order_of_patients(void **state)
     assert_memory_equal(forth, back, sizeof forth);
 }
 
+/* Both kinds of loop, on hostile numbers, to the bit. */
+static void wide_vectors_give_the_same_bits(void **state)
+{
+    static float g[YM_CLIP_BLOCK];
+    static int32_t plain[YM_CLIP_BLOCK], wide[YM_CLIP_BLOCK];
+    uint64_t seed = 11;
+
+    (void)state;
+    if (!ym_clip_has_avx512())
+        skip();
+    for (int round = 0; round < 2000; round++) {
+        double one[YM_CLIP_SUMS] = {0}, two[YM_CLIP_SUMS] = {0}, factor = ldexp(1, (int)(next(&seed) % 60) - 30);
+
+        for (size_t i = 0; i < YM_CLIP_BLOCK; i++)
+            g[i] = hostile(&seed) * (round % 2 ? 1 : 1e-30f);
+        ym_clip_square(g, YM_CLIP_BLOCK, one);
+        ym_clip_square_avx512(g, YM_CLIP_BLOCK, two);
+        assert_memory_equal(one, two, sizeof one);
+        assert_true(ym_clip_truncate(g, YM_CLIP_BLOCK, factor, plain) ==
+                    ym_clip_truncate_avx512(g, YM_CLIP_BLOCK, factor, wide));
+        assert_memory_equal(plain, wide, sizeof plain);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +306,7 @@ int main(void)
         cmocka_unit_test(long_gradient_keeps_its_direction),
         cmocka_unit_test(float_norm_that_falls_short_is_caught),
         cmocka_unit_test(sums_ignore_the_order_of_patients),
+        cmocka_unit_test(wide_vectors_give_the_same_bits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
