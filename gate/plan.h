@@ -166,7 +166,8 @@ struct ym_plan {
  * YM_INVALID when p got anything. */
 enum ym_code ym_plan_read(const struct ym_doc *doc, struct ym_plan **out, struct ym_problems *p, struct ym_status *st);
 
-/* The same for maximum likelihood in the simulator (sim/newton.h): allows the family cox, which no hospital trains. */
+/* The same for maximum likelihood in the simulator (sim/newton.h): allows the family cox, which no hospital trains;
+ * tables hold however few patients there are. */
 enum ym_code ym_plan_read_exact(const struct ym_doc *doc, struct ym_plan **out, struct ym_problems *p,
                                 struct ym_status *st);
 

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,21 @@ struct fitting {
     double loglik_null;
     unsigned steps;
 };
+
+struct word {
+    char text[280];
+};
+
+static struct word column_word(const struct ym_newton_problem *q, size_t j)
+{
+    struct word w;
+
+    if (q->name)
+        snprintf(w.text, sizeof w.text, "'%s'", q->name[j]);
+    else
+        snprintf(w.text, sizeof w.text, "column %zu", j);
+    return w;
+}
 
 void ym_newton_gram(const double *x, size_t rows, size_t columns, const double *weight, double sign,
                     struct ym_prepared *p, double *information)
@@ -56,7 +72,7 @@ static enum ym_code check_row(const struct ym_newton_problem *q, const struct ym
         return ym_status_set(st, YM_INVALID, "an outcome is missing or out of its range");
     for (size_t j = 0; j < q->columns; j++)
         if (!isfinite(part->x[i * q->columns + j]))
-            return ym_status_set(st, YM_INVALID, "column %zu has a value that is not finite", j);
+            return ym_status_set(st, YM_INVALID, "%s has a value that is not finite", column_word(q, j).text);
     return YM_OK;
 }
 
@@ -92,7 +108,7 @@ static enum ym_code standardise(struct fitting *f, struct ym_status *st)
         f->shift[at] = sum / n;
         f->scale[at] = sqrt(squares / n);
         if (!(f->scale[at] > 1e-13 * fabs(f->shift[at])))
-            return ym_status_set(st, YM_INVALID, "column %zu is the same in every row", j);
+            return ym_status_set(st, YM_INVALID, "%s is the same in every row", column_word(q, j).text);
     }
     if (f->intercept)
         f->scale[0] = 1;
@@ -177,9 +193,8 @@ static enum ym_code factorise(const struct fitting *f, const double *a, double *
         for (size_t k = 0; k < j; k++)
             pivot -= l[j * n + k] * l[j * n + k];
         if (!(pivot > LEAST_PIVOT * a[j * n + j]))
-            return ym_status_set(st, YM_INVALID,
-                                 "column %zu is a combination of those before it, or no event tells of it",
-                                 j >= f->intercept ? j - f->intercept : 0);
+            return ym_status_set(st, YM_INVALID, "%s is a combination of those before it, or no event tells of it",
+                                 column_word(f->problem, j >= f->intercept ? j - f->intercept : 0).text);
         l[j * n + j] = sqrt(pivot);
         for (size_t i = j + 1; i < n; i++) {
             double s = a[i * n + j];
@@ -251,9 +266,9 @@ static enum ym_code check_maximum(const struct fitting *f, struct ym_status *st)
     for (size_t j = 0; j < n; j++)
         if (f->now.information[j * n + j] < VANISHED * f->start[j])
             return ym_status_set(st, YM_INVALID,
-                                 "column %zu: the likelihood has no maximum, its coefficient grows without end "
+                                 "%s: the likelihood has no maximum, its coefficient grows without end "
                                  "(values that separate the outcome?)",
-                                 j >= f->intercept ? j - f->intercept : 0);
+                                 column_word(f->problem, j >= f->intercept ? j - f->intercept : 0).text);
     return YM_OK;
 }
 

@@ -34,6 +34,7 @@ struct ym_newton_problem {
     size_t columns;    /* 1 or more for Cox, 0 is fine otherwise; at most YM_NEWTON_MAX_COLUMNS */
     const struct ym_newton_part *part;
     size_t part_count;
+    char (*name)[256]; /* [columns] for messages; NULL: columns are told by number, from 0 */
 };
 
 #define YM_NEWTON_MAX_COLUMNS 2048
@@ -51,7 +52,7 @@ struct ym_newton_fit {
     unsigned steps;
 };
 
-/* YM_INVALID, naming the column from 0, when a column is constant or a combination
+/* YM_INVALID, naming the column, when a column is constant or a combination
  * of others, and when the likelihood has no maximum (levels that separate the
  * outcome, a column without events). Values that are not finite are misuse, as is
  * an outcome out of its range: YM_INVALID. YM_EXHAUSTED. */

@@ -14,7 +14,10 @@ struct ym_score {
     size_t rows;
     double loss;     /* mean over rows */
     double accuracy; /* NaN for a number as outcome */
-    double auc;      /* NaN unless the outcome has two levels, both present */
+    double auc;      /* NaN unless the outcome has two levels, both present; for survival NaN, as accuracy is */
+    /* Survival, else NaN. Rows are then time bins, and loss is the mean over patients. */
+    double concordance;        /* Harrell's C of first-bin risks, models/concordance.h */
+    double expected, observed; /* events: as the model has it for the time each patient was watched, and seen */
 };
 
 /* params [m->dim]. YM_EXHAUSTED when memory runs out. */

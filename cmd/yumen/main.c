@@ -64,6 +64,7 @@ static const struct ym_cli_option simulate_options[] = {
     {"seeds", "N", YM_TEXT_SPONSOR_OPT_SEEDS, false},
     {"start", "FILE", YM_TEXT_SPONSOR_OPT_START, false},
     {"no-privacy", NULL, YM_TEXT_SPONSOR_OPT_NO_PRIVACY, false},
+    {"newton", NULL, YM_TEXT_SPONSOR_OPT_NEWTON, false},
     {"seed", "N", YM_TEXT_SPONSOR_OPT_SEED, false},
     OPTION_JSON,
     {"params", NULL, YM_TEXT_SPONSOR_OPT_PARAMS, false},

@@ -34,6 +34,8 @@ void ym_print_score(struct ym_buf *out, const struct ym_score *s)
         ym_buf_printf(out, T(SPONSOR_SCORE_ACCURACY), s->accuracy);
     if (!isnan(s->auc))
         ym_buf_printf(out, T(SPONSOR_SCORE_AUC), s->auc);
+    if (!isnan(s->concordance))
+        ym_buf_printf(out, T(SPONSOR_SCORE_SURVIVAL), s->concordance, s->expected, s->observed);
 }
 
 static json_t *real_or_null(double v)
@@ -43,8 +45,15 @@ static json_t *real_or_null(double v)
 
 json_t *ym_json_score(const struct ym_score *s)
 {
-    return json_pack("{s:I,s:o,s:o,s:o}", "rows", (json_int_t)s->rows, "loss", real_or_null(s->loss), "accuracy",
-                     real_or_null(s->accuracy), "auc", real_or_null(s->auc));
+    json_t *o = json_pack("{s:I,s:o,s:o,s:o}", "rows", (json_int_t)s->rows, "loss", real_or_null(s->loss), "accuracy",
+                          real_or_null(s->accuracy), "auc", real_or_null(s->auc));
+
+    if (isnan(s->concordance))
+        return o;
+    json_object_set_new(o, "concordance", json_real(s->concordance));
+    json_object_set_new(o, "expected_events", real_or_null(s->expected));
+    json_object_set_new(o, "observed_events", real_or_null(s->observed));
+    return o;
 }
 
 void ym_print_json(json_t *value)
@@ -65,17 +74,40 @@ void ym_print_wait(bool on)
     fflush(stderr);
 }
 
-enum ym_code ym_plan_load(const char *path, struct ym_plan **out, struct ym_status *st)
+static enum ym_code open_exact(const char *path, struct ym_plan **out, struct ym_problems *p, struct ym_status *st)
+{
+    struct ym_doc *doc = NULL;
+    enum ym_code code = ym_doc_load(path, &doc, p, st);
+
+    if (code == YM_OK)
+        code = ym_plan_read_exact(doc, out, p, st);
+    ym_doc_free(doc);
+    return code;
+}
+
+static enum ym_code load_with(enum ym_code (*open)(const char *, struct ym_plan **, struct ym_problems *,
+                                                   struct ym_status *),
+                              const char *path, struct ym_plan **out, struct ym_status *st)
 {
     struct ym_problems problems = {0};
     struct ym_buf text = {0};
-    enum ym_code code = ym_plan_open(path, out, &problems, st);
+    enum ym_code code = open(path, out, &problems, st);
 
     ym_problems_format(&problems, &text);
     fputs(ym_buf_str(&text), stderr);
     ym_buf_release(&text);
     ym_problems_release(&problems);
     return code;
+}
+
+enum ym_code ym_plan_load(const char *path, struct ym_plan **out, struct ym_status *st)
+{
+    return load_with(ym_plan_open, path, out, st);
+}
+
+enum ym_code ym_plan_load_exact(const char *path, struct ym_plan **out, struct ym_status *st)
+{
+    return load_with(open_exact, path, out, st);
 }
 
 enum ym_code ym_test_load(const struct ym_plan *plan, const char *path, struct ym_table **out, struct ym_status *st)

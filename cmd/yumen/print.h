@@ -18,7 +18,8 @@ void ym_print_pad(struct ym_buf *out, const char *text, int columns);
 void ym_print_micro(struct ym_buf *out, int64_t micro);
 /* "loss 0.1234  accuracy 0.93  AUC 0.9712"; what is undefined is left away. */
 void ym_print_score(struct ym_buf *out, const struct ym_score *s);
-/* Members loss, accuracy, auc, rows; null where undefined. New reference. */
+/* Members loss, accuracy, auc, rows; null where undefined; for survival concordance, expected_events,
+ * observed_events too. New reference. */
 json_t *ym_json_score(const struct ym_score *s);
 /* One line of JSON for programs, reals allowed, keys in order given. */
 void ym_print_json(json_t *value);
@@ -26,6 +27,8 @@ void ym_print_json(json_t *value);
 void ym_print_wait(bool on);
 /* Read a YAML plan; problems go to stderr. */
 enum ym_code ym_plan_load(const char *path, struct ym_plan **out, struct ym_status *st);
+/* The same for maximum likelihood (ym_plan_read_exact). */
+enum ym_code ym_plan_load_exact(const char *path, struct ym_plan **out, struct ym_status *st);
 /* Read the sponsor's test file; lines that cannot be used go to stderr. */
 enum ym_code ym_test_load(const struct ym_plan *plan, const char *path, struct ym_table **out, struct ym_status *st);
 

@@ -130,8 +130,24 @@ static enum ym_code load_sweep(struct ym_simulation *s, const struct ym_cli_args
     return code == YM_OK ? check_sweep(s, a, st) : code;
 }
 
+/* Maximum likelihood is no training: nothing of rounds, seeds or scores goes with it. */
+static enum ym_code check_newton(struct ym_simulation *s, const struct ym_cli_args *a, struct ym_status *st)
+{
+    static const char *const others[] = {"test", "site-test", "epsilon", "seeds", "seed", "params", "out"};
+
+    s->newton = ym_cli_has(a, "newton");
+    for (size_t i = 0; s->newton && i < sizeof others / sizeof *others; i++)
+        if (ym_cli_has(a, others[i]))
+            return ym_status_set(st, YM_INVALID, T(SPONSOR_NEWTON_ALONE), others[i]);
+    if (s->newton && !s->options.no_privacy)
+        return ym_status_set(st, YM_INVALID, "%s", T(SPONSOR_NEWTON_PLAIN));
+    return YM_OK;
+}
+
 static enum ym_code load_plan(struct ym_simulation *s, struct ym_status *st)
 {
+    if (s->newton)
+        return ym_plan_load_exact(s->path, &s->plan, st);
     return s->epsilon_count > 0 ? ym_simulation_calibrate(s, s->epsilon[0], st) : ym_plan_load(s->path, &s->plan, st);
 }
 
@@ -150,6 +166,8 @@ static enum ym_code load(struct ym_simulation *s, const struct ym_cli_args *a, s
     if (code == YM_OK && s->params && !s->json)
         code = ym_status_set(st, YM_INVALID, "%s", T(SPONSOR_SIM_PARAMS_JSON));
     s->path = a->positional[0];
+    if (code == YM_OK)
+        code = check_newton(s, a, st);
     if (code == YM_OK)
         code = load_sweep(s, a, st);
     if (code == YM_OK)
@@ -429,7 +447,7 @@ int ym_cmd_simulate(const struct ym_cli_args *a)
     enum ym_code code = s == NULL ? ym_status_set(&st, YM_EXHAUSTED, "no memory") : load(s, a, &st);
 
     if (code == YM_OK)
-        code = s->seeds > 0 ? ym_simulation_sweep(s, &st) : simulate(s, &st);
+        code = s->newton ? ym_simulation_newton(s, &st) : s->seeds > 0 ? ym_simulation_sweep(s, &st) : simulate(s, &st);
     if (s != NULL) {
         for (size_t i = 0; i < YM_PLAN_MAX_SITES; i++) {
             ym_table_free(s->table[i]);

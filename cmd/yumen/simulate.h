@@ -23,7 +23,7 @@ struct ym_simulation {
     size_t site_count;
     struct ym_table *test;
     struct ym_sim_options options;
-    bool json, params;
+    bool json, params, newton;
     json_t *rounds; /* --json: filled round by round */
     struct ym_buf state, start;
 };
@@ -40,5 +40,8 @@ enum ym_code ym_simulation_read_epsilons(struct ym_simulation *s, const char *li
 enum ym_code ym_simulation_calibrate(struct ym_simulation *s, const char *epsilon, struct ym_status *st);
 /* All seeds for each epsilon, or for the plan as written when none was given, and their spread to stdout. */
 enum ym_code ym_simulation_sweep(struct ym_simulation *s, struct ym_status *st);
+
+/* --newton: the plan's model by maximum likelihood, its table to stdout. */
+enum ym_code ym_simulation_newton(struct ym_simulation *s, struct ym_status *st);
 
 #endif

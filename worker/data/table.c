@@ -405,7 +405,7 @@ static enum ym_code table_fill(struct build *b, struct ym_table *t, struct ym_st
     report_notes(b);
     if (b->held)
         return YM_OK;
-    if (t->patients && t->patients >= b->plan->min_patients)
+    if (t->patients && (b->plan->exact || t->patients >= b->plan->min_patients))
         return YM_OK;
     report_line(b->report, T(TABLE_FEW), t->patients, b->plan->min_patients);
     return ym_status_set(st, YM_DENIED, "data set '%s' has fewer eligible patients than the plan's min_patients",
