@@ -33,6 +33,28 @@ static void check_charge(struct ym_check *c, size_t hub, size_t i, const struct 
                       "the hub's entry %zu is a charge of '%s' that is not in the hospital's own ledger", i, e->by);
 }
 
+/* One charge pays for one release: what the hub took must be the one that the hospital wrote down. */
+static void check_release(struct ym_check *c, size_t hub, size_t i, const struct ym_entry *e)
+{
+    size_t site = log_of_hospital(c, e->by);
+    const char *study = ym_entry_text(e, "study");
+    int64_t round = ym_entry_int(e, "round");
+    char hash[65];
+
+    if (site == YM_NO_LOG)
+        return;
+    ym_check_line_hash(e, hash);
+    if (ym_vmap_get(&c->log[site].seen, NULL, "l|%s", hash))
+        return;
+    if (ym_vmap_get(&c->log[site].seen, NULL, "R|%s", ym_entry_text(e, "charge")))
+        ym_check_find(c, hub, (int64_t)i, YM_REASON_RELEASE_DIFFERS,
+                      "round %" PRId64 " of '%s': '%s' holds another release of the same charge than the hub", round,
+                      study, e->by);
+    else
+        ym_check_find(c, site, -1, YM_REASON_RELEASE_ABSENT,
+                      "the hub's entry %zu is a release of '%s' that is not in the hospital's own ledger", i, e->by);
+}
+
 /* A hospital that the hub enrolled must be enrolled with the key of its ledger. */
 static void check_identity(struct ym_check *c, size_t hub, size_t site)
 {
@@ -59,9 +81,12 @@ static void check_hub(struct ym_check *c, size_t hub)
             check_identity(c, hub, k);
     for (size_t i = 0; i < c->log[hub].folder.count; i++) {
         struct ym_entry e;
+        bool good = ym_check_entry(c, hub, i, &e);
 
-        if (ym_check_entry(c, hub, i, &e) && e.type == YM_ENTRY_CHARGE)
+        if (good && e.type == YM_ENTRY_CHARGE)
             check_charge(c, hub, i, &e);
+        else if (good && e.type == YM_ENTRY_RELEASE)
+            check_release(c, hub, i, &e);
         ym_entry_release(&e);
     }
 }

@@ -295,9 +295,12 @@ static void take_charge(struct pass *p)
 
 static void take_release(struct pass *p)
 {
+    char hash[65];
     size_t at;
 
     ym_check_release(p->c, p->log, p->i, p->e);
+    ym_check_line_hash(p->e, hash);
+    ym_check_keep(p->c, p->seen, p->i, "l|%s", hash);
     if (!ym_vmap_get(p->seen, &at, "h|%s", ym_entry_text(p->e, "charge")))
         return;
     for (size_t k = p->c->v->charge_count; k-- > 0 && p->c->v->charge[k].log == p->log;)

@@ -46,6 +46,7 @@ enum ym_verdict {
     X(TILE_MISSING, tile_missing, GAP)                         /* a hash tile is not there */                          \
     X(TILE_TORN, tile_torn, GAP)                               /* a hash tile has the wrong length */                  \
     X(CHARGE_ABSENT, charge_absent, GAP)                       /* a charge at the hub that the hospital lacks */       \
+    X(RELEASE_ABSENT, release_absent, GAP)                     /* a release at the hub that the hospital lacks */      \
     X(SURVIVOR_WITHOUT_CHARGE, survivor_without_charge, GAP)   /* counted without a charge in the log */               \
     X(SURVIVOR_WITHOUT_RELEASE, survivor_without_release, GAP) /* counted without a release in the log */              \
     X(OBJECT_MISSING, object_missing, GAP)                     /* a plan, state or sum is not among the objects */     \

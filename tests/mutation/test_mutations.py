@@ -71,6 +71,7 @@ MUTATIONS = [
      "else if (said != epsilon && said < 0)", ["test_recompute"]),
     ("study-ceiling-not-audited", "audit/verify/rules_plan.c", "else if (micro > most)", "else if (micro > most && most == 0)",
      ["test_recompute"]),
+    ("releases-of-two-logs-not-compared", "audit/verify/rules_between.c", '"l|%s", hash))\n        return;', '"l|%s", hash) || site + 1)\n        return;', ["test_verify"]),
     ("charge-of-another-plan-counts", "audit/verify/rules_hub.c", "else if (!charged_for(p, open, at))",
      "else if (!charged_for(p, open, at) && at == 0)", ["test_verify"]),
     ("only-training-is-spent", "audit/spend.c", "code == YM_OK && i < e->count; i++)", "code == YM_OK && i < e->count && i < 1; i++)",

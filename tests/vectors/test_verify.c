@@ -701,6 +701,22 @@ static void two_stories(struct world *w)
     w->log[WORLD_HUB].leaf[world_find(w, WORLD_HUB, "release", 2)] = told_release;
 }
 
+/* Two noised sums for the price of one: one written down, another given away. */
+static void another_release_at_the_hub(struct world *w)
+{
+    struct world_leaf *own = world_at(w, WORLD_H1, "release", 1), *told;
+
+    told = world_leaf(w, "release", json_copy(own->members), "h1", w->h1);
+    told->charge = own->charge;
+    json_object_set_new(told->members, "update", json_string(world_hash("another update")));
+    w->log[WORLD_HUB].leaf[world_find(w, WORLD_HUB, "release", 2)] = told;
+}
+
+static void release_hidden_but_at_the_hub(struct world *w)
+{
+    world_remove(w, WORLD_H1, world_find(w, WORLD_H1, "release", 1));
+}
+
 /* ---- model chain ---- */
 
 static void plan_missing(struct world *w)
@@ -902,6 +918,8 @@ static const struct trick {
     {BEFORE(charge_hidden), 12, "epsilon_spent", 1 + WORLD_H1},
     {BEFORE(charge_hidden_but_at_the_hub), 11, "charge_absent"},
     {BEFORE(two_stories), 10, "charge_differs"},
+    {BEFORE(another_release_at_the_hub), 12, "release_differs"},
+    {BEFORE(release_hidden_but_at_the_hub), 11, "release_absent"},
     {BEFORE(plan_missing), 13, "round_without_plan"},
     {BEFORE(round_on_another_plan), 13, "round_without_plan"},
     {BEFORE(round_left_out), 13, "round_order"},
