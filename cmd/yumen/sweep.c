@@ -19,13 +19,14 @@ enum { FIGURES = 3 };
 
 struct figure {
     const char *key;
+    enum ym_text_id name;
     size_t offset; /* in struct ym_score */
 };
 
 static const struct figure figures[FIGURES] = {
-    {"accuracy", offsetof(struct ym_score, accuracy)},
-    {"auc", offsetof(struct ym_score, auc)},
-    {"loss", offsetof(struct ym_score, loss)},
+    {"accuracy", YM_TEXT_SPONSOR_METRIC_ACCURACY, offsetof(struct ym_score, accuracy)},
+    {"auc", YM_TEXT_SPONSOR_SIM_AUC, offsetof(struct ym_score, auc)},
+    {"loss", YM_TEXT_SPONSOR_SIM_LOSS, offsetof(struct ym_score, loss)},
 };
 
 struct sweep { /* under way */
@@ -212,15 +213,18 @@ static void print_epsilon(const struct sweep *w)
         snprintf(mean, sizeof mean, "%.4f", p.mean);
         snprintf(sd, sizeof sd, "%.4f", p.sd);
         snprintf(interval, sizeof interval, "%.4f - %.4f", p.low, p.high);
-        print_row(first ? w->epsilon : "", first ? w->noise : "", figures[k].key, mean, sd, interval);
+        print_row(first ? w->epsilon : "", first ? w->noise : "", ym_text(figures[k].name), mean, sd, interval);
         first = false;
     }
     fflush(stdout);
 }
 
-static void print_end(const struct ym_simulation *s)
+static void print_end(const struct sweep *w)
 {
+    const struct ym_simulation *s = w->s;
+
     printf(T(SPONSOR_SIM_SPREAD_NOTE), ym_text(measured_on(s).text), s->seeds);
+    printf(T(SPONSOR_SIM_SPREAD_EPSILON), w->delta);
     printf("%s", T(SPONSOR_PLAN_UNIT));
     ym_simulation_print_marks(s);
 }
@@ -320,7 +324,7 @@ enum ym_code ym_simulation_sweep(struct ym_simulation *s, struct ym_status *st)
     if (code == YM_OK && s->json)
         print_json(&w, results);
     else if (code == YM_OK)
-        print_end(s);
+        print_end(&w);
 out:
     free(w.score);
     free(w.value);
