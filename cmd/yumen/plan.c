@@ -9,6 +9,7 @@
 #include "cmd/yumen/commands.h"
 #include "cmd/yumen/plan.h"
 #include "cmd/yumen/print.h"
+#include "gate/design.h"
 #include "models/model.h"
 
 static enum ym_code tight_of(const struct ym_plan *plan, struct ym_plan_cost *out, struct ym_status *st)
@@ -230,6 +231,18 @@ static void show_variable(const struct ym_variable *v)
     putchar('\n');
 }
 
+/* What a formula and time bins make of the inputs: those who approve see each column. */
+static void show_columns(const struct ym_plan *plan)
+{
+    char name[YM_DESIGN_NAME_BYTES];
+
+    printf(T(SPONSOR_SHOW_MODEL), ym_plan_family_word(plan->family), ym_plan_columns(plan));
+    for (size_t i = 0; plan->term != NULL && i < ym_plan_columns(plan); i++) {
+        ym_design_name(plan, i, name);
+        printf("  %s\n", name);
+    }
+}
+
 static void show(const struct ym_plan *plan)
 {
     printf("%s\n%s\n\n%s\n", plan->title, plan->purpose, T(SPONSOR_SHOW_INPUTS));
@@ -237,6 +250,7 @@ static void show(const struct ym_plan *plan)
         show_variable(&plan->input[i]);
     puts(T(SPONSOR_SHOW_OUTCOME));
     show_variable(&plan->outcome);
+    show_columns(plan);
     puts(T(SPONSOR_SHOW_HOSPITALS));
     for (size_t i = 0; i < plan->site_count; i++)
         printf(T(SPONSOR_SHOW_HOSPITAL), plan->site[i].name, plan->site[i].weight);

@@ -145,6 +145,20 @@ def veteran_by_column():
     check(fit(rows, v, "site", model), "cox", "veteran", "by_celltype", ties="efron", baseline="strata:celltype")
 
 
+def rotterdam(ties):
+    time, died = number("days", "dtime", 0, 7500), two("died", "death", "0", "1")
+    size = ("size", "size", 'levels: ["<=20", "20-50", ">50"]')
+    v = [number("age", "age", 20, 95), number("meno", "meno", 0, 1), size, number("grade", "grade", 2, 3),
+         number("nodes", "nodes", 0, 40), number("pgr", "pgr", 0, 6000), number("er", "er", 0, 4000),
+         number("hormon", "hormon", 0, 1), number("chemo", "chemo", 0, 1), time, died]
+    rows = rows_of("survival/rotterdam.csv")
+    for i, r in enumerate(rows):
+        r["site"] = str(i % 3)
+    terms = "age + meno + size + grade + log1p(nodes) + log1p(pgr) + log1p(er) + hormon + chemo"
+    check(fit(rows, v, "site", cox_model(v, time, died, terms, ties, "pooled")), "cox", "rotterdam", "death", ties=ties,
+          baseline="pooled")
+
+
 def wdbc():
     rows = rows_of("tabular/wdbc.csv")
     for i, r in enumerate(rows):
@@ -165,6 +179,7 @@ def main():
         lung(ties, "hospital", "strata:inst")
         lung(ties, "pooled", "pooled")
         pbc3(ties)
+        rotterdam(ties)
     veteran_by_column()
     wdbc()
 
