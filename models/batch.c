@@ -5,98 +5,114 @@
 #include <string.h>
 
 #include "base/crypto.h"
-#include "models/batch_internal.h"
 #include "models/model_internal.h"
 #include "models/shape.h"
+#include "tensor/lanes.h"
+#include "tensor/rows.h"
 
-#define VALUE_BITS 21
-#define WEIGHT_BITS 22
-#define TERMS ((size_t)1 << (53 - VALUE_BITS - WEIGHT_BITS))
-#define GRAM_LEN ((size_t)2 * YM_BATCH_PATIENT_ROWS * YM_BATCH_PATIENT_ROWS)
-#define SMALLEST (-900)  /* exponents below count as zero: no scale can overflow */
-#define ROUNDER 0x1.8p52 /* added and taken away again: rounds to the nearest whole number */
+#define GRAM_SLACK 0x1p-32 /* of the squared sum of the rows' norms: what Gram matrices in double may miss */
+#define FLOATS_MOST ((size_t)1 << 23)
+
+struct layer {
+    size_t in, out, in_step, out_step; /* steps: to whole tiles, (a, 1) and e */
+    float *forth, *back;               /* packed weights: with the bias; of layers above the first, the other way */
+    float *a, *e;                      /* [rows][in_step] inputs and their 1, [rows][out_step] scores, then deltas */
+};
+
+struct ym_batch {
+    struct ym_model m;
+    size_t max_rows, rows, patients;
+    size_t *first; /* [max_rows + 1] patient i's rows are first[i] .. first[i + 1] - 1 */
+    float *y;      /* [max_rows][targets] */
+    double *scale; /* [max_rows] */
+    struct layer layer[YM_MODEL_MAX_LAYERS];
+    float *tall; /* scaled deltas of one layer, packed */
+    float *block;
+    size_t floats;
+};
 
 /* ---- memory ---- */
 
-static size_t widest(const struct ym_model *m)
+static size_t steps_of(const struct ym_model *m, size_t l, struct layer *y)
 {
-    size_t w = 0;
+    size_t in = m->width[l], out = m->width[l + 1];
 
-    for (size_t i = 0; i <= m->layer_count; i++)
-        w = m->width[i] > w ? m->width[i] : w;
-    return w;
+    *y = (struct layer){.in = in, .out = out};
+    y->in_step = ym_rows_up(in + 1, YM_ROWS_WIDE);
+    y->out_step = ym_rows_up(out, YM_ROWS_WIDE);
+    return y->in_step + y->out_step;
 }
 
-static size_t units_of(const struct ym_model *m)
+static size_t row_floats(const struct ym_model *m)
 {
-    size_t n = 2 * widest(m);
+    size_t n = 0, tall = 0;
+    struct layer y;
 
-    for (size_t l = 0; l < m->layer_count; l++)
-        n += m->width[l] + 1 + m->width[l + 1];
-    return n;
+    for (size_t l = 0; l < m->layer_count; l++) {
+        n += steps_of(m, l, &y);
+        tall = y.out + YM_ROWS_TALL > tall ? y.out + YM_ROWS_TALL : tall;
+    }
+    return n + tall;
 }
 
 size_t ym_batch_rows_for(const struct ym_model *m)
 {
-    size_t rows = ((size_t)1 << 22) / units_of(m);
+    size_t rows = FLOATS_MOST / row_floats(m);
 
     return rows < 1 ? 1 : rows > YM_BATCH_MOST_ROWS ? YM_BATCH_MOST_ROWS : rows;
 }
 
-static double *take(double **next, size_t count)
+static float *take(float **next, size_t count)
 {
-    double *p = *next;
+    float *p = *next;
 
-    *next += count;
+    if (p)
+        *next += count;
     return p;
 }
 
-static void lay_out(struct ym_batch *b)
+/* Where everything is in the block, or, without one, how long it must be. */
+static size_t lay_out(struct ym_batch *b, float *block)
 {
-    const struct ym_model *m = &b->m;
-    double *next = b->wide;
-    float *narrow = b->narrow;
+    size_t rows = ym_rows_up(b->max_rows, YM_ROWS_TALL), tall = 0, total = 0;
+    float *next = block;
 
-    for (size_t l = 0; l < m->layer_count; l++) {
-        b->weight[l] = take(&next, m->width[l + 1] * m->width[l]);
-        b->in[l] = take(&next, b->max_rows * (m->width[l] + 1));
-        b->out[l] = take(&next, b->max_rows * m->width[l + 1]);
-        b->in_exp[l] = b->exps + 2 * l * b->max_rows;
-        b->out_exp[l] = b->in_exp[l] + b->max_rows;
-        b->act[l + 1] = narrow;
-        narrow += b->max_rows * m->width[l + 1];
+    for (size_t l = 0; l < b->m.layer_count; l++) {
+        struct layer *y = &b->layer[l];
+        size_t width = steps_of(&b->m, l, y), forth = ym_rows_packed(y->in + 1, y->out);
+        size_t back = l > 0 ? ym_rows_packed(y->out, y->in) : 0;
+
+        y->forth = take(&next, forth);
+        y->back = take(&next, back);
+        y->a = take(&next, rows * y->in_step);
+        y->e = take(&next, rows * y->out_step);
+        total += forth + back + rows * width;
+        tall = ym_rows_up(y->out, YM_ROWS_TALL) > tall ? ym_rows_up(y->out, YM_ROWS_TALL) : tall;
     }
-    b->product = take(&next, b->max_rows * widest(m));
-    b->part = take(&next, b->max_rows * widest(m));
-    b->tile = take(&next, b->tile_len);
-    b->gram = take(&next, GRAM_LEN);
-    b->delta = narrow;
+    b->tall = take(&next, b->max_rows * tall);
+    return total + b->max_rows * tall + YM_ROWS_SPARE;
 }
 
 struct ym_batch *ym_batch_new(const struct ym_model *m, size_t max_rows)
 {
     struct ym_batch *b = calloc(1, sizeof *b);
 
-    YM_ASSERT(max_rows >= 1 && max_rows <= YM_BATCH_MOST_ROWS && widest(m) <= YM_BATCH_WIDEST);
+    YM_ASSERT(max_rows >= 1 && max_rows <= YM_BATCH_MOST_ROWS);
     if (!b)
         return NULL;
     b->m = *m;
     b->max_rows = max_rows;
-    b->tile_len = widest(m) + 1 > YM_BATCH_TILE ? widest(m) + 1 : YM_BATCH_TILE;
-    b->wide_len = m->dim + max_rows * units_of(m) + b->tile_len + GRAM_LEN;
-    b->narrow_len = max_rows * units_of(m);
-    b->wide = malloc(b->wide_len * sizeof *b->wide);
-    b->narrow = malloc(b->narrow_len * sizeof *b->narrow);
-    b->exps = calloc(2 * m->layer_count * max_rows, sizeof *b->exps);
+    b->floats = ym_rows_up(lay_out(b, NULL), 16);
+    b->block = aligned_alloc(64, b->floats * sizeof *b->block);
     b->first = calloc(max_rows + 1, sizeof *b->first);
     b->y = calloc(max_rows, ym_model_targets(m) * sizeof *b->y);
-    b->bad = calloc(max_rows, sizeof *b->bad);
-    if (!b->wide || !b->narrow || !b->exps || !b->first || !b->y || !b->bad) {
-        b->wide_len = b->wide ? b->wide_len : 0;
+    b->scale = calloc(max_rows, sizeof *b->scale);
+    if (!b->block || !b->first || !b->y || !b->scale) {
         ym_batch_free(b);
         return NULL;
     }
-    lay_out(b);
+    memset(b->block, 0, b->floats * sizeof *b->block);
+    lay_out(b, b->block);
     return b;
 }
 
@@ -104,107 +120,50 @@ void ym_batch_free(struct ym_batch *b)
 {
     if (!b)
         return;
-    if (b->wide)
-        ym_wipe(b->wide, b->wide_len * sizeof *b->wide);
-    if (b->narrow)
-        ym_wipe(b->narrow, b->narrow_len * sizeof *b->narrow);
+    if (b->block)
+        ym_wipe(b->block, b->floats * sizeof *b->block);
     if (b->y)
         ym_wipe(b->y, b->max_rows * ym_model_targets(&b->m) * sizeof *b->y);
-    if (b->exps)
-        ym_wipe(b->exps, 2 * b->m.layer_count * b->max_rows * sizeof *b->exps);
-    free(b->wide);
-    free(b->narrow);
-    free(b->exps);
+    if (b->scale)
+        ym_wipe(b->scale, b->max_rows * sizeof *b->scale);
+    free(b->block);
     free(b->first);
     free(b->y);
-    free(b->bad);
+    free(b->scale);
     free(b);
-}
-
-/* ---- whole numbers under a power of two ---- */
-
-/* v[i] becomes a whole number of at most 2^bits in magnitude, the largest at least
- * half of that; value = whole * 2^exp. False, and all zero: something is not finite. */
-static bool make_whole(double *v, size_t n, int bits, int *exp)
-{
-    double top = 0, poison = 0, scale;
-    int e = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        double a = fabs(v[i]);
-
-        top = a > top ? a : top;
-        poison += v[i] * 0; /* NaN when v[i] is not finite */
-    }
-    frexp(poison == 0 ? top : 0, &e);
-    *exp = 0;
-    if (poison != 0 || isnan(poison) || top == 0 || e < SMALLEST) {
-        memset(v, 0, n * sizeof *v);
-        return poison == 0;
-    }
-    *exp = e - bits;
-    scale = ldexp(1, bits - e);
-    for (size_t i = 0; i < n; i++)
-        v[i] = (v[i] * scale + ROUNDER) - ROUNDER;
-    return true;
-}
-
-bool ym_batch_weights(struct ym_batch *b, const float *params)
-{
-    bool good = true;
-
-    b->params = params;
-    for (size_t i = 0; i < b->m.dim && good; i++)
-        good = isfinite(params[i]);
-    for (size_t l = 0; l < b->m.layer_count && good; l++) {
-        size_t count = b->m.width[l + 1] * b->m.width[l];
-        const float *from = params + ym_model_layer_offset(&b->m, l);
-
-        for (size_t i = 0; i < count; i++)
-            b->weight[l][i] = from[i];
-        make_whole(b->weight[l], count, WEIGHT_BITS, &b->weight_exp[l]);
-    }
-    return good;
-}
-
-void ym_batch_product(const struct ym_batch *b, struct ym_wide a, struct ym_wide w, bool transpose_w, struct ym_wide c)
-{
-    size_t inner = a.cols;
-    struct ym_wide part = {b->part, c.rows, c.cols, c.step};
-
-    for (size_t k = 0; k < inner; k += TERMS) {
-        size_t count = inner - k < TERMS ? inner - k : TERMS;
-        struct ym_wide ak = {a.at + k, a.rows, count, a.step};
-        struct ym_wide wk = transpose_w ? (struct ym_wide){w.at + k, w.rows, count, w.step}
-                                        : (struct ym_wide){w.at + k * w.step, count, w.cols, w.step};
-
-        ym_wide_mul(ak, false, wk, transpose_w, k == 0 ? c : part);
-        for (size_t i = 0; k > 0 && i < c.rows * c.step; i++)
-            c.at[i] += part.at[i];
-    }
 }
 
 /* ---- forward and backward ---- */
 
-static void take_row(struct ym_batch *b, size_t l, size_t row, const float *from)
+bool ym_batch_weights(struct ym_batch *b, const float *params)
 {
-    size_t width = b->m.width[l];
-    double *v = b->in[l] + row * (width + 1);
+    float sum = 0;
 
-    for (size_t i = 0; i < width; i++)
-        v[i] = from[i];
-    v[width] = 1; /* the bias sees a constant input */
-    b->bad[row] |= !make_whole(v, width + 1, VALUE_BITS, &b->in_exp[l][row]);
+    for (size_t i = 0; i < b->m.dim; i++)
+        sum += params[i] * 0; /* NaN when params[i] is not finite */
+    for (size_t l = 0; l < b->m.layer_count; l++) {
+        struct layer *y = &b->layer[l];
+        const float *w = params + ym_model_layer_offset(&b->m, l);
+
+        ym_rows_pack(w, 1, y->in, y->in, y->out, params + ym_model_bias_offset(&b->m, l), y->forth);
+        if (l > 0)
+            ym_rows_pack(w, y->in, 1, y->out, y->in, NULL, y->back);
+    }
+    return sum == 0;
 }
 
 bool ym_batch_put(struct ym_batch *b, const float *x, const float *y, size_t n)
 {
+    struct layer *bottom = &b->layer[0];
+
     YM_ASSERT(n >= 1);
     if (n > b->max_rows - b->rows)
         return false;
     for (size_t i = 0; i < n; i++) {
-        b->bad[b->rows + i] = false;
-        take_row(b, 0, b->rows + i, x + i * b->m.width[0]);
+        float *a = bottom->a + (b->rows + i) * bottom->in_step;
+
+        memcpy(a, x + i * bottom->in, bottom->in * sizeof *a);
+        a[bottom->in] = 1; /* the bias sees a constant input */
     }
     memcpy(b->y + b->rows * ym_model_targets(&b->m), y, n * ym_model_targets(&b->m) * sizeof *y);
     b->rows += n;
@@ -214,74 +173,148 @@ bool ym_batch_put(struct ym_batch *b, const float *x, const float *y, size_t n)
 
 static void forward(struct ym_batch *b, size_t l)
 {
-    size_t in = b->m.width[l], out = b->m.width[l + 1];
-    const float *bias = b->params + ym_model_bias_offset(&b->m, l);
+    struct layer *y = &b->layer[l], *above = y + 1;
 
-    ym_batch_product(b, (struct ym_wide){b->in[l], b->rows, in, in + 1}, (struct ym_wide){b->weight[l], out, in, in},
-                     true, (struct ym_wide){b->product, b->rows, out, out});
+    if (l + 1 == b->m.layer_count) {
+        ym_rows_mul(y->a, y->in_step, b->rows, y->forth, y->in + 1, y->out, y->e, y->out_step);
+        return;
+    }
+    ym_rows_mul(y->a, y->in_step, b->rows, y->forth, y->in + 1, y->out, above->a, above->in_step);
     for (size_t r = 0; r < b->rows; r++) {
-        double scale = ldexp(1, b->in_exp[l][r] + b->weight_exp[l]);
-        const double *z = b->product + r * out;
+        float *a = above->a + r * above->in_step;
 
-        for (size_t i = 0; i < out; i++)
-            b->act[l + 1][r * out + i] = (float)(z[i] * scale + bias[i]);
+        (b->m.relu ? ym_lanes_relu : ym_lanes_tanh)(a, y->out);
+        a[y->out] = 1;
+    }
+}
+
+/* Of a patient's loss: the mean over its rows, or their sum. */
+static void output_deltas(struct ym_batch *b)
+{
+    struct layer *top = &b->layer[b->m.layer_count - 1];
+
+    for (size_t p = 0; p < b->patients; p++) {
+        float share = b->m.summed ? 1 : 1 / (float)(b->first[p + 1] - b->first[p]);
+
+        for (size_t r = b->first[p]; r < b->first[p + 1]; r++) {
+            float *e = top->e + r * top->out_step;
+
+            ym_model_output_delta(&b->m, e, b->y + r * ym_model_targets(&b->m), 1, e);
+            for (size_t c = 0; c < top->out; c++)
+                e[c] *= share;
+        }
     }
 }
 
 static void backward(struct ym_batch *b, size_t l)
 {
-    size_t in = b->m.width[l], out = b->m.width[l + 1];
+    struct layer *y = &b->layer[l], *below = y - 1;
 
-    for (size_t r = 0; r < b->rows; r++) {
-        double *e = b->out[l] + r * out;
-
-        for (size_t i = 0; i < out; i++)
-            e[i] = b->delta[r * out + i];
-        b->bad[r] |= !make_whole(e, out, VALUE_BITS, &b->out_exp[l][r]);
-    }
-    if (l == 0)
-        return;
-    ym_batch_product(b, (struct ym_wide){b->out[l], b->rows, out, out}, (struct ym_wide){b->weight[l], out, in, in},
-                     false, (struct ym_wide){b->product, b->rows, in, in});
-    for (size_t r = 0; r < b->rows; r++) {
-        double scale = ldexp(1, b->out_exp[l][r] + b->weight_exp[l]);
-
-        for (size_t i = 0; i < in; i++)
-            b->delta[r * in + i] = (float)(b->product[r * in + i] * scale);
-    }
-    ym_model_through_activation(&b->m, b->act[l], b->rows * in, b->delta);
+    ym_rows_mul(y->e, y->out_step, b->rows, y->back, y->out, y->in, below->e, below->out_step);
+    for (size_t r = 0; r < b->rows; r++)
+        (b->m.relu ? ym_lanes_through_relu : ym_lanes_through_tanh)(y->a + r * y->in_step, y->in,
+                                                                    below->e + r * below->out_step);
 }
 
 void ym_batch_pass(struct ym_batch *b)
 {
-    size_t layers = b->m.layer_count, k = b->m.width[layers];
-
-    if (b->rows == 0)
-        return;
-    for (size_t l = 0; l < layers; l++) {
+    for (size_t l = 0; l < b->m.layer_count; l++)
         forward(b, l);
-        if (l + 1 == layers)
-            break;
-        ym_model_activate(&b->m, b->act[l + 1], b->rows * b->m.width[l + 1]);
-        for (size_t r = 0; r < b->rows; r++)
-            take_row(b, l + 1, r, b->act[l + 1] + r * b->m.width[l + 1]);
-    }
-    for (size_t p = 0; p < b->patients; p++) {
-        size_t r = b->first[p];
-
-        ym_model_output_delta(&b->m, b->act[layers] + r * k, b->y + r * ym_model_targets(&b->m), b->first[p + 1] - r,
-                              b->delta + r * k);
-    }
-    for (size_t l = layers; l-- > 0;)
+    output_deltas(b);
+    for (size_t l = b->m.layer_count; l-- > 1;)
         backward(b, l);
 }
 
-size_t ym_batch_patients(const struct ym_batch *b)
+size_t ym_batch_room(const struct ym_batch *b)
 {
-    return b->patients;
+    return b->max_rows;
+}
+
+size_t ym_batch_rows(const struct ym_batch *b, size_t i)
+{
+    return b->first[i + 1] - b->first[i];
 }
 
 void ym_batch_clear(struct ym_batch *b)
 {
     b->rows = b->patients = 0;
+}
+
+/* ---- norms ---- */
+
+/* One layer's part of a patient: its squared norm, and the sum of the norms of its rows' outer products. */
+struct layer_norm {
+    double squared, rows;
+};
+
+/* Over pairs of rows, (a·a')(e·e'). */
+static double gram_squared(const struct layer *y, size_t first, size_t count)
+{
+    double sum = 0;
+
+    for (size_t r = first; r < first + count; r++) {
+        const float *a = y->a + r * y->in_step, *e = y->e + r * y->out_step;
+
+        sum += ym_rows_square(a, y->in + 1) * ym_rows_square(e, y->out);
+        for (size_t k = first; k < r; k++)
+            sum +=
+                2 * ym_rows_dot(a, y->a + k * y->in_step, y->in + 1) * ym_rows_dot(e, y->e + k * y->out_step, y->out);
+    }
+    return sum;
+}
+
+static struct layer_norm norm_of(const struct layer *y, size_t first, size_t count, double *inputs)
+{
+    struct layer_norm n = {0};
+
+    for (size_t r = first; r < first + count; r++) {
+        double a = ym_rows_square(y->a + r * y->in_step, y->in + 1);
+
+        n.rows += sqrt(a * ym_rows_square(y->e + r * y->out_step, y->out));
+        *inputs = a > *inputs * *inputs ? sqrt(a) : *inputs;
+    }
+    n.squared = n.rows * n.rows;
+    if (count > 1)
+        n.squared = gram_squared(y, first, count) + GRAM_SLACK * n.squared;
+    return n;
+}
+
+void ym_batch_ghost(const struct ym_batch *b, size_t i, double *norm, double *reach, double *inputs)
+{
+    double squared = 0, reached = 0;
+
+    YM_ASSERT(i < b->patients && ym_batch_rows(b, i) <= YM_BATCH_PATIENT_ROWS);
+    *inputs = 0;
+    for (size_t l = 0; l < b->m.layer_count; l++) {
+        struct layer_norm n = norm_of(&b->layer[l], b->first[i], ym_batch_rows(b, i), inputs);
+
+        squared += n.squared;
+        reached += n.rows * n.rows;
+    }
+    *norm = sqrt(squared);
+    *reach = sqrt(reached);
+}
+
+/* ---- clip and sum ---- */
+
+void ym_batch_scale(struct ym_batch *b, size_t i, double scale)
+{
+    size_t count = ym_batch_rows(b, i);
+
+    YM_ASSERT(i < b->patients && scale >= 0);
+    for (size_t r = b->first[i]; r < b->first[i + 1]; r++)
+        b->scale[r] = scale;
+    for (size_t l = 0; l < b->m.layer_count && scale == 0; l++) /* 0 times infinity is not 0 */
+        memset(b->layer[l].a + b->first[i] * b->layer[l].in_step, 0, count * b->layer[l].in_step * sizeof(float));
+}
+
+void ym_batch_add(struct ym_batch *b, int64_t *sum)
+{
+    for (size_t l = 0; l < b->m.layer_count && b->rows > 0; l++) {
+        struct layer *y = &b->layer[l];
+
+        ym_rows_pack_tall(y->e, y->out_step, b->scale, b->rows, y->out, b->tall);
+        ym_rows_outer(b->tall, 0, y->out, y->a, y->in_step, b->rows, y->in, sum + ym_model_layer_offset(&b->m, l),
+                      y->in, sum + ym_model_bias_offset(&b->m, l));
+    }
 }

@@ -4,46 +4,29 @@
 
 #include "base/status.h"
 
-#define FINE (1LL << YM_BOUNDED_FINE_BITS)
-#define NORM_SLACK 0x1p-30 /* of C: the error of the norm, 2^-32, and the roundings of factor and scale */
+#define GAMMA (YM_BOUNDED_CHUNK * 0x1p-24 * (1 + 0x1p-12)) /* of a sum of 64 terms, and of adding chunks in double */
+#define REACH_SLACK 0x1p-23                                /* scaled deltas are rounded to float */
+#define NORM_SLACK 1.0 /* units: the error of the norm, 2^-30 of 2^24, and the roundings of factor and scale */
 
-double ym_bounded_cost_units(size_t dim)
+double ym_bounded_cost_units(size_t dim, size_t rows)
 {
-    YM_ASSERT(dim <= UINT64_C(1) << 32);
-    return ceil(sqrt((double)dim)) + YM_CLIP_UNITS * NORM_SLACK;
+    double weight = ym_bounded_weight(rows), added = 2 * YM_BOUNDED_LEAF + weight;
+
+    YM_ASSERT(dim <= UINT64_C(1) << 32 && rows >= 1 && rows <= YM_BOUNDED_PATIENT);
+    return GAMMA * added * YM_CLIP_UNITS + (weight + 2) / 2 * ceil(sqrt((double)dim)) + NORM_SLACK;
 }
 
-double ym_bounded_radius(uint32_t clip_units, size_t dim)
+double ym_bounded_radius(uint32_t clip_units, size_t dim, size_t rows)
 {
-    return fmax(clip_units - ym_bounded_cost_units(dim), 0) * FINE;
+    return fmax(clip_units - ym_bounded_cost_units(dim, rows), 0);
 }
 
-int ym_bounded_suits(const struct ym_ghost *g, double radius)
+double ym_bounded_factor(const struct ym_ghost *g, double unit, double radius)
 {
-    if (!isfinite(g->norm))
-        return 1;
-    return g->spill <= radius / 16 && g->reach * ym_bounded_factor(g, radius) <= YM_BOUNDED_REACH_MAX;
-}
+    double length = unit * (g->norm + REACH_SLACK * g->reach), share = unit * g->reach / ym_bounded_weight(g->rows);
 
-double ym_bounded_factor(const struct ym_ghost *g, double radius)
-{
-    if (!isfinite(g->norm))
+    if (!isfinite(length) || !isfinite(unit) || !(g->inputs <= YM_BOUNDED_INPUTS))
         return 0;
-    return g->norm + g->spill <= radius ? 1 : (radius - g->spill) / g->norm;
-}
-
-void ym_bounded_carry(int64_t *fine, int64_t *sum, size_t dim)
-{
-    for (size_t i = 0; i < dim; i++) {
-        sum[i] += fine[i] >> YM_BOUNDED_FINE_BITS;
-        fine[i] &= FINE - 1;
-    }
-}
-
-void ym_bounded_close(int64_t *fine, int64_t *sum, size_t dim)
-{
-    for (size_t i = 0; i < dim; i++) {
-        sum[i] += (fine[i] + FINE / 2) >> YM_BOUNDED_FINE_BITS;
-        fine[i] = 0;
-    }
+    length = length > share ? length : share;
+    return length <= radius ? unit : unit * (radius / length);
 }

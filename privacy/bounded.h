@@ -6,48 +6,44 @@
 
 #include "privacy/clip.h"
 
-/* The bounded route: patients are not formed one by one; a batch of them is
- * summed by one matrix product. It is exact all the same: a patient's gradient
- * is a sum of products of whole numbers, on a lattice 2^20 times finer than the
- * gradient lattice, and a product of doubles whose terms add up to at most 2^53
- * in magnitude has no rounding, in any order, with or without fused operations.
- * What is bounded: the norm, taken in double (relative 2^-31, taken off the
- * radius), and one rounding of the whole sum to the gradient lattice, at most
- * sqrt(dim) units between neighbours (taken off too). One patient so moves the
- * rounded sum by at most 2^24 units. Proof: docs/privacy.md, lemma 1b. */
+/* The bounded route: patients are not formed one by one; leaves of a tree, which
+ * chance alone draws (privacy/leaves.h), are summed by float products. A patient's arrival
+ * changes one leaf, and what rounding can make of that is bounded and taken off the
+ * radius that patients are clipped to, so that one patient moves the rounded sum by
+ * at most 2^24 units. Proof: docs/privacy.md, lemma 1b. */
 
-#define YM_BOUNDED_FINE_BITS 20
-#define YM_BOUNDED_EXACT 0x1p52     /* what terms of a product may add up to, in magnitude: 2^53 and a margin */
-#define YM_BOUNDED_REACH_MAX 0x1p50 /* one patient's terms */
+#define YM_BOUNDED_CHUNK 64      /* terms that are added in float */
+#define YM_BOUNDED_LEAF 512      /* most weight of a leaf */
+#define YM_BOUNDED_PATIENT 64    /* most rows of a patient in one */
+#define YM_BOUNDED_INPUTS 0x1p60 /* longest row of inputs: below, no underflow is worth 2^-40 units */
 
-/* What one patient's rows say of its gradient before the clip, fine units. */
+/* What a patient of so many rows weighs in a leaf. Of several rows, whose gradients may cancel,
+ * more is to be added up than is left. */
+static inline uint32_t ym_bounded_weight(size_t rows)
+{
+    return (uint32_t)(rows == 1 ? 1 : 2 * rows);
+}
+
+/* What one patient's rows say of its gradient before the clip, gradient units. */
 struct ym_ghost {
-    double norm;  /* Euclidean, low by at most 2^-32 of itself; infinite or NaN: no such gradient */
-    double reach; /* what the magnitudes of the terms of any one coordinate add up to, or more */
-    double spill; /* what truncating the factors can add to the norm; 0 with one row, where it only takes away */
+    double norm;   /* Euclidean, low by at most 2^-30 of itself; infinite or NaN: no such gradient */
+    double reach;  /* root of the sum over layers of (the sum of its rows' norms)^2; norm, if there is one row */
+    double inputs; /* the norm of the longest row of inputs in any layer */
+    size_t rows;   /* 1 .. YM_BOUNDED_PATIENT */
 };
 
-/* What all rounding costs, lattice units: ceil(sqrt(dim)), and 2^-6 for the norm.
- * dim at most 2^32: below 1 % of C for every model that a plan may name. */
-double ym_bounded_cost_units(size_t dim);
+/* What all rounding costs a patient of so many rows, lattice units: 0.39 % of C, 0.44 % for 64
+ * rows, and (weight + 2) / 2 times sqrt(dim). dim at most 2^32. */
+double ym_bounded_cost_units(size_t dim, size_t rows);
 
-/* The norm that clipped patients keep within, fine units: clip_units (2^24, or what an
+/* The norm that a clipped patient keeps within, lattice units: clip_units (2^24, or what an
  * adaptive clip's bit leaves of it, ym_clip_radius) less the cost; 0 if nothing is left. */
-double ym_bounded_radius(uint32_t clip_units, size_t dim);
+double ym_bounded_radius(uint32_t clip_units, size_t dim, size_t rows);
 
-/* Can this patient take part in a product? No: sum it by ym_clip_patient, whose
- * vector is within 2^24 by itself. A function of the patient alone. */
-int ym_bounded_suits(const struct ym_ghost *g, double radius);
-
-/* In [0, 1]: what to multiply the gradient by so that, truncation included, its
- * norm is within radius; 0 for one that is not finite. g suits. */
-double ym_bounded_factor(const struct ym_ghost *g, double radius);
-
-/* Move whole lattice units from fine to sum; what is left is in [0, 2^20). May
- * be called at any time; the end result is the same. */
-void ym_bounded_carry(int64_t *fine, int64_t *sum, size_t dim);
-
-/* Move the rest too, rounded to the nearest unit; fine is zero after it. */
-void ym_bounded_close(int64_t *fine, int64_t *sum, size_t dim);
+/* In [0, unit]: what to multiply the gradient by so that it is in lattice units, its norm
+ * within radius, whatever float makes of it, and its reach within weight * radius. 0 for one
+ * that is not finite, or whose inputs are longer than YM_BOUNDED_INPUTS.
+ *   unit  lattice units of a gradient unit, > 0 */
+double ym_bounded_factor(const struct ym_ghost *g, double unit, double radius);
 
 #endif

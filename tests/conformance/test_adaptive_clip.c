@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "models/state.h"
-#include "privacy/clip.h"
+#include "privacy/bounded.h"
 #include "sim/federation.h"
 #include "tests/support/plan.h"
 #include "tests/support/stats.h"
@@ -107,7 +107,9 @@ struct tally {
 /* With sigma = 2^17 the smallest amplitude is 50 sigma: half of it decides who took part. */
 static void tally_step(const int64_t *sum, double sigma, struct tally *t)
 {
-    const double radius = ym_clip_radius(BIT), along = LENGTH / sqrt((double)LENGTH * LENGTH + 1);
+    const double radius = ym_clip_radius(BIT),
+                 kept = route == YM_ROUTE_BOUNDED ? ym_bounded_radius(ym_clip_radius(BIT), DIM, 1) : radius;
+    const double along = kept / radius * LENGTH / sqrt((double)LENGTH * LENGTH + 1);
     double bits = (double)sum[DIM];
 
     for (size_t i = 0; i < CANARIES; i++) {

@@ -42,9 +42,10 @@ struct ym_local_work *ym_local_work_new(const struct ym_plan *plan, const struct
     w->chosen = calloc(data->patients + 1, sizeof *w->chosen);
     if (bounded) {
         w->batch = ym_batch_new(m, ym_batch_rows_for(m));
-        w->fine = calloc(m->dim, sizeof *w->fine);
+        w->label = calloc(data->patients + 1, sizeof *w->label);
+        w->member = calloc(2 * data->patients + 1, sizeof *w->member);
     }
-    if (w->chosen && (!bounded || (w->batch && w->fine)) && ym_local_share(w, plan, m, data))
+    if (w->chosen && (!bounded || (w->batch && w->label && w->member)) && ym_local_share(w, plan, m, data))
         return w;
     ym_local_work_free(w);
     return NULL;
@@ -67,7 +68,8 @@ void ym_local_work_free(struct ym_local_work *w)
     wipe_free(w->clipped, (w->dim + 1) * sizeof *w->clipped);
     wipe_free(w->chosen, w->patients * sizeof *w->chosen);
     ym_batch_free(w->batch);
-    wipe_free(w->fine, w->dim * sizeof *w->fine);
+    wipe_free(w->label, w->patients * sizeof *w->label);
+    wipe_free(w->member, 2 * w->patients * sizeof *w->member);
     wipe_free(w->held, (w->dim + 1) * sizeof *w->held);
     wipe_free(w->own, (w->dim + 1) * sizeof *w->own);
     ym_pool_free(w->pool);
@@ -140,10 +142,12 @@ enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_mode
         goto out;
     memset(sum, 0, dim * sizeof *sum);
     count = ym_sample_patients(data->patients, plan->sampling_k, sampling, w->chosen);
-    if (plan->route == YM_ROUTE_BOUNDED)
-        ym_local_add_batched(&step, w->chosen, count);
-    else
+    if (plan->route == YM_ROUTE_BOUNDED) {
+        ym_rng_fill(sampling, w->label, count * sizeof *w->label);
+        ym_local_add_batched(&step, w->chosen, w->label, count);
+    } else {
         ym_local_add_all(&step, w->chosen, count);
+    }
     ym_local_settle(&step);
     ym_noise_add(sum, dim, plan->sigma_units, noise);
     clear_frozen(m, sum);

@@ -2,105 +2,76 @@
 
 #include "models/batch.h"
 #include "privacy/bounded.h"
+#include "privacy/leaves.h"
+#include "tensor/rows.h"
 #include "worker/trainer/local_internal.h"
 
-#define CARRY_AT 0x1p61 /* |fine| stays below this and one batch more, 2^62 */
+_Static_assert(YM_ROWS_CHUNK <= YM_BOUNDED_CHUNK && YM_BATCH_MOST_ROWS <= YM_BOUNDED_LEAF &&
+                   YM_BATCH_PATIENT_ROWS <= YM_BOUNDED_PATIENT,
+               "the rounding that the radius makes room for");
 
 struct pass {
     const struct ym_local_step *s;
-    double unit, clip, radius; /* fine units: of a gradient unit, the clip, what clipped patients keep within */
-    double held;               /* bound on |fine| */
-    uint32_t member[YM_BATCH_MOST_ROWS];
+    uint32_t clip; /* lattice units */
+    double unit;   /* lattice units of a gradient unit */
 };
 
-/* The batch's patients in as few products as their terms allow; how they are split changes nothing. */
-static void add_scaled(struct pass *p, const double *reach, size_t count)
-{
-    struct ym_local_work *w = p->s->w;
-    size_t first = 0;
-    double together = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        if (together + reach[i] > YM_BOUNDED_EXACT) {
-            ym_batch_add(w->batch, first, i - first, w->fine);
-            first = i;
-            together = 0;
-        }
-        together += reach[i];
-        p->held += reach[i];
-    }
-    ym_batch_add(w->batch, first, count - first, w->fine);
-    if (p->held > CARRY_AT) {
-        ym_bounded_carry(w->fine, p->s->sum, w->dim);
-        p->held = 1 << YM_BOUNDED_FINE_BITS;
-    }
-}
-
-/* Scales patient i and returns what it then reaches. One that does not suit goes by
- * itself: that, too, hangs on nobody else. */
-static double clip_member(struct pass *p, size_t i)
+static void clip_member(const struct pass *p, size_t i)
 {
     const struct ym_local_step *s = p->s;
-    struct ym_ghost g;
-    double factor;
+    struct ym_ghost g = {.rows = ym_batch_rows(s->w->batch, i)};
 
-    ym_batch_ghost(s->w->batch, i, p->unit, &g.norm, &g.reach, &g.spill);
-    factor = ym_bounded_factor(&g, p->radius);
-    if (!ym_bounded_suits(&g, p->radius)) {
-        ym_local_add_patient(s, p->member[i]);
-        factor = 0;
-    } else if (s->bit_units > 0) {
-        s->sum[s->w->dim] += isfinite(g.norm) && g.norm > p->clip ? -(int64_t)s->bit_units : (int64_t)s->bit_units;
+    ym_batch_ghost(s->w->batch, i, &g.norm, &g.reach, &g.inputs);
+    ym_batch_scale(s->w->batch, i, ym_bounded_factor(&g, p->unit, ym_bounded_radius(p->clip, s->m->dim, g.rows)));
+    if (s->bit_units > 0) {
+        bool above = isfinite(g.norm) && g.norm > s->clip_norm;
+
+        s->sum[s->w->dim] += above ? -(int64_t)s->bit_units : (int64_t)s->bit_units;
     }
-    ym_batch_scale(s->w->batch, i, p->unit, factor);
-    return factor > 0 ? factor * g.reach : 0;
 }
 
-static void finish_batch(struct pass *p)
+static void add_leaf(void *ctx, const struct ym_leaf_member *who, size_t count)
 {
+    const struct pass *p = ctx;
+    const struct ym_table *d = p->s->data;
     struct ym_batch *b = p->s->w->batch;
-    double reach[YM_BATCH_MOST_ROWS];
-    size_t count = ym_batch_patients(b);
 
+    for (size_t i = 0; i < count; i++) {
+        uint64_t first = d->first_row[who[i].patient], rows = d->first_row[who[i].patient + 1] - first;
+
+        YM_ASSERT(ym_batch_put(b, d->x + first * d->columns, d->y + first * ym_model_targets(p->s->m), rows));
+    }
     ym_batch_pass(b);
     for (size_t i = 0; i < count; i++)
-        reach[i] = clip_member(p, i);
-    add_scaled(p, reach, count);
+        clip_member(p, i);
+    ym_batch_add(b, p->s->sum);
     ym_batch_clear(b);
 }
 
-static void take_patient(struct pass *p, uint32_t patient)
+/* Patients that weigh too much for a leaf go by themselves. */
+static size_t those_in_leaves(const struct ym_local_step *s, const uint32_t *who, const uint64_t *label, size_t count,
+                              size_t most)
 {
-    const struct ym_table *d = p->s->data;
-    struct ym_batch *b = p->s->w->batch;
-    uint64_t first = d->first_row[patient], rows = d->first_row[patient + 1] - first;
-    const float *x = d->x + first * d->columns, *y = d->y + first * ym_model_targets(p->s->m);
+    const struct ym_table *d = s->data;
+    size_t kept = 0;
 
-    if (rows > YM_BATCH_PATIENT_ROWS || rows > ym_batch_rows_for(p->s->m)) {
-        ym_local_add_patient(p->s, patient);
-        return;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t rows = d->first_row[who[i] + 1] - d->first_row[who[i]];
+
+        if (rows > YM_BATCH_PATIENT_ROWS || ym_bounded_weight(rows) > most)
+            ym_local_add_patient(s, who[i]);
+        else
+            s->w->member[kept++] = (struct ym_leaf_member){label[i], who[i], ym_bounded_weight(rows)};
     }
-    if (!ym_batch_put(b, x, y, rows)) {
-        finish_batch(p);
-        YM_ASSERT(ym_batch_put(b, x, y, rows));
-    }
-    p->member[ym_batch_patients(b) - 1] = patient;
+    return kept;
 }
 
-void ym_local_add_batched(const struct ym_local_step *s, const uint32_t *chosen, size_t count)
+void ym_local_add_batched(const struct ym_local_step *s, const uint32_t *who, const uint64_t *label, size_t count)
 {
     uint32_t units = ym_clip_radius(s->bit_units);
-    struct pass p = {.s = s, .clip = ldexp(units, YM_BOUNDED_FINE_BITS)};
-    bool usable = ym_batch_weights(s->w->batch, s->params);
+    struct pass p = {.s = s, .clip = units, .unit = units / s->clip_norm};
+    size_t most = ym_batch_room(s->w->batch);
 
-    p.radius = ym_bounded_radius(units, s->m->dim);
-    p.unit = p.clip / s->clip_norm;
-    for (size_t i = 0; i < count; i++) {
-        if (usable)
-            take_patient(&p, chosen[i]);
-        else
-            ym_local_add_patient(s, chosen[i]);
-    }
-    finish_batch(&p);
-    ym_bounded_close(s->w->fine, s->sum, s->w->dim);
+    count = those_in_leaves(s, who, label, count, ym_batch_weights(s->w->batch, s->params) ? most : 0);
+    ym_leaves(s->w->member, s->w->member + s->w->patients, count, most, add_leaf, &p);
 }

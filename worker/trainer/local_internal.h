@@ -2,6 +2,7 @@
 #define YM_WORKER_TRAINER_LOCAL_INTERNAL_H
 
 #include "base/pool.h"
+#include "privacy/leaves.h"
 #include "worker/trainer/local.h"
 
 /* What local.c, local_bounded.c and local_share.c share. Sums here carry no noise yet: nothing but
@@ -13,11 +14,12 @@ struct ym_local_work {
     float *gradient; /* [dim] one patient's */
     float *rows;     /* one patient's, where they are made of bytes (ym_table_rows) */
     size_t rows_len;
-    int32_t *clipped;       /* [dim + 1] */
-    uint32_t *chosen;       /* [patients] */
-    struct ym_batch *batch; /* the bounded route's; NULL with the integer one */
-    int64_t *fine;          /* [dim] likewise */
-    int32_t *held;          /* [dim + 1] sum of fewer than YM_CLIP_HELD patients, not in the step's yet */
+    int32_t *clipped;              /* [dim + 1] */
+    uint32_t *chosen;              /* [patients] */
+    struct ym_batch *batch;        /* the bounded route's; NULL with the integer one */
+    uint64_t *label;               /* [patients] likewise */
+    struct ym_leaf_member *member; /* [2 * patients] likewise: scratch */
+    int32_t *held;                 /* [dim + 1] sum of fewer than YM_CLIP_HELD patients, not in the step's yet */
     size_t held_count;
     struct ym_pool *pool;                          /* NULL: the step is too small to be shared */
     struct ym_local_work *other[YM_POOL_MOST - 1]; /* of the pool's other threads: without these three and chosen */
@@ -49,9 +51,9 @@ bool ym_local_share(struct ym_local_work *w, const struct ym_plan *plan, const s
 /* Scratch of one thread: model, gradient, clipped, held; and a sum of its own if asked for. NULL: no memory. */
 struct ym_local_work *ym_local_work_base(const struct ym_model *m, const struct ym_table *data, bool own);
 
-/* sum += the chosen patients' clipped gradients in batches; w->batch is there. The
- * result is a function of the set of patients: their order and the size of the batch
- * change no bit. One patient moves it by at most 2^24 (privacy/bounded.h). */
-void ym_local_add_batched(const struct ym_local_step *s, const uint32_t *chosen, size_t count);
+/* sum += the chosen patients' clipped gradients, leaf by leaf (privacy/leaves.h); w->batch
+ * is there. One patient moves it by at most 2^24 (privacy/bounded.h).
+ *   label  [count] 64 random bits of each, drawn for this step */
+void ym_local_add_batched(const struct ym_local_step *s, const uint32_t *who, const uint64_t *label, size_t count);
 
 #endif
