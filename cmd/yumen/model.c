@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "cmd/yumen/commands.h"
+#include "cmd/yumen/history.h"
 #include "cmd/yumen/metric.h"
 #include "cmd/yumen/print.h"
 #include "cmd/yumen/result.h"
@@ -29,12 +30,23 @@ static json_t *metrics_json(struct ym_party_home *h, const struct ym_plan *plan,
     return o;
 }
 
-/* metrics is taken. */
-static enum ym_code write_model(const struct ym_plan *plan, struct ym_bytes state, const char *path, json_t *metrics,
+/* The members of the card that only the hub knows. */
+static enum ym_code read_facts(struct ym_party_home *h, const struct ym_plan *plan, struct ym_bytes state, json_t **out,
+                               struct ym_status *st)
+{
+    enum ym_code code = ym_history_read(h, plan, out, st);
+
+    if (code == YM_OK)
+        json_object_set_new(*out, "metrics", metrics_json(h, plan, state));
+    return code;
+}
+
+/* facts is taken. */
+static enum ym_code write_model(const struct ym_plan *plan, struct ym_bytes state, const char *path, json_t *facts,
                                 bool json, struct ym_status *st)
 {
     struct ym_result r = {0};
-    json_t *card = NULL, *facts = json_pack("{s:o}", "metrics", metrics);
+    json_t *card = NULL;
     enum ym_code code = ym_result_open(plan, state, &r, st);
 
     if (code == YM_OK)
@@ -55,6 +67,7 @@ static enum ym_code get_model(struct ym_party_home *h, const Yumen__V1__Study *s
 {
     struct ym_plan *plan = NULL;
     struct ym_buf state = {0};
+    json_t *facts = NULL;
     enum ym_code code;
 
     if (s->state_sha256.len != YM_HASH_BYTES || s->plan_sha256.len != YM_HASH_BYTES)
@@ -63,7 +76,9 @@ static enum ym_code get_model(struct ym_party_home *h, const Yumen__V1__Study *s
     if (code == YM_OK)
         code = ym_home_fetch_state(h, plan, s->state_sha256.data, &state, st);
     if (code == YM_OK)
-        code = write_model(plan, ym_buf_bytes(&state), path, metrics_json(h, plan, ym_buf_bytes(&state)), json, st);
+        code = read_facts(h, plan, ym_buf_bytes(&state), &facts, st);
+    if (code == YM_OK)
+        code = write_model(plan, ym_buf_bytes(&state), path, facts, json, st);
     ym_buf_release(&state);
     ym_plan_free(plan);
     return code;

@@ -1,12 +1,15 @@
 #include "cmd/yumen/result.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "cmd/yumen/card.h"
+#include "models/results/coefficients.h"
 #include "models/results/onnx.h"
 #include "sim/score.h"
 
@@ -285,6 +288,67 @@ static enum ym_code write_onnx(const struct ym_result *r, const struct notes *n,
     return code;
 }
 
+static json_t *coefficient_json(const struct ym_plan *plan, const struct ym_coefficient *c)
+{
+    json_t *level = plan->outcome.kind == YM_VAR_CATEGORY ? json_string(plan->outcome.level[c->level]) : json_null();
+
+    return json_pack("{s:s,s:o,s:f,s:o}", "term", c->name, "level", level, "scaled", c->scaled, "study",
+                     isfinite(c->study) ? json_real(c->study) : json_null());
+}
+
+/* A cell of a CSV, quoted whatever it holds. */
+static void put_cell(struct ym_buf *out, const char *text)
+{
+    ym_buf_puts(out, "\"");
+    for (; *text; text++)
+        ym_buf_append(out, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
+    ym_buf_puts(out, "\",");
+}
+
+static void coefficient_line(const struct ym_plan *plan, const struct ym_coefficient *c, struct ym_buf *out)
+{
+    put_cell(out, plan->outcome.kind == YM_VAR_CATEGORY ? plan->outcome.level[c->level] : "");
+    put_cell(out, c->name);
+    ym_buf_printf(out, isfinite(c->study) ? "%.17g,%.17g\n" : "%.17g,\n", c->scaled, c->study);
+}
+
+static enum ym_code write_coefficients(const struct ym_result *r, const char *path, json_t *card, struct ym_status *st)
+{
+    struct ym_coefficient *c = NULL;
+    size_t count = 0;
+    struct ym_buf csv = {0};
+    json_t *rows = json_array();
+    enum ym_code code = ym_coefficients(r->plan, &r->model, r->params, &c, &count, st);
+
+    if (code == YM_OK)
+        ym_buf_puts(&csv, "level,term,scaled,study\n");
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(rows, coefficient_json(r->plan, &c[i]));
+        coefficient_line(r->plan, &c[i], &csv);
+    }
+    if (code == YM_OK)
+        code = write_beside(path, ".csv", ym_buf_bytes(&csv), st);
+    json_object_set_new(
+        card, "coefficients",
+        json_pack("{s:O,s:n,s:s}", "rows", rows, "intervals", "why",
+                  "no information matrix was released, and the noise in every step would have to be accounted for"));
+    json_decref(rows);
+    ym_buf_release(&csv);
+    free(c);
+    return code;
+}
+
+static enum ym_code write_markdown(const char *path, const json_t *card, struct ym_status *st)
+{
+    struct ym_buf text = {0};
+    enum ym_code code = ym_card_markdown(card, &text, st);
+
+    if (code == YM_OK)
+        code = write_beside(path, ".md", ym_buf_bytes(&text), st);
+    ym_buf_release(&text);
+    return code;
+}
+
 static enum ym_code write_card(const char *path, const json_t *card, struct ym_status *st)
 {
     char *text = json_dumps(card, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
@@ -312,10 +376,14 @@ static enum ym_code write_all(const struct ym_result *r, const struct notes *n, 
         code = YM_EXHAUSTED;
     if (code == YM_OK)
         code = write_onnx(r, n, path, *card, st);
+    if (code == YM_OK && r->model.layer_count == 1)
+        code = write_coefficients(r, path, *card, st);
     if (code == YM_OK && json_object_update(*card, facts) != 0)
         code = ym_status_set(st, YM_EXHAUSTED, "no memory for the model's card");
     if (code == YM_OK)
         code = write_card(path, *card, st);
+    if (code == YM_OK)
+        code = write_markdown(path, *card, st);
     return code;
 }
 

@@ -21,8 +21,9 @@ enum ym_code ym_result_open(const struct ym_plan *plan, struct ym_bytes state, s
                             struct ym_status *st);
 void ym_result_release(struct ym_result *r);
 
-/* Writes path (safetensors) and beside it, named alike, the card (.json) and ONNX (.onnx). facts: members for
- * the card beyond what plan and parameters tell; taken. *card: the card, new reference. */
+/* Writes path (safetensors) and beside it, named alike, the card (.json, .md), ONNX (.onnx) and, of a model without
+ * hidden layers, its coefficients (.csv). facts: members for the card beyond what plan and parameters tell; taken.
+ * *card: the card, new reference. */
 enum ym_code ym_result_write(const struct ym_result *r, const char *path, json_t *facts, json_t **card,
                              struct ym_status *st);
 

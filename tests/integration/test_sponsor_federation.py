@@ -106,6 +106,31 @@ def takes_the_model_away(fed, final):
     assert fed.run("yumen", "model", "show", out, check=False).returncode != 0
 
 
+def the_card_tells_what_the_hospitals_say(fed):
+    """Beside the model: data cards and epsilon by hospital out of the hub's log, against the hospitals' own ledgers."""
+    with open(fed.path("model.json")) as f:
+        card = json.load(f)
+    assert [h["name"] for h in card["hospitals"]] == fed.names and card["rounds_run"] == ROUNDS, card
+    for h in card["hospitals"]:
+        charges = [x for x in fed.leaves(fed.path(h["name"], "ledger")) if x["type"] == "charge" and x["study"] == "trial"]
+        assert h["charges"] == len(charges) and h["rounds"] + h["left_out"] == ROUNDS, (h, len(charges))
+        last = charges[-1]
+        assert all(h[k] == last[k] for k in ("epsilon_spent_micro", "epsilon_cap_micro", "delta_e18", "identified")), (h, last)
+        assert h["epsilon_study_micro"] <= h["epsilon_spent_micro"], h
+        assert 0 < h["epsilon_certified_micro"] <= h["epsilon_study_micro"] and h["certified_by"] in ("pld", "rdp"), h
+        assert h["card"]["title"] == "test wards of " + h["name"] and h["card"]["size_class"] == "<100", h
+    with open(fed.path("model.md"), encoding="utf-8") as f:
+        text = f.read()
+    for word in ("| h1 | test wards of h1 |", "What is not protected", "intercept", "No intervals", card["plan"], "人工智能"):
+        assert word in text, (word, text)
+    with open(fed.path("model.csv")) as f:
+        rows = f.read().splitlines()
+    assert rows[0] == "level,term,scaled,study" and [r.split(",")[1] for r in rows[1:]] == ['"intercept"', '"age"', '"marker"'], rows
+    zh = fed.sponsor("model", "get", "trial", "--out", fed.path("zh.safetensors"), env={"YUMEN_LANG": "zh"})
+    with open(fed.path("zh.md"), encoding="utf-8") as f:
+        assert "不受保护的内容" in f.read(), zh.stdout
+
+
 def copies_the_ledger(fed):
     mirror = fed.path("mirror")
     for _ in range(2):
@@ -146,6 +171,7 @@ def main():
         fed.sponsor("study", "submit", plan)
         final = watches_through_a_restart(fed)
         takes_the_model_away(fed, final)
+        the_card_tells_what_the_hospitals_say(fed)
         copies_the_ledger(fed)
         cancels(fed)
         another_sponsor_sees_nothing(fed)

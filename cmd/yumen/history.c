@@ -1,0 +1,206 @@
+#include "cmd/yumen/history.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/ledger/leaf.h"
+#include "audit/spend.h"
+#include "base/json.h"
+#include "proto/message.h"
+
+#define LOG_MS 600000
+
+struct history {
+    const struct ym_plan *plan;
+    json_t *card;                             /* "hospital/dataset" -> its newest public part */
+    json_t *member[YM_PLAN_MAX_SITES];        /* of the card, NULL before an approval */
+    struct ym_spend spend[YM_PLAN_MAX_SITES]; /* of this study's charges */
+    int64_t delta_e18[YM_PLAN_MAX_SITES];
+    json_int_t rounds_run;
+    struct ym_status *st;
+    enum ym_code code;
+};
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+
+    return text == NULL ? "" : text;
+}
+
+static size_t site_of(const struct history *h, const char *name)
+{
+    size_t i = 0;
+
+    while (i < h->plan->site_count && strcmp(h->plan->site[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+static void count_up(json_t *o, const char *key)
+{
+    json_object_set_new(o, key, json_integer(json_integer_value(json_object_get(o, key)) + 1));
+}
+
+static void card_key(const char *hospital, const char *dataset, char key[160])
+{
+    snprintf(key, 160, "%.63s/%.63s", hospital, dataset);
+}
+
+static void take_card(struct history *h, const json_t *leaf)
+{
+    char key[160];
+
+    card_key(text_of(leaf, "by"), text_of(leaf, "dataset"), key);
+    json_object_set(h->card, key, json_object_get(leaf, "public"));
+}
+
+static void take_approval(struct history *h, const json_t *leaf)
+{
+    size_t i = site_of(h, text_of(leaf, "by"));
+    char key[160];
+
+    if (i == h->plan->site_count || h->member[i] != NULL)
+        return;
+    card_key(text_of(leaf, "by"), text_of(leaf, "dataset"), key);
+    h->member[i] =
+        json_pack("{s:s,s:s,s:O?,s:i,s:i,s:i}", "name", text_of(leaf, "by"), "dataset", text_of(leaf, "dataset"),
+                  "card", json_object_get(h->card, key), "charges", 0, "rounds", 0, "left_out", 0);
+}
+
+/* Its events are the plan's: the hub and the auditor refuse a charge that is another. */
+static enum ym_code take_charge(struct history *h, const json_t *leaf)
+{
+    static const char *const same[] = {"epsilon_spent_micro", "epsilon_cap_micro", "delta_e18", "identified"};
+    size_t i = site_of(h, text_of(leaf, "by"));
+    json_int_t round = json_integer_value(json_object_get(leaf, "round"));
+    struct ym_events events;
+
+    if (i == h->plan->site_count || h->member[i] == NULL || round < 1 || round > h->plan->rounds)
+        return YM_OK;
+    for (size_t k = 0; k < sizeof same / sizeof *same; k++)
+        json_object_set(h->member[i], same[k], json_object_get(leaf, same[k]));
+    h->delta_e18[i] = json_integer_value(json_object_get(leaf, "delta_e18"));
+    count_up(h->member[i], "charges");
+    ym_plan_events(h->plan, (uint32_t)round, (uint32_t)round, &events);
+    return ym_spend_add_all(&h->spend[i], &events, h->st);
+}
+
+static void take_names(struct history *h, const json_t *names, const char *key)
+{
+    const json_t *name;
+    size_t k;
+
+    json_array_foreach(names, k, name)
+    {
+        size_t i = site_of(h, json_is_string(name) ? json_string_value(name) : "");
+
+        if (i < h->plan->site_count && h->member[i] != NULL)
+            count_up(h->member[i], key);
+    }
+}
+
+static void take_result(struct history *h, const json_t *leaf)
+{
+    h->rounds_run++;
+    take_names(h, json_object_get(leaf, "survivors"), "rounds");
+    take_names(h, json_object_get(leaf, "left_out"), "left_out");
+}
+
+static enum ym_code take_leaf(struct history *h, struct ym_bytes line)
+{
+    json_t *leaf = NULL;
+    enum ym_code code = ym_leaf_parse(line, &leaf, h->st);
+    const char *type = text_of(leaf, "type");
+    bool ours = strcmp(text_of(leaf, "study"), h->plan->study) == 0;
+
+    if (code == YM_OK && strcmp(type, "dataset_card") == 0)
+        take_card(h, leaf);
+    else if (code == YM_OK && ours && strcmp(type, "approval") == 0)
+        take_approval(h, leaf);
+    else if (code == YM_OK && ours && strcmp(type, "charge") == 0)
+        code = take_charge(h, leaf);
+    else if (code == YM_OK && ours && strcmp(type, "round_result") == 0)
+        take_result(h, leaf);
+    json_decref(leaf);
+    return code;
+}
+
+static bool on_leaf(void *ctx, struct ym_bytes message)
+{
+    struct history *h = ctx;
+    Yumen__V1__LogEntry *e = NULL;
+
+    h->code = ym_message_unpack(&yumen__v1__log_entry__descriptor, message, &e, h->st);
+    if (h->code == YM_OK)
+        h->code = take_leaf(h, ym_message_view(e->leaf));
+    ym_message_free(e);
+    return h->code == YM_OK;
+}
+
+static enum ym_code read_log(struct ym_party_home *home, struct history *h)
+{
+    Yumen__V1__ReadLogRequest request = YUMEN__V1__READ_LOG_REQUEST__INIT;
+    struct ym_buf wire = {0};
+    enum ym_code code = ym_message_pack(&request, &wire, h->st);
+
+    if (code == YM_OK)
+        code = ym_rpc_read_stream(home->client, "/yumen.v1.Federation/ReadLog", ym_buf_bytes(&wire), LOG_MS, on_leaf, h,
+                                  h->st);
+    ym_buf_release(&wire);
+    return h->code != YM_OK ? h->code : code;
+}
+
+/* What the study's charges come to, at the delta of the hospital's policy. */
+static enum ym_code add_figures(struct history *h, size_t i, struct ym_spend_cache *cache)
+{
+    struct ym_tight tight;
+    int64_t micro = 0;
+    enum ym_code code;
+
+    if (h->spend[i].count == 0)
+        return YM_OK;
+    code = ym_spend_micro(&h->spend[i], NULL, h->delta_e18[i], cache, &micro, h->st);
+    if (code == YM_OK)
+        code = ym_spend_tight(&h->spend[i], NULL, h->delta_e18[i], cache, &tight, h->st);
+    if (code != YM_OK)
+        return code;
+    json_object_set_new(h->member[i], "epsilon_study_micro", json_integer(micro));
+    json_object_set_new(h->member[i], "epsilon_certified_micro", json_integer(tight.micro));
+    json_object_set_new(h->member[i], "certified_by", json_string(ym_tight_name(&tight)));
+    return YM_OK;
+}
+
+static enum ym_code finish(struct history *h, json_t **out)
+{
+    struct ym_spend_cache *cache = ym_spend_cache_new();
+    json_t *list = json_array();
+    enum ym_code code = cache != NULL ? YM_OK : ym_status_set(h->st, YM_EXHAUSTED, "no memory for epsilon");
+
+    for (size_t i = 0; i < h->plan->site_count && code == YM_OK; i++) {
+        if (h->member[i] == NULL)
+            continue;
+        code = add_figures(h, i, cache);
+        json_array_append(list, h->member[i]);
+    }
+    if (code == YM_OK)
+        *out = json_pack("{s:O,s:I}", "hospitals", list, "rounds_run", h->rounds_run);
+    json_decref(list);
+    ym_spend_cache_free(cache);
+    return code;
+}
+
+enum ym_code ym_history_read(struct ym_party_home *home, const struct ym_plan *plan, json_t **out, struct ym_status *st)
+{
+    struct history h = {.plan = plan, .card = json_object(), .st = st};
+    enum ym_code code = read_log(home, &h);
+
+    if (code == YM_OK)
+        code = finish(&h, out);
+    for (size_t i = 0; i < plan->site_count; i++) {
+        json_decref(h.member[i]);
+        ym_spend_release(&h.spend[i]);
+    }
+    json_decref(h.card);
+    return code;
+}
