@@ -52,8 +52,8 @@ MUTATIONS = [
     ("metric-noise-two-percent-low", "worker/trainer/metric.c", "ym_noise_add(out, dim, plan->metric_sigma_units, noise);",
      "ym_noise_add(out, dim, plan->metric_sigma_units - plan->metric_sigma_units / 50, noise);", ["test_metric"]),
     ("patient-counted-by-row", "worker/trainer/metric.c",
-     "out[ym_metric_cell(plan, score, data->y + first, rows)] += YM_CLIP_UNITS;",
-     "out[ym_metric_cell(plan, score, data->y + first, rows)] += (int64_t)rows * YM_CLIP_UNITS;", ["test_metric"]),
+     "out[ym_metric_cell(plan, s->score, data->y + first, rows)] += YM_CLIP_UNITS;",
+     "out[ym_metric_cell(plan, s->score, data->y + first, rows)] += (int64_t)rows * YM_CLIP_UNITS;", ["test_metric"]),
     ("held-out-train", "worker/data/table.c", "return ym_plan_holds(b->plan, b->f->draw[patient]) == b->held;",
      "return !b->held || ym_plan_holds(b->plan, b->f->draw[patient]);", ["test_table"]),
     ("side-by-place", "worker/data/freeze.c", "draw[patients] = ym_freeze_draw(f->row[i].patient);",
@@ -137,13 +137,13 @@ MUTATIONS = [
      "        sum[i] = (int64_t)((double)sum[i] * ((double)plan->sampling_k * 0x1p-64 * plan->nominal_patients) /\n"
      "                           (double)count);", ["test_probe"]),
     ("rows-clipped-alone", "worker/trainer/local.c",
-     "ym_model_patient_gradient(s->m, s->params, d->x + first * d->columns, d->y + first, rows, w->model, w->gradient);",
-     "for (; rows > 1; rows--, first++) {\n"
-     "        ym_model_patient_gradient(s->m, s->params, d->x + first * d->columns, d->y + first, 1, w->model, w->gradient);\n"
+     "ym_model_patient_gradient(s->m, s->params, x, d->y + first * ym_model_targets(s->m), rows, w->model, w->gradient);",
+     "for (; rows > 1; rows--, first++, x += d->columns) {\n"
+     "        ym_model_patient_gradient(s->m, s->params, x, d->y + first * ym_model_targets(s->m), 1, w->model, w->gradient);\n"
      "        ym_clip_patient(w->gradient, w->dim, s->clip_norm, w->clipped);\n"
      "        ym_clip_hold(w->held, w->clipped, w->dim);\n"
      "        ym_local_settle(s);\n    }\n"
-     "    ym_model_patient_gradient(s->m, s->params, d->x + first * d->columns, d->y + first, 1, w->model, w->gradient);",
+     "    ym_model_patient_gradient(s->m, s->params, x, d->y + first * ym_model_targets(s->m), 1, w->model, w->gradient);",
      ["test_probe"]),
     ("share-of-the-step-before", "worker/trainer/local_share.c", "memset(s.sum, 0, (s.w->dim + 1) * sizeof *s.sum);", "(void)thread;",
      ["test_share"]),

@@ -215,26 +215,46 @@ static void long_gradient_keeps_its_direction(void **state)
     assert_true((double)square_norm(q, 3) >= 0.9999 * (double)bound);
 }
 
-/* Why the norm is counted in integers: one large coordinate, and small ones of
- * 5.0001 lattice units each, whose squares lie 0.4 of an ulp above the grid of the
- * double sum. Each addition loses that much, all the same way; their number is
- * chosen so that the large one truncates by almost nothing. Scaled by the float
- * norm alone, the vector leaves the ball. */
+/* One large coordinate for each of the sums that stand side by side, and millions that
+ * are 5 lattice units and a little, whose squares lie nearly half an ulp above the grid
+ * of the double sum: each addition loses that much, all the same way. The large ones
+ * truncate by almost nothing. Scaled by the float norm alone, the vector leaves the
+ * ball. */
+static float small_for(float big, double whole)
+{
+    return (float)(big / whole * 5.00001);
+}
+
+static float big_that_loses(double whole)
+{
+    float big = 1.884654f;
+
+    for (;; big = nextafterf(big, 2)) {
+        double small = small_for(big, whole), units = small * small * 0x1p51, above = units - floor(units);
+
+        if (above > 0.45 && above < 0.49 && small / big * whole >= 5)
+            return big; /* squares of it lie in [2, 4): an ulp is 2^-51 */
+    }
+}
+
 static void float_norm_that_falls_short_is_caught(void **state)
 {
-    const float big = 1.884654f, small = (float)(1.884654 * 0x1p-24 * 5.0001);
+    const double whole = floor(0x1p24 / sqrt(YM_CLIP_SUMS)) + 2e-6;
+    const float big = big_that_loses(whole), small = small_for(big, whole);
     const double square = (double)big * big, step = (square + (double)small * small) - square;
-    const double length = big * (0x1p24 / (0x1p24 - 1 + 2e-5));
-    const size_t smalls = (size_t)((length * length - square) / step), dim = smalls + 1;
+    const double length = big * (0x1p24 / whole);
+    const size_t smalls = (size_t)((length * length / YM_CLIP_SUMS - square) / step);
+    const size_t dim = (smalls + 1) * YM_CLIP_SUMS;
     float *g = malloc(dim * sizeof *g);
     int32_t *q = malloc(dim * sizeof *q);
-    double seen = 0, factor;
+    double part[YM_CLIP_SUMS] = {0}, seen = 0, factor;
 
     (void)state;
-    for (size_t i = 0; i < dim; i++) {
-        g[i] = i == 0 ? big : small;
-        seen += (double)g[i] * g[i];
-    }
+    for (size_t i = 0; i < dim; i++)
+        g[i] = i < YM_CLIP_SUMS ? big : small;
+    ym_clip_square(g, dim, part);
+    for (size_t k = 0; k < YM_CLIP_SUMS; k++)
+        seen += part[k];
     factor = YM_CLIP_UNITS / sqrt(seen);
     for (size_t i = 0; i < dim; i++)
         q[i] = (int32_t)(g[i] * factor);
