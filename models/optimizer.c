@@ -1,4 +1,5 @@
 #include "models/optimizer.h"
+#include "base/lanes.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,6 +13,14 @@ struct ym_optimizer {
     double rate;        /* of this step */
     double unbias_m, unbias_v;
     double *m, *v; /* [dim]; NULL where the optimiser keeps none */
+    struct stretch *stretch;
+    size_t stretches;
+};
+
+/* Coordinates of one tensor that is not frozen. */
+struct stretch {
+    size_t from, end;
+    double l2;
 };
 
 double ym_optimizer_rate(const struct ym_plan *plan, uint64_t step)
@@ -43,6 +52,17 @@ static bool has_velocity(const struct ym_plan *plan)
     return plan->local_opt == YM_LOCAL_ADAM || plan->momentum > 0;
 }
 
+static void find_stretches(struct ym_optimizer *o)
+{
+    for (size_t t = 0; t < ym_model_tensors(o->model); t++) {
+        struct ym_tensor_info info = ym_model_tensor(o->model, t);
+        size_t end = info.offset + info.rows * (info.cols ? info.cols : 1);
+
+        if (!ym_model_tensor_frozen(o->model, t))
+            o->stretch[o->stretches++] = (struct stretch){info.offset, end, info.cols ? o->plan->l2 : 0};
+    }
+}
+
 struct ym_optimizer *ym_optimizer_new(const struct ym_plan *plan, const struct ym_model *m, const float *start,
                                       uint32_t round)
 {
@@ -58,8 +78,11 @@ struct ym_optimizer *ym_optimizer_new(const struct ym_plan *plan, const struct y
     o->before = (uint64_t)(round - 1 - (ym_plan_scales(plan, 1) ? 1 : 0)) * plan->steps_per_round;
     o->m = has_velocity(plan) ? calloc(m->dim, sizeof *o->m) : NULL;
     o->v = adam ? calloc(m->dim, sizeof *o->v) : NULL;
-    if ((!has_velocity(plan) || o->m) && (!adam || o->v))
+    o->stretch = calloc(ym_model_tensors(m), sizeof *o->stretch);
+    if (o->stretch && (!has_velocity(plan) || o->m) && (!adam || o->v)) {
+        find_stretches(o);
         return o;
+    }
     ym_optimizer_free(o);
     return NULL;
 }
@@ -70,6 +93,7 @@ void ym_optimizer_free(struct ym_optimizer *o)
         return;
     free(o->m);
     free(o->v);
+    free(o->stretch);
     free(o);
 }
 
@@ -96,12 +120,23 @@ static double accelerate(struct ym_optimizer *o, size_t i, double g)
     return o->plan->local_opt == YM_LOCAL_NESTEROV ? g + o->plan->momentum * o->m[i] : o->m[i];
 }
 
+/* What the loop below comes to without memory and pull: most plans' steps, and most of a large model's. */
+YM_LANES static void descend(const double *restrict gradient, size_t n, double l2, double rate, double *restrict theta)
+{
+    for (size_t i = 0; i < n; i++)
+        theta[i] -= rate * (gradient[i] + l2 * theta[i]);
+}
+
 /* gradient begins at coordinate `first`, as in ym_optimizer_move. */
 static void move_run(struct ym_optimizer *o, size_t from, size_t end, double l2, const double *gradient, size_t first,
                      double *theta)
 {
     const struct ym_plan *p = o->plan;
 
+    if (p->prox <= 0 && p->local_opt != YM_LOCAL_ADAM && !o->m) {
+        descend(gradient + (from - first), end - from, l2, o->rate, theta + from);
+        return;
+    }
     for (size_t i = from; i < end; i++) {
         double g = gradient[i - first] + l2 * theta[i];
 
@@ -117,13 +152,12 @@ static void move_run(struct ym_optimizer *o, size_t from, size_t end, double l2,
 
 void ym_optimizer_move(struct ym_optimizer *o, size_t first, size_t count, const double *gradient, double *theta)
 {
-    for (size_t t = 0; t < ym_model_tensors(o->model); t++) {
-        struct ym_tensor_info info = ym_model_tensor(o->model, t);
-        size_t from = info.offset, end = from + info.rows * (info.cols ? info.cols : 1);
+    for (size_t t = 0; t < o->stretches; t++) {
+        const struct stretch *run = &o->stretch[t];
+        size_t from = run->from > first ? run->from : first;
+        size_t end = run->end < first + count ? run->end : first + count;
 
-        from = from > first ? from : first;
-        end = end < first + count ? end : first + count;
-        if (from < end && !ym_model_tensor_frozen(o->model, t))
-            move_run(o, from, end, info.cols ? o->plan->l2 : 0, gradient, first, theta);
+        if (from < end)
+            move_run(o, from, end, run->l2, gradient, first, theta);
     }
 }

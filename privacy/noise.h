@@ -18,7 +18,8 @@ void ym_noise_add(int64_t *sum, size_t dim, uint64_t sigma_units, struct ym_rng 
 int64_t ym_noise_draw(uint64_t sigma_units, struct ym_rng *rng);
 
 /* Poisson sampling: each patient on its own with probability k / 2^64, k = 2^64-1
- * meaning certain inclusion is NOT special: compare u64 < k. Writes the chosen
+ * meaning certain inclusion is NOT special: compare u64 < k, of which bits that
+ * cannot matter are not drawn: exact all the same. Writes the chosen
  * indices, ascending, to chosen [patients]; returns how many (0 is fine). */
 size_t ym_sample_patients(size_t patients, uint64_t k, struct ym_rng *rng, uint32_t *chosen);
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lanes.h"
 #include "models/batch.h"
 #include "models/state.h"
 #include "privacy/clip.h"
@@ -171,6 +172,12 @@ static void move_clip(const struct ym_plan *plan, int64_t bits, double *log_clip
     *log_clip = ym_state_log_clip_clamp(*log_clip - plan->clip_lr * (fraction - plan->clip_quantile));
 }
 
+YM_LANES static void to_gradient(const int64_t *restrict sum, size_t n, double scale, double *restrict gradient)
+{
+    for (size_t i = 0; i < n; i++)
+        gradient[i] = (double)sum[i] * scale;
+}
+
 void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, struct ym_optimizer *o, const int64_t *sum,
                     double *theta, double *extra)
 {
@@ -180,8 +187,7 @@ void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, struct
     ym_optimizer_step(o);
     for (size_t at = 0, n; at < m->dim; at += n) {
         n = m->dim - at < APPLY_BLOCK ? m->dim - at : APPLY_BLOCK;
-        for (size_t i = 0; i < n; i++)
-            gradient[i] = (double)sum[at + i] * scale;
+        to_gradient(sum + at, n, scale, gradient);
         ym_optimizer_move(o, at, n, gradient, theta);
     }
     if (plan->clip_bit_units > 0)
@@ -207,7 +213,7 @@ void ym_local_quantize(const struct ym_plan *plan, size_t dim, const double *the
         update[i] = on_lattice(plan, theta[i] - (start ? start[i] : 0));
 }
 
-static void to_float(const double *theta, size_t dim, float *params)
+YM_LANES static void to_float(const double *theta, size_t dim, float *params)
 {
     for (size_t i = 0; i < dim; i++)
         params[i] = (float)theta[i];
