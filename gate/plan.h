@@ -182,6 +182,10 @@ size_t ym_plan_targets(const struct ym_plan *plan);
 /* Term i; false behind the last. */
 bool ym_plan_term(const struct ym_plan *plan, size_t i, struct ym_term *out);
 
+/* The plan's words for what it trains with. */
+const char *ym_plan_local_word(enum ym_local_opt opt);
+const char *ym_plan_schedule_word(enum ym_schedule schedule);
+const char *ym_plan_server_word(enum ym_server_opt opt);
 /* "integer" or "bounded": the word of plans and charges. */
 const char *ym_plan_route_word(enum ym_route route);
 

@@ -34,6 +34,21 @@ static const struct ym_decimal_range clip_range = {"0", "1000000", true};
 
 enum { MAX_TIMEOUT_S = 30 * 86400 };
 
+const char *ym_plan_local_word(enum ym_local_opt opt)
+{
+    return local_optimizers[opt];
+}
+
+const char *ym_plan_schedule_word(enum ym_schedule schedule)
+{
+    return schedules[schedule];
+}
+
+const char *ym_plan_server_word(enum ym_server_opt opt)
+{
+    return optimizers[opt - 1];
+}
+
 const char *ym_plan_route_word(enum ym_route route)
 {
     return routes[route];

@@ -243,6 +243,28 @@ static void show_columns(const struct ym_plan *plan)
     }
 }
 
+static void show_program(const struct ym_plan *plan)
+{
+    printf(T(SPONSOR_SHOW_PROGRAM), ym_plan_local_word(plan->local_opt), plan->momentum, plan->prox,
+           ym_plan_schedule_word(plan->schedule), plan->warm_up_steps, ym_plan_server_word(plan->server));
+}
+
+static void show_start(const struct ym_plan *plan)
+{
+    struct ym_buf text = {0};
+    char name[YM_PLAN_LAYER_NAME];
+
+    if (plan->starts && ym_hex_encode(plan->start_hash, sizeof plan->start_hash, &text) == YM_OK)
+        printf(T(SPONSOR_SHOW_START), ym_buf_str(&text));
+    ym_buf_clear(&text);
+    for (size_t i = 0; i < 64 && ym_plan_layer_name(plan, i, name); i++)
+        if (plan->frozen >> i & 1)
+            ym_buf_printf(&text, "%s%s", text.len > 0 ? ", " : "", name);
+    if (text.len > 0)
+        printf(T(SPONSOR_SHOW_FROZEN), ym_buf_str(&text));
+    ym_buf_release(&text);
+}
+
 static void show(const struct ym_plan *plan)
 {
     printf("%s\n%s\n\n%s\n", plan->title, plan->purpose, T(SPONSOR_SHOW_INPUTS));
@@ -262,6 +284,8 @@ static void show(const struct ym_plan *plan)
         printf(T(SPONSOR_SHOW_SCALING), ldexp((double)plan->scaling_sigma_units, -24), plan->scaling_least);
     if (plan->route == YM_ROUTE_BOUNDED)
         fputs(T(SPONSOR_SHOW_BOUNDED), stdout);
+    show_program(plan);
+    show_start(plan);
     if (plan->holdout > 0)
         printf(T(SPONSOR_SHOW_HOLDOUT), (double)plan->holdout / YM_HOLDOUT_ONE);
     if (plan->metric_every > 0)
