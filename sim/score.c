@@ -75,7 +75,7 @@ static double auc_of(const struct ym_plan *plan, const struct tally *t, size_t o
 
 static struct ym_score score_of(const struct ym_plan *plan, const struct tally *t, size_t outputs)
 {
-    struct ym_score s = {t->rows, NAN, NAN, NAN, NAN, NAN, NAN};
+    struct ym_score s = {t->rows, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
 
     if (t->rows == 0)
         return s;
@@ -86,9 +86,13 @@ static struct ym_score score_of(const struct ym_plan *plan, const struct tally *
         s.observed = t->observed;
         return s;
     }
-    if (plan->outcome.kind == YM_VAR_CATEGORY)
+    if (plan->outcome.kind == YM_VAR_CATEGORY) {
         s.accuracy = ym_score_accuracy(t->score, outputs, t->label, t->rows);
-    s.auc = auc_of(plan, t, outputs); /* last: it folds the scores in place */
+        s.brier = ym_score_brier(t->score, outputs, t->label, t->rows);
+    }
+    s.auc = auc_of(plan, t, outputs); /* it folds the scores in place */
+    if (!isnan(s.auc))
+        ym_score_calibration(t->score, t->label, t->rows, &s.intercept, &s.slope);
     return s;
 }
 
@@ -148,6 +152,9 @@ struct ym_score ym_score_mean(const struct ym_score *score, size_t n)
         mean.loss += score[i].loss;
         mean.accuracy += score[i].accuracy;
         mean.auc += score[i].auc;
+        mean.brier += score[i].brier;
+        mean.intercept += score[i].intercept;
+        mean.slope += score[i].slope;
         mean.concordance += score[i].concordance;
         mean.expected += score[i].expected;
         mean.observed += score[i].observed;
@@ -155,6 +162,9 @@ struct ym_score ym_score_mean(const struct ym_score *score, size_t n)
     mean.loss /= counted; /* 0 / 0: NaN, as said */
     mean.accuracy /= counted;
     mean.auc /= counted;
+    mean.brier /= counted;
+    mean.intercept /= counted;
+    mean.slope /= counted;
     mean.concordance /= counted;
     mean.expected /= counted;
     mean.observed /= counted;

@@ -12,9 +12,11 @@
  * simulator's own sites, or a sponsor's own test file. Never a hospital's. */
 struct ym_score {
     size_t rows;
-    double loss;     /* mean over rows */
-    double accuracy; /* NaN for a number as outcome */
-    double auc;      /* NaN unless the outcome has two levels, both present; for survival NaN, as accuracy is */
+    double loss;             /* mean over rows */
+    double accuracy;         /* NaN for a number as outcome */
+    double auc;              /* NaN unless the outcome has two levels, both present; for survival NaN, as accuracy is */
+    double brier;            /* models/score.h; NaN for a number as outcome and for survival */
+    double intercept, slope; /* of calibration, where there is an AUC */
     /* Survival, else NaN. Rows are then time bins, and loss is the mean over patients. */
     double concordance;        /* Harrell's C of first-bin risks, models/concordance.h */
     double expected, observed; /* events: as the model has it for the time each patient was watched, and seen */

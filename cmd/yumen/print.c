@@ -34,6 +34,8 @@ void ym_print_score(struct ym_buf *out, const struct ym_score *s)
         ym_buf_printf(out, T(SPONSOR_SCORE_ACCURACY), s->accuracy);
     if (!isnan(s->auc))
         ym_buf_printf(out, T(SPONSOR_SCORE_AUC), s->auc);
+    if (!isnan(s->slope))
+        ym_buf_printf(out, T(SPONSOR_SCORE_CALIBRATION), s->brier, s->intercept, s->slope);
     if (!isnan(s->concordance))
         ym_buf_printf(out, T(SPONSOR_SCORE_SURVIVAL), s->concordance, s->expected, s->observed);
 }
@@ -45,8 +47,10 @@ static json_t *real_or_null(double v)
 
 json_t *ym_json_score(const struct ym_score *s)
 {
-    json_t *o = json_pack("{s:I,s:o,s:o,s:o}", "rows", (json_int_t)s->rows, "loss", real_or_null(s->loss), "accuracy",
-                          real_or_null(s->accuracy), "auc", real_or_null(s->auc));
+    json_t *o =
+        json_pack("{s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "rows", (json_int_t)s->rows, "loss", real_or_null(s->loss),
+                  "accuracy", real_or_null(s->accuracy), "auc", real_or_null(s->auc), "brier", real_or_null(s->brier),
+                  "calibration_intercept", real_or_null(s->intercept), "calibration_slope", real_or_null(s->slope));
 
     if (isnan(s->concordance))
         return o;

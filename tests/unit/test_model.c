@@ -98,6 +98,36 @@ static void scores_by_hand(void **state)
     assert_true(isnan(ym_score_accuracy(score, 1, label, 0)));
 }
 
+static void brier_scores_by_hand(void **state)
+{
+    const float one[] = {0.9f, 0.2f}, label[] = {1, 0}, three[] = {0.5f, 0.25f, 0.25f};
+
+    (void)state;
+    assert_true(fabs(ym_score_brier(one, 1, label, 2) - 0.025) < 1e-7);
+    assert_true(fabs(ym_score_brier(three, 3, label, 1) - (0.25 + 0.5625 + 0.0625)) < 1e-7);
+    assert_true(isnan(ym_score_brier(one, 1, label, 0)));
+}
+
+/* A quarter of those with 1/4 and three quarters of those with 3/4 is right; 1/10 and 9/10 for the same people is logit
+ * log 9 instead of log 3: twice too extreme. */
+static void calibration_by_hand(void **state)
+{
+    const float right[] = {0.25f, 0.25f, 0.25f, 0.25f, 0.75f, 0.75f, 0.75f, 0.75f};
+    const float extreme[] = {0.1f, 0.1f, 0.1f, 0.1f, 0.9f, 0.9f, 0.9f, 0.9f};
+    const float label[] = {1, 0, 0, 0, 1, 1, 1, 0}, apart[] = {0, 0, 0, 0, 1, 1, 1, 1};
+    double a, b;
+
+    (void)state;
+    ym_score_calibration(right, label, 8, &a, &b);
+    assert_true(fabs(a) < 1e-9 && fabs(b - 1) < 1e-9);
+    ym_score_calibration(extreme, label, 8, &a, &b);
+    assert_true(fabs(a) < 1e-6 && fabs(b - 0.5) < 1e-6);
+    ym_score_calibration(right, apart, 8, &a, &b); /* no maximum */
+    assert_true(isnan(a) && isnan(b));
+    ym_score_calibration(right, label, 4, &a, &b); /* equal scores */
+    assert_true(isnan(a) && isnan(b));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +135,8 @@ int main(void)
         cmocka_unit_test(too_large_a_model_is_refused),
         cmocka_unit_test(start_is_zero_or_glorot_from_the_seed),
         cmocka_unit_test(scores_by_hand),
+        cmocka_unit_test(brier_scores_by_hand),
+        cmocka_unit_test(calibration_by_hand),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
