@@ -140,7 +140,7 @@ static enum ym_code check_newton(struct ym_simulation *s, const struct ym_cli_ar
         if (ym_cli_has(a, others[i]))
             return ym_status_set(st, YM_INVALID, T(SPONSOR_NEWTON_ALONE), others[i]);
     if (s->newton && !s->options.no_privacy)
-        return ym_status_set(st, YM_INVALID, "%s", T(SPONSOR_NEWTON_PLAIN));
+        return ym_status_set(st, YM_INVALID, T(SPONSOR_NEWTON_PLAIN), "no-privacy");
     return YM_OK;
 }
 
