@@ -21,7 +21,7 @@ MUTATIONS = [
      ["test_local_step"]),
     ("freeze-ignored-in-the-clip", "models/model.c", "size_t count = m->frozen ? ym_model_zeros(m, true, run) : 0;",
      "size_t count = m->frozen > 99 ? ym_model_zeros(m, true, run) : 0;", ["test_start"]),
-    ("freeze-ignored-in-steps", "models/optimizer.c", "&& !ym_model_tensor_frozen(o->model, t))", ")", ["test_start"]),
+    ("freeze-ignored-in-steps", "models/optimizer.c", "if (!ym_model_tensor_frozen(o->model, t))", "if (o->model)", ["test_start"]),
     ("frozen-sums-taken", "models/shape.c", "if (ym_model_tensor_frozen(m, i))", "if (ym_model_tensor_frozen(m, i) && i > 9)",
      ["test_start"]),
     ("another-start-taken", "models/state.c", "if (memcmp(hash, plan->start_hash, sizeof hash) != 0)",
