@@ -30,6 +30,7 @@ def settle_environment():
         os.environ["OPENBLAS_CORETYPE"] = "SkylakeX"
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ[name] = "1"
+    os.environ["YUMEN_THREADS"] = "1"
 
 
 def real_rows(numpy, columns):

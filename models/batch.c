@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/crypto.h"
+#include "base/pool.h"
 #include "models/model_internal.h"
 #include "models/shape.h"
 #include "tensor/lanes.h"
@@ -29,6 +30,18 @@ struct ym_batch {
     float *tall; /* scaled deltas of one layer, packed */
     float *block;
     size_t floats;
+    struct ym_pool *pool;
+};
+
+/* What threads share: a layer's rows, or its outputs, in whole tiles. */
+struct job {
+    struct ym_batch *b;
+    size_t layer, width; /* width: threads */
+    int64_t *sum;
+};
+
+struct share {
+    size_t first, count;
 };
 
 /* ---- memory ---- */
@@ -171,16 +184,44 @@ bool ym_batch_put(struct ym_batch *b, const float *x, const float *y, size_t n)
     return true;
 }
 
-static void forward(struct ym_batch *b, size_t l)
+void ym_batch_share(struct ym_batch *b, struct ym_pool *pool)
 {
-    struct layer *y = &b->layer[l], *above = y + 1;
+    b->pool = pool;
+}
 
-    if (l + 1 == b->m.layer_count) {
-        ym_rows_mul(y->a, y->in_step, b->rows, y->forth, y->in + 1, y->out, y->e, y->out_step);
+static void run(struct ym_batch *b, void (*fn)(void *job, size_t i), size_t layer, int64_t *sum)
+{
+    struct job job = {b, layer, b->pool ? ym_pool_width(b->pool) : 1, sum};
+
+    if (b->pool)
+        ym_pool_run(b->pool, fn, &job);
+    else
+        fn(&job, 0);
+}
+
+static struct share share_of(const struct job *j, size_t i, size_t n)
+{
+    size_t tiles = ym_rows_up(n, YM_ROWS_TALL) / YM_ROWS_TALL, first = tiles * i / j->width * YM_ROWS_TALL;
+    size_t end = tiles * (i + 1) / j->width * YM_ROWS_TALL;
+
+    return (struct share){first, first < n ? (end < n ? end : n) - first : 0};
+}
+
+static void forward(void *ctx, size_t i)
+{
+    const struct job *j = ctx;
+    const struct ym_batch *b = j->b;
+    const struct layer *y = &b->layer[j->layer], *above = y + 1;
+    struct share s = share_of(j, i, b->rows);
+    const float *from = y->a + s.first * y->in_step;
+
+    if (j->layer + 1 == b->m.layer_count) {
+        ym_rows_mul(from, y->in_step, s.count, y->forth, y->in + 1, y->out, y->e + s.first * y->out_step, y->out_step);
         return;
     }
-    ym_rows_mul(y->a, y->in_step, b->rows, y->forth, y->in + 1, y->out, above->a, above->in_step);
-    for (size_t r = 0; r < b->rows; r++) {
+    ym_rows_mul(from, y->in_step, s.count, y->forth, y->in + 1, y->out, above->a + s.first * above->in_step,
+                above->in_step);
+    for (size_t r = s.first; r < s.first + s.count; r++) {
         float *a = above->a + r * above->in_step;
 
         (b->m.relu ? ym_lanes_relu : ym_lanes_tanh)(a, y->out);
@@ -206,23 +247,26 @@ static void output_deltas(struct ym_batch *b)
     }
 }
 
-static void backward(struct ym_batch *b, size_t l)
+static void backward(void *ctx, size_t i)
 {
-    struct layer *y = &b->layer[l], *below = y - 1;
+    const struct job *j = ctx;
+    const struct layer *y = &j->b->layer[j->layer], *below = y - 1;
+    struct share s = share_of(j, i, j->b->rows);
 
-    ym_rows_mul(y->e, y->out_step, b->rows, y->back, y->out, y->in, below->e, below->out_step);
-    for (size_t r = 0; r < b->rows; r++)
-        (b->m.relu ? ym_lanes_through_relu : ym_lanes_through_tanh)(y->a + r * y->in_step, y->in,
-                                                                    below->e + r * below->out_step);
+    ym_rows_mul(y->e + s.first * y->out_step, y->out_step, s.count, y->back, y->out, y->in,
+                below->e + s.first * below->out_step, below->out_step);
+    for (size_t r = s.first; r < s.first + s.count; r++)
+        (j->b->m.relu ? ym_lanes_through_relu : ym_lanes_through_tanh)(y->a + r * y->in_step, y->in,
+                                                                       below->e + r * below->out_step);
 }
 
 void ym_batch_pass(struct ym_batch *b)
 {
     for (size_t l = 0; l < b->m.layer_count; l++)
-        forward(b, l);
+        run(b, forward, l, NULL);
     output_deltas(b);
     for (size_t l = b->m.layer_count; l-- > 1;)
-        backward(b, l);
+        run(b, backward, l, NULL);
 }
 
 size_t ym_batch_room(const struct ym_batch *b)
@@ -308,13 +352,23 @@ void ym_batch_scale(struct ym_batch *b, size_t i, double scale)
         memset(b->layer[l].a + b->first[i] * b->layer[l].in_step, 0, count * b->layer[l].in_step * sizeof(float));
 }
 
+static void add_share(void *ctx, size_t i)
+{
+    const struct job *j = ctx;
+    const struct ym_batch *b = j->b;
+    const struct layer *y = &b->layer[j->layer];
+    struct share s = share_of(j, i, y->out);
+
+    if (s.count == 0)
+        return;
+    ym_rows_pack_tall(y->e + s.first, y->out_step, b->scale, b->rows, s.count, b->tall + s.first * b->rows);
+    ym_rows_outer(b->tall, s.first, s.count, y->a, y->in_step, b->rows, y->in,
+                  j->sum + ym_model_layer_offset(&b->m, j->layer), y->in,
+                  j->sum + ym_model_bias_offset(&b->m, j->layer));
+}
+
 void ym_batch_add(struct ym_batch *b, int64_t *sum)
 {
-    for (size_t l = 0; l < b->m.layer_count && b->rows > 0; l++) {
-        struct layer *y = &b->layer[l];
-
-        ym_rows_pack_tall(y->e, y->out_step, b->scale, b->rows, y->out, b->tall);
-        ym_rows_outer(b->tall, 0, y->out, y->a, y->in_step, b->rows, y->in, sum + ym_model_layer_offset(&b->m, l),
-                      y->in, sum + ym_model_bias_offset(&b->m, l));
-    }
+    for (size_t l = 0; l < b->m.layer_count && b->rows > 0; l++)
+        run(b, add_share, l, sum);
 }

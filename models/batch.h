@@ -30,12 +30,17 @@ void ym_batch_free(struct ym_batch *b);
 /* Rows that fit in about 32 MiB: 1 .. YM_BATCH_MOST_ROWS. */
 size_t ym_batch_rows_for(const struct ym_model *m);
 
+/* From now on the products are shared among the pool's threads (borrowed; NULL: made by the
+ * caller's), which changes no bit: each element is made by one of them. */
+struct ym_pool;
+void ym_batch_share(struct ym_batch *b, struct ym_pool *pool);
+
 /* False: a parameter is not finite, and nobody has a gradient. */
 bool ym_batch_weights(struct ym_batch *b, const float *params);
 
 /* Add a patient of n >= 1 rows; false, nothing changed, when there is no room. */
 bool ym_batch_put(struct ym_batch *b, const float *x, const float *y, size_t n);
-size_t ym_batch_room(const struct ym_batch *b); /* rows that fit when nobody is in it */
+size_t ym_batch_room(const struct ym_batch *b);           /* rows that fit when nobody is in it */
 size_t ym_batch_rows(const struct ym_batch *b, size_t i); /* of patient i */
 void ym_batch_pass(struct ym_batch *b);
 

@@ -46,8 +46,11 @@ struct ym_local_work *ym_local_work_new(const struct ym_plan *plan, const struct
         w->label = calloc(data->patients + 1, sizeof *w->label);
         w->member = calloc(2 * data->patients + 1, sizeof *w->member);
     }
-    if (w->chosen && (!bounded || (w->batch && w->label && w->member)) && ym_local_share(w, plan, m, data))
+    if (w->chosen && (!bounded || (w->batch && w->label && w->member)) && ym_local_share(w, plan, m, data)) {
+        if (bounded)
+            ym_batch_share(w->batch, w->pool);
         return w;
+    }
     ym_local_work_free(w);
     return NULL;
 }
@@ -111,6 +114,8 @@ void ym_local_settle(const struct ym_local_step *s)
     struct ym_local_work *w = s->w;
     size_t dim = w->dim + (s->bit_units > 0);
 
+    if (w->held_count == 0)
+        return;
     ym_clip_add(s->sum, w->held, dim);
     memset(w->held, 0, dim * sizeof *w->held);
     w->held_count = 0;

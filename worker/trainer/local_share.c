@@ -52,7 +52,7 @@ static size_t threads_for(const struct ym_plan *plan, const struct ym_model *m, 
     double patients = ldexp((double)plan->sampling_k, -64) * (double)data->patients;
     size_t cores = ym_pool_cores(), room = MOST_COORDINATES / m->dim;
 
-    if (plan->route != YM_ROUTE_INTEGER || patients * (double)m->dim < WORTH || room < 2)
+    if (patients * (double)m->dim < WORTH || room < 2)
         return 1;
     return cores < room ? cores : room;
 }
@@ -63,7 +63,7 @@ bool ym_local_share(struct ym_local_work *w, const struct ym_plan *plan, const s
 {
     size_t threads = threads_for(plan, m, data);
 
-    for (size_t i = 0; i + 1 < threads; i++) {
+    for (size_t i = 0; i + 1 < threads && plan->route == YM_ROUTE_INTEGER; i++) {
         w->other[i] = ym_local_work_base(m, data, true);
         if (!w->other[i])
             return false;
