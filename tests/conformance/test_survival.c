@@ -8,6 +8,7 @@
 #include "worker/trainer/local_internal.h"
 
 #define PATIENTS 40
+#define MOST_ROWS 4 /* three cuts */
 
 static const char card_text[] =
     "yumen: card/1\nname: d1\ntitle: t\nfile: x.csv\npatient_column: id\nsize_class: \"<100\"\n"
@@ -99,15 +100,20 @@ static void sum_of(struct cohort *c, const uint32_t *who, size_t count, int64_t 
     struct ym_local_step step = {
         .m = &c->m, .data = c->t, .params = c->params, .w = c->w, .sum = sum, .clip_norm = c->plan->clip_norm};
 
+    uint64_t label[PATIENTS];
+
+    for (size_t i = 0; i < count; i++) /* the patient's own, whoever is beside it */
+        label[i] = UINT64_C(0x9e3779b97f4a7c15) * (who[i] + 1);
     memset(sum, 0, 8 * sizeof *sum);
     if (c->plan->route == YM_ROUTE_BOUNDED)
-        ym_local_add_batched(&step, who, count);
+        ym_local_add_batched(&step, who, label, count);
     else
         ym_local_add_all(&step, who, count);
     ym_local_settle(&step);
 }
 
-/* The sum with a patient less the sum without is what it adds alone, to the bit, and inside the ball. */
+/* The sum with a patient less the sum without is what it adds alone, inside the ball: to the bit, or as near as the
+ * floats of one leaf are (privacy.md, lemma 1b): 64 units a patient of weight 1, here at most 2 * MOST_ROWS each. */
 static void a_patient_changes_its_own_contribution_only(void **state)
 {
     (void)state;
@@ -134,8 +140,8 @@ static void a_patient_changes_its_own_contribution_only(void **state)
                     double d = (double)(with[j] - without[j]);
 
                     norm += d * d;
-                    /* a bounded sum is rounded to the lattice once, at its end */
-                    assert_true(llabs(with[j] - without[j] - alone[j]) <= (route == YM_ROUTE_BOUNDED));
+                    assert_true(llabs(with[j] - without[j] - alone[j]) <=
+                                (route == YM_ROUTE_BOUNDED ? 2 * 65 * (PATIENTS + 1) * 2 * MOST_ROWS : 0));
                 }
                 assert_true(norm <= 0x1p48);
             }
@@ -143,7 +149,7 @@ static void a_patient_changes_its_own_contribution_only(void **state)
         }
 }
 
-/* Both routes clip the same gradient: those of the bounded one are smaller by at most its slack, and the lattice. */
+/* Both routes clip the same gradient: those of the bounded one are smaller by at most what its radius gives up. */
 static void both_routes_agree(void **state)
 {
     (void)state;
@@ -158,7 +164,7 @@ static void both_routes_agree(void **state)
             sum_of(&a, &p, 1, x);
             sum_of(&b, &p, 1, y);
             for (size_t j = 0; j < a.m.dim; j++)
-                assert_true(fabs((double)(x[j] - y[j])) <= 64 + 1e-3 * fabs((double)x[j]));
+                assert_true(fabs((double)(x[j] - y[j])) <= 64 + 5e-3 * fabs((double)x[j]));
         }
         tear_down(&a);
         tear_down(&b);
