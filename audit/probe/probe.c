@@ -275,6 +275,7 @@ enum ym_code ym_probe_apart(const struct ym_pseudo *const p[2], const struct ym_
 
 /* ---- all patients of a kind in one column ---- */
 
+/* Patients, each by what it keeps of the clip. */
 static void count_kinds(const struct ym_pseudo *const p[2], double kind[2])
 {
     kind[0] = kind[1] = 0;
@@ -282,8 +283,8 @@ static void count_kinds(const struct ym_pseudo *const p[2], double kind[2])
         size_t two, three;
 
         ym_pseudo_count(p[h], &two, &three);
-        kind[0] += (double)two;
-        kind[1] += (double)three;
+        kind[0] += (double)two * p[h]->kept[0];
+        kind[1] += (double)three * p[h]->kept[1];
     }
 }
 

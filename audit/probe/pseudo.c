@@ -22,6 +22,7 @@ double ym_pseudo_sign(size_t index)
 
 void ym_pseudo_toss(struct ym_pseudo *p)
 {
+    p->kept[0] = p->kept[1] = 1;
     uint8_t coin[YM_PSEUDO_CANARIES];
 
     ym_random(coin, sizeof coin);

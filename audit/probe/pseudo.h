@@ -38,9 +38,10 @@ enum {
 
 struct ym_pseudo {
     bool in[YM_PSEUDO_CANARIES]; /* the coins: known to the test alone */
+    double kept[2]; /* of the clip, by patients of two rows and of three: 1, or less by the bounded route */
 };
 
-void ym_pseudo_toss(struct ym_pseudo *p); /* from the kernel */
+void ym_pseudo_toss(struct ym_pseudo *p); /* from the kernel; kept 1 */
 double ym_pseudo_sign(size_t index);      /* of canary or crowd, in the noised sum */
 /* Patients in the data with two rows, and with three. */
 void ym_pseudo_count(const struct ym_pseudo *p, size_t *two, size_t *three);

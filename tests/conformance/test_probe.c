@@ -14,6 +14,7 @@
 
 #include "audit/probe/probe.h"
 #include "privacy/accountant.h"
+#include "privacy/bounded.h"
 #include "privacy/clip.h"
 #include "privacy/noise.h"
 #include "tests/unit/gate_help.h"
@@ -158,6 +159,8 @@ static void the_step_that_ships_passes_every_figure(void **state)
         data = frozen_of(&hospital[h]);
         train(&apart[h], route[h], data, &v[h]);
         train(&half, route[h], data, &vh);
+        for (int k = 0; k < 2 && h; k++)
+            hospital[h].kept[k] = ym_bounded_radius(YM_CLIP_UNITS, vw.dim, 2 + (size_t)k) / YM_CLIP_UNITS;
         train(&whole, route[h], data, &vw);
         train(&rare, route[h], data, &vr);
         ym_frozen_free(data);

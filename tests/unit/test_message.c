@@ -24,6 +24,7 @@ static const ProtobufCMessageDescriptor *const schema[] = {
     &yumen__v1__list_data_request__descriptor,      &yumen__v1__list_data_reply__descriptor,
     &yumen__v1__subscribe_request__descriptor,      &yumen__v1__task__descriptor,
     &yumen__v1__post_request__descriptor,           &yumen__v1__post_reply__descriptor,
+    &yumen__v1__put_start_request__descriptor,      &yumen__v1__put_start_reply__descriptor,
     &yumen__v1__upload_status_request__descriptor,  &yumen__v1__upload_status_reply__descriptor,
     &yumen__v1__upload_chunk__descriptor,           &yumen__v1__upload_reply__descriptor,
 };
