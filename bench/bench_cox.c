@@ -4,19 +4,11 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "bench/cpu_time.h"
 #include "sim/newton.h"
 
 #define FITS 101
-
-static double now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
 
 static int by_value(const void *a, const void *b)
 {
@@ -56,11 +48,11 @@ int main(void)
 
     for (size_t i = 0; i < FITS; i++) {
         struct ym_newton_fit fit;
-        double start = now_ms();
+        double start = ym_cpu_ms();
 
         if (ym_newton(&q, &fit, NULL) != YM_OK)
             return 1;
-        took[i] = now_ms() - start;
+        took[i] = ym_cpu_ms() - start;
         loglik = fit.loglik;
         ym_newton_release(&fit);
     }

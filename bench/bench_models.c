@@ -9,20 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench/cpu_time.h"
 #include "tensor/mat.h"
 #include "tensor/restart.h"
 #include "tests/support/plan.h"
 #include "worker/trainer/local.h"
-
-static double clock_us(clockid_t id)
-{
-    struct timespec t;
-
-    clock_gettime(id, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
 
 static enum ym_code open_rng(void *ctx, struct ym_rng **out, struct ym_status *st)
 {
@@ -77,7 +69,7 @@ static double products_us(const struct ym_model *m, size_t rows)
     c = calloc(rows * widest + m->dim, sizeof *c);
     if (!a || !b || !c)
         exit(3);
-    start = clock_us(CLOCK_THREAD_CPUTIME_ID);
+    start = ym_clock_us(CLOCK_THREAD_CPUTIME_ID);
     for (size_t l = 0; l < m->layer_count; l++) {
         size_t in = m->width[l], out = m->width[l + 1];
         struct ym_mat_view x = {a, rows, in}, w = {b, out, in}, d = {a, rows, out};
@@ -87,7 +79,7 @@ static double products_us(const struct ym_model *m, size_t rows)
         if (l > 0)
             ym_mat_mul(d, false, w, false, 0, (struct ym_mat){c, rows, in});
     }
-    start = clock_us(CLOCK_THREAD_CPUTIME_ID) - start;
+    start = ym_clock_us(CLOCK_THREAD_CPUTIME_ID) - start;
     free(a);
     free(b);
     free(c);
@@ -135,12 +127,12 @@ int main(int argc, char **argv)
     ym_model_init_params(&m, 1, params);
     before = peak_kb();
     for (unsigned long turn = strtoul(argv[9], NULL, 10); turn > 0; turn--) {
-        double w = clock_us(CLOCK_MONOTONIC), c = clock_us(CLOCK_PROCESS_CPUTIME_ID);
+        double w = ym_clock_us(CLOCK_MONOTONIC), c = ym_clock_us(CLOCK_PROCESS_CPUTIME_ID);
 
         if (ym_local_round(plan, &m, &t, params, NULL, 1, open_rng, NULL, update, &st) != YM_OK)
             return 3;
-        wall = fmin(wall, (clock_us(CLOCK_MONOTONIC) - w) / plan->steps_per_round);
-        cpu = fmin(cpu, (clock_us(CLOCK_PROCESS_CPUTIME_ID) - c) / plan->steps_per_round);
+        wall = fmin(wall, (ym_clock_us(CLOCK_MONOTONIC) - w) / plan->steps_per_round);
+        cpu = fmin(cpu, (ym_clock_us(CLOCK_PROCESS_CPUTIME_ID) - c) / plan->steps_per_round);
     }
     after = peak_kb();
     for (int i = 0; i < 20; i++)

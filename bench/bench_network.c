@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/pool.h"
+#include "bench/cpu_time.h"
 #include "tensor/mat.h"
 #include "tensor/restart.h"
 #include "tests/support/plan.h"
@@ -31,14 +31,6 @@ static const struct ym_layer layers[] = {
     {.kind = YM_LAYER_TANH},
     {.kind = YM_LAYER_DENSE, .units = 10},
 };
-
-static double clock_us(clockid_t id)
-{
-    struct timespec t;
-
-    clock_gettime(id, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
 
 static enum ym_code open_rng(void *ctx, struct ym_rng **out, struct ym_status *st)
 {
@@ -92,7 +84,7 @@ static double products_us(const struct ym_model *m, size_t images)
 {
     float *a = calloc((size_t)1 << 16, sizeof *a), *b = calloc(m->dim, sizeof *b),
           *c = calloc((size_t)1 << 16, sizeof *c);
-    double start = clock_us(CLOCK_THREAD_CPUTIME_ID);
+    double start = ym_clock_us(CLOCK_THREAD_CPUTIME_ID);
 
     if (!a || !b || !c)
         exit(3);
@@ -109,7 +101,7 @@ static double products_us(const struct ym_model *m, size_t images)
                 ym_mat_mul(d, false, w, false, 0, (struct ym_mat){c, places, in});
         }
     }
-    start = clock_us(CLOCK_THREAD_CPUTIME_ID) - start;
+    start = ym_clock_us(CLOCK_THREAD_CPUTIME_ID) - start;
     free(a);
     free(b);
     free(c);
@@ -141,12 +133,12 @@ int main(int argc, char **argv)
         return 3;
     ym_model_init_params(&m, 1, params);
     for (unsigned long turn = strtoul(argv[5], NULL, 10); turn > 0; turn--) {
-        double w = clock_us(CLOCK_MONOTONIC), c = clock_us(CLOCK_PROCESS_CPUTIME_ID);
+        double w = ym_clock_us(CLOCK_MONOTONIC), c = ym_clock_us(CLOCK_PROCESS_CPUTIME_ID);
 
         if (ym_local_round(plan, &m, &t, params, NULL, 1, open_rng, NULL, update, NULL) != YM_OK)
             return 3;
-        wall = fmin(wall, (clock_us(CLOCK_MONOTONIC) - w) / plan->steps_per_round);
-        cpu = fmin(cpu, (clock_us(CLOCK_PROCESS_CPUTIME_ID) - c) / plan->steps_per_round);
+        wall = fmin(wall, (ym_clock_us(CLOCK_MONOTONIC) - w) / plan->steps_per_round);
+        cpu = fmin(cpu, (ym_clock_us(CLOCK_PROCESS_CPUTIME_ID) - c) / plan->steps_per_round);
         products = fmin(products, products_us(&m, strtoul(argv[3], NULL, 10)));
     }
     printf("step_us=%.2f step_cpu_us=%.2f products_us=%.2f params=%zu threads=%zu\n", wall, cpu, products, m.dim,

@@ -12,6 +12,7 @@ import tempfile
 import time
 
 import images
+from program import yumen
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PLAN = os.path.join(HERE, "imaging", "fashion.yaml")
@@ -38,7 +39,7 @@ def main():
         images.write_npz(test, *part("t10k"))
         for seed in range(1, seeds + 1):
             begun = time.monotonic()
-            told = images.yumen("simulate", PLAN, *site, "--test", test, "--seed", str(seed))
+            told = yumen("simulate", PLAN, *site, "--test", test, "--seed", str(seed))
             seconds.append(time.monotonic() - begun)
             accuracy.append(told["final"]["test"]["accuracy"])
             epsilon = told["sites"]["all"]["epsilon_micro"] / 1e6

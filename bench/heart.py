@@ -11,9 +11,10 @@ import itertools
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
+
+from program import yumen
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PLAN = os.path.join(HERE, "heart", "plan.yaml")
@@ -63,14 +64,6 @@ def write_centres(home, train, test):
             f.write(card.replace("SIZE", "<100" if len(mine) < 100 else "100-499"))
         options += ["--site", "%s=%s" % (centre, folder), "--site-test", "%s=%s/test.csv" % (centre, folder)]
     return options
-
-
-def yumen(*argv):
-    program = os.path.join(os.environ["YM_BUILD_ROOT"], "cmd", "yumen")
-    done = subprocess.run([program, *argv, "--json"], stdout=subprocess.PIPE)
-    if done.returncode != 0:
-        sys.exit("heart.py: yumen %s: exit %d" % (argv[0], done.returncode))
-    return json.loads(done.stdout)
 
 
 def split(rows):

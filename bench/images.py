@@ -1,10 +1,8 @@
 """What the imaging benches share: NPZ files without numpy, folders for `yumen simulate`, its answers."""
 
 import gzip
-import json
 import os
 import struct
-import subprocess
 import sys
 import zipfile
 
@@ -53,11 +51,3 @@ def write_site(home, name, card, images, labels):
     with open(card) as f, open(os.path.join(folder, "card.yaml"), "w") as out:
         out.write(f.read())
     return ["--site", "%s=%s" % (name, folder)]
-
-
-def yumen(*argv):
-    program = os.path.join(os.environ["YM_BUILD_ROOT"], "cmd", "yumen")
-    done = subprocess.run([program, *argv, "--json"], stdout=subprocess.PIPE)
-    if done.returncode != 0:
-        sys.exit("yumen %s: exit %d" % (argv[0], done.returncode))
-    return json.loads(done.stdout)

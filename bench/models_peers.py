@@ -33,6 +33,15 @@ def settle_environment():
     os.environ["YUMEN_THREADS"] = "1"
 
 
+def torch_here():
+    try:
+        import torch
+    except ImportError:
+        return None
+    torch.set_num_threads(1)
+    return torch
+
+
 def real_rows(numpy, columns):
     root = os.environ.get("YUMEN_DATA")
     if not root:
@@ -124,11 +133,7 @@ def report(row, best):
 def main():
     settle_environment()
     import numpy
-    try:
-        import torch
-        torch.set_num_threads(1)
-    except ImportError:
-        torch = None
+    torch = torch_here()
     print("threads=1, CPU time, least of %d turns, relu, SGD, OPENBLAS_CORETYPE=%s, numpy %s, torch %s, data: %s" %
           (TURNS, os.environ.get("OPENBLAS_CORETYPE", "unset"), numpy.__version__, torch.__version__ if torch else "-",
            "real" if os.environ.get("YUMEN_DATA") else "drawn"))

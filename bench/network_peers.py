@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from models_peers import TURNS, rows, settle_environment
+from models_peers import TURNS, rows, settle_environment, torch_here
 
 BENCH = os.path.join(os.environ["YM_BUILD_ROOT"], "bench", "bench_network")
 PEOPLE, LEAST, AIM = 5856, 1.7, 3.0
@@ -81,11 +81,7 @@ def report(batch, best):
 def main():
     settle_environment()
     import numpy
-    try:
-        import torch
-        torch.set_num_threads(1)
-    except ImportError:
-        torch = None
+    torch = torch_here()
     x, y = rows(numpy, 784, PEOPLE)
     print("threads=1, CPU time, least of %d turns, clip 0.1, SGD, OPENBLAS_CORETYPE=%s, torch %s, load %.1f" %
           (TURNS, os.environ.get("OPENBLAS_CORETYPE", "unset"), torch.__version__ if torch else "-", os.getloadavg()[0]))

@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 import images
+from program import yumen
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PLAN = os.path.join(HERE, "imaging", "pneumonia.yaml")
@@ -49,9 +50,9 @@ def auc(told):
 
 def measure(home, sites):
     test = ("--test", os.path.join(home, "test.npz"))
-    bare = auc(images.yumen("simulate", PLAN, *sites, *test, "--no-privacy"))
+    bare = auc(yumen("simulate", PLAN, *sites, *test, "--no-privacy"))
     print("without privacy: test AUC %.4f; bar %.3f" % (bare, BAR), flush=True)
-    told = [images.yumen("simulate", PLAN, *sites, *test, "--seed", str(seed)) for seed in range(1, SEEDS + 1)]
+    told = [yumen("simulate", PLAN, *sites, *test, "--seed", str(seed)) for seed in range(1, SEEDS + 1)]
     each = [auc(t) for t in told]
     mean, epsilon = sum(each) / SEEDS, max(s["epsilon_micro"] for t in told for s in t["sites"].values()) / 1e6
     print("epsilon %.6f at delta %s: test AUC %s, mean %.4f; bar %.4f" % (epsilon, told[0]["delta"], " ".join("%.4f" % a for a in each), mean, bare - WITHIN))
@@ -64,7 +65,7 @@ def choose(home, sites):
     validation = ("--test", os.path.join(home, "val.npz"))
     for rate in RATES:
         plan = plan_with(home, rate)
-        private = [auc(images.yumen("simulate", plan, *sites, *validation, "--seed", str(seed))) for seed in (11,)]
+        private = [auc(yumen("simulate", plan, *sites, *validation, "--seed", str(seed))) for seed in (11,)]
         print("learning_rate %s: validation AUC %s private" % (rate, " ".join("%.4f" % a for a in private)), flush=True)
 
 

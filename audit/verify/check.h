@@ -52,6 +52,9 @@ void ym_check_find(struct ym_check *c, size_t log, int64_t entry, enum ym_reason
 #define ym_check_keep(c, map, value, ...) ((c)->no_memory |= !ym_vmap_put((map), (value), __VA_ARGS__))
 /* Parse entry i of a log; false when it cannot be (said once, by the rules' pass). */
 bool ym_check_entry(const struct ym_check *c, size_t log, size_t i, struct ym_entry *e);
+/* visit(ctx, i, e) for every entry of a log that can be read, in its order; ends early when memory does. */
+void ym_check_entries(const struct ym_check *c, size_t log,
+                      void (*visit)(void *ctx, size_t i, const struct ym_entry *e), void *ctx);
 /* Hex of the SHA-256 of an entry's line: how other leaves name it. */
 void ym_check_line_hash(const struct ym_entry *e, char out[65]);
 /* Epsilon of one charge alone at its own delta against what it says. */

@@ -322,8 +322,12 @@ static void take_time(struct pass *p)
         ym_spend_release(&p->dataset[d].month);
 }
 
-static void take(struct pass *p)
+static void take(void *ctx, size_t i, const struct ym_entry *e)
 {
+    struct pass *p = ctx;
+
+    p->i = i;
+    p->e = e;
     take_time(p);
     switch (p->e->type) {
     case YM_ENTRY_POLICY:
@@ -373,15 +377,7 @@ void ym_rules_hospital(struct ym_check *c, size_t log)
     struct pass p = {.c = c, .log = log, .seen = &c->log[log].seen};
 
     ym_entry_key_id(c->log[log].owner, p.owner);
-    for (p.i = 0; p.i < c->log[log].folder.count && !c->no_memory; p.i++) {
-        struct ym_entry e;
-
-        if (ym_check_entry(c, log, p.i, &e)) {
-            p.e = &e;
-            take(&p);
-        }
-        ym_entry_release(&e);
-    }
+    ym_check_entries(c, log, take, &p);
     for (size_t d = 0; c->certified && d < p.dataset_count; d++)
         keep_certified(&p, &p.dataset[d]);
     for (size_t d = 0; d < p.dataset_count; d++)

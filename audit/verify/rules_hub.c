@@ -229,8 +229,12 @@ static void take_abort(struct pass *p)
     s->open = false;
 }
 
-static void take(struct pass *p)
+static void take(void *ctx, size_t i, const struct ym_entry *e)
 {
+    struct pass *p = ctx;
+
+    p->i = i;
+    p->e = e;
     switch (p->e->type) {
     case YM_ENTRY_PLAN:
         take_plan(p);
@@ -265,14 +269,6 @@ void ym_rules_hub(struct ym_check *c, size_t log)
 {
     struct pass p = {.c = c, .log = log, .seen = &c->log[log].seen};
 
-    for (p.i = 0; p.i < c->log[log].folder.count && !c->no_memory; p.i++) {
-        struct ym_entry e;
-
-        if (ym_check_entry(c, log, p.i, &e)) {
-            p.e = &e;
-            take(&p);
-        }
-        ym_entry_release(&e);
-    }
+    ym_check_entries(c, log, take, &p);
     free(p.study);
 }

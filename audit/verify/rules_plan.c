@@ -151,8 +151,12 @@ static void take_approval(struct pass *p)
              (int64_t)p->plan->delta.scaled, ym_entry_text(p->e, "study"), most, dataset);
 }
 
-static void take(struct pass *p)
+static void take(void *ctx, size_t i, const struct ym_entry *e)
 {
+    struct pass *p = ctx;
+
+    p->i = i;
+    p->e = e;
     if (p->e->type == YM_ENTRY_CARD)
         take_card(p);
     else if (p->e->type == YM_ENTRY_APPROVAL && know_plan(p))
@@ -165,15 +169,7 @@ static void check_log(struct ym_check *c, const char *objects, size_t log)
 {
     struct pass p = {.c = c, .objects = objects, .log = log};
 
-    for (p.i = 0; p.i < c->log[log].folder.count && !c->no_memory; p.i++) {
-        struct ym_entry e;
-
-        if (ym_check_entry(c, log, p.i, &e)) {
-            p.e = &e;
-            take(&p);
-        }
-        ym_entry_release(&e);
-    }
+    ym_check_entries(c, log, take, &p);
     for (size_t i = 0; i < p.study_count; i++)
         ym_spend_release(&p.study[i].spend);
     free(p.study);

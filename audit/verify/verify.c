@@ -53,6 +53,18 @@ bool ym_check_entry(const struct ym_check *c, size_t log, size_t i, struct ym_en
     return ym_entry_parse(c->log[log].folder.entry[i], e, &why) == YM_ENTRY_GOOD;
 }
 
+void ym_check_entries(const struct ym_check *c, size_t log,
+                      void (*visit)(void *ctx, size_t i, const struct ym_entry *e), void *ctx)
+{
+    for (size_t i = 0; i < c->log[log].folder.count && !c->no_memory; i++) {
+        struct ym_entry e;
+
+        if (ym_check_entry(c, log, i, &e))
+            visit(ctx, i, &e);
+        ym_entry_release(&e);
+    }
+}
+
 void ym_check_line_hash(const struct ym_entry *e, char out[65])
 {
     uint8_t hash[YM_VHASH];
