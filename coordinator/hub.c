@@ -252,6 +252,8 @@ enum ym_code ym_hub_start(const char *dir, const struct ym_hub_config *config, v
     if (!h->actions || !h->step || (size_t)snprintf(h->dir, sizeof h->dir, "%s", dir) >= sizeof h->dir)
         code = ym_status_set(st, YM_EXHAUSTED, "out of memory, or the folder's path is too long");
     if (code == YM_OK)
+        code = ym_program_read(&h->program, st);
+    if (code == YM_OK)
         code = open_state(h, st);
     if (code == YM_OK)
         code = begin_serving(h, st);

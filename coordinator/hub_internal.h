@@ -8,6 +8,7 @@
 #include "audit/ledger/ledger.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "coordinator/aggregate/fold.h"
 #include "coordinator/aggregate/object.h"
 #include "coordinator/aggregate/spool.h"
@@ -110,6 +111,7 @@ struct ym_hub {
     atomic_bool has_failed;
     int lock_fd;
 
+    struct ym_program program;
     struct ym_key *identity;
     struct ym_buf ca_key, ca_cert, identity_cert, vkey;
 

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/program.h"
 #include "coordinator/hub_internal.h"
 
 /* What others sign goes into the log of all, for good: one line that is not as
@@ -14,6 +15,7 @@ enum kind {
     NAME,
     NAMES,
     HASH,
+    BUILD, /* GNU build id */
     TEXT,
     DIGITS,
     NUMBER, /* low..high */
@@ -70,6 +72,8 @@ static const struct member charge[] = {{"study", NAME},
                                        {"delta_e18", NUMBER, 1, 999999999999999999},
                                        {"identified", TEXT},
                                        {"sandbox", TEXT},
+                                       {"build", BUILD},
+                                       {"binary", HASH},
                                        {NULL}};
 static const struct member release[] = {{"study", NAME},
                                         {"round", NUMBER, 1, UINT32_MAX},
@@ -122,6 +126,8 @@ static bool text_good(const char *text, const struct member *m)
     switch (m->kind) {
     case HASH:
         return n == 2 * YM_HASH_BYTES && strspn(text, "0123456789abcdef") == n;
+    case BUILD:
+        return n == YM_BUILD_HEX && strspn(text, "0123456789abcdef") == n;
     case DIGITS:
         return n > 0 && n <= 38 && text[0] != '0' && strspn(text, "0123456789") == n;
     case WORD:

@@ -15,6 +15,7 @@ enum kind {
     NAME,
     NAMES,      /* distinct names */
     HASH,       /* 64 hex digits */
+    BUILD,      /* a GNU build id, 40 hex digits */
     KEY,        /* base64 of 32 bytes */
     TEXT,       /* 1..512 bytes */
     ROLE,       /* hub, hospital, sponsor, auditor */
@@ -34,6 +35,8 @@ struct member {
     int64_t low, high;
     const char *text;
 };
+
+enum { BUILD_HEX = 40 };
 
 #define STUDY                                                                                                          \
     {                                                                                                                  \
@@ -58,6 +61,11 @@ struct member {
 #define DELTA                                                                                                          \
     {                                                                                                                  \
         "delta_e18", INT, 1, DELTA_ONE - 1                                                                             \
+    }
+#define PROGRAM                                                                                                        \
+    {"build", BUILD},                                                                                                  \
+    {                                                                                                                  \
+        "binary", HASH                                                                                                 \
     }
 #define UNIT                                                                                                           \
     {"unit", WORD, 0, 0, "patient"},                                                                                   \
@@ -118,6 +126,7 @@ static const struct member charge[] = {STUDY,
                                        DELTA,
                                        {"identified", IDENTIFIED},
                                        {"sandbox", TEXT},
+                                       PROGRAM,
                                        {NULL}};
 static const struct member release[] = {STUDY,
                                         ROUND(1),
@@ -139,6 +148,7 @@ static const struct member round_result[] = {STUDY,
                                              {"survivors", NAMES},
                                              {"left_out", NAMES},
                                              {"last", BOOL},
+                                             PROGRAM,
                                              {NULL}};
 static const struct member abort_[] = {STUDY, ROUND(0), ATTEMPT(0), {"reason", TEXT}, {"final", BOOL}, {NULL}};
 static const struct member incident[] = {{"reason", TEXT}, {NULL}};
@@ -229,6 +239,8 @@ static bool text_good(const struct member *m, const struct ym_vnode *n)
     switch (m->kind) {
     case HASH:
         return ym_vhex(n->text, n->text_len, raw, sizeof(raw));
+    case BUILD:
+        return n->text_len == BUILD_HEX && strspn(n->text, "0123456789abcdef") == BUILD_HEX;
     case KEY:
         return ym_vbase64(n->text, n->text_len, raw, sizeof(raw));
     case ROLE:

@@ -511,13 +511,14 @@ static inline json_t *kit_charge_members(const struct ym_plan *plan, const struc
     uint8_t data[YM_HASH_BYTES] = {3};
 
     json_object_update_new(
-        o,
-        json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:[], s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:s, s:s}", "dataset",
-                  "d1", "mechanism", "poisson-sampled rounded gaussian", "route", "integer", "clip_units", 1 << 24,
-                  "noise_variance", "1", "sampling_k", "1", "steps", 1, "also", "unit", "patient", "relation",
-                  "add-or-remove-one", "accountant", "rdp/1", "epsilon_round_micro", 1, "epsilon_spent_micro", 1,
-                  "epsilon_cap_micro", 1, "delta_e18", 1, "identified", "row", "sandbox", "none"));
+        o, json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:[], s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:s, s:s, s:s}",
+                     "dataset", "d1", "mechanism", "poisson-sampled rounded gaussian", "route", "integer", "clip_units",
+                     1 << 24, "noise_variance", "1", "sampling_k", "1", "steps", 1, "also", "unit", "patient",
+                     "relation", "add-or-remove-one", "accountant", "rdp/1", "epsilon_round_micro", 1,
+                     "epsilon_spent_micro", 1, "epsilon_cap_micro", 1, "delta_e18", 1, "identified", "row", "sandbox",
+                     "none", "build", "0123456789abcdef0123456789abcdef01234567"));
     ym_json_set_hash(o, "data", data);
+    ym_json_set_hash(o, "binary", data);
     return o;
 }
 

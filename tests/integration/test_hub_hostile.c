@@ -347,6 +347,8 @@ static void a_line_out_of_shape_never_enters_the_log(void **state)
         {"dataset_card", with(card_members("d1", 3), "card", json_integer(1))},
         {"dataset_card", with(card_members("d1", 3), "group", json_pack("[s, s]", "d1", "d1"))},
         {"charge", without(kit_charge_members(plan, NULL), "sandbox")},
+        {"charge", without(kit_charge_members(plan, NULL), "binary")},
+        {"charge", with(kit_charge_members(plan, NULL), "build", json_string("v0.1.0"))},
         {"charge", with(kit_charge_members(plan, NULL), "noise_variance", json_string("01"))},
     };
 

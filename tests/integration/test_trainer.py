@@ -64,6 +64,13 @@ class Peer:
             time.sleep(0.05)
 
 
+def names_its_program(fed):
+    """A charge holds what sha256sum says of the trainer's file."""
+    charge = [leaf for leaf in fed.leaves(fed.path("h1", "ledger")) if leaf["type"] == "charge"][-1]
+    with open(os.path.join(CMD, "yumen-trainer"), "rb") as f:
+        assert charge["binary"] == hashlib.sha256(f.read()).hexdigest()
+
+
 def rss_kb(pid):
     with open(f"/proc/{pid}/status") as f:
         for line in f:
@@ -172,6 +179,7 @@ def main():
         first = peer.expect("release")
         once = spent(fed, "h1")
         assert once > 0
+        names_its_program(fed)
         peer.say("collect 1 1")  # asked again: the same bytes, no charge
         assert peer.expect("release") == first
         assert spent(fed, "h1") == once

@@ -24,6 +24,7 @@ struct world_leaf {
 
 enum { WORLD_HUB, WORLD_H1, WORLD_H2, WORLD_LOGS };
 #define WORLD_LEAVES 640
+#define WORLD_BUILD "0123456789abcdef0123456789abcdef01234567"
 
 struct world_log {
     char origin[64], dir[192];

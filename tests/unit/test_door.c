@@ -27,6 +27,9 @@ struct house {
 static struct ym_plan *plan;
 static const uint8_t state_hash[32] = {0xaa}, data_hash[32] = {0xdd};
 
+static const struct ym_program program = {"0123456789abcdef0123456789abcdef01234567",
+                                          "aa00000000000000000000000000000000000000000000000000000000000000"};
+
 static void keep(void *ctx, const uint8_t *message, size_t len)
 {
     ym_buf_append(&((struct house *)ctx)->sent, message, len);
@@ -68,8 +71,12 @@ static void house_open(struct house *h, const char *dir)
     assert_int_equal(ym_site_key(&h->site, &h->key, NULL), YM_OK);
     assert_int_equal(ym_site_ledger(&h->site, h->key, &h->ledger, NULL), YM_OK);
     assert_int_equal(ym_budget_fold(h->ledger, &h->budget, NULL), YM_OK);
-    h->door = ym_door_new(&(struct ym_door_options){
-        .site = &h->site, .key = h->key, .ledger = h->ledger, .budget = h->budget, .sandbox = "test"});
+    h->door = ym_door_new(&(struct ym_door_options){.site = &h->site,
+                                                    .key = h->key,
+                                                    .ledger = h->ledger,
+                                                    .budget = h->budget,
+                                                    .sandbox = "test",
+                                                    .program = &program});
     open_link(h);
     ym_door_attach(h->door, h->link);
     h->self = (struct party){.key = h->key, .name = "h1"};

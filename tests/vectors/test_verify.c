@@ -322,6 +322,21 @@ static void variance_no_square(struct world *w)
     edit(w, WORLD_H2, "charge", 0, "noise_variance", json_string("1125899906842625"));
 }
 
+static void trainer_unnamed(struct world *w)
+{
+    json_object_del(world_at(w, WORLD_H2, "charge", 0)->members, "binary");
+}
+
+static void build_no_id(struct world *w)
+{
+    edit(w, WORLD_H2, "charge", 0, "build", json_string("0.1.0"));
+}
+
+static void coordinator_unnamed(struct world *w)
+{
+    json_object_del(world_at(w, WORLD_HUB, "round_result", 1)->members, "build");
+}
+
 static void type_unknown(struct world *w)
 {
     world_add(w, WORLD_H2, world_leaf(w, "pardon", json_pack("{s:s}", "reason", "x"), "h2", w->h2));
@@ -865,6 +880,9 @@ static const struct trick {
     {BEFORE(member_missing), 10, "leaf_fields"},
     {BEFORE(member_out_of_range), 10, "leaf_fields"},
     {BEFORE(variance_no_square), 10, "leaf_fields"},
+    {BEFORE(trainer_unnamed), 10, "leaf_fields"},
+    {BEFORE(build_no_id), 10, "leaf_fields"},
+    {BEFORE(coordinator_unnamed), 10, "leaf_fields"},
     {BEFORE(type_unknown), 10, "leaf_type"},
     {BEFORE(type_of_another_log), 10, "leaf_type"},
     {BEFORE(second_genesis), 10, "leaf_type"},

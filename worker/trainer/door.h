@@ -2,6 +2,7 @@
 #define YM_TRAINER_DOOR_H
 
 #include "audit/ledger/budget.h"
+#include "base/program.h"
 #include "gate/plan.h"
 #include "worker/link.h"
 #include "worker/trainer/site.h"
@@ -28,8 +29,9 @@ struct ym_door_options {
     const struct ym_site *site;
     const struct ym_key *key;
     struct ym_ledger *ledger;
-    struct ym_budget *budget; /* folded over ledger; the door keeps it up to date */
-    const char *sandbox;      /* level reached, for charge leaves */
+    struct ym_budget *budget;         /* folded over ledger; the door keeps it up to date */
+    const char *sandbox;              /* level reached, for charge leaves */
+    const struct ym_program *program; /* which trainer this is, likewise */
 };
 /* Borrows everything; nothing is sent before ym_door_attach. */
 struct ym_door *ym_door_new(const struct ym_door_options *o);

@@ -124,13 +124,14 @@ static json_t *charge_members(const struct ym_door *d, const struct ym_door_requ
     const struct ym_plan *p = r->plan;
     struct ym_events events;
     json_t *o =
-        json_pack("{s:s, s:I, s:I, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s}", "study", p->study,
-                  "round", (json_int_t)r->round, "attempt", (json_int_t)r->attempt, "dataset", r->dataset, "mechanism",
-                  "poisson-sampled rounded gaussian", "route", ym_plan_route_word(p->route), "clip_units",
+        json_pack("{s:s, s:I, s:I, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:s}", "study",
+                  p->study, "round", (json_int_t)r->round, "attempt", (json_int_t)r->attempt, "dataset", r->dataset,
+                  "mechanism", "poisson-sampled rounded gaussian", "route", ym_plan_route_word(p->route), "clip_units",
                   (json_int_t)YM_CLIP_UNITS, "unit", "patient", "relation", "add-or-remove-one", "accountant", "rdp/1",
                   "epsilon_round_micro", (json_int_t)alone, "epsilon_spent_micro", (json_int_t)after,
                   "epsilon_cap_micro", (json_int_t)cap, "delta_e18", (json_int_t)delta, "identified",
-                  ym_budget_card(d->o.budget, r->dataset)->identified, "sandbox", d->o.sandbox);
+                  ym_budget_card(d->o.budget, r->dataset)->identified, "sandbox", d->o.sandbox, "build",
+                  d->o.program->build, "binary", d->o.program->binary);
 
     ym_plan_events(p, r->round, r->round, &events);
     if (!put_events(o, &events)) {

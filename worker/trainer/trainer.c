@@ -151,8 +151,12 @@ static enum ym_code open_state(struct ym_trainer *t, struct ym_status *st)
     if (code == YM_OK)
         code = fold_core(t, st);
     if (code == YM_OK) {
-        t->door = ym_door_new(&(struct ym_door_options){
-            .site = &t->site, .key = t->key, .ledger = t->ledger, .budget = t->budget, .sandbox = t->sandbox.text});
+        t->door = ym_door_new(&(struct ym_door_options){.site = &t->site,
+                                                        .key = t->key,
+                                                        .ledger = t->ledger,
+                                                        .budget = t->budget,
+                                                        .sandbox = t->sandbox.text,
+                                                        .program = &t->program});
         code = t->door ? sweep_outbox(t, st) : ym_status_set(st, YM_EXHAUSTED, "no memory");
     }
     return code;
@@ -267,6 +271,8 @@ static enum ym_code start(struct ym_trainer *t, const char *dir, bool check_only
 {
     enum ym_code code = ym_site_load(dir, &t->site, p, st);
 
+    if (code == YM_OK)
+        code = ym_program_read(&t->program, st);
     if (code == YM_OK)
         code = ym_fs_lock(t->site.dir, &t->lock, st);
     if (code == YM_OK)

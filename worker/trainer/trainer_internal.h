@@ -33,6 +33,7 @@ struct ym_trainer {
     struct ym_trust trust;
     bool enrolled;
     struct ym_sandbox_level sandbox;
+    struct ym_program program;
     struct ym_ledger *ledger;
     struct ym_budget *budget;
     struct ym_core *core;
