@@ -113,6 +113,26 @@ enum ym_code ym_key_generate(struct ym_key **out, struct ym_status *st)
     return code;
 }
 
+enum ym_code ym_key_derive(const struct ym_key *key, const char *label, struct ym_key **out, struct ym_status *st)
+{
+    uint8_t seed[YM_HASH_BYTES], derived[YM_HASH_BYTES];
+    size_t len = sizeof(seed);
+    EVP_PKEY *pkey;
+    enum ym_code code;
+
+    YM_ASSERT(EVP_PKEY_get_raw_private_key(key->pkey, seed, &len) == 1 && len == sizeof(seed));
+    ym_hmac_sha256(seed, sizeof(seed), label, strlen(label), derived);
+    pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, derived, sizeof(derived));
+    ym_wipe(seed, sizeof(seed));
+    ym_wipe(derived, sizeof(derived));
+    if (!pkey)
+        return ym_status_set(st, YM_INTERNAL, "cannot derive an Ed25519 key: %s", ym_openssl_reason());
+    code = key_take(pkey, out, st);
+    if (code != YM_OK)
+        EVP_PKEY_free(pkey);
+    return code;
+}
+
 void ym_key_free(struct ym_key *key)
 {
     if (!key)
@@ -170,9 +190,9 @@ enum ym_code ym_key_load(const char *path, struct ym_bytes secret, struct ym_key
     return YM_OK;
 }
 
-void ym_note_key_id(const char *name, const uint8_t pub[YM_PUBKEY_BYTES], uint8_t out[4])
+void ym_note_key_id(const char *name, enum ym_note_type type, const uint8_t pub[YM_PUBKEY_BYTES], uint8_t out[4])
 {
-    static const uint8_t separator[] = {0x0A, 0x01};
+    const uint8_t separator[] = {0x0A, (uint8_t)type};
     uint8_t hash[YM_HASH_BYTES];
     struct ym_sha256 *h = ym_sha256_new();
 
@@ -193,14 +213,15 @@ static bool note_name_valid(const char *name, size_t len)
     return true;
 }
 
-enum ym_code ym_vkey_format(const char *name, const uint8_t pub[YM_PUBKEY_BYTES], struct ym_buf *out)
+enum ym_code ym_vkey_format(const char *name, enum ym_note_type type, const uint8_t pub[YM_PUBKEY_BYTES],
+                            struct ym_buf *out)
 {
-    uint8_t id[4], typed[1 + YM_PUBKEY_BYTES] = {0x01};
+    uint8_t id[4], typed[1 + YM_PUBKEY_BYTES] = {(uint8_t)type};
     size_t start = out->len;
 
     if (!note_name_valid(name, strlen(name)))
         return YM_INVALID;
-    ym_note_key_id(name, pub, id);
+    ym_note_key_id(name, type, pub, id);
     memcpy(typed + 1, pub, YM_PUBKEY_BYTES);
     if (ym_buf_puts(out, name) == YM_OK && ym_buf_puts(out, "+") == YM_OK &&
         ym_hex_encode(id, sizeof(id), out) == YM_OK && ym_buf_puts(out, "+") == YM_OK &&
@@ -210,7 +231,8 @@ enum ym_code ym_vkey_format(const char *name, const uint8_t pub[YM_PUBKEY_BYTES]
     return YM_EXHAUSTED;
 }
 
-enum ym_code ym_vkey_parse(const char *text, char name[256], uint8_t pub[YM_PUBKEY_BYTES], struct ym_status *st)
+enum ym_code ym_vkey_parse(const char *text, enum ym_note_type type, char name[256], uint8_t pub[YM_PUBKEY_BYTES],
+                           struct ym_status *st)
 {
     const char *hex = strchr(text, '+'), *key = hex ? strchr(hex + 1, '+') : NULL;
     uint8_t id[4], expected[4];
@@ -220,11 +242,11 @@ enum ym_code ym_vkey_parse(const char *text, char name[256], uint8_t pub[YM_PUBK
 
     if (!key || !note_name_valid(text, (size_t)(hex - text)) ||
         ym_hex_decode(hex + 1, (size_t)(key - hex - 1), id, sizeof(id)) != YM_OK || strlen(key + 1) != 44 ||
-        ym_base64_decode(key + 1, 44, &typed) != YM_OK || typed.len != 1 + YM_PUBKEY_BYTES || typed.data[0] != 0x01)
+        ym_base64_decode(key + 1, 44, &typed) != YM_OK || typed.len != 1 + YM_PUBKEY_BYTES || typed.data[0] != type)
         goto out;
     memcpy(parsed, text, (size_t)(hex - text));
     parsed[hex - text] = '\0';
-    ym_note_key_id(parsed, typed.data + 1, expected);
+    ym_note_key_id(parsed, type, typed.data + 1, expected);
     if (memcmp(id, expected, sizeof(id)) != 0)
         goto out;
     memcpy(name, parsed, sizeof(parsed));

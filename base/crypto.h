@@ -29,6 +29,11 @@ enum ym_code ym_key_generate(struct ym_key **out, struct ym_status *st);
 void ym_key_free(struct ym_key *key);
 void ym_key_public(const struct ym_key *key, uint8_t out[YM_PUBKEY_BYTES]);
 void ym_key_sign(const struct ym_key *key, const void *data, size_t len, uint8_t out[YM_SIG_BYTES]);
+/* Another Ed25519 key for another purpose, a function of key and label alone: its
+ * seed is HMAC-SHA-256(seed of key, label). One context cannot be made to sign for
+ * another, who has the derived key cannot find key, and there is nothing more to
+ * keep or to lose. */
+enum ym_code ym_key_derive(const struct ym_key *key, const char *label, struct ym_key **out, struct ym_status *st);
 bool ym_sig_verify(const uint8_t pub[YM_PUBKEY_BYTES], const void *data, size_t len, const uint8_t sig[YM_SIG_BYTES]);
 
 /* At rest: PKCS#8 PEM, AES-256-CBC under scrypt of the secret (bytes of a file
@@ -40,10 +45,14 @@ enum ym_code ym_key_load(const char *path, struct ym_bytes secret, struct ym_key
 /* Find the secret of a state folder as above; create = make it when absent. */
 enum ym_code ym_secret_load(const char *dir, bool create, struct ym_buf *out, struct ym_status *st);
 
-/* First four bytes of SHA-256(name 0x0A 0x01 pk), C2SP signed-note. */
-void ym_note_key_id(const char *name, const uint8_t pub[YM_PUBKEY_BYTES], uint8_t out[4]);
-/* "name+hex keyid+base64(0x01 pk)", the note verifier key. */
-enum ym_code ym_vkey_format(const char *name, const uint8_t pub[YM_PUBKEY_BYTES], struct ym_buf *out);
-enum ym_code ym_vkey_parse(const char *text, char name[256], uint8_t pub[YM_PUBKEY_BYTES], struct ym_status *st);
+/* Signature types of C2SP signed-note. */
+enum ym_note_type { YM_NOTE_LOG = 0x01, YM_NOTE_COSIGNER = 0x04 };
+/* First four bytes of SHA-256(name 0x0A type pk). */
+void ym_note_key_id(const char *name, enum ym_note_type type, const uint8_t pub[YM_PUBKEY_BYTES], uint8_t out[4]);
+/* "name+hex keyid+base64(type pk)", the note verifier key; parse takes this type alone. */
+enum ym_code ym_vkey_format(const char *name, enum ym_note_type type, const uint8_t pub[YM_PUBKEY_BYTES],
+                            struct ym_buf *out);
+enum ym_code ym_vkey_parse(const char *text, enum ym_note_type type, char name[256], uint8_t pub[YM_PUBKEY_BYTES],
+                           struct ym_status *st);
 
 #endif

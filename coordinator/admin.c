@@ -220,7 +220,7 @@ enum ym_code ym_hub_create(const struct ym_hub_init *o, struct ym_buf *vkey, str
     if (code == YM_OK)
         code = put_file(o->dir, "hub.yaml", &m.config, st); /* last: a folder without it is not a hub yet */
     if (code == YM_OK)
-        code = ym_vkey_format(m.origin, m.pub, vkey);
+        code = ym_vkey_format(m.origin, YM_NOTE_LOG, m.pub, vkey);
     ym_ledger_close(&m.ledger);
     ym_store_close(&m.store);
     ym_key_free(m.identity);
@@ -414,7 +414,7 @@ static enum ym_code status_log(const char *dir, const char *federation, json_t *
         code = ym_cert_identity_verify(ym_buf_bytes(&ca), ym_buf_bytes(&pem), ym_clock_unix(), &who, pub, st);
     snprintf(origin, sizeof origin, "yumen/%s/hub", federation);
     if (code == YM_OK)
-        code = ym_vkey_format(origin, pub, &vkey);
+        code = ym_vkey_format(origin, YM_NOTE_LOG, pub, &vkey);
     if (code == YM_OK)
         json_object_set_new(o, "log", json_string(ym_buf_str(&vkey)));
     ym_buf_release(&pem);

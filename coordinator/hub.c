@@ -125,7 +125,7 @@ static enum ym_code load_identity(struct ym_hub *h, struct ym_bytes secret, stru
         return code;
     snprintf(origin, sizeof origin, "yumen/%s/hub", h->config.federation);
     ym_key_public(h->identity, pub);
-    return ym_vkey_format(origin, pub, &h->vkey);
+    return ym_vkey_format(origin, YM_NOTE_LOG, pub, &h->vkey);
 }
 
 static enum ym_code open_log(struct ym_hub *h, struct ym_status *st)

@@ -36,7 +36,7 @@ enum ym_code ym_checkpoint_format(const char *origin, uint64_t size, const uint8
     if (code != YM_OK)
         goto out;
     ym_key_public(key, pub);
-    ym_note_key_id(origin, pub, blob);
+    ym_note_key_id(origin, YM_NOTE_LOG, pub, blob);
     ym_key_sign(key, text.data, text.len, blob + 4);
     code = ym_buf_append(out, text.data, text.len);
     if (code == YM_OK)
@@ -100,7 +100,7 @@ static bool signature_good(struct ym_bytes text, struct ym_bytes lines, const ch
     uint8_t id[4];
     bool good = false;
 
-    ym_note_key_id(origin, pub, id);
+    ym_note_key_id(origin, YM_NOTE_LOG, pub, id);
     if (ym_buf_printf(&head, DASH "%s ", origin) != YM_OK)
         goto out;
     while (!good && next_line(&lines, &line)) {

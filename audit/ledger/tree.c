@@ -15,7 +15,8 @@ void ym_tree_leaf_hash(struct ym_bytes leaf, uint8_t out[YM_HASH_BYTES])
     ym_sha256_final(&h, out);
 }
 
-static void node_hash(const uint8_t *left, const uint8_t *right, uint8_t out[YM_HASH_BYTES])
+void ym_tree_node_hash(const uint8_t left[YM_HASH_BYTES], const uint8_t right[YM_HASH_BYTES],
+                       uint8_t out[YM_HASH_BYTES])
 {
     uint8_t text[1 + 2 * YM_HASH_BYTES];
 
@@ -33,7 +34,7 @@ static void subtree_root(const uint8_t (*hash)[YM_HASH_BYTES], size_t count, uin
     memcpy(row, hash, count * YM_HASH_BYTES);
     for (; count > 1; count /= 2)
         for (size_t i = 0; i < count / 2; i++)
-            node_hash(row[2 * i], row[2 * i + 1], row[i]);
+            ym_tree_node_hash(row[2 * i], row[2 * i + 1], row[i]);
     memcpy(out, row[0], YM_HASH_BYTES);
 }
 
@@ -80,7 +81,7 @@ void ym_tree_root(const struct ym_tree *t, uint8_t out[YM_HASH_BYTES])
             subtree_root((const uint8_t(*)[YM_HASH_BYTES]) & t->edge[level][width >> (bit + 1) << (bit + 1)],
                          (size_t)1 << bit, sub);
             if (have)
-                node_hash(sub, acc, acc);
+                ym_tree_node_hash(sub, acc, acc);
             else
                 memcpy(acc, sub, sizeof(acc));
             have = true;

@@ -22,6 +22,8 @@ struct ym_tree {
 typedef void (*ym_tile_fn)(void *ctx, unsigned level, uint64_t index, const uint8_t (*hash)[YM_HASH_BYTES]);
 
 void ym_tree_leaf_hash(struct ym_bytes leaf, uint8_t out[YM_HASH_BYTES]); /* SHA-256(0x00 leaf) */
+void ym_tree_node_hash(const uint8_t left[YM_HASH_BYTES], const uint8_t right[YM_HASH_BYTES],
+                       uint8_t out[YM_HASH_BYTES]); /* SHA-256(0x01 left right); out may be either */
 void ym_tree_push(struct ym_tree *t, const uint8_t leaf_hash[YM_HASH_BYTES], ym_tile_fn full, void *ctx);
 void ym_tree_root(const struct ym_tree *t, uint8_t out[YM_HASH_BYTES]);
 /* Hashes in the partial tile of a level, and that tile's index. */

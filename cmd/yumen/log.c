@@ -110,7 +110,7 @@ static enum ym_code log_key(const struct ym_party_home *h, char name[256], uint8
     if (code == YM_OK)
         code = ym_json_get_str(hub, "log", &vkey, st);
     if (code == YM_OK)
-        code = ym_vkey_parse(vkey, name, pub, st);
+        code = ym_vkey_parse(vkey, YM_NOTE_LOG, name, pub, st);
     json_decref(hub);
     ym_buf_release(&bytes);
     return code;

@@ -34,8 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         YM_ASSERT(ym_token_format(&token, &b) == YM_OK);
         same(&b, text);
     }
-    if (ym_vkey_parse(text, name, pub, &st) == YM_OK) {
-        YM_ASSERT(ym_vkey_format(name, pub, &b) == YM_OK);
+    if (ym_vkey_parse(text, YM_NOTE_LOG, name, pub, &st) == YM_OK) {
+        YM_ASSERT(ym_vkey_format(name, YM_NOTE_LOG, pub, &b) == YM_OK);
         same(&b, text);
     }
     if (ym_role_parse(text, &role) == YM_OK)

@@ -118,7 +118,7 @@ static void make_keys(struct peer *p)
     must(ym_cert_identity(ym_buf_bytes(&p->ca_key), ym_buf_bytes(&p->ca), p->hub_pub, &hub, now, now + 86400,
                           &p->hub_identity, NULL),
          "identity");
-    must(ym_vkey_format("yumen/test/hub", p->hub_pub, &p->log), "vkey");
+    must(ym_vkey_format("yumen/test/hub", YM_NOTE_LOG, p->hub_pub, &p->log), "vkey");
     must(ym_cert_spki_hash(ym_buf_bytes(&p->ca), spki, NULL), "spki");
     memcpy(p->token.pin, spki, sizeof p->token.pin);
     ym_random(p->token.id, sizeof p->token.id);

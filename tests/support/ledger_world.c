@@ -444,7 +444,7 @@ void world_write(struct world *w)
         world_write_log(w, log);
         ym_key_public(w->log[log].key, pub);
         ym_buf_puts(&trust, "log ");
-        assert_int_equal(ym_vkey_format(w->log[log].origin, pub, &trust), YM_OK);
+        assert_int_equal(ym_vkey_format(w->log[log].origin, YM_NOTE_LOG, pub, &trust), YM_OK);
         ym_buf_puts(&trust, "\n");
     }
     assert_int_equal(ym_fs_write(w->trust, (struct ym_bytes){trust.data, trust.len}, 0644, NULL), YM_OK);

@@ -230,9 +230,9 @@ static void note_key_agrees_with_sumdb(void **state)
     uint8_t pub[32];
 
     (void)state;
-    assert_int_equal(ym_vkey_parse(vkey, name, pub, NULL), YM_OK);
+    assert_int_equal(ym_vkey_parse(vkey, YM_NOTE_LOG, name, pub, NULL), YM_OK);
     assert_string_equal(name, "PeterNeumann");
-    assert_int_equal(ym_vkey_format(name, pub, &text), YM_OK);
+    assert_int_equal(ym_vkey_format(name, YM_NOTE_LOG, pub, &text), YM_OK);
     assert_string_equal(ym_buf_str(&text), vkey);
     ym_buf_release(&text);
 }
@@ -258,11 +258,11 @@ static void malformed_vkeys_are_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_int_equal(ym_vkey_parse(bad[i], name, pub, NULL), YM_INVALID);
+        assert_int_equal(ym_vkey_parse(bad[i], YM_NOTE_LOG, name, pub, NULL), YM_INVALID);
     assert_string_equal(name, "same");
-    assert_int_equal(ym_vkey_format("with space", pub, &out), YM_INVALID);
-    assert_int_equal(ym_vkey_format("with+plus", pub, &out), YM_INVALID);
-    assert_int_equal(ym_vkey_format("", pub, &out), YM_INVALID);
+    assert_int_equal(ym_vkey_format("with space", YM_NOTE_LOG, pub, &out), YM_INVALID);
+    assert_int_equal(ym_vkey_format("with+plus", YM_NOTE_LOG, pub, &out), YM_INVALID);
+    assert_int_equal(ym_vkey_format("", YM_NOTE_LOG, pub, &out), YM_INVALID);
     assert_int_equal(out.len, 0);
     ym_buf_release(&out);
 }

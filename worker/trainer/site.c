@@ -414,7 +414,7 @@ enum ym_code ym_site_init(const char *dir, const char *name, const struct ym_sit
     if (code == YM_OK) {
         ym_key_public(key, pub);
         ym_site_origin(name, origin);
-        code = ym_vkey_format(origin, pub, vkey);
+        code = ym_vkey_format(origin, YM_NOTE_LOG, pub, vkey);
     }
     ym_key_free(key);
     return code;
@@ -431,7 +431,7 @@ static enum ym_code trust_read(const json_t *o, struct ym_trust *t, struct ym_st
     if (code == YM_OK)
         code = ym_json_get_str(o, "log", &log, st);
     if (code == YM_OK)
-        code = ym_vkey_parse(log, name, t->hub_key, st);
+        code = ym_vkey_parse(log, YM_NOTE_LOG, name, t->hub_key, st);
     if (code == YM_OK && !ym_name_valid(federation))
         code = ym_status_set(st, YM_CORRUPT, "\"%s\" is not a federation's name", federation);
     if (code == YM_OK)

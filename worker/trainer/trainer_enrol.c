@@ -188,7 +188,7 @@ static enum ym_code check_hub(struct ym_trainer *t, const struct answer *a, stru
                                                 trust->hub_key, st);
 
     if (code == YM_OK)
-        code = ym_vkey_parse(a->log, log_name, log_key, st);
+        code = ym_vkey_parse(a->log, YM_NOTE_LOG, log_name, log_key, st);
     if (code != YM_OK)
         return code;
     if (hub.role != YM_ROLE_HUB || strcmp(hub.federation, a->federation) != 0 ||
