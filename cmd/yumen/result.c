@@ -240,14 +240,15 @@ static const char *name_of(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
-/* The names of the raw columns belong to the file: without them nobody can feed it. */
-static json_t *columns_json(const struct ym_plan *plan)
+/* The names of what is fed and of what comes out belong to the file: without them nobody can use it. */
+static json_t *names_json(const struct ym_plan *plan, size_t count,
+                          void (*name_of_one)(const struct ym_plan *, size_t, char[80]))
 {
     json_t *list = json_array();
     char name[80];
 
-    for (size_t i = 0; i < ym_onnx_columns(plan); i++) {
-        ym_onnx_column(plan, i, name);
+    for (size_t i = 0; i < count; i++) {
+        name_of_one(plan, i, name);
         json_array_append_new(list, json_string(name));
     }
     return list;
@@ -257,25 +258,27 @@ static json_t *columns_json(const struct ym_plan *plan)
 static enum ym_code write_onnx(const struct ym_result *r, const struct notes *n, const char *path, json_t *card,
                                struct ym_status *st)
 {
-    struct ym_onnx_note note[MODEL_NOTES + 1];
+    struct ym_onnx_note note[MODEL_NOTES + 2];
     struct ym_status why = YM_STATUS_INIT;
     struct ym_buf bytes = {0};
     uint8_t hash[YM_HASH_BYTES];
     char name[PATH_BYTES];
-    json_t *columns = columns_json(r->plan), *o = NULL;
-    char *text = json_dumps(columns, JSON_COMPACT);
-    enum ym_code code = text == NULL ? YM_EXHAUSTED : path_beside(path, ".onnx", name, st);
+    json_t *columns = names_json(r->plan, ym_onnx_columns(r->plan), ym_onnx_column), *o = NULL;
+    json_t *scores = names_json(r->plan, ym_onnx_scores(r->plan), ym_onnx_score);
+    char *fed = json_dumps(columns, JSON_COMPACT), *told = json_dumps(scores, JSON_COMPACT);
+    enum ym_code code = !fed || !told ? YM_EXHAUSTED : path_beside(path, ".onnx", name, st);
 
     memcpy(note, n->note, sizeof n->note);
-    note[MODEL_NOTES] = (struct ym_onnx_note){"columns", text == NULL ? "" : text};
+    note[MODEL_NOTES] = (struct ym_onnx_note){"columns", fed};
+    note[MODEL_NOTES + 1] = (struct ym_onnx_note){"scores", told};
     if (code == YM_OK)
-        code = ym_onnx_write(r->plan, &r->model, r->params, note, MODEL_NOTES + 1, &bytes, &why);
+        code = ym_onnx_write(r->plan, &r->model, r->params, note, MODEL_NOTES + 2, &bytes, &why);
     if (code == YM_INVALID) {
         o = json_pack("{s:n,s:s}", "name", "why", why.message);
         code = YM_OK;
     } else if (code == YM_OK) {
         ym_sha256(bytes.data, bytes.len, hash);
-        o = json_pack("{s:s,s:O}", "name", name_of(name), "columns", columns);
+        o = json_pack("{s:s,s:O,s:O}", "name", name_of(name), "columns", columns, "scores", scores);
         ym_json_set_hash(o, "file", hash);
         code = ym_fs_write(name, ym_buf_bytes(&bytes), 0644, st);
     } else {
@@ -284,7 +287,9 @@ static enum ym_code write_onnx(const struct ym_result *r, const struct notes *n,
     json_object_set_new(card, "onnx", o == NULL ? json_null() : o);
     ym_buf_release(&bytes);
     json_decref(columns);
-    free(text);
+    json_decref(scores);
+    free(fed);
+    free(told);
     return code;
 }
 

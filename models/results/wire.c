@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { VARINT = 0, DELIMITED = 2 };
+enum { VARINT = 0, DELIMITED = 2, FIXED32 = 5 };
 
 void ym_wire_release(struct ym_wire *w)
 {
@@ -54,4 +54,10 @@ void ym_wire_message(struct ym_wire *w, uint32_t field, struct ym_wire *part)
     w->failed |= part->failed;
     ym_wire_bytes(w, field, part->bytes.data, part->bytes.len);
     ym_wire_release(part);
+}
+
+void ym_wire_float(struct ym_wire *w, uint32_t field, float value)
+{
+    tag(w, field, FIXED32);
+    append(w, &value, sizeof value);
 }

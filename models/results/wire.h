@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 
-/* Protocol Buffers' wire format, as much of it as writing takes: varints and
+/* Protocol Buffers' wire format, as much of it as writing takes: varints, floats and
  * length-delimited fields (Encoding, protobuf.dev). A message is built in memory
  * of its own and then put into its parent. Memory that runs out is remembered in
  * `failed`, so that callers ask once, at the end. Zero-initialised is empty. */
@@ -17,6 +17,7 @@ struct ym_wire {
 
 void ym_wire_release(struct ym_wire *w);
 void ym_wire_int(struct ym_wire *w, uint32_t field, int64_t value);
+void ym_wire_float(struct ym_wire *w, uint32_t field, float value);
 void ym_wire_bytes(struct ym_wire *w, uint32_t field, const void *data, size_t len);
 void ym_wire_text(struct ym_wire *w, uint32_t field, const char *text);
 /* part becomes field of w and is released. */
