@@ -106,12 +106,35 @@ static int run_budget(const struct ym_cli_args *a)
     return rc;
 }
 
-static int print_entry(const struct ym_folder *f, const char *text, bool raw)
+static int print_line(struct ym_folder *f, uint64_t index, bool raw)
+{
+    struct ym_bytes line;
+    char hash[65];
+    json_t *o;
+
+    if (!ym_folder_entry(f, index, &line)) {
+        fprintf(stderr, PROGRAM ": %s\n", T(AUDIT_ENTRY_CHANGED));
+        return YM_EXIT_UNREACHED;
+    }
+    if (raw) {
+        printf("%.*s\n", (int)line.len, (const char *)line.data);
+        return YM_EXIT_DONE;
+    }
+    ym_vhex_text(f->hash[index], 32, hash);
+    printf(T(AUDIT_ENTRY_LINE), index, hash);
+    putchar('\n');
+    o = json_loadb((const char *)line.data, line.len, 0, NULL);
+    if (o)
+        json_dumpf(o, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(o);
+    return o ? YM_EXIT_DONE : (int)YM_VERDICT_TAMPERED;
+}
+
+static int print_entry(struct ym_folder *f, const char *text, bool raw)
 {
     char *end;
     uint64_t index = strtoull(text, &end, 10);
-    char hash[65];
-    json_t *o;
 
     if (*text < '0' || *text > '9' || *end || index >= f->count) {
         fprintf(stderr, PROGRAM ": ");
@@ -119,19 +142,7 @@ static int print_entry(const struct ym_folder *f, const char *text, bool raw)
         fputc('\n', stderr);
         return YM_EXIT_USAGE;
     }
-    if (raw) {
-        printf("%.*s\n", (int)f->entry[index].len, (const char *)f->entry[index].data);
-        return YM_EXIT_DONE;
-    }
-    ym_vhex_text(f->hash[index], 32, hash);
-    printf(T(AUDIT_ENTRY_LINE), index, hash);
-    putchar('\n');
-    o = json_loadb((const char *)f->entry[index].data, f->entry[index].len, 0, NULL);
-    if (o)
-        json_dumpf(o, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(o);
-    return o ? YM_EXIT_DONE : (int)YM_VERDICT_TAMPERED;
+    return print_line(f, index, raw);
 }
 
 static int run_entry(const struct ym_cli_args *a)
@@ -142,7 +153,7 @@ static int run_entry(const struct ym_cli_args *a)
     int rc;
 
     ledger_path(a->positional[0], path);
-    if (ym_folder_load(path, &f, &st) != YM_OK)
+    if (ym_folder_load(path, NULL, &f, &st) != YM_OK)
         return ym_cli_fail(PROGRAM, &st);
     rc = print_entry(&f, a->positional[1], ym_cli_has(a, "json"));
     ym_folder_release(&f);

@@ -37,24 +37,42 @@ struct ym_check {
     struct ym_verification *v;
     struct ym_vlog *log; /* [v->log_count] */
     struct ym_trust trust;
-    bool have_trust, certified;
+    bool have_trust, certified, has_hub; /* a hub's log is among them and usable */
+    const char *objects;                 /* NULL: none */
     struct ym_vparty *party;
     size_t party_count;
-    struct ym_vresult *result;
+    struct ym_vresult *result; /* only with objects */
     size_t result_count;
+    struct ym_vmap names; /* of v->name */
     struct ym_spend_cache *cache;
+    struct ym_pool *pool;
     bool no_memory;
+    size_t changed; /* 1 + the log whose files were changed while they were read; 0: none */
 };
+
+/* One walk through a log shows each rule every good entry, in the log's order, and then
+ * the end. Hospitals' logs are walked before hubs'. begin NULL from lack of memory says so
+ * in no_memory. */
+struct ym_rule {
+    void *(*begin)(struct ym_check *c, size_t log);
+    void (*take)(void *pass, size_t i, const struct ym_entry *e);
+    void (*end)(void *pass);
+};
+extern const struct ym_rule ym_rule_hub, ym_rule_hospital;
+/* For a hub's log: held against the hospitals' own. */
+extern const struct ym_rule ym_rule_between;
+/* Approvals and charges whose plan is among the objects. */
+extern const struct ym_rule ym_rule_plan;
+/* Form, place and signature of every leaf, and these rules (NULL ends the list). Entries are
+ * parsed and signatures checked by several threads; findings come in the log's order. */
+enum ym_code ym_check_walk(struct ym_check *c, size_t log, const struct ym_rule *const *rule, struct ym_status *st);
 
 void ym_check_find(struct ym_check *c, size_t log, int64_t entry, enum ym_reason reason, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 /* Remember in a log's map; out of memory ends the run. */
 #define ym_check_keep(c, map, value, ...) ((c)->no_memory |= !ym_vmap_put((map), (value), __VA_ARGS__))
-/* Parse entry i of a log; false when it cannot be (said once, by the rules' pass). */
-bool ym_check_entry(const struct ym_check *c, size_t log, size_t i, struct ym_entry *e);
-/* visit(ctx, i, e) for every entry of a log that can be read, in its order; ends early when memory does. */
-void ym_check_entries(const struct ym_check *c, size_t log,
-                      void (*visit)(void *ctx, size_t i, const struct ym_entry *e), void *ctx);
+/* Parse entry i of a log; false when it cannot be (said once, by the walk). */
+bool ym_check_entry(struct ym_check *c, size_t log, size_t i, struct ym_entry *e);
 /* Hex of the SHA-256 of an entry's line: how other leaves name it. */
 void ym_check_line_hash(const struct ym_entry *e, char out[65]);
 /* Epsilon of one charge alone at its own delta against what it says. */
@@ -62,19 +80,19 @@ bool ym_check_round_epsilon(struct ym_check *c, size_t log, size_t i, const stru
                             struct ym_events *events, int64_t *micro);
 /* What a charge consists of; false when its noise is no square or a count is out of range. */
 bool ym_check_events(const struct ym_entry *e, struct ym_events *events);
-/* What a release owes its charge; the charge's key in `seen` is "h|<hash>". */
-void ym_check_release(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e);
+/* `seen` maps "h|<hash of a charge's line>" to this: where the charge is, and whether it was released. */
+#define YM_SEEN_CHARGE(i) (2 * (uint64_t)(i))
+#define YM_SEEN_AT(value) ((size_t)((value) / 2))
+#define YM_SEEN_RELEASED 1
+/* What a release owes its charge. *at: the charge's entry; false when there is none. */
+bool ym_check_release(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, size_t *at);
 
 /* Learn keys from trust file, genesis and enrol leaves; sets usable and owner. */
 void ym_check_keys(struct ym_check *c);
-/* The leaf's signer is who its type asks for, and the signature fits. */
-void ym_check_signer(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e);
+/* Whether the leaf's signer is who its type asks for, and the signature fits. Any thread. */
+enum ym_signing { YM_SIGNED, YM_SIGNED_WRONG, YM_SIGNED_BY_STRANGER, YM_SIGNED_UNCHECKED };
+enum ym_signing ym_check_signing(const struct ym_check *c, size_t log, size_t i, const struct ym_entry *e);
 
-void ym_rules_hub(struct ym_check *c, size_t log);
-void ym_rules_hospital(struct ym_check *c, size_t log);
-void ym_rules_between(struct ym_check *c);
-/* Approvals and charges whose plan is among the objects. */
-void ym_rules_plan(struct ym_check *c, const char *objects);
-enum ym_code ym_rules_recompute(struct ym_check *c, const char *objects, struct ym_status *st);
+enum ym_code ym_check_states(struct ym_check *c, struct ym_status *st);
 
 #endif

@@ -1,14 +1,26 @@
 #include "audit/verify/crypto.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include <openssl/evp.h>
+#include <openssl/rand.h>
+
+/* Fetched once: finding it costs more than hashing a short text. */
+static EVP_MD *sha256;
+
+static void fetch(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
 
 static void hash_parts(const void *a, size_t a_len, const void *b, size_t b_len, uint8_t out[YM_VHASH])
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     EVP_MD_CTX *c = EVP_MD_CTX_new();
 
-    YM_ASSERT(c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1);
+    pthread_once(&once, fetch);
+    YM_ASSERT(c && sha256 && EVP_DigestInit_ex2(c, sha256, NULL) == 1);
     YM_ASSERT(EVP_DigestUpdate(c, a, a_len) == 1 && EVP_DigestUpdate(c, b, b_len) == 1);
     YM_ASSERT(EVP_DigestFinal_ex(c, out, NULL) == 1);
     EVP_MD_CTX_free(c);
@@ -17,6 +29,11 @@ static void hash_parts(const void *a, size_t a_len, const void *b, size_t b_len,
 void ym_vhash(const void *data, size_t len, uint8_t out[YM_VHASH])
 {
     hash_parts(data, len, "", 0, out);
+}
+
+bool ym_vrandom(void *out, size_t len)
+{
+    return RAND_bytes(out, (int)len) == 1;
 }
 
 bool ym_vsig_good(const uint8_t pub[32], const void *data, size_t len, const uint8_t sig[64])
@@ -36,9 +53,18 @@ void ym_vleaf_hash(struct ym_bytes leaf, uint8_t out[YM_VHASH])
     hash_parts("\x00", 1, leaf.data, leaf.len, out);
 }
 
-void ym_vroot(const uint8_t (*hash)[YM_VHASH], size_t count, uint8_t out[YM_VHASH])
+void ym_vnode_hash(const uint8_t left[YM_VHASH], const uint8_t right[YM_VHASH], uint8_t out[YM_VHASH])
 {
     uint8_t pair[2 * YM_VHASH];
+
+    memcpy(pair, left, YM_VHASH);
+    memcpy(pair + YM_VHASH, right, YM_VHASH);
+    hash_parts("\x01", 1, pair, sizeof(pair), out);
+}
+
+void ym_vroot(const uint8_t (*hash)[YM_VHASH], size_t count, uint8_t out[YM_VHASH])
+{
+    uint8_t pair[2][YM_VHASH];
     size_t split = 1;
 
     if (count == 0) {
@@ -51,9 +77,9 @@ void ym_vroot(const uint8_t (*hash)[YM_VHASH], size_t count, uint8_t out[YM_VHAS
     }
     while (split < count - split)
         split *= 2;
-    ym_vroot(hash, split, pair);
-    ym_vroot(hash + split, count - split, pair + YM_VHASH);
-    hash_parts("\x01", 1, pair, sizeof(pair), out);
+    ym_vroot(hash, split, pair[0]);
+    ym_vroot(hash + split, count - split, pair[1]);
+    ym_vnode_hash(pair[0], pair[1], out);
 }
 
 static int digit64(char c)

@@ -11,9 +11,11 @@
 #define YM_VHASH 32
 
 void ym_vhash(const void *data, size_t len, uint8_t out[YM_VHASH]);
+bool ym_vrandom(void *out, size_t len);
 bool ym_vsig_good(const uint8_t pub[32], const void *data, size_t len, const uint8_t sig[64]);
 
 void ym_vleaf_hash(struct ym_bytes leaf, uint8_t out[YM_VHASH]);
+void ym_vnode_hash(const uint8_t left[YM_VHASH], const uint8_t right[YM_VHASH], uint8_t out[YM_VHASH]);
 /* RFC 6962 2.1, as its recursion is written. count 0: the hash of nothing. */
 void ym_vroot(const uint8_t (*hash)[YM_VHASH], size_t count, uint8_t out[YM_VHASH]);
 

@@ -405,6 +405,7 @@ enum ym_entry_fault ym_entry_parse(struct ym_bytes line, struct ym_entry *out, c
 void ym_entry_release(struct ym_entry *e)
 {
     ym_vjson_release(&e->json);
+    ym_buf_release(&e->copy);
 }
 
 bool ym_entry_signed_by(const struct ym_entry *e, const uint8_t pub[32])

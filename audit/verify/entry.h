@@ -34,7 +34,8 @@ struct ym_entry {
     struct ym_vjson json;
     enum ym_entry_type type;
     const char *type_name, *by, *key; /* inside json */
-    struct ym_bytes line;             /* borrowed */
+    struct ym_bytes line;             /* borrowed, or in copy */
+    struct ym_buf copy;
     uint8_t sig[64];
 };
 

@@ -148,7 +148,7 @@ static void learn_log(struct ym_check *c, size_t log)
 
     if (!good)
         return;
-    ym_folder_check_tree(c->v->log[log].dir, &l->folder);
+    ym_folder_check_tree(&l->folder);
     if (l->folder.faulty)
         return;
     if (l->folder.count == 0) /* nothing yet: no key of its own, nothing to check */
@@ -167,7 +167,10 @@ static const struct ym_vparty *hub_key(const struct ym_check *c, const struct ym
 /* Signatures of enrol leaves are checked here; the rules' pass reports them. */
 static void learn_enrolled(struct ym_check *c, size_t log)
 {
-    for (size_t i = 0; c->log[log].usable && i < c->log[log].folder.count; i++) {
+    const struct ym_folder *f = &c->log[log].folder;
+
+    for (size_t k = 0; c->log[log].usable && k < f->enrol_count; k++) {
+        size_t i = f->enrol[k];
         const struct ym_vparty *hub;
         struct ym_entry e;
         uint8_t pub[32];
@@ -226,7 +229,7 @@ static bool stranger_is_excused(const struct ym_check *c, size_t log, const stru
     return signers & YM_BY_HUB ? !hub_known : !hub_log;
 }
 
-void ym_check_signer(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e)
+enum ym_signing ym_check_signing(const struct ym_check *c, size_t log, size_t i, const struct ym_entry *e)
 {
     bool known = false;
 
@@ -234,17 +237,10 @@ void ym_check_signer(struct ym_check *c, size_t log, size_t i, const struct ym_e
         if (!may_sign(c, log, i, e, &c->party[k]))
             continue;
         known = true;
-        if (ym_entry_signed_by(e, c->party[k].pub)) {
-            c->v->log[log].signatures++;
-            return;
-        }
+        if (ym_entry_signed_by(e, c->party[k].pub))
+            return YM_SIGNED;
     }
     if (known)
-        ym_check_find(c, log, (int64_t)i, YM_REASON_LEAF_SIGNATURE, "'%s' by '%s': the signature does not fit",
-                      e->type_name, e->by);
-    else if (stranger_is_excused(c, log, e))
-        c->v->log[log].unchecked++;
-    else
-        ym_check_find(c, log, (int64_t)i, YM_REASON_LEAF_SIGNER,
-                      "'%s' by '%s' (key %s): not a key that may sign this here", e->type_name, e->by, e->key);
+        return YM_SIGNED_WRONG;
+    return stranger_is_excused(c, log, e) ? YM_SIGNED_UNCHECKED : YM_SIGNED_BY_STRANGER;
 }

@@ -17,7 +17,6 @@ struct step {
     struct ym_check *c;
     const struct ym_vresult *r;
     const struct ym_entry *e;
-    const char *objects;
     struct ym_plan *plan;
     struct ym_buf plan_bytes, before, sum, after;
 };
@@ -30,7 +29,8 @@ static bool load(struct step *s, const char *what, const char *hash, struct ym_b
     char path[4096], actual[65];
     uint8_t raw[YM_VHASH];
 
-    if (ym_fs_join(path, sizeof(path), s->objects, hash) == YM_OK && ym_fs_read(path, OBJECT_MAX, out, NULL) == YM_OK) {
+    if (ym_fs_join(path, sizeof(path), s->c->objects, hash) == YM_OK &&
+        ym_fs_read(path, OBJECT_MAX, out, NULL) == YM_OK) {
         ym_vhash(out->data, out->len, raw);
         ym_vhex_text(raw, sizeof(raw), actual);
         if (strcmp(actual, hash) == 0)
@@ -125,9 +125,9 @@ static void check_next(struct step *s)
     free(values);
 }
 
-static void recompute(struct ym_check *c, const struct ym_vresult *r, const char *objects)
+static void recompute(struct ym_check *c, const struct ym_vresult *r)
 {
-    struct step s = {.c = c, .r = r, .objects = objects};
+    struct step s = {.c = c, .r = r};
     struct ym_entry e;
 
     if (ym_check_entry(c, r->log, r->entry, &e)) {
@@ -143,12 +143,10 @@ static void recompute(struct ym_check *c, const struct ym_vresult *r, const char
     ym_buf_release(&s.after);
 }
 
-enum ym_code ym_rules_recompute(struct ym_check *c, const char *objects, struct ym_status *st)
+enum ym_code ym_check_states(struct ym_check *c, struct ym_status *st)
 {
-    if (!ym_fs_exists(objects))
-        return ym_status_set(st, YM_NOT_FOUND, "there is no folder '%s'", objects);
+    (void)st;
     for (size_t i = 0; i < c->result_count; i++)
-        recompute(c, &c->result[i], objects);
-    ym_rules_plan(c, objects);
+        recompute(c, &c->result[i]);
     return YM_OK;
 }

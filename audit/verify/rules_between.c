@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "audit/verify/check.h"
@@ -39,6 +40,7 @@ static void check_release(struct ym_check *c, size_t hub, size_t i, const struct
     size_t site = log_of_hospital(c, e->by);
     const char *study = ym_entry_text(e, "study");
     int64_t round = ym_entry_int(e, "round");
+    uint64_t charge = 0;
     char hash[65];
 
     if (site == YM_NO_LOG)
@@ -46,7 +48,7 @@ static void check_release(struct ym_check *c, size_t hub, size_t i, const struct
     ym_check_line_hash(e, hash);
     if (ym_vmap_get(&c->log[site].seen, NULL, "l|%s", hash))
         return;
-    if (ym_vmap_get(&c->log[site].seen, NULL, "R|%s", ym_entry_text(e, "charge")))
+    if (ym_vmap_get(&c->log[site].seen, &charge, "h|%s", ym_entry_text(e, "charge")) && charge & YM_SEEN_RELEASED)
         ym_check_find(c, hub, (int64_t)i, YM_REASON_RELEASE_DIFFERS,
                       "round %" PRId64 " of '%s': '%s' holds another release of the same charge than the hub", round,
                       study, e->by);
@@ -74,26 +76,32 @@ static void check_identity(struct ym_check *c, size_t hub, size_t site)
                       c->v->log[site].name);
 }
 
-static void check_hub(struct ym_check *c, size_t hub)
+struct pass {
+    struct ym_check *c;
+    size_t hub;
+};
+
+static void *begin(struct ym_check *c, size_t hub)
 {
+    struct pass *p = malloc(sizeof(*p));
+
+    if (!p)
+        return NULL;
+    *p = (struct pass){c, hub};
     for (size_t k = 0; k < c->v->log_count; k++)
         if (c->log[k].usable && !c->log[k].hub)
             check_identity(c, hub, k);
-    for (size_t i = 0; i < c->log[hub].folder.count; i++) {
-        struct ym_entry e;
-        bool good = ym_check_entry(c, hub, i, &e);
-
-        if (good && e.type == YM_ENTRY_CHARGE)
-            check_charge(c, hub, i, &e);
-        else if (good && e.type == YM_ENTRY_RELEASE)
-            check_release(c, hub, i, &e);
-        ym_entry_release(&e);
-    }
+    return p;
 }
 
-void ym_rules_between(struct ym_check *c)
+static void take(void *pass, size_t i, const struct ym_entry *e)
 {
-    for (size_t k = 0; k < c->v->log_count; k++)
-        if (c->log[k].usable && c->log[k].hub)
-            check_hub(c, k);
+    const struct pass *p = pass;
+
+    if (e->type == YM_ENTRY_CHARGE)
+        check_charge(p->c, p->hub, i, e);
+    else if (e->type == YM_ENTRY_RELEASE)
+        check_release(p->c, p->hub, i, e);
 }
+
+const struct ym_rule ym_rule_between = {begin, take, free};

@@ -122,10 +122,10 @@ static void take_decision(struct pass *p, bool approved)
 /* The largest epsilon that earlier overrides allow for a subject, + 1. */
 static bool explained(const struct pass *p, const char *subject, int64_t epsilon)
 {
-    size_t allowed = 0;
+    uint64_t allowed = 0;
 
     ym_vmap_get(p->seen, &allowed, "o|%s", subject);
-    return epsilon <= YM_EPSILON_PLAIN_MICRO || (size_t)epsilon < allowed;
+    return epsilon <= YM_EPSILON_PLAIN_MICRO || (uint64_t)epsilon < allowed;
 }
 
 static void keep_override(struct pass *p, const char *subject, int64_t epsilon)
@@ -150,7 +150,7 @@ static void take_override(struct pass *p)
     int64_t epsilon = ym_entry_int(p->e, "epsilon_micro");
 
     if (!explained(p, subject, epsilon))
-        ym_check_keep(p->c, p->seen, (size_t)epsilon + 1, "o|%s", subject);
+        ym_check_keep(p->c, p->seen, (uint64_t)epsilon + 1, "o|%s", subject);
     keep_override(p, subject, epsilon);
 }
 
@@ -179,7 +179,7 @@ static void take_policy(struct pass *p)
 static void check_approval(struct pass *p)
 {
     struct ym_entry a;
-    size_t at = 0;
+    uint64_t at = 0;
 
     if (!ym_vmap_get(p->seen, &at, "a|%s|%s", ym_entry_text(p->e, "study"), ym_entry_text(p->e, "plan")) || at == 0) {
         FIND(p, CHARGE_NOT_APPROVED, "the plan of '%s' is not approved, or vetoed", ym_entry_text(p->e, "study"));
@@ -201,22 +201,59 @@ static void check_policy(struct pass *p)
              ym_entry_int(p->e, "epsilon_cap_micro"), ym_entry_int(p->e, "delta_e18"), p->cap, p->delta);
 }
 
+/* The same text always at the same place: a ledger names few studies and data sets very often. */
+static const char *intern(struct ym_check *c, const char *text)
+{
+    struct ym_verification *v = c->v;
+    uint64_t at;
+    char **grown;
+
+    if (ym_vmap_get(&c->names, &at, "%s", text))
+        return v->name[at];
+    grown = realloc(v->name, (v->name_count + 1) * sizeof(*grown));
+    if (grown) {
+        v->name = grown;
+        grown[v->name_count] = strdup(text);
+        if (grown[v->name_count] && ym_vmap_put(&c->names, v->name_count, "%s", text))
+            return grown[v->name_count++];
+        free(grown[v->name_count]);
+    }
+    c->no_memory = true;
+    return "";
+}
+
+static struct ym_charge_line *new_line(struct ym_check *c)
+{
+    struct ym_verification *v = c->v;
+    size_t cap = v->charge_cap ? v->charge_cap + v->charge_cap / 2 : 64;
+    struct ym_charge_line *grown;
+
+    if (v->charge_count == v->charge_cap) {
+        grown = realloc(v->charge, cap * sizeof(*grown));
+        if (!grown) {
+            c->no_memory = true;
+            return NULL;
+        }
+        v->charge = grown;
+        v->charge_cap = cap;
+    }
+    return &v->charge[v->charge_count++];
+}
+
 static void keep_line(struct pass *p, int64_t round_micro, int64_t spent_micro, int64_t tight_micro,
                       int64_t month_micro)
 {
-    struct ym_verification *v = p->c->v;
-    struct ym_charge_line *line = realloc(v->charge, (v->charge_count + 1) * sizeof(*line));
+    struct ym_charge_line *line = new_line(p->c);
 
-    if (!line) {
-        p->c->no_memory = true;
+    if (!line)
         return;
-    }
-    v->charge = line;
-    line += v->charge_count++;
     *line = (struct ym_charge_line){.log = p->log,
                                     .entry = p->i,
-                                    .round = ym_entry_int(p->e, "round"),
-                                    .attempt = ym_entry_int(p->e, "attempt"),
+                                    .dataset = intern(p->c, ym_entry_text(p->e, "dataset")),
+                                    .study = intern(p->c, ym_entry_text(p->e, "study")),
+                                    .identified = intern(p->c, ym_entry_text(p->e, "identified")),
+                                    .round = (uint32_t)ym_entry_int(p->e, "round"),
+                                    .attempt = (uint32_t)ym_entry_int(p->e, "attempt"),
                                     .round_micro = round_micro,
                                     .spent_micro = spent_micro,
                                     .tight_micro = tight_micro,
@@ -225,9 +262,6 @@ static void keep_line(struct pass *p, int64_t round_micro, int64_t spent_micro, 
                                     .month_micro = month_micro,
                                     .month_limit_micro = p->month_limit,
                                     .delta_e18 = ym_entry_int(p->e, "delta_e18")};
-    snprintf(line->identified, sizeof(line->identified), "%s", ym_entry_text(p->e, "identified"));
-    snprintf(line->dataset, sizeof(line->dataset), "%s", ym_entry_text(p->e, "dataset"));
-    snprintf(line->study, sizeof(line->study), "%s", ym_entry_text(p->e, "study"));
 }
 
 /* The group's spend with this charge in it, at the policy's delta and order. */
@@ -289,8 +323,17 @@ static void take_charge(struct pass *p)
         check_spent(p, &p->dataset[d], &events, micro);
     ym_check_line_hash(p->e, hash);
     ym_check_keep(p->c, p->seen, p->i, "c|%s|%" PRId64 "|%" PRId64, study, round, attempt);
-    ym_check_keep(p->c, p->seen, p->i, "h|%s", hash);
+    ym_check_keep(p->c, p->seen, YM_SEEN_CHARGE(p->i), "h|%s", hash);
     p->c->v->log[p->log].charges++;
+}
+
+static void mark_released(struct pass *p, size_t charge)
+{
+    struct ym_verification *v = p->c->v;
+
+    for (size_t k = v->charge_count; k-- > 0 && v->charge[k].log == p->log && v->charge[k].entry >= charge;)
+        if (v->charge[k].entry == charge)
+            v->charge[k].released = true;
 }
 
 static void take_release(struct pass *p)
@@ -298,16 +341,12 @@ static void take_release(struct pass *p)
     char hash[65];
     size_t at;
 
-    ym_check_release(p->c, p->log, p->i, p->e);
-    ym_check_line_hash(p->e, hash);
-    ym_check_keep(p->c, p->seen, p->i, "l|%s", hash);
-    if (!ym_vmap_get(p->seen, &at, "h|%s", ym_entry_text(p->e, "charge")))
-        return;
-    for (size_t k = p->c->v->charge_count; k-- > 0 && p->c->v->charge[k].log == p->log;)
-        if (p->c->v->charge[k].entry == at) {
-            p->c->v->charge[k].released = true;
-            return;
-        }
+    if (p->c->has_hub) {
+        ym_check_line_hash(p->e, hash);
+        ym_check_keep(p->c, p->seen, p->i, "l|%s", hash);
+    }
+    if (ym_check_release(p->c, p->log, p->i, p->e, &at))
+        mark_released(p, at);
 }
 
 /* Only the owner's own clock moves the month, and never back. */
@@ -372,15 +411,27 @@ static void keep_certified(struct pass *p, const struct dataset *d)
         }
 }
 
-void ym_rules_hospital(struct ym_check *c, size_t log)
+static void *begin(struct ym_check *c, size_t log)
 {
-    struct pass p = {.c = c, .log = log, .seen = &c->log[log].seen};
+    struct pass *p = calloc(1, sizeof(*p));
 
-    ym_entry_key_id(c->log[log].owner, p.owner);
-    ym_check_entries(c, log, take, &p);
-    for (size_t d = 0; c->certified && d < p.dataset_count; d++)
-        keep_certified(&p, &p.dataset[d]);
-    for (size_t d = 0; d < p.dataset_count; d++)
-        release_dataset(&p.dataset[d]);
-    free(p.dataset);
+    if (!p)
+        return NULL;
+    *p = (struct pass){.c = c, .log = log, .seen = &c->log[log].seen};
+    ym_entry_key_id(c->log[log].owner, p->owner);
+    return p;
 }
+
+static void end(void *pass)
+{
+    struct pass *p = pass;
+
+    for (size_t d = 0; p->c->certified && d < p->dataset_count; d++)
+        keep_certified(p, &p->dataset[d]);
+    for (size_t d = 0; d < p->dataset_count; d++)
+        release_dataset(&p->dataset[d]);
+    free(p->dataset);
+    free(p);
+}
+
+const struct ym_rule ym_rule_hospital = {begin, take, end};

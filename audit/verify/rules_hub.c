@@ -26,7 +26,7 @@ struct pass {
 
 static struct study *find_study(struct pass *p)
 {
-    size_t at;
+    uint64_t at;
 
     return ym_vmap_get(p->seen, &at, "s|%s", ym_entry_text(p->e, "study")) ? &p->study[at] : NULL;
 }
@@ -70,7 +70,7 @@ static void take_decision(struct pass *p, bool approved)
 static bool is_approved(const struct pass *p)
 {
     const char *study = ym_entry_text(p->e, "study"), *plan = ym_entry_text(p->e, "plan");
-    size_t vetoed = 0;
+    uint64_t vetoed = 0;
 
     if (!ym_vmap_get(p->seen, NULL, "a|%s|%s|%s", p->e->by, study, plan))
         return false;
@@ -120,13 +120,15 @@ static void take_charge(struct pass *p)
         FIND(p, CHARGE_NOT_APPROVED, "'%s' had not approved this plan of '%s'", p->e->by, study);
     ym_check_line_hash(p->e, hash);
     ym_check_keep(p->c, p->seen, p->i, "c|%s|%s|%" PRId64 "|%" PRId64, p->e->by, study, round, attempt);
-    ym_check_keep(p->c, p->seen, p->i, "h|%s", hash);
+    ym_check_keep(p->c, p->seen, YM_SEEN_CHARGE(p->i), "h|%s", hash);
     p->c->v->log[p->log].charges++;
 }
 
 static void take_release(struct pass *p)
 {
-    ym_check_release(p->c, p->log, p->i, p->e);
+    size_t at;
+
+    ym_check_release(p->c, p->log, p->i, p->e, &at);
     ym_check_keep(p->c, p->seen, p->i, "r|%s|%s|%" PRId64 "|%" PRId64, p->e->by, ym_entry_text(p->e, "study"),
                   ym_entry_int(p->e, "round"), ym_entry_int(p->e, "attempt"));
 }
@@ -149,7 +151,7 @@ static void check_survivor(struct pass *p, const struct ym_entry *open, const ch
 {
     const char *study = ym_entry_text(p->e, "study");
     int64_t round = ym_entry_int(p->e, "round"), attempt = ym_entry_int(p->e, "attempt");
-    size_t at = 0;
+    uint64_t at = 0;
 
     if (!ym_entry_lists(open, "roster", name) || ym_entry_lists(p->e, "left_out", name))
         FIND(p, SURVIVOR_NOT_IN_ROSTER, "'%s' is counted in round %" PRId64 " of '%s' but was not asked or left out",
@@ -182,8 +184,11 @@ static void check_survivors(struct pass *p, const struct study *s)
 static void remember_result(struct pass *p, const struct study *s)
 {
     struct ym_check *c = p->c;
-    struct ym_vresult *r = realloc(c->result, (c->result_count + 1) * sizeof(*r));
+    struct ym_vresult *r;
 
+    if (!c->objects)
+        return;
+    r = realloc(c->result, (c->result_count + 1) * sizeof(*r));
     if (!r) {
         c->no_memory = true;
         return;
@@ -265,10 +270,21 @@ static void take(void *ctx, size_t i, const struct ym_entry *e)
     }
 }
 
-void ym_rules_hub(struct ym_check *c, size_t log)
+static void *begin(struct ym_check *c, size_t log)
 {
-    struct pass p = {.c = c, .log = log, .seen = &c->log[log].seen};
+    struct pass *p = calloc(1, sizeof(*p));
 
-    ym_check_entries(c, log, take, &p);
-    free(p.study);
+    if (p)
+        *p = (struct pass){.c = c, .log = log, .seen = &c->log[log].seen};
+    return p;
 }
+
+static void end(void *pass)
+{
+    struct pass *p = pass;
+
+    free(p->study);
+    free(p);
+}
+
+const struct ym_rule ym_rule_hub = {begin, take, end};

@@ -19,7 +19,6 @@ struct study { /* what one hospital was charged for a study, as this log tells i
 
 struct pass {
     struct ym_check *c;
-    const char *objects;
     size_t log, i;
     const struct ym_entry *e;
     char hash[65];        /* the plan asked for last: leaves of a study stand together */
@@ -37,7 +36,7 @@ static void read_plan(struct pass *p, const char *hash)
     char path[4096], actual[65] = "";
     uint8_t raw[YM_VHASH];
 
-    if (ym_fs_join(path, sizeof(path), p->objects, hash) == YM_OK &&
+    if (ym_fs_join(path, sizeof(path), p->c->objects, hash) == YM_OK &&
         ym_fs_read(path, YM_PLAN_MAX_BYTES, &bytes, NULL) == YM_OK) {
         ym_vhash(bytes.data, bytes.len, raw);
         ym_vhex_text(raw, sizeof(raw), actual);
@@ -140,14 +139,15 @@ static void take_approval(struct pass *p)
 {
     const char *dataset = ym_entry_text(p->e, "dataset");
     int64_t said = ym_entry_int(p->e, "epsilon_micro"), epsilon = ym_plan_epsilon_micro(p->plan);
-    size_t most = 0;
+    uint64_t most = 0;
 
     if (strcmp(ym_entry_text(p->e, "study"), p->plan->study) != 0)
         FIND(p, APPROVAL_PLAN, "it says study '%s', its plan says '%s'", ym_entry_text(p->e, "study"), p->plan->study);
     else if (said != epsilon)
         FIND(p, APPROVAL_PLAN, "it says epsilon %" PRId64 " millionths, its plan %" PRId64, said, epsilon);
     if (ym_vmap_get(&p->most_delta, &most, "%s|%s", p->e->by, dataset) && p->plan->delta.scaled > (__int128)most)
-        FIND(p, DELTA_TOO_LARGE, "delta %" PRId64 " of the plan of '%s', at most %zu for the size class of '%s'",
+        FIND(p, DELTA_TOO_LARGE,
+             "delta %" PRId64 " of the plan of '%s', at most %" PRIu64 " for the size class of '%s'",
              (int64_t)p->plan->delta.scaled, ym_entry_text(p->e, "study"), most, dataset);
 }
 
@@ -165,21 +165,25 @@ static void take(void *ctx, size_t i, const struct ym_entry *e)
         take_charge(p);
 }
 
-static void check_log(struct ym_check *c, const char *objects, size_t log)
+static void *begin(struct ym_check *c, size_t log)
 {
-    struct pass p = {.c = c, .objects = objects, .log = log};
+    struct pass *p = calloc(1, sizeof(*p));
 
-    ym_check_entries(c, log, take, &p);
-    for (size_t i = 0; i < p.study_count; i++)
-        ym_spend_release(&p.study[i].spend);
-    free(p.study);
-    ym_vmap_release(&p.most_delta);
-    ym_plan_free(p.plan);
+    if (p)
+        *p = (struct pass){.c = c, .log = log};
+    return p;
 }
 
-void ym_rules_plan(struct ym_check *c, const char *objects)
+static void end(void *pass)
 {
-    for (size_t log = 0; log < c->v->log_count; log++)
-        if (c->log[log].usable)
-            check_log(c, objects, log);
+    struct pass *p = pass;
+
+    for (size_t i = 0; i < p->study_count; i++)
+        ym_spend_release(&p->study[i].spend);
+    free(p->study);
+    ym_vmap_release(&p->most_delta);
+    ym_plan_free(p->plan);
+    free(p);
 }
+
+const struct ym_rule ym_rule_plan = {begin, take, end};

@@ -8,6 +8,7 @@
 
 #include "audit/verify/check.h"
 #include "audit/verify/crypto.h"
+#include "base/fs.h"
 
 static const struct {
     const char *name;
@@ -46,23 +47,25 @@ void ym_check_find(struct ym_check *c, size_t log, int64_t entry, enum ym_reason
     va_end(args);
 }
 
-bool ym_check_entry(const struct ym_check *c, size_t log, size_t i, struct ym_entry *e)
+bool ym_check_entry(struct ym_check *c, size_t log, size_t i, struct ym_entry *e)
 {
+    struct ym_bytes line;
+    struct ym_buf copy = {0};
     const char *why;
+    bool good;
 
-    return ym_entry_parse(c->log[log].folder.entry[i], e, &why) == YM_ENTRY_GOOD;
-}
-
-void ym_check_entries(const struct ym_check *c, size_t log,
-                      void (*visit)(void *ctx, size_t i, const struct ym_entry *e), void *ctx)
-{
-    for (size_t i = 0; i < c->log[log].folder.count && !c->no_memory; i++) {
-        struct ym_entry e;
-
-        if (ym_check_entry(c, log, i, &e))
-            visit(ctx, i, &e);
-        ym_entry_release(&e);
+    *e = (struct ym_entry){0};
+    if (!ym_folder_entry(&c->log[log].folder, i, &line)) {
+        c->changed = log + 1;
+        return false;
     }
+    if (ym_buf_append(&copy, line.data, line.len) != YM_OK) {
+        c->no_memory = true;
+        return false;
+    }
+    good = ym_entry_parse(ym_buf_bytes(&copy), e, &why) == YM_ENTRY_GOOD;
+    e->copy = copy;
+    return good;
 }
 
 void ym_check_line_hash(const struct ym_entry *e, char out[65])
@@ -123,65 +126,49 @@ static bool fits_charge(const struct ym_entry *release, const struct ym_entry *c
            ym_entry_int(release, "attempt") == ym_entry_int(charge, "attempt");
 }
 
-void ym_check_release(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e)
+bool ym_check_release(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, size_t *at)
 {
     struct ym_vmap *seen = &c->log[log].seen;
     const char *hash = ym_entry_text(e, "charge");
     struct ym_entry charge;
-    size_t at;
+    uint64_t value;
 
     c->v->log[log].releases++;
-    if (!ym_vmap_get(seen, &at, "h|%s", hash)) {
+    if (!ym_vmap_get(seen, &value, "h|%s", hash)) {
         ym_check_find(c, log, (int64_t)i, YM_REASON_RELEASE_WITHOUT_CHARGE,
                       "no earlier charge %.16s... for round %" PRId64 " of '%s'", hash, ym_entry_int(e, "round"),
                       ym_entry_text(e, "study"));
-        return;
+        return false;
     }
-    if (ym_check_entry(c, log, at, &charge) && !fits_charge(e, &charge))
+    *at = YM_SEEN_AT(value);
+    if (ym_check_entry(c, log, *at, &charge) && !fits_charge(e, &charge))
         ym_check_find(c, log, (int64_t)i, YM_REASON_RELEASE_DIFFERS,
-                      "it is not of the attempt, plan or state of its charge, entry %zu", at);
+                      "it is not of the attempt, plan or state of its charge, entry %zu", *at);
     ym_entry_release(&charge);
-    if (ym_vmap_get(seen, NULL, "R|%s", hash))
-        ym_check_find(c, log, (int64_t)i, YM_REASON_RELEASE_REPEATED, "the charge, entry %zu, was released before", at);
-    ym_check_keep(c, seen, i, "R|%s", hash);
+    if (value & YM_SEEN_RELEASED)
+        ym_check_find(c, log, (int64_t)i, YM_REASON_RELEASE_REPEATED, "the charge, entry %zu, was released before",
+                      *at);
+    ym_check_keep(c, seen, value | YM_SEEN_RELEASED, "h|%s", hash);
+    return true;
 }
 
-/* Form, place and signature of every leaf: what holds for all types. */
-static void check_leaves(struct ym_check *c, size_t log)
+static enum ym_code check_log(struct ym_check *c, size_t log, struct ym_status *st)
 {
-    static const enum ym_reason reason[] = {[YM_ENTRY_MALFORMED] = YM_REASON_LEAF_MALFORMED,
-                                            [YM_ENTRY_BAD_TYPE] = YM_REASON_LEAF_TYPE,
-                                            [YM_ENTRY_BAD_FIELDS] = YM_REASON_LEAF_FIELDS};
-    const struct ym_vlog *l = &c->log[log];
+    const struct ym_rule *plan = c->objects ? &ym_rule_plan : NULL;
+    const struct ym_rule *hub[] = {&ym_rule_hub, &ym_rule_between, plan, NULL};
+    const struct ym_rule *hospital[] = {&ym_rule_hospital, plan, NULL};
 
-    for (size_t i = 0; i < l->folder.count; i++) {
-        struct ym_entry e;
-        const char *why;
-        enum ym_entry_fault fault = ym_entry_parse(l->folder.entry[i], &e, &why);
-
-        if (fault != YM_ENTRY_GOOD)
-            ym_check_find(c, log, (int64_t)i, reason[fault], "%s%s%.40s", why, e.type_name ? ": " : "",
-                          e.type_name ? e.type_name : "");
-        else if (!(ym_entry_logs(e.type) & (l->hub ? YM_IN_HUB : YM_IN_HOSPITAL)) ||
-                 (e.type == YM_ENTRY_GENESIS) != (i == 0))
-            ym_check_find(c, log, (int64_t)i, YM_REASON_LEAF_TYPE, "'%s' does not belong here", e.type_name);
-        else
-            ym_check_signer(c, log, i, &e);
-        ym_entry_release(&e);
-    }
+    return ym_check_walk(c, log, c->log[log].hub ? hub : hospital, st);
 }
 
-static void check_log(struct ym_check *c, size_t log)
+static enum ym_code check_logs(struct ym_check *c, bool hubs, struct ym_status *st)
 {
-    struct ym_vlog *l = &c->log[log];
+    enum ym_code code = YM_OK;
 
-    if (!l->usable)
-        return;
-    check_leaves(c, log);
-    if (l->hub)
-        ym_rules_hub(c, log);
-    else
-        ym_rules_hospital(c, log);
+    for (size_t i = 0; code == YM_OK && i < c->v->log_count; i++)
+        if (c->log[i].usable && c->log[i].hub == hubs)
+            code = check_log(c, i, st);
+    return code;
 }
 
 static void report_faults(struct ym_check *c)
@@ -209,12 +196,34 @@ static enum ym_code load(struct ym_check *c, const char *const *dir, const struc
 
     c->have_trust = o->trust != NULL;
     c->certified = o->certified;
+    c->objects = o->objects;
+    if (o->objects && !ym_fs_exists(o->objects))
+        return ym_status_set(st, YM_NOT_FOUND, "there is no folder '%s'", o->objects);
     if (o->trust)
         code = ym_trust_load(o->trust, &c->trust, st);
     for (size_t i = 0; code == YM_OK && i < c->v->log_count; i++) {
         c->v->log[i].dir = dir[i];
-        code = ym_folder_load(dir[i], &c->log[i].folder, st);
+        code = ym_folder_load(dir[i], c->pool, &c->log[i].folder, st);
     }
+    return code;
+}
+
+static enum ym_code check_all(struct ym_check *c, struct ym_status *st)
+{
+    enum ym_code code;
+
+    for (size_t i = 0; i < c->v->log_count; i++)
+        c->has_hub |= c->log[i].usable && c->log[i].hub;
+    code = check_logs(c, false, st);
+    if (code == YM_OK)
+        code = check_logs(c, true, st);
+    if (code == YM_OK && c->objects)
+        code = ym_check_states(c, st);
+    if (code == YM_OK && c->no_memory)
+        code = ym_status_set(st, YM_EXHAUSTED, "not enough memory for these ledgers");
+    if (code == YM_OK && c->changed)
+        code = ym_status_set(st, YM_UNAVAILABLE, "the entries of '%s' changed while they were read; try again",
+                             c->v->log[c->changed - 1].dir);
     return code;
 }
 
@@ -228,14 +237,7 @@ static enum ym_code run(struct ym_check *c, const char *const *dir, const struct
     summarise(c);
     ym_check_keys(c);
     report_faults(c);
-    for (size_t i = 0; i < c->v->log_count; i++)
-        check_log(c, i);
-    ym_rules_between(c);
-    if (o->objects)
-        code = ym_rules_recompute(c, o->objects, st);
-    if (code == YM_OK && c->no_memory)
-        code = ym_status_set(st, YM_EXHAUSTED, "not enough memory for these ledgers");
-    return code;
+    return check_all(c, st);
 }
 
 static void check_release_all(struct ym_check *c)
@@ -247,8 +249,10 @@ static void check_release_all(struct ym_check *c)
     free(c->log);
     free(c->party);
     free(c->result);
+    ym_vmap_release(&c->names);
     ym_trust_release(&c->trust);
     ym_spend_cache_free(c->cache);
+    ym_pool_free(c->pool);
 }
 
 enum ym_code ym_verify(const char *const *dir, size_t count, const struct ym_verify_options *o,
@@ -264,7 +268,8 @@ enum ym_code ym_verify(const char *const *dir, size_t count, const struct ym_ver
     c.v->finding = calloc(YM_FINDINGS_MAX, sizeof(*c.v->finding));
     c.log = calloc(count, sizeof(*c.log));
     c.cache = ym_spend_cache_new();
-    if (!c.v->log || !c.v->finding || !c.log || !c.cache)
+    c.pool = ym_pool_new(ym_pool_cores());
+    if (!c.v->log || !c.v->finding || !c.log || !c.cache || !c.pool)
         code = ym_status_set(st, YM_EXHAUSTED, "out of memory");
     else
         code = run(&c, dir, o, st);
@@ -284,6 +289,9 @@ void ym_verification_free(struct ym_verification *v)
     free(v->log);
     free(v->finding);
     free(v->charge);
+    for (size_t i = 0; i < v->name_count; i++)
+        free(v->name[i]);
+    free(v->name);
     free(v->override);
     free(v);
 }

@@ -98,8 +98,7 @@ struct ym_finding {
 struct ym_charge_line {
     size_t log;
     uint64_t entry;
-    char dataset[64], study[64];
-    int64_t round, attempt;
+    const char *dataset, *study, *identified;    /* kept by the verification; how a patient was identified */
     int64_t round_micro, spent_micro, cap_micro; /* millionths of epsilon; spent: at the policy's order */
     int64_t tight_micro;                         /* as spent, had all charges been fixed beforehand: over all orders */
     int64_t delta_e18, order_milli;
@@ -107,7 +106,7 @@ struct ym_charge_line {
     int64_t month_limit_micro; /* the policy's */
     int64_t certified_micro;   /* as tight, by the certified accountant: of a data set's newest charge, when asked for
                                   and the accountants agree; else 0 */
-    char identified[16];       /* how a patient was identified */
+    uint32_t round, attempt;
     bool released;
 };
 
@@ -135,9 +134,12 @@ struct ym_verification {
     struct ym_finding *finding;
     size_t finding_count, finding_total;
     struct ym_charge_line *charge;
-    size_t charge_count;
+    size_t charge_count, charge_cap;
+    char **name; /* what charges point to */
+    size_t name_count;
     struct ym_override_line *override;
     size_t override_count;
+    double tree_s, rules_s, signatures_s; /* wall time: files and tree; parsing, chain and budget; leaf signatures */
 };
 
 struct ym_verify_options {

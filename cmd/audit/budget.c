@@ -30,8 +30,8 @@ static void fill_row(const struct ym_charge_line *l, char (*cell)[CELL])
 {
     snprintf(cell[0], CELL, "%s", l->dataset);
     snprintf(cell[1], CELL, "%s", l->study);
-    snprintf(cell[2], CELL, "%" PRId64, l->round);
-    snprintf(cell[3], CELL, "%" PRId64, l->attempt);
+    snprintf(cell[2], CELL, "%" PRIu32, l->round);
+    snprintf(cell[3], CELL, "%" PRIu32, l->attempt);
     micro_text(l->round_micro, cell[4]);
     micro_text(l->spent_micro, cell[5]);
     micro_text(l->cap_micro, cell[6]);

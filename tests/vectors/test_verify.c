@@ -893,7 +893,7 @@ static const struct trick {
     {BEFORE(policy_of_the_sponsor), 10, "leaf_signer"},
     {BEFORE(plan_of_nobody), 10, "leaf_signer"},
     {BEFORE(enrolled_too_late), 10, "leaf_signer"},
-    {BEFORE(other_identity), 10, "leaf_signer"},
+    {BEFORE(other_identity), 10, "identity_differs"},
     {BEFORE(round_epsilon_lowered), 12, "epsilon_round"},
     {BEFORE(less_noise), 12, "epsilon_round"},
     {BEFORE(metric_not_in_the_figure), 12, "epsilon_round"},

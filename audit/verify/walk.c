@@ -1,0 +1,193 @@
+#include <stdlib.h>
+#include <time.h>
+
+#include "audit/verify/check.h"
+
+/* A log's entries in order, some bundles at a time: threads parse them, then check their signatures; the rules see
+ * them one by one. */
+
+#define BUNDLES 8
+#define RULES_MOST 4
+
+struct item {
+    struct ym_entry e;
+    enum ym_entry_fault fault;
+    const char *why;
+    bool belongs; /* a good leaf of a type for this log */
+    enum ym_signing signing;
+};
+
+struct walk {
+    struct ym_check *c;
+    size_t log, width, count; /* bundles of this turn */
+    uint64_t first;
+    struct ym_vbundle bundle[BUNDLES];
+    enum ym_code code[BUNDLES];
+    struct item item[BUNDLES * YM_VTILE_WIDTH];
+};
+
+static double now_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static bool belongs_here(const struct walk *w, size_t i, const struct ym_entry *e)
+{
+    bool hub = w->c->log[w->log].hub;
+
+    return ym_entry_logs(e->type) & (hub ? YM_IN_HUB : YM_IN_HOSPITAL) && (e->type == YM_ENTRY_GENESIS) == (i == 0);
+}
+
+static void parse_share(void *ctx, size_t thread)
+{
+    struct walk *w = ctx;
+
+    for (size_t k = thread; k < w->count; k += w->width) {
+        struct ym_vbundle *b = &w->bundle[k];
+
+        w->code[k] = ym_folder_bundle(&w->c->log[w->log].folder, w->first + k, b);
+        for (size_t i = 0; w->code[k] == YM_OK && i < b->count; i++) {
+            struct item *item = &w->item[k * YM_VTILE_WIDTH + i];
+
+            item->fault = ym_entry_parse(b->entry[i], &item->e, &item->why);
+            item->belongs =
+                item->fault == YM_ENTRY_GOOD && belongs_here(w, (size_t)(w->first + k) * YM_VTILE_WIDTH + i, &item->e);
+        }
+    }
+}
+
+static void sign_share(void *ctx, size_t thread)
+{
+    struct walk *w = ctx;
+
+    for (size_t k = 0; k < w->count; k++)
+        for (size_t i = thread; i < w->bundle[k].count; i += w->width) {
+            struct item *item = &w->item[k * YM_VTILE_WIDTH + i];
+
+            if (item->belongs)
+                item->signing = ym_check_signing(w->c, w->log, (size_t)(w->first + k) * YM_VTILE_WIDTH + i, &item->e);
+        }
+}
+
+static void tell_signing(struct ym_check *c, size_t log, size_t i, const struct item *item)
+{
+    const struct ym_entry *e = &item->e;
+
+    switch (item->signing) {
+    case YM_SIGNED:
+        c->v->log[log].signatures++;
+        break;
+    case YM_SIGNED_UNCHECKED:
+        c->v->log[log].unchecked++;
+        break;
+    case YM_SIGNED_WRONG:
+        ym_check_find(c, log, (int64_t)i, YM_REASON_LEAF_SIGNATURE, "'%s' by '%s': the signature does not fit",
+                      e->type_name, e->by);
+        break;
+    default:
+        ym_check_find(c, log, (int64_t)i, YM_REASON_LEAF_SIGNER,
+                      "'%s' by '%s' (key %s): not a key that may sign this here", e->type_name, e->by, e->key);
+    }
+}
+
+/* What holds for all types. */
+static void tell(struct ym_check *c, size_t log, size_t i, const struct item *item)
+{
+    static const enum ym_reason reason[] = {[YM_ENTRY_MALFORMED] = YM_REASON_LEAF_MALFORMED,
+                                            [YM_ENTRY_BAD_TYPE] = YM_REASON_LEAF_TYPE,
+                                            [YM_ENTRY_BAD_FIELDS] = YM_REASON_LEAF_FIELDS};
+    const char *type = item->e.type_name;
+
+    if (item->fault != YM_ENTRY_GOOD)
+        ym_check_find(c, log, (int64_t)i, reason[item->fault], "%s%s%.40s", item->why, type ? ": " : "",
+                      type ? type : "");
+    else if (!item->belongs)
+        ym_check_find(c, log, (int64_t)i, YM_REASON_LEAF_TYPE, "'%s' does not belong here", type);
+    else
+        tell_signing(c, log, i, item);
+}
+
+static void consume(struct walk *w, const struct ym_rule *const *rule, void **pass)
+{
+    for (size_t k = 0; k < w->count; k++)
+        for (size_t n = 0; n < w->bundle[k].count; n++) {
+            struct item *item = &w->item[k * YM_VTILE_WIDTH + n];
+            size_t i = (size_t)(w->first + k) * YM_VTILE_WIDTH + n;
+
+            tell(w->c, w->log, i, item);
+            for (size_t r = 0; item->fault == YM_ENTRY_GOOD && rule[r] && !w->c->no_memory; r++)
+                rule[r]->take(pass[r], i, &item->e);
+            ym_entry_release(&item->e);
+        }
+}
+
+static bool all_read(const struct walk *w)
+{
+    bool good = true;
+
+    for (size_t k = 0; k < w->count; k++)
+        good = good && w->code[k] == YM_OK;
+    return good;
+}
+
+static void drop_items(struct walk *w)
+{
+    for (size_t k = 0; k < w->count; k++)
+        for (size_t i = 0; w->code[k] == YM_OK && i < w->bundle[k].count; i++)
+            ym_entry_release(&w->item[k * YM_VTILE_WIDTH + i].e);
+}
+
+static enum ym_code walk_all(struct walk *w, const struct ym_rule *const *rule, void **pass, struct ym_status *st)
+{
+    struct ym_verification *v = w->c->v;
+    const struct ym_folder *f = &w->c->log[w->log].folder;
+    uint64_t bundles = (f->count + YM_VTILE_WIDTH - 1) / YM_VTILE_WIDTH;
+
+    for (w->first = 0; w->first < bundles && !w->c->no_memory; w->first += w->count) {
+        double at = now_s(), signing;
+
+        w->count = bundles - w->first < BUNDLES ? (size_t)(bundles - w->first) : BUNDLES;
+        ym_pool_run(w->c->pool, parse_share, w);
+        if (!all_read(w)) {
+            drop_items(w);
+            return ym_status_set(st, YM_UNAVAILABLE, "the entries of '%s' changed while they were read; try again",
+                                 f->dir);
+        }
+        signing = now_s();
+        ym_pool_run(w->c->pool, sign_share, w);
+        v->signatures_s += now_s() - signing;
+        consume(w, rule, pass);
+        v->rules_s += now_s() - at;
+    }
+    return YM_OK;
+}
+
+enum ym_code ym_check_walk(struct ym_check *c, size_t log, const struct ym_rule *const *rule, struct ym_status *st)
+{
+    struct walk *w = calloc(1, sizeof(*w));
+    void *pass[RULES_MOST] = {NULL};
+    double signing = c->v->signatures_s;
+    enum ym_code code;
+
+    if (!w)
+        return ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    w->c = c;
+    w->log = log;
+    w->width = ym_pool_width(c->pool);
+    for (size_t r = 0; rule[r]; r++) {
+        pass[r] = rule[r]->begin(c, log);
+        c->no_memory |= !pass[r];
+    }
+    code = walk_all(w, rule, pass, st);
+    for (size_t r = 0; rule[r]; r++)
+        if (pass[r])
+            rule[r]->end(pass[r]);
+    c->v->rules_s -= c->v->signatures_s - signing;
+    for (size_t k = 0; k < BUNDLES; k++)
+        ym_vbundle_release(&w->bundle[k]);
+    free(w);
+    return code;
+}
