@@ -130,14 +130,16 @@ static enum ym_code load_identity(struct ym_hub *h, struct ym_bytes secret, stru
 
 static enum ym_code open_log(struct ym_hub *h, struct ym_status *st)
 {
-    char path[4096], origin[256];
-    enum ym_code code = join(h, "ledger", path, sizeof path, st);
+    char origin[256];
+    enum ym_code code = join(h, "ledger", h->ledger_dir, sizeof h->ledger_dir, st);
 
     snprintf(origin, sizeof origin, "yumen/%s/hub", h->config.federation);
     if (code == YM_OK)
-        code = ym_ledger_open(path, origin, h->identity, &h->ledger, st);
+        code = ym_ledger_open(h->ledger_dir, origin, h->identity, &h->ledger, st);
     if (code == YM_OK)
         code = hub_log_check(h, st);
+    if (code == YM_OK)
+        code = hub_seal_load(h, st);
     return code == YM_OK ? hub_log_flush(h, st) : code;
 }
 
@@ -305,6 +307,7 @@ void ym_hub_stop(struct ym_hub **hub)
     stop_threads(h);
     hub_studies_free(h);
     hub_meters_free(h);
+    hub_seen_free(h);
     ym_ledger_close(&h->ledger);
     ym_store_close(&h->store);
     ym_key_free(h->identity);

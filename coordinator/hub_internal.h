@@ -117,9 +117,12 @@ struct ym_hub {
 
     struct ym_store *store;
     struct ym_ledger *ledger;
-    uint64_t logged;      /* leaves in the ledger */
-    bool log_due;         /* the store may hold more */
-    int64_t log_flush_ms; /* and goes in at this time at the latest */
+    char ledger_dir[3200];
+    uint64_t logged;       /* leaves in the ledger */
+    uint64_t sealed;       /* size of the newest checkpoint that was given to be cosigned; 0: none */
+    struct hub_seen *seen; /* of hospitals' own ledgers: the newest checkpoint in the log */
+    bool log_due;          /* the store may hold more */
+    int64_t log_flush_ms;  /* and goes in at this time at the latest */
     uint64_t store_generation;
 
     pthread_t core;
@@ -190,6 +193,26 @@ void hub_log_later(struct ym_hub *h);
 enum ym_code hub_log_flush(struct ym_hub *h, struct ym_status *st);
 /* At start: the ledger's last leaf is the store's of that number. */
 enum ym_code hub_log_check(struct ym_hub *h, struct ym_status *st);
+
+enum ym_code hub_leaf_seen(struct ym_hub *h, const struct hub_seen *seen, const char *signature, struct ym_buf *out,
+                           struct ym_status *st);
+
+/* ---- seal.c: checkpoints that hospitals cosign, and theirs in our log ---- */
+struct hub_seen {
+    struct hub_seen *next;
+    char log[256]; /* origin */
+    uint64_t size;
+    uint64_t beside; /* the sealed size that it came with: one line a seal and hospital */
+    uint8_t root[YM_HASH_BYTES];
+};
+bool hub_seals(struct ym_bytes leaf); /* a checkpoint is cut behind this leaf */
+/* The ledger's checkpoint as it now is becomes the one to cosign. */
+enum ym_code hub_seal(struct ym_hub *h, struct ym_status *st);
+/* At start, before anything is appended: what was sealed and seen, and a seal that a crash left out. */
+enum ym_code hub_seal_load(struct ym_hub *h, struct ym_status *st);
+void hub_seen_free(struct ym_hub *h);
+/* A hospital's say_cosigned. Its code; *reason a stable word. */
+enum ym_code hub_seal_take(struct ym_hub *h, const char *site, const json_t *o, const char **reason);
 
 /* ---- study.c ---- */
 struct hub_apply {

@@ -118,6 +118,16 @@ enum ym_code hub_leaf_revoke(struct ym_hub *h, const struct ym_store_party *p, c
                 st);
 }
 
+enum ym_code hub_leaf_seen(struct ym_hub *h, const struct hub_seen *seen, const char *signature, struct ym_buf *out,
+                           struct ym_status *st)
+{
+    json_t *o = json_pack("{s:s, s:I, s:s}", "log", seen->log, "size", (json_int_t)seen->size, "signature", signature);
+
+    if (o)
+        ym_json_set_hash(o, "root", seen->root);
+    return sign(h, "checkpoint_seen", o, out, st);
+}
+
 /* ---- the sequencer ---- */
 
 struct batch {
@@ -125,7 +135,7 @@ struct batch {
     size_t end[APPEND_BATCH];
     size_t count;
     uint64_t next;
-    bool bad;
+    bool bad, seal; /* seal: the last leaf ends a round */
 };
 
 static bool take_leaf(void *ctx, uint64_t index, struct ym_bytes leaf)
@@ -137,7 +147,8 @@ static bool take_leaf(void *ctx, uint64_t index, struct ym_bytes leaf)
         return false;
     b->next++;
     b->end[b->count++] = b->bytes.len;
-    return b->count < APPEND_BATCH;
+    b->seal = hub_seals(leaf);
+    return b->count < APPEND_BATCH && !b->seal;
 }
 
 static enum ym_code append_batch(struct ym_hub *h, const struct batch *b, struct ym_status *st)
@@ -156,7 +167,7 @@ static enum ym_code append_batch(struct ym_hub *h, const struct batch *b, struct
         YM_ASSERT(first == h->logged); /* row n is leaf n */
         h->logged = first + b->count;
     }
-    return code;
+    return code == YM_OK && b->seal ? hub_seal(h, st) : code;
 }
 
 void hub_log_later(struct ym_hub *h)

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "audit/ledger/seal.h"
 #include "coordinator/hub_internal.h"
 
 /* What any enrolled party may read: checkpoint, log, and the objects of its own
@@ -15,12 +16,16 @@
 
 static void handle_checkpoint(struct ym_hub *h, struct hub_request *q)
 {
+    const Yumen__V1__GetCheckpointRequest *asked = q->message;
     Yumen__V1__Checkpoint m = YUMEN__V1__CHECKPOINT__INIT;
     struct ym_status st = YM_STATUS_INIT;
     struct ym_buf note = {0};
     enum ym_code code = hub_log_flush(h, &st);
 
-    if (code == YM_OK)
+    if (code == YM_OK && asked->sealed)
+        code = h->sealed ? ym_seal_read(h->ledger_dir, h->sealed, &note, &st)
+                         : ym_status_set(&st, YM_NOT_FOUND, "no round has ended yet");
+    else if (code == YM_OK)
         code = ym_ledger_checkpoint(h->ledger, &note, &st);
     m.note = ym_message_bytes(note.data, note.len);
     if (code == YM_OK)

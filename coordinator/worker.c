@@ -263,6 +263,11 @@ static void post_leaf(struct post *p)
         post_card(p);
         return;
     }
+    if (strcmp(type, "say_cosigned") == 0) {
+        p->apply.reason = "";
+        p->apply.code = hub_seal_take(p->h, p->site, p->o, &p->apply.reason);
+        return;
+    }
     for (const struct kind *k = kinds; k->type; k++)
         if (strcmp(k->type, type) == 0) {
             post_event(p, k);

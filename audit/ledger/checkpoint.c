@@ -14,7 +14,8 @@ static void cut(struct ym_buf *b, size_t len)
         b->data[len] = '\0';
 }
 
-static enum ym_code note_text(const char *origin, uint64_t size, const uint8_t root[YM_HASH_BYTES], struct ym_buf *out)
+enum ym_code ym_checkpoint_text(const char *origin, uint64_t size, const uint8_t root[YM_HASH_BYTES],
+                                struct ym_buf *out)
 {
     enum ym_code code = ym_buf_printf(out, "%s\n%" PRIu64 "\n", origin, size);
 
@@ -31,7 +32,7 @@ enum ym_code ym_checkpoint_format(const char *origin, uint64_t size, const uint8
     uint8_t blob[4 + YM_SIG_BYTES], pub[YM_PUBKEY_BYTES];
     struct ym_buf text = {0};
     size_t before = out->len;
-    enum ym_code code = note_text(origin, size, root, &text);
+    enum ym_code code = ym_checkpoint_text(origin, size, root, &text);
 
     if (code != YM_OK)
         goto out;

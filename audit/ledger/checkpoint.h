@@ -7,6 +7,9 @@
  * one Ed25519 signature line whose key name is the origin. At most 4 KiB. */
 #define YM_CHECKPOINT_MAX 4096
 
+/* What is signed: the three lines. Appends to out. */
+enum ym_code ym_checkpoint_text(const char *origin, uint64_t size, const uint8_t root[YM_HASH_BYTES],
+                                struct ym_buf *out);
 enum ym_code ym_checkpoint_format(const char *origin, uint64_t size, const uint8_t root[YM_HASH_BYTES],
                                   const struct ym_key *key, struct ym_buf *out);
 /* Form, origin and the signature under pub; YM_CORRUPT says what is wrong. */

@@ -17,6 +17,7 @@ enum kind {
     HASH,       /* 64 hex digits */
     BUILD,      /* a GNU build id, 40 hex digits */
     KEY,        /* base64 of 32 bytes */
+    SIGNATURE,  /* base64 of 64 bytes */
     TEXT,       /* 1..512 bytes */
     ROLE,       /* hub, hospital, sponsor, auditor */
     IDENTIFIED, /* by what records were joined into patients: a card's words */
@@ -151,6 +152,7 @@ static const struct member round_result[] = {STUDY,
                                              PROGRAM,
                                              {NULL}};
 static const struct member abort_[] = {STUDY, ROUND(0), ATTEMPT(0), {"reason", TEXT}, {"final", BOOL}, {NULL}};
+static const struct member seen[] = {{"log", TEXT}, COUNT("size", 1), {"root", HASH}, {"signature", SIGNATURE}, {NULL}};
 static const struct member incident[] = {{"reason", TEXT}, {NULL}};
 static const struct member envelope[] = {{"type", TEXT}, {"v", INT, 1, 1}, COUNT("time", 0),
                                          {"by", NAME},   {"key", TEXT},    {NULL}};
@@ -175,6 +177,7 @@ static const struct {
     [YM_ENTRY_ROUND_RESULT] = {"round_result", round_result, YM_BY_HUB, YM_IN_HUB},
     [YM_ENTRY_ABORT] = {"abort", abort_, YM_BY_HUB | YM_BY_SPONSOR, YM_IN_HUB},
     [YM_ENTRY_OVERRIDE] = {"override", override_, YM_BY_OWNER, YM_IN_HOSPITAL},
+    [YM_ENTRY_SEEN] = {"checkpoint_seen", seen, YM_BY_OWNER, YM_IN_HUB | YM_IN_HOSPITAL},
     [YM_ENTRY_INCIDENT] = {"incident", incident, YM_BY_OWNER, YM_IN_HUB | YM_IN_HOSPITAL},
 };
 
@@ -232,17 +235,19 @@ static bool digits_good(const char *text)
 
 static bool text_good(const struct member *m, const struct ym_vnode *n)
 {
-    uint8_t raw[32];
+    uint8_t raw[64];
 
     if (n->kind != YM_V_TEXT || strlen(n->text) != n->text_len)
         return false;
     switch (m->kind) {
     case HASH:
-        return ym_vhex(n->text, n->text_len, raw, sizeof(raw));
+        return ym_vhex(n->text, n->text_len, raw, 32);
     case BUILD:
         return n->text_len == BUILD_HEX && strspn(n->text, "0123456789abcdef") == BUILD_HEX;
     case KEY:
-        return ym_vbase64(n->text, n->text_len, raw, sizeof(raw));
+        return ym_vbase64(n->text, n->text_len, raw, 32);
+    case SIGNATURE:
+        return ym_vbase64(n->text, n->text_len, raw, 64);
     case ROLE:
         return role_good(n->text);
     case IDENTIFIED:

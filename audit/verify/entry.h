@@ -20,6 +20,7 @@ enum ym_entry_type {
     YM_ENTRY_ROUND_RESULT,
     YM_ENTRY_ABORT,
     YM_ENTRY_OVERRIDE,
+    YM_ENTRY_SEEN,
     YM_ENTRY_INCIDENT,
     YM_ENTRY_TYPES
 };

@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include "audit/ledger/checkpoint.h"
+#include "audit/ledger/cosign.h"
 #include "tests/integration/hub_kit.h"
 
 /* A real hub over TLS; hospitals and sponsor answer by hand. */
@@ -213,6 +215,154 @@ static void a_killed_hub_goes_on_with_the_same_attempt(void **state)
 
     for (int when = IN_OFFERED; when <= AFTER; when++)
         run_study(*state, name[when], (enum death)when);
+}
+
+/* ---- cosigned checkpoints ---- */
+
+static enum ym_code sealed_note(struct world *w, struct ym_buf *out)
+{
+    Yumen__V1__GetCheckpointRequest m = YUMEN__V1__GET_CHECKPOINT_REQUEST__INIT;
+    Yumen__V1__Checkpoint *c = NULL;
+    struct ym_status st = YM_STATUS_INIT;
+    enum ym_code code;
+
+    m.sealed = true;
+    code = kit_call(&w->auditor, "/yumen.v1.Federation/GetCheckpoint", &m, &yumen__v1__checkpoint__descriptor, &c, &st);
+    ym_buf_clear(out);
+    if (code == YM_OK)
+        MUST_OK(ym_buf_append(out, c->note.data, c->note.len));
+    ym_message_free(c);
+    return code;
+}
+
+struct seen { /* what a hospital says of the hub's checkpoint and of its own ledger */
+    uint64_t size, own_size;
+    uint8_t root[32], own_root[32];
+    char log[64];
+};
+
+static void set_bytes(json_t *o, const char *key, const void *data, size_t len)
+{
+    struct ym_buf text = {0};
+
+    MUST_OK(ym_base64_encode(data, len, &text));
+    json_object_set_new(o, key, json_string(ym_buf_str(&text)));
+    ym_buf_release(&text);
+}
+
+static json_t *cosigned(const struct kit_party *p, const struct seen *s)
+{
+    struct ym_key *key = NULL;
+    struct ym_buf text = {0}, own = {0};
+    uint8_t sig[64], pub[32];
+    json_t *o = json_pack("{s:s, s:I, s:s, s:I, s:I}", "log", "yumen/fed/hub", "size", (json_int_t)s->size, "own_log",
+                          s->log, "own_size", (json_int_t)s->own_size, "at", (json_int_t)1700000000);
+
+    MUST_OK(ym_key_derive(p->identity, YM_COSIGN_LABEL, &key, ks));
+    MUST_OK(ym_checkpoint_text("yumen/fed/hub", s->size, s->root, &text));
+    MUST_OK(ym_checkpoint_text(s->log, s->own_size, s->own_root, &own));
+    ym_json_set_hash(o, "root", s->root);
+    ym_json_set_hash(o, "own_root", s->own_root);
+    ym_key_public(key, pub);
+    set_bytes(o, "cosigner", pub, sizeof pub);
+    ym_cosign_sign(kit_view(&text), key, 1700000000, sig);
+    set_bytes(o, "cosignature", sig, sizeof sig);
+    ym_key_sign(p->identity, own.data, own.len, sig);
+    set_bytes(o, "own_signature", sig, sizeof sig);
+    ym_key_free(key);
+    ym_buf_release(&text);
+    ym_buf_release(&own);
+    return o;
+}
+
+static void read_note(const struct ym_buf *note, struct seen *s)
+{
+    char root[64];
+    unsigned long long size = 0;
+    struct ym_buf raw = {0};
+
+    MUST(sscanf(ym_buf_str(note), "yumen/fed/hub\n%llu\n%63s\n", &size, root) == 2);
+    MUST_OK(ym_base64_decode(root, strlen(root), &raw));
+    memcpy(s->root, raw.data, 32);
+    s->size = size;
+    ym_buf_release(&raw);
+}
+
+static bool has_line(const struct ym_buf *note, const struct kit_party *p)
+{
+    struct ym_key *key = NULL;
+    uint8_t pub[32];
+    char name[96];
+    uint64_t time = 0;
+    enum ym_code code;
+
+    MUST_OK(ym_key_derive(p->identity, YM_COSIGN_LABEL, &key, ks));
+    ym_key_public(key, pub);
+    ym_key_free(key);
+    snprintf(name, sizeof name, "yumen/hospital/%s", p->name);
+    code = ym_cosign_open(kit_view(note), name, pub, &time, NULL);
+    MUST(code == YM_OK || code == YM_NOT_FOUND);
+    return code == YM_OK && time == 1700000000;
+}
+
+static void hospitals_cosign_what_ended_a_round(void **state)
+{
+    struct world *w = *state;
+    struct ym_buf note = {0}, later = {0};
+    char path[400];
+    struct seen s = {.own_size = 5, .own_root = {7}, .log = "yumen/hospital/h1"}, s2 = s;
+    json_t *o;
+
+    run_study(w, "cosigned", NEVER);
+    MUST_OK(sealed_note(w, &note));
+    read_note(&note, &s);
+    assert_false(has_line(&note, &w->site[0]));
+    assert_answer(kit_post(&w->site[0], "say_cosigned", cosigned(&w->site[0], &s)), YM_OK, "");
+    assert_answer(kit_post(&w->site[0], "say_cosigned", cosigned(&w->site[0], &s)), YM_OK, "");
+    MUST_OK(sealed_note(w, &note));
+    assert_true(has_line(&note, &w->site[0]));
+    assert_int_equal(kit_leaves(&w->auditor, "checkpoint_seen", NULL), 1);
+    /* what the hub must not take */
+    s2 = s;
+    strcpy(s2.log, "yumen/hospital/h2");
+    assert_answer(kit_post(&w->site[0], "say_cosigned", cosigned(&w->site[0], &s2)), YM_INVALID, "malformed");
+    o = cosigned(&w->site[1], &s2);
+    json_object_set_new(o, "at", json_integer(1700000001));
+    assert_answer(kit_post(&w->site[1], "say_cosigned", o), YM_DENIED, "bad_cosignature");
+    s2.size++;
+    assert_answer(kit_post(&w->site[1], "say_cosigned", cosigned(&w->site[1], &s2)), YM_NOT_FOUND,
+                  "unknown_checkpoint");
+    s2.size--;
+    o = cosigned(&w->site[1], &s2);
+    json_object_set_new(o, "own_size", json_integer(6));
+    assert_answer(kit_post(&w->site[1], "say_cosigned", o), YM_DENIED, "bad_signature");
+    s2 = s;
+    s2.own_size = 4;
+    assert_answer(kit_post(&w->site[0], "say_cosigned", cosigned(&w->site[0], &s2)), YM_CONFLICT, "ledger_behind");
+    s2.own_size = 5;
+    s2.own_root[0] ^= 1;
+    assert_answer(kit_post(&w->site[0], "say_cosigned", cosigned(&w->site[0], &s2)), YM_CONFLICT, "ledger_forked");
+    /* all of it is there after a crash; the next round's end brings the next one */
+    kit_restart(&w->hub);
+    assert_answer(kit_post(&w->site[0], "say_cosigned", cosigned(&w->site[0], &s2)), YM_CONFLICT, "ledger_forked");
+    MUST_OK(sealed_note(w, &later));
+    assert_true(has_line(&later, &w->site[0]));
+    assert_int_equal(kit_leaves(&w->auditor, "checkpoint_seen", NULL), 1);
+    run_study(w, "cosigned2", NEVER);
+    MUST_OK(sealed_note(w, &later));
+    read_note(&later, &s2);
+    assert_true(s2.size > s.size);
+    assert_false(has_line(&later, &w->site[0]));
+    /* a crash between the entries and the sealed checkpoint is made good at the start */
+    kit_stop(&w->hub, SIGKILL);
+    snprintf(path, sizeof path, "%s/ledger/cosigned/%020llu", w->hub.dir, (unsigned long long)s2.size);
+    MUST(unlink(path) == 0);
+    MUST(kit_serve(&w->hub));
+    MUST_OK(sealed_note(w, &note));
+    assert_int_equal(note.len, later.len);
+    assert_memory_equal(note.data, later.data, note.len);
+    ym_buf_release(&note);
+    ym_buf_release(&later);
 }
 
 /* ---- who may do what ---- */
@@ -657,6 +807,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_study_runs_to_its_end),
         cmocka_unit_test(a_killed_hub_goes_on_with_the_same_attempt),
+        cmocka_unit_test(hospitals_cosign_what_ended_a_round),
         cmocka_unit_test(a_study_of_somebody_else_does_not_exist),
         cmocka_unit_test(another_role_is_refused),
         cmocka_unit_test(words_of_another_hand_are_refused),
