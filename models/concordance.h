@@ -11,9 +11,15 @@
 struct ym_concordance {
     double concordant, tied, comparable; /* pairs */
     double index;                        /* (concordant + tied / 2) / comparable; NaN without pairs */
+    double se; /* of the index over patients drawn anew: infinitesimal jackknife, as R's concordance() */
 };
 
-/* risk, time [n]; event [n] 0 or 1; stratum [n] only rows of one stratum are paired, NULL: one. All NaN when
+/* The standard error is the root of sum (a_i - index n_i)^2 / comparable^2, a_i and n_i what the pairs that i is in add
+ * to the numerator and to comparable (Therneau, "Concordance", vignette of survival). With event at time 1 for
+ * positives and none at time 2 for negatives the index is the AUC, and the error that of DeLong et al. (1988) but for
+ * divisors n instead of n - 1.
+ *
+ * risk, time [n]; event [n] 0 or 1; stratum [n] only rows of one stratum are paired, NULL: one. All NaN when
  * memory runs out or a risk or time is NaN. O(n log n). */
 struct ym_concordance ym_concordance_of(const double *risk, const double *time, const uint8_t *event,
                                         const uint32_t *stratum, size_t n);

@@ -214,7 +214,7 @@ static double row_loss(const struct ym_model *m, const float *z, const float *ta
 }
 
 double ym_model_loss(const struct ym_model *m, const float *params, const float *x, const float *y, size_t n,
-                     struct ym_model_work *w)
+                     struct ym_model_work *w, float *score)
 {
     size_t k = ym_model_outputs(m);
     double total = 0;
@@ -226,6 +226,8 @@ double ym_model_loss(const struct ym_model *m, const float *params, const float 
 
         for (size_t i = 0; i < rows; i++)
             total += row_loss(m, z + i * k, y + (start + i) * ym_model_targets(m));
+        if (score)
+            scores(m, z, rows, score + start * k);
     }
     return n > 0 ? total / (double)n : NAN;
 }

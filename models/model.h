@@ -89,9 +89,10 @@ void ym_model_patient_gradient(const struct ym_model *m, const float *params, co
 /* Scores [n][outputs]: linear predictor, probability, softmax, or Poisson's rate without offset. */
 void ym_model_predict(const struct ym_model *m, const float *params, const float *x, size_t n, struct ym_model_work *w,
                       float *out);
-/* Mean loss over rows, for the sponsor's own test file and the simulator. */
+/* Mean loss over rows, for the sponsor's own test file and the simulator. score: as ym_model_predict, of the same pass;
+ * NULL: not wanted. */
 double ym_model_loss(const struct ym_model *m, const float *params, const float *x, const float *y, size_t n,
-                     struct ym_model_work *w);
+                     struct ym_model_work *w, float *score);
 
 /* Tensor i of ym_model_tensors, in the order of the parameters: name
  * ("layer0.weight"; of a network "conv1.weight", numbered by kind from 1), shape,

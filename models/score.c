@@ -3,57 +3,30 @@
 #include <math.h>
 #include <stdlib.h>
 
-struct scored {
-    float score;
-    int positive;
-};
+#include "models/concordance.h"
 
-static int by_score(const void *a, const void *b)
+/* Harrell's C where every positive has its event before any negative is last seen. */
+double ym_score_auc(const float *score, const float *label01, size_t n, double *se)
 {
-    float x = ((const struct scored *)a)->score, y = ((const struct scored *)b)->score;
+    double *risk = calloc(2 * n + 1, sizeof *risk), *time = risk ? risk + n : NULL;
+    uint8_t *event = calloc(n + 1, sizeof *event);
+    struct ym_concordance c = {.index = NAN, .se = NAN};
 
-    return (x > y) - (x < y);
-}
-
-/* Mann-Whitney: pairs with the positive above, ties counted half. */
-static double pairs_above(const struct scored *s, size_t n)
-{
-    double below = 0, pairs = 0;
-
-    for (size_t start = 0, end; start < n; start = end) {
-        double positive = 0, negative = 0;
-
-        for (end = start; end < n && s[end].score == s[start].score; end++)
-            *(s[end].positive ? &positive : &negative) += 1;
-        pairs += positive * (below + negative / 2);
-        below += negative;
+    for (size_t i = 0; risk && event && i < n; i++) {
+        risk[i] = (double)score[i];
+        event[i] = label01[i] > 0.5f;
+        time[i] = event[i] ? 1 : 2;
     }
-    return pairs;
+    if (risk && event)
+        c = ym_concordance_of(risk, time, event, NULL, n);
+    free(risk);
+    free(event);
+    if (se)
+        *se = c.se;
+    return c.index;
 }
 
-double ym_score_auc(const float *score, const float *label01, size_t n)
-{
-    struct scored *s = n > 0 ? malloc(n * sizeof *s) : NULL;
-    double positive = 0, auc = NAN;
-
-    if (!s)
-        return NAN;
-    for (size_t i = 0; i < n; i++) {
-        s[i] = (struct scored){score[i], label01[i] > 0.5f};
-        positive += s[i].positive;
-        if (isnan(score[i]))
-            goto out;
-    }
-    if (positive == 0 || positive == (double)n)
-        goto out;
-    qsort(s, n, sizeof *s, by_score);
-    auc = pairs_above(s, n) / (positive * ((double)n - positive));
-out:
-    free(s);
-    return auc;
-}
-
-static size_t best_class(const float *p, size_t outputs)
+size_t ym_score_class(const float *p, size_t outputs)
 {
     size_t best = 0;
 
@@ -69,7 +42,7 @@ double ym_score_accuracy(const float *scores, size_t outputs, const float *label
     size_t right = 0;
 
     for (size_t i = 0; i < n; i++)
-        right += (float)best_class(scores + i * outputs, outputs) == label[i];
+        right += (float)ym_score_class(scores + i * outputs, outputs) == label[i];
     return n > 0 ? (double)right / (double)n : NAN;
 }
 

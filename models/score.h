@@ -3,8 +3,11 @@
 
 #include <stddef.h>
 
-/* Area under the ROC curve, ties counted half; NaN when a class is empty. */
-double ym_score_auc(const float *score, const float *label01, size_t n);
+/* Area under the ROC curve, ties counted half; NaN when a class is empty. se: its standard error over patients drawn
+ * anew (models/concordance.h); NULL: not wanted. */
+double ym_score_auc(const float *score, const float *label01, size_t n, double *se);
+/* The likeliest class of one row: of one output, 1 from one half on; of equals the first. */
+size_t ym_score_class(const float *p, size_t outputs);
 /* Share of rows whose best class (threshold 0.5 for one output) is the label. */
 double ym_score_accuracy(const float *scores, size_t outputs, const float *label, size_t n);
 /* Mean squared distance of the scores to the outcome: (p - y)^2 for one output, the sum over classes of (p_c - [y =

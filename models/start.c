@@ -13,10 +13,9 @@ static enum ym_code open_header(struct ym_bytes file, json_t **header, struct ym
     for (int i = 7; i >= 0 && file.len >= 8; i--)
         len = len << 8 | file.data[i];
     if (file.len < 8 || len > YM_START_HEADER_MAX || len > file.len - 8)
-        return ym_status_set(st, YM_INVALID,
-                             "the file to start from is no safetensors file, or its header is too long");
+        return ym_status_set(st, YM_INVALID, "not a safetensors file, or its header is too long");
     if (ym_json_parse(file.data + 8, len, YM_START_HEADER_MAX, header, NULL) != YM_OK)
-        return ym_status_set(st, YM_INVALID, "the file to start from has a header that is not JSON");
+        return ym_status_set(st, YM_INVALID, "the safetensors file has a header that is not JSON");
     *data = (struct ym_bytes){file.data + 8 + len, file.len - 8 - (size_t)len};
     return YM_OK;
 }
@@ -55,23 +54,22 @@ static enum ym_code take_tensor(const json_t *header, struct ym_bytes data, cons
     size_t begin;
 
     if (!json_is_object(o))
-        return ym_status_set(st, YM_INVALID, "the file to start from has no tensor '%s'", t->name);
+        return ym_status_set(st, YM_INVALID, "the safetensors file has no tensor '%s'", t->name);
     if (ym_json_get_str(o, "dtype", &dtype, NULL) != YM_OK || strcmp(dtype, "F32") != 0)
-        return ym_status_set(st, YM_INVALID, "tensor '%s' of the file to start from must be F32", t->name);
+        return ym_status_set(st, YM_INVALID, "tensor '%s' of the safetensors file must be F32", t->name);
     if (!shape_is(json_object_get(o, "shape"), t) ||
         !range_of(json_object_get(o, "data_offsets"), data.len, count, &begin))
-        return ym_status_set(st, YM_INVALID, "tensor '%s' of the file to start from has not the model's shape",
-                             t->name);
+        return ym_status_set(st, YM_INVALID, "tensor '%s' of the safetensors file has not the model's shape", t->name);
     memcpy(params + t->offset, data.data + begin, 4 * count);
     for (uint64_t i = 0; i < count; i++)
         if (!isfinite(params[t->offset + i]))
-            return ym_status_set(st, YM_INVALID,
-                                 "tensor '%s' of the file to start from holds a value that is no number", t->name);
+            return ym_status_set(st, YM_INVALID, "tensor '%s' of the safetensors file holds a value that is no number",
+                                 t->name);
     return YM_OK;
 }
 
-enum ym_code ym_start_params(const struct ym_plan *plan, const struct ym_model *m, struct ym_bytes file, float *params,
-                             struct ym_status *st)
+enum ym_code ym_start_tensors(const struct ym_model *m, uint64_t except, struct ym_bytes file, float *params,
+                              struct ym_status *st)
 {
     json_t *header = NULL;
     struct ym_bytes data = {0};
@@ -80,9 +78,15 @@ enum ym_code ym_start_params(const struct ym_plan *plan, const struct ym_model *
     for (size_t i = 0; i < ym_model_tensors(m) && code == YM_OK; i++) {
         struct ym_tensor_info t = ym_model_tensor(m, i);
 
-        if (!(plan->start_except >> i / 2 & 1))
+        if (!(except >> i / 2 & 1))
             code = take_tensor(header, data, &t, params, st);
     }
     json_decref(header);
     return code;
+}
+
+enum ym_code ym_start_params(const struct ym_plan *plan, const struct ym_model *m, struct ym_bytes file, float *params,
+                             struct ym_status *st)
+{
+    return ym_start_tensors(m, plan->start_except, file, params, st);
 }

@@ -18,5 +18,8 @@
  * YM_INVALID names what is wrong; params may then be half replaced. */
 enum ym_code ym_start_params(const struct ym_plan *plan, const struct ym_model *m, struct ym_bytes file, float *params,
                              struct ym_status *st);
+/* The same for any model: layer i of those with parameters stays as it is where bit i of except is 1. */
+enum ym_code ym_start_tensors(const struct ym_model *m, uint64_t except, struct ym_bytes file, float *params,
+                              struct ym_status *st);
 
 #endif

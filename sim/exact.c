@@ -117,11 +117,12 @@ static enum ym_code name_terms(const struct ym_plan *plan, struct ym_exact *e, c
 }
 
 /* Of Cox rows; of other survival families each patient's, told by its first bin. */
-static double concordance_of(const struct ym_plan *plan, const struct ym_sim_site *site, size_t sites,
-                             const struct rows *r, const struct ym_newton_fit *fit)
+static struct ym_concordance concordance_of(const struct ym_plan *plan, const struct ym_sim_site *site, size_t sites,
+                                            const struct rows *r, const struct ym_newton_fit *fit)
 {
     size_t n = 0, first = 0, skip = fit->count - r->columns;
-    double *risk = calloc(2 * r->count + 1, sizeof *risk), *time = risk ? risk + r->count : NULL, index = NAN;
+    double *risk = calloc(2 * r->count + 1, sizeof *risk), *time = risk ? risk + r->count : NULL;
+    struct ym_concordance c = {.index = NAN, .se = NAN};
     uint8_t *event = calloc(r->count + 1, sizeof *event);
     uint32_t *baseline = calloc(r->count + 1, sizeof *baseline);
 
@@ -140,11 +141,11 @@ static double concordance_of(const struct ym_plan *plan, const struct ym_sim_sit
         first += t->rows;
     }
     if (risk && event && baseline)
-        index = ym_concordance_of(risk, time, event, baseline, n).index;
+        c = ym_concordance_of(risk, time, event, baseline, n);
     free(risk);
     free(event);
     free(baseline);
-    return index;
+    return c;
 }
 
 static bool plan_names(const struct ym_plan *plan, const char *name)
@@ -177,7 +178,8 @@ enum ym_code ym_exact_fit(const struct ym_plan *plan, const struct ym_sim_site *
                           struct ym_exact *out, struct ym_status *st)
 {
     struct rows *r = calloc(1, sizeof *r);
-    struct ym_exact e = {.concordance = NAN};
+    struct ym_exact e = {.concordance = NAN, .concordance_se = NAN};
+    struct ym_concordance c;
     struct ym_newton_problem q = {.kind = kind_of(plan), .ties = plan->efron ? YM_TIES_EFRON : YM_TIES_BRESLOW};
     enum ym_code code = r ? check(plan, site, site_count, st) : ym_status_set(st, YM_EXHAUSTED, "no memory");
 
@@ -193,8 +195,11 @@ enum ym_code ym_exact_fit(const struct ym_plan *plan, const struct ym_sim_site *
     code = ym_newton(&q, &e.fit, st);
     if (code != YM_OK)
         goto out;
-    if (ym_plan_survival(plan))
-        e.concordance = concordance_of(plan, site, site_count, r, &e.fit);
+    if (ym_plan_survival(plan)) {
+        c = concordance_of(plan, site, site_count, r, &e.fit);
+        e.concordance = c.index;
+        e.concordance_se = c.se;
+    }
     *out = e;
     e = (struct ym_exact){0};
 out:

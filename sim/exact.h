@@ -10,8 +10,8 @@
  * are per study unit: those of R for the same formula. */
 struct ym_exact {
     struct ym_newton_fit fit;
-    char (*term)[256];  /* [fit.count] */
-    double concordance; /* survival: Harrell's C within baselines; else NaN */
+    char (*term)[256];                  /* [fit.count] */
+    double concordance, concordance_se; /* survival: Harrell's C within baselines; else NaN */
 };
 
 /* Tables of a plan read by ym_plan_read_exact. Families linear, logistic, poisson,

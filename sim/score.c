@@ -12,29 +12,11 @@
 /* Rows are predicted in blocks, so that scratch does not grow with the file. */
 #define BLOCK_ROWS 1024
 
-struct tally {
-    float *score, *label; /* [rows][outputs], [rows] */
-    float *block;         /* rows under way, where they are made of bytes */
-    size_t rows;
-    double loss;
-    /* survival: by patient */
-    double *risk, *time; /* [patients] */
-    uint8_t *event;      /* [patients] */
-    size_t patients;
-    double expected, observed;
-};
+/* ---- what the model says ---- */
 
-/* Behind ym_model_predict: score [rows], of this table's rows. Poisson's score is a rate, its mean has the offset. */
-static void tally_survival(const struct ym_model *m, const struct ym_table *t, const float *score, struct tally *out)
+/* score [rows] of this table. */
+static void take_patients(const struct ym_table *t, const float *score, struct ym_scores *out)
 {
-    size_t targets = ym_model_targets(m);
-
-    for (size_t row = 0; row < t->rows; row++) {
-        const float *y = t->y + row * targets;
-
-        out->expected += targets == 2 ? (double)score[row] * exp((double)y[1]) : (double)score[row];
-        out->observed += (double)y[0];
-    }
     for (size_t p = 0; p < t->patients; p++, out->patients++) {
         out->risk[out->patients] = (double)score[t->first_row[p]];
         out->time[out->patients] = (double)t->time[p];
@@ -42,94 +24,279 @@ static void tally_survival(const struct ym_model *m, const struct ym_table *t, c
     }
 }
 
-static void tally_table(const struct ym_model *m, const float *params, const struct ym_table *t,
-                        struct ym_model_work *w, struct tally *out)
+/* A rate becomes a mean by its offset; the risks were taken before. */
+static void apply_offsets(const struct ym_table *t, float *score)
 {
-    size_t outputs = ym_model_outputs(m), targets = ym_model_targets(m), first = out->rows;
+    for (size_t row = 0; row < t->rows; row++)
+        score[row] = (float)((double)score[row] * exp((double)t->y[2 * row + 1]));
+}
+
+static void sum_bins(const struct ym_table *t, const float *score, double *expected)
+{
+    for (size_t p = 0; p < t->patients; p++) {
+        expected[p] = 0;
+        for (uint64_t row = t->first_row[p]; row < t->first_row[p + 1]; row++)
+            expected[p] += (double)score[row];
+    }
+}
+
+static void take_table(const struct ym_model *m, const float *params, const struct ym_table *t, struct ym_model_work *w,
+                       float *block, struct ym_scores *out)
+{
+    size_t targets = ym_model_targets(m), before = out->patients;
+    float *score = out->score + out->rows * out->outputs, *label = out->label + out->rows;
 
     for (size_t row = 0; row < t->rows; row += BLOCK_ROWS) {
         size_t n = t->rows - row < BLOCK_ROWS ? t->rows - row : BLOCK_ROWS;
-        const float *x = ym_table_rows(t, row, n, out->block), *y = t->y + row * targets;
+        const float *y = t->y + row * targets;
 
-        ym_model_predict(m, params, x, n, w, out->score + out->rows * outputs);
-        out->loss += ym_model_loss(m, params, x, y, n, w) * (double)n;
+        out->loss +=
+            ym_model_loss(m, params, ym_table_rows(t, row, n, block), y, n, w, score + row * out->outputs) * (double)n;
         for (size_t i = 0; i < n; i++)
-            out->label[out->rows + i] = y[i * targets];
-        out->rows += n;
+            label[row + i] = y[i * targets];
     }
     if (t->time != NULL)
-        tally_survival(m, t, out->score + first, out);
+        take_patients(t, score, out);
+    if (targets == 2)
+        apply_offsets(t, score);
+    if (t->time != NULL)
+        sum_bins(t, score, out->expected + before);
+    out->rows += t->rows;
 }
 
-/* The score of level 1: the only output, or the second of two. */
-static double auc_of(const struct ym_plan *plan, const struct tally *t, size_t outputs)
+static enum ym_code make_room(size_t rows, struct ym_scores *s, struct ym_status *st)
 {
-    if (plan->outcome.kind != YM_VAR_CATEGORY || plan->outcome.level_count != 2 || outputs > 2)
-        return NAN;
-    if (outputs == 1)
-        return ym_score_auc(t->score, t->label, t->rows);
-    for (size_t i = 0; i < t->rows; i++)
-        t->score[i] = t->score[2 * i + 1];
-    return ym_score_auc(t->score, t->label, t->rows);
+    s->score = calloc(rows + 1, s->outputs * sizeof *s->score);
+    s->label = calloc(rows + 1, sizeof *s->label);
+    if (ym_plan_survival(s->plan)) {
+        s->risk = calloc(rows + 1, sizeof *s->risk);
+        s->time = calloc(rows + 1, sizeof *s->time);
+        s->expected = calloc(rows + 1, sizeof *s->expected);
+        s->event = calloc(rows + 1, sizeof *s->event);
+        if (!s->risk || !s->time || !s->expected || !s->event)
+            return ym_status_set(st, YM_EXHAUSTED, "no memory to score %zu rows", rows);
+    }
+    return s->score && s->label ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory to score %zu rows", rows);
 }
 
-static struct ym_score score_of(const struct ym_plan *plan, const struct tally *t, size_t outputs)
+enum ym_code ym_scores_open(const struct ym_plan *plan, const struct ym_model *m, const float *params,
+                            const struct ym_table *const *t, size_t count, struct ym_scores *out, struct ym_status *st)
 {
-    struct ym_score s = {t->rows, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    struct ym_scores s = {.plan = plan, .outputs = ym_model_outputs(m)};
+    struct ym_model_work *w = ym_model_work_new(m, BLOCK_ROWS);
+    size_t rows = 0, scratch = 0;
+    float *block;
+    enum ym_code code;
 
-    if (t->rows == 0)
-        return s;
-    s.loss = t->loss / (double)(ym_plan_survival(plan) ? t->patients : t->rows);
-    if (ym_plan_survival(plan)) {
-        s.concordance = ym_concordance_of(t->risk, t->time, t->event, NULL, t->patients).index;
-        s.expected = t->expected;
-        s.observed = t->observed;
-        return s;
+    for (size_t i = 0; i < count; i++) {
+        rows += t[i]->rows;
+        scratch = ym_table_scratch(t[i], BLOCK_ROWS) > scratch ? ym_table_scratch(t[i], BLOCK_ROWS) : scratch;
     }
-    if (plan->outcome.kind == YM_VAR_CATEGORY) {
-        s.accuracy = ym_score_accuracy(t->score, outputs, t->label, t->rows);
-        s.brier = ym_score_brier(t->score, outputs, t->label, t->rows);
-    }
-    s.auc = auc_of(plan, t, outputs); /* it folds the scores in place */
-    if (!isnan(s.auc))
-        ym_score_calibration(t->score, t->label, t->rows, &s.intercept, &s.slope);
-    return s;
+    block = calloc(scratch + 1, sizeof *block);
+    code = make_room(rows, &s, st);
+    if (code == YM_OK && (!w || !block))
+        code = ym_status_set(st, YM_EXHAUSTED, "no memory to score %zu rows", rows);
+    for (size_t i = 0; i < count && code == YM_OK; i++)
+        take_table(m, params, t[i], w, block, &s);
+    ym_model_work_free(w);
+    free(block);
+    if (code == YM_OK)
+        *out = s;
+    else
+        ym_scores_release(&s);
+    return code;
 }
+
+void ym_scores_release(struct ym_scores *s)
+{
+    free(s->score);
+    free(s->label);
+    free(s->risk);
+    free(s->time);
+    free(s->expected);
+    free(s->event);
+    *s = (struct ym_scores){0};
+}
+
+/* ---- figures ---- */
+
+static bool two_levels(const struct ym_scores *s)
+{
+    const struct ym_variable *y = &s->plan->outcome;
+
+    return y->kind == YM_VAR_CATEGORY && y->level_count == 2 && !ym_plan_survival(s->plan);
+}
+
+/* Of level 1: the only output, or the second of two. */
+static float positive_of(const struct ym_scores *s, size_t row)
+{
+    return s->score[row * s->outputs + s->outputs - 1];
+}
+
+static void sum_survival(const struct ym_scores *s, struct ym_score *out)
+{
+    struct ym_concordance c = ym_concordance_of(s->risk, s->time, s->event, NULL, s->patients);
+
+    out->loss = s->loss / (double)s->patients;
+    out->concordance = c.index;
+    out->concordance_se = c.se;
+    out->expected = out->observed = 0;
+    for (size_t p = 0; p < s->patients; p++) {
+        out->expected += s->expected[p];
+        out->observed += s->event[p];
+    }
+}
+
+static void sum_two_levels(const struct ym_scores *s, struct ym_score *out)
+{
+    float *positive = calloc(s->rows, sizeof *positive);
+
+    for (size_t i = 0; positive && i < s->rows; i++)
+        positive[i] = positive_of(s, i);
+    if (positive)
+        out->auc = ym_score_auc(positive, s->label, s->rows, &out->auc_se);
+    if (positive && !isnan(out->auc))
+        ym_score_calibration(positive, s->label, s->rows, &out->intercept, &out->slope);
+    free(positive);
+}
+
+static void sum_numbers(const struct ym_scores *s, struct ym_score *out)
+{
+    const struct ym_variable *y = &s->plan->outcome;
+    double unit = s->plan->family == YM_FAMILY_POISSON ? 1 : (y->high - y->low) / 2, sum = 0;
+
+    for (size_t i = 0; i < s->rows; i++) {
+        double off = ((double)s->score[i] - (double)s->label[i]) * unit;
+
+        sum += off * off;
+    }
+    out->rmse = sqrt(sum / (double)s->rows);
+    if (s->plan->family != YM_FAMILY_POISSON)
+        return;
+    out->expected = out->observed = 0;
+    for (size_t i = 0; i < s->rows; i++) {
+        out->expected += (double)s->score[i];
+        out->observed += (double)s->label[i];
+    }
+}
+
+struct ym_score ym_scores_sum(const struct ym_scores *s)
+{
+    struct ym_score sum = {s->rows, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+
+    if (s->rows == 0)
+        return sum;
+    sum.loss = s->loss / (double)s->rows;
+    if (ym_plan_survival(s->plan)) {
+        sum_survival(s, &sum);
+        return sum;
+    }
+    if (s->plan->outcome.kind == YM_VAR_NUMBER) {
+        sum_numbers(s, &sum);
+        return sum;
+    }
+    sum.accuracy = ym_score_accuracy(s->score, s->outputs, s->label, s->rows);
+    sum.brier = ym_score_brier(s->score, s->outputs, s->label, s->rows);
+    if (two_levels(s))
+        sum_two_levels(s, &sum);
+    return sum;
+}
+
+/* ---- reliability and confusion ---- */
+
+static size_t drop_empty(struct ym_score_bin bin[YM_SCORE_BINS])
+{
+    size_t n = 0;
+
+    for (size_t k = 0; k < YM_SCORE_BINS; k++)
+        if (bin[k].count > 0)
+            bin[n++] = bin[k];
+    return n;
+}
+
+static void bin_scores(const struct ym_scores *s, struct ym_score_bin bin[YM_SCORE_BINS])
+{
+    for (size_t k = 0; k < YM_SCORE_BINS; k++)
+        bin[k] = (struct ym_score_bin){(double)k / YM_SCORE_BINS, (double)(k + 1) / YM_SCORE_BINS, 0, 0, 0};
+    for (size_t i = 0; i < s->rows; i++) {
+        double score = (double)positive_of(s, i);
+        size_t k = score > 0 ? (size_t)fmin(score * YM_SCORE_BINS, YM_SCORE_BINS - 1) : 0;
+
+        bin[k].count++;
+        bin[k].expected += score;
+        bin[k].observed += (double)s->label[i];
+    }
+    for (size_t k = 0; k < YM_SCORE_BINS; k++) {
+        bin[k].expected /= (double)bin[k].count;
+        bin[k].observed /= (double)bin[k].count;
+    }
+}
+
+struct ranked {
+    double risk, expected, observed;
+};
+
+static int by_risk(const void *left, const void *right)
+{
+    const struct ranked *a = left, *b = right;
+
+    return (a->risk > b->risk) - (a->risk < b->risk);
+}
+
+static void bin_patients(const struct ym_scores *s, struct ym_score_bin bin[YM_SCORE_BINS])
+{
+    struct ranked *all = calloc(s->patients + 1, sizeof *all);
+
+    for (size_t i = 0; all && i < s->patients; i++)
+        all[i] = (struct ranked){s->risk[i], s->expected[i], s->event[i]};
+    if (all)
+        qsort(all, s->patients, sizeof *all, by_risk);
+    for (size_t k = 0; all && k < YM_SCORE_BINS; k++) {
+        size_t first = s->patients * k / YM_SCORE_BINS, end = s->patients * (k + 1) / YM_SCORE_BINS;
+
+        bin[k] = (struct ym_score_bin){.count = end - first};
+        for (size_t i = first; i < end; i++) {
+            bin[k].expected += all[i].expected;
+            bin[k].observed += all[i].observed;
+        }
+        if (end > first) {
+            bin[k].from = all[first].risk;
+            bin[k].to = all[end - 1].risk;
+        }
+    }
+    free(all);
+}
+
+size_t ym_scores_bins(const struct ym_scores *s, struct ym_score_bin bin[YM_SCORE_BINS])
+{
+    memset(bin, 0, YM_SCORE_BINS * sizeof *bin);
+    if (ym_plan_survival(s->plan))
+        bin_patients(s, bin);
+    else if (two_levels(s))
+        bin_scores(s, bin);
+    return drop_empty(bin);
+}
+
+void ym_scores_confusion(const struct ym_scores *s, size_t *count)
+{
+    size_t levels = s->plan->outcome.level_count;
+
+    memset(count, 0, levels * levels * sizeof *count);
+    for (size_t i = 0; i < s->rows; i++)
+        count[(size_t)s->label[i] * levels + ym_score_class(s->score + i * s->outputs, s->outputs)]++;
+}
+
+/* ---- sums of tables ---- */
 
 enum ym_code ym_score_tables(const struct ym_plan *plan, const struct ym_model *m, const float *params,
                              const struct ym_table *const *t, size_t count, struct ym_score *out, struct ym_status *st)
 {
-    size_t rows = 0, block = 0, outputs = ym_model_outputs(m);
-    struct ym_model_work *w = ym_model_work_new(m, BLOCK_ROWS);
-    struct tally tally = {0};
-    enum ym_code code = YM_OK;
+    struct ym_scores s = {0};
+    enum ym_code code = ym_scores_open(plan, m, params, t, count, &s, st);
 
-    for (size_t i = 0; i < count; i++) {
-        rows += t[i]->rows;
-        block = ym_table_scratch(t[i], BLOCK_ROWS);
-    }
-    tally.block = calloc(block + 1, sizeof *tally.block);
-    tally.score = calloc(rows + 1, outputs * sizeof *tally.score);
-    tally.label = calloc(rows + 1, sizeof *tally.label);
-    tally.risk = calloc(rows + 1, sizeof *tally.risk);
-    tally.time = calloc(rows + 1, sizeof *tally.time);
-    tally.event = calloc(rows + 1, sizeof *tally.event);
-    if (w == NULL || tally.block == NULL || tally.score == NULL || tally.label == NULL || !tally.risk || !tally.time ||
-        !tally.event) {
-        code = ym_status_set(st, YM_EXHAUSTED, "no memory to score %zu rows", rows);
-        goto out;
-    }
-    for (size_t i = 0; i < count; i++)
-        tally_table(m, params, t[i], w, &tally);
-    *out = score_of(plan, &tally, outputs);
-out:
-    ym_model_work_free(w);
-    free(tally.score);
-    free(tally.block);
-    free(tally.label);
-    free(tally.risk);
-    free(tally.time);
-    free(tally.event);
+    if (code == YM_OK)
+        *out = ym_scores_sum(&s);
+    ym_scores_release(&s);
     return code;
 }
 
@@ -141,7 +308,7 @@ enum ym_code ym_score_table(const struct ym_plan *plan, const struct ym_model *m
 
 struct ym_score ym_score_mean(const struct ym_score *score, size_t n)
 {
-    struct ym_score mean = {0};
+    struct ym_score mean = {.auc_se = NAN, .concordance_se = NAN};
     double counted = 0;
 
     for (size_t i = 0; i < n; i++) {
@@ -155,6 +322,7 @@ struct ym_score ym_score_mean(const struct ym_score *score, size_t n)
         mean.brier += score[i].brier;
         mean.intercept += score[i].intercept;
         mean.slope += score[i].slope;
+        mean.rmse += score[i].rmse;
         mean.concordance += score[i].concordance;
         mean.expected += score[i].expected;
         mean.observed += score[i].observed;
@@ -165,6 +333,7 @@ struct ym_score ym_score_mean(const struct ym_score *score, size_t n)
     mean.brier /= counted;
     mean.intercept /= counted;
     mean.slope /= counted;
+    mean.rmse /= counted;
     mean.concordance /= counted;
     mean.expected /= counted;
     mean.observed /= counted;

@@ -49,6 +49,8 @@ static const struct ym_cli_option data_options[] = {
     OPTION_DIR, OPTION_JSON, {"plan", "FILE", YM_TEXT_SPONSOR_OPT_PLAN, false}, OPTION_END};
 static const struct ym_cli_option model_options[] = {
     OPTION_DIR, OPTION_JSON, {"out", "FILE", YM_TEXT_SPONSOR_OPT_OUT, false}, OPTION_END};
+static const struct ym_cli_option score_options[] = {
+    {"plan", "FILE", YM_TEXT_SPONSOR_OPT_PLAN_OF, false}, OPTION_JSON, OPTION_END};
 static const struct ym_cli_option submit_options[] = {
     OPTION_DIR,
     OPTION_JSON,
@@ -86,6 +88,7 @@ static const struct ym_cli_command commands[] = {
     {"study cancel", "STUDY", YM_TEXT_SPONSOR_CMD_STUDY_CANCEL, 1, 1, dir_option, ym_cmd_study_cancel},
     {"model get", "STUDY", YM_TEXT_SPONSOR_CMD_MODEL_GET, 1, 1, model_options, ym_cmd_model_get},
     {"model show", "FILE", YM_TEXT_SPONSOR_CMD_MODEL_SHOW, 1, 1, json_option, ym_cmd_model_show},
+    {"model score", "MODEL FILE", YM_TEXT_SPONSOR_CMD_MODEL_SCORE, 2, 2, score_options, ym_cmd_model_score},
     {"log fetch", "DIR", YM_TEXT_SPONSOR_CMD_LOG_FETCH, 1, 1, dir_option, ym_cmd_log_fetch},
     {0},
 };

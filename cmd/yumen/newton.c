@@ -44,7 +44,7 @@ static void print_fit(const struct ym_simulation *s, const struct ym_exact *e)
     if (s->plan->family == YM_FAMILY_LINEAR)
         printf(T(SPONSOR_NEWTON_DISPERSION), f->dispersion);
     if (!isnan(e->concordance))
-        printf(T(SPONSOR_NEWTON_CONCORDANCE), e->concordance);
+        printf(T(SPONSOR_NEWTON_CONCORDANCE), e->concordance, e->concordance_se);
     puts(T(SPONSOR_NEWTON_NOTE));
 }
 
@@ -66,6 +66,7 @@ static void print_json(const struct ym_simulation *s, const struct ym_exact *e)
                   "events", (json_int_t)f->events, "steps", (int)f->steps, "coefficients", table, "loglik", f->loglik,
                   "loglik_null", real_or_null(f->loglik_null), "dispersion", f->dispersion, "concordance",
                   real_or_null(e->concordance));
+    json_object_set_new(o, "concordance_se", real_or_null(e->concordance_se));
     ym_print_json(o);
     json_decref(o);
 }

@@ -48,16 +48,145 @@ static json_t *real_or_null(double v)
 json_t *ym_json_score(const struct ym_score *s)
 {
     json_t *o =
-        json_pack("{s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "rows", (json_int_t)s->rows, "loss", real_or_null(s->loss),
-                  "accuracy", real_or_null(s->accuracy), "auc", real_or_null(s->auc), "brier", real_or_null(s->brier),
-                  "calibration_intercept", real_or_null(s->intercept), "calibration_slope", real_or_null(s->slope));
+        json_pack("{s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "rows", (json_int_t)s->rows, "loss", real_or_null(s->loss),
+                  "accuracy", real_or_null(s->accuracy), "auc", real_or_null(s->auc), "auc_se", real_or_null(s->auc_se),
+                  "rmse", real_or_null(s->rmse), "brier", real_or_null(s->brier), "calibration_intercept",
+                  real_or_null(s->intercept), "calibration_slope", real_or_null(s->slope));
 
-    if (isnan(s->concordance))
-        return o;
-    json_object_set_new(o, "concordance", json_real(s->concordance));
-    json_object_set_new(o, "expected_events", real_or_null(s->expected));
-    json_object_set_new(o, "observed_events", real_or_null(s->observed));
+    if (!isnan(s->concordance)) {
+        json_object_set_new(o, "concordance", json_real(s->concordance));
+        json_object_set_new(o, "concordance_se", real_or_null(s->concordance_se));
+        json_object_set_new(o, "expected_events", real_or_null(s->expected));
+        json_object_set_new(o, "observed_events", real_or_null(s->observed));
+    } else if (!isnan(s->expected)) {
+        json_object_set_new(o, "expected", json_real(s->expected));
+        json_object_set_new(o, "observed", real_or_null(s->observed));
+    }
     return o;
+}
+
+static void line_se(struct ym_buf *out, const char *name, double value, double se)
+{
+    if (!isnan(value) && !isnan(se))
+        ym_buf_printf(out, T(SPONSOR_SCORE_SE), name, value, se);
+    else if (!isnan(value))
+        ym_buf_printf(out, T(SPONSOR_SCORE_ONE), name, value);
+    if (!isnan(value))
+        ym_buf_puts(out, "\n");
+}
+
+static void print_figures(struct ym_buf *out, const struct ym_scores *scores)
+{
+    struct ym_score s = ym_scores_sum(scores);
+
+    ym_buf_printf(out, T(SPONSOR_SCORE_LOSS), s.loss);
+    ym_buf_puts(out, "\n");
+    line_se(out, T(SPONSOR_METRIC_ACCURACY), s.accuracy, NAN);
+    line_se(out, "AUC", s.auc, s.auc_se);
+    line_se(out, "Brier", s.brier, NAN);
+    line_se(out, T(SPONSOR_SCORE_RMSE), s.rmse, NAN);
+    line_se(out, "C", s.concordance, s.concordance_se);
+    if (!isnan(s.slope))
+        ym_buf_printf(out, T(SPONSOR_SCORE_CALIBRATION_ONE), s.intercept, s.slope);
+    else if (!isnan(s.expected))
+        ym_buf_printf(out, scores->risk ? T(SPONSOR_SCORE_EVENTS) : T(SPONSOR_SCORE_COUNTS), s.expected, s.observed,
+                      s.expected / s.observed);
+    if (!isnan(s.slope) || !isnan(s.expected))
+        ym_buf_puts(out, "\n");
+}
+
+static void print_bins(struct ym_buf *out, const struct ym_scores *s)
+{
+    struct ym_score_bin bin[YM_SCORE_BINS];
+    size_t n = ym_scores_bins(s, bin);
+
+    if (n > 0)
+        ym_buf_printf(out, "\n%s\n", s->risk ? T(SPONSOR_SCORE_BINS_RISK) : T(SPONSOR_SCORE_BINS));
+    for (size_t k = 0; k < n; k++)
+        ym_buf_printf(out, s->risk ? "%.3e-%.3e %8zu %10.2f %10.0f\n" : "%.1f-%.1f %13zu %10.4f %10.4f\n", bin[k].from,
+                      bin[k].to, bin[k].count, bin[k].expected, bin[k].observed);
+}
+
+static size_t *confusion_of(const struct ym_scores *s)
+{
+    size_t levels = s->plan->outcome.level_count;
+    bool has = s->plan->outcome.kind == YM_VAR_CATEGORY && !ym_plan_survival(s->plan) && s->rows > 0;
+    size_t *count = has ? calloc(levels * levels, sizeof *count) : NULL;
+
+    if (count)
+        ym_scores_confusion(s, count);
+    return count;
+}
+
+static void print_confusion(struct ym_buf *out, const struct ym_scores *s)
+{
+    const struct ym_variable *y = &s->plan->outcome;
+    size_t *count = confusion_of(s);
+
+    if (!count)
+        return;
+    ym_buf_printf(out, "\n%s\n", T(SPONSOR_SCORE_CONFUSION));
+    ym_print_pad(out, "", 20);
+    for (size_t k = 0; k < y->level_count; k++) {
+        ym_buf_puts(out, " ");
+        ym_print_pad(out, y->level[k], 10);
+    }
+    ym_buf_puts(out, "\n");
+    for (size_t i = 0; i < y->level_count; i++) {
+        ym_print_pad(out, y->level[i], 20);
+        for (size_t k = 0; k < y->level_count; k++)
+            ym_buf_printf(out, " %-10zu", count[i * y->level_count + k]);
+        ym_buf_puts(out, "\n");
+    }
+    free(count);
+}
+
+void ym_print_scores(struct ym_buf *out, const struct ym_scores *s)
+{
+    print_figures(out, s);
+    print_bins(out, s);
+    print_confusion(out, s);
+}
+
+static json_t *bins_json(const struct ym_scores *s)
+{
+    struct ym_score_bin bin[YM_SCORE_BINS];
+    size_t n = ym_scores_bins(s, bin);
+    json_t *list = n > 0 ? json_array() : json_null();
+
+    for (size_t k = 0; k < n; k++)
+        json_array_append_new(list, json_pack("{s:f,s:f,s:I,s:f,s:f}", "from", bin[k].from, "to", bin[k].to, "count",
+                                              (json_int_t)bin[k].count, "expected", bin[k].expected, "observed",
+                                              bin[k].observed));
+    return list;
+}
+
+static json_t *confusion_json(const struct ym_scores *s)
+{
+    const struct ym_variable *y = &s->plan->outcome;
+    size_t *count = confusion_of(s);
+    json_t *levels = json_array(), *rows = json_array();
+
+    for (size_t i = 0; count && i < y->level_count; i++) {
+        json_t *row = json_array();
+
+        for (size_t k = 0; k < y->level_count; k++)
+            json_array_append_new(row, json_integer((json_int_t)count[i * y->level_count + k]));
+        json_array_append_new(rows, row);
+        json_array_append_new(levels, json_string(y->level[i]));
+    }
+    if (count) {
+        free(count);
+        return json_pack("{s:o,s:o}", "levels", levels, "counts", rows);
+    }
+    json_decref(levels);
+    json_decref(rows);
+    return json_null();
+}
+
+json_t *ym_json_scores(const struct ym_scores *s)
+{
+    return json_pack("{s:o,s:o}", "reliability", bins_json(s), "confusion", confusion_json(s));
 }
 
 void ym_print_json(json_t *value)

@@ -18,9 +18,14 @@ void ym_print_pad(struct ym_buf *out, const char *text, int columns);
 void ym_print_micro(struct ym_buf *out, int64_t micro);
 /* "loss 0.1234  accuracy 0.93  AUC 0.9712"; what is undefined is left away. */
 void ym_print_score(struct ym_buf *out, const struct ym_score *s);
-/* Members loss, accuracy, auc, rows; null where undefined; for survival concordance, expected_events,
- * observed_events too. New reference. */
+/* Members rows, loss, accuracy, auc, brier, calibration; null where undefined; for survival concordance,
+ * expected_events, observed_events too. New reference. */
 json_t *ym_json_score(const struct ym_score *s);
+/* The whole of it, for people: each figure on a line, reliability and confusion as tables. */
+void ym_print_scores(struct ym_buf *out, const struct ym_scores *s);
+/* {reliability: [{from, to, count, expected, observed}], confusion: {levels, counts}}; null where there is none. New
+ * reference. */
+json_t *ym_json_scores(const struct ym_scores *s);
 /* One line of JSON for programs, reals allowed, keys in order given. */
 void ym_print_json(json_t *value);
 /* On a terminal: say on stderr that something takes seconds, and take it back. */

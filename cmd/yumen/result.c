@@ -13,7 +13,6 @@
 #include "models/results/onnx.h"
 #include "sim/score.h"
 
-#define MODEL_FORMAT "yumen-model/1"
 #define MODEL_NOTES 7
 #define PATH_BYTES 1100
 
@@ -55,7 +54,7 @@ static void notes_fill(const struct ym_result *r, struct notes *n)
     ym_hex_encode(r->plan->hash, YM_HASH_BYTES, &n->plan);
     ym_hex_encode(r->state, YM_HASH_BYTES, &n->state);
     snprintf(n->round, sizeof n->round, "%" PRIu32, r->round);
-    n->note[0] = (struct ym_onnx_note){"format", MODEL_FORMAT};
+    n->note[0] = (struct ym_onnx_note){"format", YM_RESULT_FORMAT};
     n->note[1] = (struct ym_onnx_note){"study", r->plan->study};
     n->note[2] = (struct ym_onnx_note){"round", n->round};
     n->note[3] = (struct ym_onnx_note){"plan", ym_buf_str(&n->plan)};

@@ -6,6 +6,8 @@
 #include "gate/plan.h"
 #include "models/model.h"
 
+#define YM_RESULT_FORMAT "yumen-model/1" /* "format" in the metadata */
+
 /* What is taken away at the end of a study or a simulation, as files that others
  * read (docs/results.md). Zero-initialised is empty. */
 struct ym_result {

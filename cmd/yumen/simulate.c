@@ -361,6 +361,53 @@ static json_t *params_json(const struct ym_simulation *s, struct ym_status *st)
     return list;
 }
 
+/* --test rows at the last state: *out new. */
+static enum ym_code test_scores(const struct ym_simulation *s, struct ym_scores *out, struct ym_status *st)
+{
+    struct ym_model model;
+    uint32_t round;
+    float *params = NULL;
+    enum ym_code code = ym_model_from_plan(s->plan, &model, st);
+
+    if (code == YM_OK)
+        code = ym_score_params(s->plan, &model, ym_buf_bytes(&s->state), &round, &params, st);
+    if (code == YM_OK)
+        code = ym_scores_open(s->plan, &model, params, (const struct ym_table *const *)&s->test, 1, out, st);
+    free(params);
+    return code;
+}
+
+static enum ym_code print_test(const struct ym_simulation *s, struct ym_status *st)
+{
+    struct ym_scores scores = {0};
+    struct ym_buf text = {0};
+    enum ym_code code = test_scores(s, &scores, st);
+
+    if (code == YM_OK) {
+        ym_print_scores(&text, &scores);
+        printf("\n%s\n%s\n", T(SPONSOR_SIM_TEST), ym_buf_str(&text));
+    }
+    ym_buf_release(&text);
+    ym_scores_release(&scores);
+    return code;
+}
+
+/* The last round's own object is under "final" too. */
+static enum ym_code detail_test(const struct ym_simulation *s, struct ym_status *st)
+{
+    json_t *last = json_array_get(s->rounds, json_array_size(s->rounds) - 1), *detail;
+    struct ym_scores scores = {0};
+    enum ym_code code = test_scores(s, &scores, st);
+
+    if (code == YM_OK) {
+        detail = ym_json_scores(&scores);
+        json_object_update(json_object_get(last, "test"), detail);
+        json_decref(detail);
+    }
+    ym_scores_release(&scores);
+    return code;
+}
+
 static enum ym_code print_result(const struct ym_simulation *s, struct ym_status *st)
 {
     struct ym_buf hash = {0}, delta = {0};
@@ -432,6 +479,8 @@ static enum ym_code simulate(struct ym_simulation *s, struct ym_status *st)
     code = ym_sim_run(s->plan, s->site, s->site_count, &s->options, &s->state, st);
     if (code == YM_OK && s->out != NULL)
         code = write_result(s, st);
+    if (code == YM_OK && s->test != NULL)
+        code = s->json ? detail_test(s, st) : print_test(s, st);
     if (code != YM_OK)
         return code;
     if (s->json)

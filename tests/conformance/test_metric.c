@@ -315,7 +315,7 @@ static void figures_are_those_of_the_patients_within_their_noise(void **state)
         exact[ym_metric_cell(c.plan, &score[i], &label[i], 1)] += ONE;
         p += label[i];
     }
-    true_auc = ym_score_auc(score, label, MANY);
+    true_auc = ym_score_auc(score, label, MANY, NULL);
     for (size_t i = 0; i < BINS; i++)
         bin_error += (double)(exact[i] * exact[BINS + i]) / ONE / ONE / 2 / (p * (MANY - p));
     for (int r = 0; r < RELEASES; r++) {

@@ -105,6 +105,7 @@ def check(result, kind, dataset, model, **more):
     near(result["loglik"], float(summary[0]["loglik"]), f"{dataset} log-likelihood")
     if kind == "cox":
         near(result["concordance"], float(summary[0]["concordance"]), f"{dataset} C")
+        near(result["concordance_se"], float(summary[0]["concordance_se"]), f"{dataset} se of C")
 
 
 def cox_model(variables, time, outcome, formula, ties, strata):

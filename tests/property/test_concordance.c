@@ -32,7 +32,7 @@ static void pairs_are_those_of_the_definition(void **state)
 {
     (void)state;
     for (unsigned round = 0; round < 400; round++) {
-        double risk[MOST], time[MOST], concordant = 0, tied = 0, pairs = 0;
+        double risk[MOST], time[MOST], of[MOST] = {0}, in[MOST] = {0}, concordant = 0, tied = 0, pairs = 0, squares = 0;
         uint8_t event[MOST];
         uint32_t stratum[MOST];
         size_t n = draw(MOST) + 1;
@@ -47,14 +47,21 @@ static void pairs_are_those_of_the_definition(void **state)
             for (size_t j = 0; j < n; j++) {
                 if (i == j || stratum[i] != stratum[j] || !comparable(time, event, i, j))
                     continue;
+                double right = risk[i] > risk[j] ? 1 : risk[i] == risk[j] ? 0.5 : 0;
+
                 pairs++;
                 concordant += risk[i] > risk[j];
                 tied += risk[i] == risk[j];
+                of[i] += right, of[j] += right;
+                in[i]++, in[j]++;
             }
+        for (size_t i = 0; i < n; i++)
+            squares += pow((of[i] - (concordant + tied / 2) / pairs * in[i]) / pairs, 2);
         struct ym_concordance c = ym_concordance_of(risk, time, event, stratum, n);
 
         assert_true(c.concordant == concordant && c.tied == tied && c.comparable == pairs);
         assert_true(pairs > 0 ? fabs(c.index - (concordant + tied / 2) / pairs) < 1e-15 : isnan(c.index));
+        assert_true(pairs > 0 ? fabs(c.se - sqrt(squares)) < 1e-13 : isnan(c.se));
     }
 }
 

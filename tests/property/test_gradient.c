@@ -183,10 +183,10 @@ static void loss_is_the_reference(void **state)
         for (size_t i = 0; i < s.m.dim; i++)
             p[i] = s.params[i];
         s.m.summed = 0; /* loss is told by rows */
-        loss = ym_model_loss(&s.m, s.params, s.x, s.y, MAX_ROWS, s.work);
+        loss = ym_model_loss(&s.m, s.params, s.x, s.y, MAX_ROWS, s.work, NULL);
         assert_true(fabs(loss - reference_loss(&s, p, MAX_ROWS)) < 1e-6 * (1 + loss));
         small = ym_model_work_new(&s.m, 2); /* scratch for fewer rows than asked for */
-        assert_true(fabs(loss - ym_model_loss(&s.m, s.params, s.x, s.y, MAX_ROWS, small)) < 1e-6 * (1 + loss));
+        assert_true(fabs(loss - ym_model_loss(&s.m, s.params, s.x, s.y, MAX_ROWS, small, NULL)) < 1e-6 * (1 + loss));
         ym_model_work_free(small);
         tear_down(&s);
     }
@@ -257,7 +257,7 @@ static void extreme_scores_stay_numbers(void **state)
         set_up(&s, &families[f]);
         for (size_t i = 0; i < s.m.dim; i++)
             s.params[i] *= 1e6f;
-        assert_true(isfinite(ym_model_loss(&s.m, s.params, s.x, s.y, MAX_ROWS, s.work)));
+        assert_true(isfinite(ym_model_loss(&s.m, s.params, s.x, s.y, MAX_ROWS, s.work, NULL)));
         ym_model_predict(&s.m, s.params, s.x, MAX_ROWS, s.work, p);
         ym_model_patient_gradient(&s.m, s.params, s.x, s.y, MAX_ROWS, s.work, s.g);
         for (size_t i = 0; i < s.m.dim; i++)

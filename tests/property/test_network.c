@@ -290,7 +290,7 @@ static void loss_is_the_reference(void **state)
         double loss;
 
         set_up(&s, &stacks[k]);
-        loss = ym_model_loss(&s.m, s.params, s.x, s.y, IMAGES, s.work);
+        loss = ym_model_loss(&s.m, s.params, s.x, s.y, IMAGES, s.work, NULL);
         assert_true(fabs(loss - reference_loss(&s, IMAGES)) < 2e-6 * (1 + loss));
         tear_down(&s);
     }

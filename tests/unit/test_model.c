@@ -88,11 +88,11 @@ static void scores_by_hand(void **state)
     float bad[] = {0.1f, NAN, 0.2f, 0.3f}, three[] = {0.2f, 0.5f, 0.3f, 0.6f, 0.3f, 0.1f}, classes[] = {1, 2};
 
     (void)state;
-    assert_true(ym_score_auc(score, label, 4) == 0.75);
-    assert_true(ym_score_auc(tied, label, 4) == 0.5);
-    assert_true(isnan(ym_score_auc(score, label, 2))); /* one class only */
-    assert_true(isnan(ym_score_auc(score, label, 0)));
-    assert_true(isnan(ym_score_auc(bad, label, 4)));
+    assert_true(ym_score_auc(score, label, 4, NULL) == 0.75);
+    assert_true(ym_score_auc(tied, label, 4, NULL) == 0.5);
+    assert_true(isnan(ym_score_auc(score, label, 2, NULL))); /* one class only */
+    assert_true(isnan(ym_score_auc(score, label, 0, NULL)));
+    assert_true(isnan(ym_score_auc(bad, label, 4, NULL)));
     assert_true(ym_score_accuracy(score, 1, label, 4) == 0.75);
     assert_true(ym_score_accuracy(three, 3, classes, 2) == 0.5);
     assert_true(isnan(ym_score_accuracy(score, 1, label, 0)));
