@@ -15,8 +15,4 @@ int64_t ym_size_class_patients(const char *size_class);
 /* The largest delta for it, 1 / (10 x that), units of 1e-18, rounded down; 0: no such class. */
 int64_t ym_size_class_delta_e18(const char *size_class);
 
-/* Calendar month of a time in China (UTC+8, no daylight saving), in months since
- * January 1970; unix_s >= 0. */
-int64_t ym_month_of(int64_t unix_s);
-
 #endif

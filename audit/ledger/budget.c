@@ -9,6 +9,7 @@
 #include "audit/limits.h"
 #include "audit/spend.h"
 #include "base/buf.h"
+#include "base/calendar.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "privacy/clip.h"

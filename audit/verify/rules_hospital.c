@@ -5,6 +5,7 @@
 
 #include "audit/limits.h"
 #include "audit/verify/check.h"
+#include "base/calendar.h"
 
 struct dataset {
     char name[64], data[65];             /* data: hash of the newest frozen set, "" when only named in a group */

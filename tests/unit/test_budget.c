@@ -1,5 +1,6 @@
 #include <math.h>
 
+#include "base/calendar.h"
 #include "ledger_help.h"
 
 #include "audit/ledger/budget.h"
