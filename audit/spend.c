@@ -139,38 +139,55 @@ enum ym_code ym_spend_merge(struct ym_spend *into, const struct ym_spend *from, 
     return YM_OK;
 }
 
-/* sum += steps * one, each operation rounded up. */
-static enum ym_code compose(struct ym_rdp *sum, const struct ym_event *e, struct ym_spend_cache *c,
+/* nextafter(x, INFINITY) of x >= 0, without the call: it is most of what a charge costs. */
+static double next_up(double x)
+{
+    uint64_t bits;
+
+    if (!(x < INFINITY))
+        return x;
+    memcpy(&bits, &x, sizeof bits);
+    bits++;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* sum + steps * one, each operation rounded up. */
+static double add_up(double sum, uint64_t steps, double one)
+{
+    return next_up(sum + next_up((double)steps * one * (1 + 0x1p-51)));
+}
+
+struct places { /* of the grid, which are wanted */
+    size_t from, to;
+};
+
+static enum ym_code compose(struct ym_rdp *sum, const struct ym_event *e, struct places at, struct ym_spend_cache *c,
                             struct ym_status *st)
 {
     const struct ym_rdp *one = NULL;
-    const double *order;
-    size_t orders = ym_rdp_orders(&order);
     enum ym_code code = cache_get(c, e, &one, st);
 
     if (code != YM_OK)
         return code;
-    for (size_t i = 0; i < orders; i++) {
-        double product = nextafter((double)e->steps * one->at[i] * (1 + 0x1p-51), INFINITY);
-
-        sum->at[i] = nextafter(sum->at[i] + product, INFINITY);
-    }
+    for (size_t i = at.from; i < at.to; i++)
+        sum->at[i] = add_up(sum->at[i], e->steps, one->at[i]);
     return YM_OK;
 }
 
-static enum ym_code compose_all(struct ym_rdp *sum, const struct ym_spend *s, struct ym_spend_cache *c,
-                                struct ym_status *st)
+static enum ym_code compose_all(struct ym_rdp *sum, const struct ym_spend *s, struct places at,
+                                struct ym_spend_cache *c, struct ym_status *st)
 {
     enum ym_code code = YM_OK;
 
     for (size_t i = 0; code == YM_OK && i < s->count; i++)
-        code = compose(sum, &s->item[i], c, st);
+        code = compose(sum, &s->item[i], at, c, st);
     return code;
 }
 
 /* The same with one more charge: a copy, so that the order of adding is the same as if it had been added. */
 static enum ym_code compose_plus(struct ym_rdp *sum, const struct ym_spend *s, const struct ym_events *plus,
-                                 struct ym_spend_cache *c, struct ym_status *st)
+                                 struct places at, struct ym_spend_cache *c, struct ym_status *st)
 {
     struct ym_spend both = {0};
     enum ym_code code = ym_spend_merge(&both, s, st);
@@ -178,26 +195,28 @@ static enum ym_code compose_plus(struct ym_rdp *sum, const struct ym_spend *s, c
     if (code == YM_OK)
         code = ym_spend_add_all(&both, plus, st);
     if (code == YM_OK)
-        code = compose_all(sum, &both, c, st);
+        code = compose_all(sum, &both, at, c, st);
     ym_spend_release(&both);
     return code;
 }
 
 /* sum: zero everywhere when nothing was charged. */
 static enum ym_code compose_valid(struct ym_rdp *sum, const struct ym_spend *s, const struct ym_events *plus,
-                                  int64_t delta_e18, struct ym_spend_cache *c, struct ym_status *st)
+                                  int64_t delta_e18, struct places at, struct ym_spend_cache *c, struct ym_status *st)
 {
     if (delta_e18 < 1 || delta_e18 >= DELTA_ONE)
         return ym_status_set(st, YM_INVALID, "delta must lie between 0 and 1");
     ym_rdp_clear(sum);
-    return plus ? compose_plus(sum, s, plus, c, st) : compose_all(sum, s, c, st);
+    return plus ? compose_plus(sum, s, plus, at, c, st) : compose_all(sum, s, at, c, st);
 }
 
 enum ym_code ym_spend_micro(const struct ym_spend *s, const struct ym_events *plus, int64_t delta_e18,
                             struct ym_spend_cache *c, int64_t *micro, struct ym_status *st)
 {
+    const double *order;
+    struct places all = {0, ym_rdp_orders(&order)};
     struct ym_rdp sum;
-    enum ym_code code = compose_valid(&sum, s, plus, delta_e18, c, st);
+    enum ym_code code = compose_valid(&sum, s, plus, delta_e18, all, c, st);
 
     if (code == YM_OK)
         *micro = ym_epsilon_micro(ym_rdp_epsilon(&sum, (double)delta_e18 / 1e18, NULL));
@@ -282,11 +301,12 @@ enum ym_code ym_spend_micro_at(const struct ym_spend *s, const struct ym_events 
                                int64_t order_milli, struct ym_spend_cache *c, int64_t *micro, struct ym_status *st)
 {
     struct ym_rdp sum;
+    size_t count, at = place_of_order(order_milli, &count);
     enum ym_code code;
 
-    if (!ym_spend_order_valid(order_milli))
+    if (at == count)
         return no_order(order_milli, st);
-    code = compose_valid(&sum, s, plus, delta_e18, c, st);
+    code = compose_valid(&sum, s, plus, delta_e18, (struct places){at, at + 1}, c, st);
     if (code == YM_OK)
         *micro = ym_epsilon_micro(ym_rdp_epsilon_at(&sum, (double)delta_e18 / 1e18, order_of(order_milli)));
     return code;
@@ -301,7 +321,7 @@ enum ym_code ym_spend_added_micro(const struct ym_spend *s, const struct ym_even
 
     if (at == count)
         return no_order(order_milli, st);
-    code = compose_valid(&sum, s, plus, 1, c, st);
+    code = compose_valid(&sum, s, plus, 1, (struct places){at, at + 1}, c, st);
     if (code == YM_OK)
         *micro = ym_epsilon_micro(sum.at[at]);
     return code;

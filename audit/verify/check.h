@@ -33,6 +33,13 @@ struct ym_vresult { /* a round_result, for recomputing */
     char plan[65];
 };
 
+struct ym_vcost { /* of the last charge alone: the next one is mostly the same */
+    struct ym_events events;
+    int64_t delta, micro; /* micro < 0: none */
+};
+
+struct ym_walk;
+
 struct ym_check {
     struct ym_verification *v;
     struct ym_vlog *log; /* [v->log_count] */
@@ -45,7 +52,9 @@ struct ym_check {
     size_t result_count;
     struct ym_vmap names; /* of v->name */
     struct ym_spend_cache *cache;
+    struct ym_vcost last;
     struct ym_pool *pool;
+    const struct ym_walk *walk; /* the one under way */
     bool no_memory;
     size_t changed; /* 1 + the log whose files were changed while they were read; 0: none */
 };
@@ -65,19 +74,27 @@ extern const struct ym_rule ym_rule_between;
 extern const struct ym_rule ym_rule_plan;
 /* Form, place and signature of every leaf, and these rules (NULL ends the list). Entries are
  * parsed and signatures checked by several threads; findings come in the log's order. */
-enum ym_code ym_check_walk(struct ym_check *c, size_t log, const struct ym_rule *const *rule, struct ym_status *st);
+void ym_check_walk(struct ym_check *c, size_t log, const struct ym_rule *const *rule);
 
+double ym_check_now_s(void); /* for telling how long it took */
 void ym_check_find(struct ym_check *c, size_t log, int64_t entry, enum ym_reason reason, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 /* Remember in a log's map; out of memory ends the run. */
 #define ym_check_keep(c, map, value, ...) ((c)->no_memory |= !ym_vmap_put((map), (value), __VA_ARGS__))
-/* Parse entry i of a log; false when it cannot be (said once, by the walk). */
-bool ym_check_entry(struct ym_check *c, size_t log, size_t i, struct ym_entry *e);
-/* Hex of the SHA-256 of an entry's line: how other leaves name it. */
-void ym_check_line_hash(const struct ym_entry *e, char out[65]);
+/* Entry i of a log, parsed: e, until the end or the end of the rule's take. False when it cannot be (said once, by
+ * the walk). End it in either case. */
+struct ym_lookup {
+    const struct ym_entry *e;
+    struct ym_entry own; /* e, where the walk does not hold it just now */
+};
+bool ym_check_entry(struct ym_check *c, size_t log, size_t i, struct ym_lookup *out);
+void ym_check_entry_end(struct ym_lookup *l);
+/* What the walk holds of a log just now; NULL where it does not, or where the entry is bad. */
+const struct ym_entry *ym_walk_entry(const struct ym_check *c, size_t log, size_t i);
 /* Epsilon of one charge alone at its own delta against what it says. */
 bool ym_check_round_epsilon(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e,
                             struct ym_events *events, int64_t *micro);
+bool ym_check_same_events(const struct ym_events *a, const struct ym_events *b);
 /* What a charge consists of; false when its noise is no square or a count is out of range. */
 bool ym_check_events(const struct ym_entry *e, struct ym_events *events);
 /* `seen` maps "h|<hash of a charge's line>" to this: where the charge is, and whether it was released. */
@@ -93,6 +110,6 @@ void ym_check_keys(struct ym_check *c);
 enum ym_signing { YM_SIGNED, YM_SIGNED_WRONG, YM_SIGNED_BY_STRANGER, YM_SIGNED_UNCHECKED };
 enum ym_signing ym_check_signing(const struct ym_check *c, size_t log, size_t i, const struct ym_entry *e);
 
-enum ym_code ym_check_states(struct ym_check *c, struct ym_status *st);
+void ym_check_states(struct ym_check *c);
 
 #endif

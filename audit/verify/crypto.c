@@ -84,10 +84,20 @@ void ym_vroot(const uint8_t (*hash)[YM_VHASH], size_t count, uint8_t out[YM_VHAS
 
 static int digit64(char c)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *hit = c ? strchr(digits, c) : NULL;
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
 
-    return hit ? (int)(hit - digits) : -1;
+static int digit16(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 bool ym_vbase64(const char *text, size_t len, uint8_t *out, size_t out_len)
@@ -120,16 +130,14 @@ bool ym_vbase64(const char *text, size_t len, uint8_t *out, size_t out_len)
 
 bool ym_vhex(const char *text, size_t len, uint8_t *out, size_t out_len)
 {
-    static const char digits[] = "0123456789abcdef";
-
     if (len != 2 * out_len)
         return false;
-    for (size_t i = 0; i < len; i++) {
-        const char *hit = text[i] ? strchr(digits, text[i]) : NULL;
+    for (size_t i = 0; i < out_len; i++) {
+        int high = digit16(text[2 * i]), low = digit16(text[2 * i + 1]);
 
-        if (!hit)
+        if (high < 0 || low < 0)
             return false;
-        out[i / 2] = (uint8_t)(i % 2 == 0 ? (hit - digits) << 4 : out[i / 2] | (hit - digits));
+        out[i] = (uint8_t)(high << 4 | low);
     }
     return true;
 }

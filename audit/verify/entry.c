@@ -413,6 +413,14 @@ void ym_entry_release(struct ym_entry *e)
     ym_buf_release(&e->copy);
 }
 
+void ym_entry_hash(struct ym_entry *e)
+{
+    uint8_t hash[YM_VHASH];
+
+    ym_vhash(e->line.data, e->line.len, hash);
+    ym_vhex_text(hash, sizeof(hash), e->hash);
+}
+
 bool ym_entry_signed_by(const struct ym_entry *e, const uint8_t pub[32])
 {
     struct ym_buf text = {0};

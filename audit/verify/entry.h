@@ -37,6 +37,7 @@ struct ym_entry {
     const char *type_name, *by, *key; /* inside json */
     struct ym_bytes line;             /* borrowed, or in copy */
     struct ym_buf copy;
+    char hash[65]; /* hex SHA-256 of the line: how other leaves name it; ym_entry_hash sets it */
     uint8_t sig[64];
 };
 
@@ -45,6 +46,7 @@ enum ym_entry_fault { YM_ENTRY_GOOD, YM_ENTRY_MALFORMED, YM_ENTRY_BAD_TYPE, YM_E
 /* *why: a static sentence unless good. Release in either case. */
 enum ym_entry_fault ym_entry_parse(struct ym_bytes line, struct ym_entry *out, const char **why);
 void ym_entry_release(struct ym_entry *e);
+void ym_entry_hash(struct ym_entry *e);
 bool ym_entry_signed_by(const struct ym_entry *e, const uint8_t pub[32]);
 /* "key" member of what this public key signs. */
 void ym_entry_key_id(const uint8_t pub[32], char out[17]);

@@ -325,7 +325,7 @@ const struct ym_vnode *ym_vjson_get(const struct ym_vjson *j, const struct ym_vn
 
     if (object->kind == YM_V_OBJECT)
         n = ym_vjson_first(j, object);
-    while (n && strcmp(n->key, key) != 0)
+    while (n && (n->key[0] != key[0] || strcmp(n->key, key) != 0))
         n = ym_vjson_next(j, n);
     return n;
 }

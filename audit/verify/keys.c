@@ -118,26 +118,26 @@ static bool genesis_fits(const struct ym_check *c, size_t log, const struct ym_e
 static bool learn_genesis(struct ym_check *c, size_t log)
 {
     struct ym_log_summary *s = &c->v->log[log];
-    struct ym_entry e;
+    struct ym_lookup at;
     uint8_t pub[32];
-    bool good = ym_check_entry(c, log, 0, &e) && e.type == YM_ENTRY_GENESIS;
+    bool good = ym_check_entry(c, log, 0, &at) && at.e->type == YM_ENTRY_GENESIS;
 
     if (good) {
-        ym_entry_pub(&e, "identity_key", pub);
-        good = genesis_fits(c, log, &e, pub);
+        ym_entry_pub(at.e, "identity_key", pub);
+        good = genesis_fits(c, log, at.e, pub);
     }
     if (good) {
         memcpy(c->log[log].owner, pub, 32);
         c->log[log].have_owner = true;
-        c->log[log].hub = strcmp(ym_entry_text(&e, "role"), "hub") == 0;
+        c->log[log].hub = strcmp(ym_entry_text(at.e, "role"), "hub") == 0;
         memcpy(s->role, c->log[log].hub ? "hub" : "hospital", c->log[log].hub ? 4 : 9);
-        memcpy(s->name, e.by, strlen(e.by) + 1);
-        add_party(c, e.by, role_of(s->role), pub, log, 0);
+        memcpy(s->name, at.e->by, strlen(at.e->by) + 1);
+        add_party(c, at.e->by, role_of(s->role), pub, log, 0);
     } else {
         ym_check_find(c, log, 0, YM_REASON_GENESIS_WRONG, "leaf 0 is not the genesis of '%.100s' signed by its own key",
                       c->log[log].folder.note.origin);
     }
-    ym_entry_release(&e);
+    ym_check_entry_end(&at);
     return good;
 }
 
@@ -172,15 +172,15 @@ static void learn_enrolled(struct ym_check *c, size_t log)
     for (size_t k = 0; c->log[log].usable && k < f->enrol_count; k++) {
         size_t i = f->enrol[k];
         const struct ym_vparty *hub;
-        struct ym_entry e;
+        struct ym_lookup at;
         uint8_t pub[32];
 
-        if (ym_check_entry(c, log, i, &e) && e.type == YM_ENTRY_ENROL && (hub = hub_key(c, &e)) &&
-            ym_entry_signed_by(&e, hub->pub)) {
-            ym_entry_pub(&e, "identity_key", pub);
-            add_party(c, ym_entry_text(&e, "name"), role_of(ym_entry_text(&e, "role")), pub, log, i);
+        if (ym_check_entry(c, log, i, &at) && at.e->type == YM_ENTRY_ENROL && (hub = hub_key(c, at.e)) &&
+            ym_entry_signed_by(at.e, hub->pub)) {
+            ym_entry_pub(at.e, "identity_key", pub);
+            add_party(c, ym_entry_text(at.e, "name"), role_of(ym_entry_text(at.e, "role")), pub, log, i);
         }
-        ym_entry_release(&e);
+        ym_check_entry_end(&at);
     }
 }
 

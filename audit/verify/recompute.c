@@ -128,14 +128,14 @@ static void check_next(struct step *s)
 static void recompute(struct ym_check *c, const struct ym_vresult *r)
 {
     struct step s = {.c = c, .r = r};
-    struct ym_entry e;
+    struct ym_lookup e;
 
     if (ym_check_entry(c, r->log, r->entry, &e)) {
-        s.e = &e;
+        s.e = e.e;
         if (load_all(&s) && check_start(&s))
             check_next(&s);
     }
-    ym_entry_release(&e);
+    ym_check_entry_end(&e);
     ym_plan_free(s.plan);
     ym_buf_release(&s.plan_bytes);
     ym_buf_release(&s.before);
@@ -143,10 +143,8 @@ static void recompute(struct ym_check *c, const struct ym_vresult *r)
     ym_buf_release(&s.after);
 }
 
-enum ym_code ym_check_states(struct ym_check *c, struct ym_status *st)
+void ym_check_states(struct ym_check *c)
 {
-    (void)st;
     for (size_t i = 0; i < c->result_count; i++)
         recompute(c, &c->result[i]);
-    return YM_OK;
 }

@@ -19,12 +19,10 @@ static void check_charge(struct ym_check *c, size_t hub, size_t i, const struct 
     size_t site = log_of_hospital(c, e->by);
     const char *study = ym_entry_text(e, "study");
     int64_t round = ym_entry_int(e, "round"), attempt = ym_entry_int(e, "attempt");
-    char hash[65];
 
     if (site == YM_NO_LOG)
         return;
-    ym_check_line_hash(e, hash);
-    if (ym_vmap_get(&c->log[site].seen, NULL, "h|%s", hash))
+    if (ym_vmap_get(&c->log[site].seen, NULL, "h|%s", e->hash))
         return;
     if (ym_vmap_get(&c->log[site].seen, NULL, "c|%s|%" PRId64 "|%" PRId64, study, round, attempt))
         ym_check_find(c, hub, (int64_t)i, YM_REASON_CHARGE_DIFFERS,
@@ -41,12 +39,10 @@ static void check_release(struct ym_check *c, size_t hub, size_t i, const struct
     const char *study = ym_entry_text(e, "study");
     int64_t round = ym_entry_int(e, "round");
     uint64_t charge = 0;
-    char hash[65];
 
     if (site == YM_NO_LOG)
         return;
-    ym_check_line_hash(e, hash);
-    if (ym_vmap_get(&c->log[site].seen, NULL, "l|%s", hash))
+    if (ym_vmap_get(&c->log[site].seen, NULL, "l|%s", e->hash))
         return;
     if (ym_vmap_get(&c->log[site].seen, &charge, "h|%s", ym_entry_text(e, "charge")) && charge & YM_SEEN_RELEASED)
         ym_check_find(c, hub, (int64_t)i, YM_REASON_RELEASE_DIFFERS,

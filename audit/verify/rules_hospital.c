@@ -162,6 +162,8 @@ static void take_approval(struct pass *p)
     if (!explained(p, ym_entry_text(p->e, "plan"), epsilon))
         FIND(p, OVERRIDE_MISSING, "the plan of '%s' may spend %" PRId64 " millionths", ym_entry_text(p->e, "study"),
              epsilon);
+    ym_check_keep(p->c, p->seen, p->i + 1, "A|%s|%s|%s|%s", ym_entry_text(p->e, "study"), ym_entry_text(p->e, "plan"),
+                  ym_entry_text(p->e, "dataset"), ym_entry_text(p->e, "data"));
     take_decision(p, true);
 }
 
@@ -179,18 +181,15 @@ static void take_policy(struct pass *p)
 
 static void check_approval(struct pass *p)
 {
-    struct ym_entry a;
-    uint64_t at = 0;
+    const char *study = ym_entry_text(p->e, "study"), *plan = ym_entry_text(p->e, "plan");
+    uint64_t at = 0, of = 0;
 
-    if (!ym_vmap_get(p->seen, &at, "a|%s|%s", ym_entry_text(p->e, "study"), ym_entry_text(p->e, "plan")) || at == 0) {
-        FIND(p, CHARGE_NOT_APPROVED, "the plan of '%s' is not approved, or vetoed", ym_entry_text(p->e, "study"));
-        return;
-    }
-    if (ym_check_entry(p->c, p->log, at - 1, &a) &&
-        (strcmp(ym_entry_text(&a, "dataset"), ym_entry_text(p->e, "dataset")) != 0 ||
-         strcmp(ym_entry_text(&a, "data"), ym_entry_text(p->e, "data")) != 0))
-        FIND(p, CHARGE_NOT_APPROVED, "the plan of '%s' is approved for other data", ym_entry_text(p->e, "study"));
-    ym_entry_release(&a);
+    if (!ym_vmap_get(p->seen, &at, "a|%s|%s", study, plan) || at == 0)
+        FIND(p, CHARGE_NOT_APPROVED, "the plan of '%s' is not approved, or vetoed", study);
+    else if (!ym_vmap_get(p->seen, &of, "A|%s|%s|%s|%s", study, plan, ym_entry_text(p->e, "dataset"),
+                          ym_entry_text(p->e, "data")) ||
+             of != at)
+        FIND(p, CHARGE_NOT_APPROVED, "the plan of '%s' is approved for other data", study);
 }
 
 static void check_policy(struct pass *p)
@@ -309,7 +308,6 @@ static void take_charge(struct pass *p)
     int64_t round = ym_entry_int(p->e, "round"), attempt = ym_entry_int(p->e, "attempt"), micro = 0;
     size_t d = find_dataset(p, ym_entry_text(p->e, "dataset"));
     struct ym_events events;
-    char hash[65];
 
     if (ym_vmap_get(p->seen, NULL, "c|%s|%" PRId64 "|%" PRId64, study, round, attempt))
         FIND(p, CHARGE_REPEATED, "round %" PRId64 " attempt %" PRId64 " of '%s' is charged twice", round, attempt,
@@ -322,9 +320,8 @@ static void take_charge(struct pass *p)
         check_card(p, &p->dataset[d]);
     if (ym_check_round_epsilon(p->c, p->log, p->i, p->e, &events, &micro) && d != NOT_FOUND)
         check_spent(p, &p->dataset[d], &events, micro);
-    ym_check_line_hash(p->e, hash);
     ym_check_keep(p->c, p->seen, p->i, "c|%s|%" PRId64 "|%" PRId64, study, round, attempt);
-    ym_check_keep(p->c, p->seen, YM_SEEN_CHARGE(p->i), "h|%s", hash);
+    ym_check_keep(p->c, p->seen, YM_SEEN_CHARGE(p->i), "h|%s", p->e->hash);
     p->c->v->log[p->log].charges++;
 }
 
@@ -339,12 +336,10 @@ static void mark_released(struct pass *p, size_t charge)
 
 static void take_release(struct pass *p)
 {
-    char hash[65];
     size_t at;
 
     if (p->c->has_hub) {
-        ym_check_line_hash(p->e, hash);
-        ym_check_keep(p->c, p->seen, p->i, "l|%s", hash);
+        ym_check_keep(p->c, p->seen, p->i, "l|%s", p->e->hash);
     }
     if (ym_check_release(p->c, p->log, p->i, p->e, &at))
         mark_released(p, at);

@@ -106,7 +106,6 @@ static void take_charge(struct pass *p)
     const char *study = ym_entry_text(p->e, "study");
     int64_t round = ym_entry_int(p->e, "round"), attempt = ym_entry_int(p->e, "attempt"), micro;
     struct ym_events events;
-    char hash[65];
 
     if (ym_vmap_get(p->seen, NULL, "c|%s|%s|%" PRId64 "|%" PRId64, p->e->by, study, round, attempt)) {
         FIND(p, CHARGE_REPEATED, "'%s' charged round %" PRId64 " attempt %" PRId64 " of '%s' twice", p->e->by, round,
@@ -118,9 +117,8 @@ static void take_charge(struct pass *p)
         FIND(p, CAP_EXCEEDED, "'%s' spent more than its cap", p->e->by);
     if (!is_approved(p))
         FIND(p, CHARGE_NOT_APPROVED, "'%s' had not approved this plan of '%s'", p->e->by, study);
-    ym_check_line_hash(p->e, hash);
     ym_check_keep(p->c, p->seen, p->i, "c|%s|%s|%" PRId64 "|%" PRId64, p->e->by, study, round, attempt);
-    ym_check_keep(p->c, p->seen, YM_SEEN_CHARGE(p->i), "h|%s", hash);
+    ym_check_keep(p->c, p->seen, YM_SEEN_CHARGE(p->i), "h|%s", p->e->hash);
     p->c->v->log[p->log].charges++;
 }
 
@@ -137,13 +135,13 @@ static void take_release(struct pass *p)
  * open and result disagree about the state, that is what is told. */
 static bool charged_for(struct pass *p, const struct ym_entry *open, size_t at)
 {
-    struct ym_entry charge;
+    struct ym_lookup charge;
     bool same = ym_check_entry(p->c, p->log, at, &charge) &&
-                strcmp(ym_entry_text(&charge, "plan"), ym_entry_text(open, "plan")) == 0 &&
-                (strcmp(ym_entry_text(&charge, "state"), ym_entry_text(open, "state")) == 0 ||
+                strcmp(ym_entry_text(charge.e, "plan"), ym_entry_text(open, "plan")) == 0 &&
+                (strcmp(ym_entry_text(charge.e, "state"), ym_entry_text(open, "state")) == 0 ||
                  strcmp(ym_entry_text(open, "state"), ym_entry_text(p->e, "state_before")) != 0);
 
-    ym_entry_release(&charge);
+    ym_check_entry_end(&charge);
     return same;
 }
 
@@ -169,16 +167,16 @@ static void check_survivor(struct pass *p, const struct ym_entry *open, const ch
 
 static void check_survivors(struct pass *p, const struct study *s)
 {
-    struct ym_entry open;
+    struct ym_lookup open;
     const char *name;
 
     if (ym_check_entry(p->c, p->log, s->open_entry, &open)) {
-        if (strcmp(ym_entry_text(&open, "state"), ym_entry_text(p->e, "state_before")) != 0)
+        if (strcmp(ym_entry_text(open.e, "state"), ym_entry_text(p->e, "state_before")) != 0)
             FIND(p, STATE_CHAIN, "round %" PRId64 " of '%s' was opened on another state", s->opened, s->name);
         for (size_t k = 0; (name = ym_entry_nth(p->e, "survivors", k)); k++)
-            check_survivor(p, &open, name);
+            check_survivor(p, open.e, name);
     }
-    ym_entry_release(&open);
+    ym_check_entry_end(&open);
 }
 
 static void remember_result(struct pass *p, const struct study *s)

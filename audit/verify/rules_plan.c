@@ -59,17 +59,6 @@ static bool know_plan(struct pass *p)
     return p->plan != NULL;
 }
 
-static bool same_events(const struct ym_events *a, const struct ym_events *b)
-{
-    bool same = a->count == b->count;
-
-    for (size_t i = 0; same && i < a->count; i++)
-        same = (i == 0 || a->use[i] == b->use[i]) && /* the leaf does not say what the first is for */
-               a->event[i].sigma_units == b->event[i].sigma_units && a->event[i].sampling_k == b->event[i].sampling_k &&
-               a->event[i].steps == b->event[i].steps;
-    return same;
-}
-
 static struct study *study_of(struct pass *p)
 {
     const char *name = ym_entry_text(p->e, "study");
@@ -121,7 +110,7 @@ static void take_charge(struct pass *p)
     if (!ym_check_events(p->e, &said)) /* said by the rules' pass */
         return;
     ym_plan_events(p->plan, (uint32_t)round, (uint32_t)round, &due);
-    if (round > p->plan->rounds || !same_events(&said, &due) ||
+    if (round > p->plan->rounds || !ym_check_same_events(&said, &due) ||
         strcmp(ym_entry_text(p->e, "route"), ym_plan_route_word(p->plan->route)) != 0)
         FIND(p, CHARGE_PLAN,
              "the plan of '%s' asks for another route, noise, sampling, steps or events in round %" PRId64,

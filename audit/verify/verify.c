@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "audit/verify/check.h"
 #include "audit/verify/crypto.h"
@@ -29,6 +30,14 @@ enum ym_verdict ym_reason_verdict(enum ym_reason r)
     return reasons[r].verdict;
 }
 
+double ym_check_now_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 void ym_check_find(struct ym_check *c, size_t log, int64_t entry, enum ym_reason reason, const char *fmt, ...)
 {
     struct ym_verification *v = c->v;
@@ -47,14 +56,13 @@ void ym_check_find(struct ym_check *c, size_t log, int64_t entry, enum ym_reason
     va_end(args);
 }
 
-bool ym_check_entry(struct ym_check *c, size_t log, size_t i, struct ym_entry *e)
+static bool read_entry(struct ym_check *c, size_t log, size_t i, struct ym_entry *e)
 {
     struct ym_bytes line;
     struct ym_buf copy = {0};
     const char *why;
     bool good;
 
-    *e = (struct ym_entry){0};
     if (!ym_folder_entry(&c->log[log].folder, i, &line)) {
         c->changed = log + 1;
         return false;
@@ -68,12 +76,33 @@ bool ym_check_entry(struct ym_check *c, size_t log, size_t i, struct ym_entry *e
     return good;
 }
 
-void ym_check_line_hash(const struct ym_entry *e, char out[65])
+bool ym_check_entry(struct ym_check *c, size_t log, size_t i, struct ym_lookup *out)
 {
-    uint8_t hash[YM_VHASH];
+    out->e = ym_walk_entry(c, log, i);
+    out->own = (struct ym_entry){0};
+    if (!out->e && read_entry(c, log, i, &out->own))
+        out->e = &out->own;
+    return out->e;
+}
 
-    ym_vhash(e->line.data, e->line.len, hash);
-    ym_vhex_text(hash, sizeof(hash), out);
+void ym_check_entry_end(struct ym_lookup *l)
+{
+    ym_entry_release(&l->own);
+}
+
+static bool same_event(const struct ym_event *a, const struct ym_event *b)
+{
+    return a->sigma_units == b->sigma_units && a->sampling_k == b->sampling_k && a->steps == b->steps;
+}
+
+bool ym_check_same_events(const struct ym_events *a, const struct ym_events *b)
+{
+    bool same = a->count == b->count;
+
+    for (size_t i = 0; same && i < a->count; i++)
+        same = (i == 0 || a->use[i] == b->use[i]) && /* the leaf does not say what the first is for */
+               same_event(&a->event[i], &b->event[i]);
+    return same;
 }
 
 bool ym_check_events(const struct ym_entry *e, struct ym_events *events)
@@ -96,17 +125,21 @@ bool ym_check_round_epsilon(struct ym_check *c, size_t log, size_t i, const stru
                             struct ym_events *events, int64_t *micro)
 {
     static const struct ym_spend nothing;
-    int64_t said = ym_entry_int(e, "epsilon_round_micro");
+    int64_t said = ym_entry_int(e, "epsilon_round_micro"), delta = ym_entry_int(e, "delta_e18");
 
     if (!ym_check_events(e, events)) {
         ym_check_find(c, log, (int64_t)i, YM_REASON_LEAF_FIELDS,
                       "noise_variance is no square, or sampling_k or steps is out of range");
         return false;
     }
-    if (ym_spend_micro(&nothing, events, ym_entry_int(e, "delta_e18"), c->cache, micro, NULL) != YM_OK) {
-        ym_check_find(c, log, (int64_t)i, YM_REASON_EPSILON_ROUND, "the accountant cannot compute this charge");
-        return false;
+    if (c->last.micro < 0 || c->last.delta != delta || !ym_check_same_events(events, &c->last.events)) {
+        c->last = (struct ym_vcost){*events, delta, -1};
+        if (ym_spend_micro(&nothing, events, delta, c->cache, &c->last.micro, NULL) != YM_OK) {
+            ym_check_find(c, log, (int64_t)i, YM_REASON_EPSILON_ROUND, "the accountant cannot compute this charge");
+            return false;
+        }
     }
+    *micro = c->last.micro;
     if (said != *micro)
         ym_check_find(c, log, (int64_t)i, YM_REASON_EPSILON_ROUND,
                       "it says %" PRId64 " millionths for the round, recomputed %" PRId64, said, *micro);
@@ -130,7 +163,7 @@ bool ym_check_release(struct ym_check *c, size_t log, size_t i, const struct ym_
 {
     struct ym_vmap *seen = &c->log[log].seen;
     const char *hash = ym_entry_text(e, "charge");
-    struct ym_entry charge;
+    struct ym_lookup charge;
     uint64_t value;
 
     c->v->log[log].releases++;
@@ -141,10 +174,10 @@ bool ym_check_release(struct ym_check *c, size_t log, size_t i, const struct ym_
         return false;
     }
     *at = YM_SEEN_AT(value);
-    if (ym_check_entry(c, log, *at, &charge) && !fits_charge(e, &charge))
+    if (ym_check_entry(c, log, *at, &charge) && !fits_charge(e, charge.e))
         ym_check_find(c, log, (int64_t)i, YM_REASON_RELEASE_DIFFERS,
                       "it is not of the attempt, plan or state of its charge, entry %zu", *at);
-    ym_entry_release(&charge);
+    ym_check_entry_end(&charge);
     if (value & YM_SEEN_RELEASED)
         ym_check_find(c, log, (int64_t)i, YM_REASON_RELEASE_REPEATED, "the charge, entry %zu, was released before",
                       *at);
@@ -152,23 +185,20 @@ bool ym_check_release(struct ym_check *c, size_t log, size_t i, const struct ym_
     return true;
 }
 
-static enum ym_code check_log(struct ym_check *c, size_t log, struct ym_status *st)
+static void check_log(struct ym_check *c, size_t log)
 {
     const struct ym_rule *plan = c->objects ? &ym_rule_plan : NULL;
     const struct ym_rule *hub[] = {&ym_rule_hub, &ym_rule_between, plan, NULL};
     const struct ym_rule *hospital[] = {&ym_rule_hospital, plan, NULL};
 
-    return ym_check_walk(c, log, c->log[log].hub ? hub : hospital, st);
+    ym_check_walk(c, log, c->log[log].hub ? hub : hospital);
 }
 
-static enum ym_code check_logs(struct ym_check *c, bool hubs, struct ym_status *st)
+static void check_logs(struct ym_check *c, bool hubs)
 {
-    enum ym_code code = YM_OK;
-
-    for (size_t i = 0; code == YM_OK && i < c->v->log_count; i++)
+    for (size_t i = 0; i < c->v->log_count; i++)
         if (c->log[i].usable && c->log[i].hub == hubs)
-            code = check_log(c, i, st);
-    return code;
+            check_log(c, i);
 }
 
 static void report_faults(struct ym_check *c)
@@ -210,32 +240,31 @@ static enum ym_code load(struct ym_check *c, const char *const *dir, const struc
 
 static enum ym_code check_all(struct ym_check *c, struct ym_status *st)
 {
-    enum ym_code code;
-
     for (size_t i = 0; i < c->v->log_count; i++)
         c->has_hub |= c->log[i].usable && c->log[i].hub;
-    code = check_logs(c, false, st);
-    if (code == YM_OK)
-        code = check_logs(c, true, st);
-    if (code == YM_OK && c->objects)
-        code = ym_check_states(c, st);
-    if (code == YM_OK && c->no_memory)
-        code = ym_status_set(st, YM_EXHAUSTED, "not enough memory for these ledgers");
-    if (code == YM_OK && c->changed)
-        code = ym_status_set(st, YM_UNAVAILABLE, "the entries of '%s' changed while they were read; try again",
+    check_logs(c, false);
+    check_logs(c, true);
+    if (c->objects)
+        ym_check_states(c);
+    if (c->no_memory)
+        return ym_status_set(st, YM_EXHAUSTED, "not enough memory for these ledgers");
+    if (c->changed)
+        return ym_status_set(st, YM_UNAVAILABLE, "the entries of '%s' changed while they were read; try again",
                              c->v->log[c->changed - 1].dir);
-    return code;
+    return YM_OK;
 }
 
 static enum ym_code run(struct ym_check *c, const char *const *dir, const struct ym_verify_options *o,
                         struct ym_status *st)
 {
+    double start = ym_check_now_s();
     enum ym_code code = load(c, dir, o, st);
 
     if (code != YM_OK)
         return code;
     summarise(c);
     ym_check_keys(c);
+    c->v->tree_s = ym_check_now_s() - start;
     report_faults(c);
     return check_all(c, st);
 }
@@ -267,6 +296,7 @@ enum ym_code ym_verify(const char *const *dir, size_t count, const struct ym_ver
     c.v->log = calloc(count, sizeof(*c.v->log));
     c.v->finding = calloc(YM_FINDINGS_MAX, sizeof(*c.v->finding));
     c.log = calloc(count, sizeof(*c.log));
+    c.last.micro = -1;
     c.cache = ym_spend_cache_new();
     c.pool = ym_pool_new(ym_pool_cores());
     if (!c.v->log || !c.v->finding || !c.log || !c.cache || !c.pool)

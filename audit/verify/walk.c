@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <time.h>
 
 #include "audit/verify/check.h"
 
@@ -17,7 +16,7 @@ struct item {
     enum ym_signing signing;
 };
 
-struct walk {
+struct ym_walk {
     struct ym_check *c;
     size_t log, width, count; /* bundles of this turn */
     uint64_t first;
@@ -26,15 +25,18 @@ struct walk {
     struct item item[BUNDLES * YM_VTILE_WIDTH];
 };
 
-static double now_s(void)
+const struct ym_entry *ym_walk_entry(const struct ym_check *c, size_t log, size_t i)
 {
-    struct timespec t;
+    const struct ym_walk *w = c->walk;
+    size_t first = w ? (size_t)w->first * YM_VTILE_WIDTH : 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    if (!w || w->log != log || i < first || i >= first + w->count * YM_VTILE_WIDTH ||
+        w->item[i - first].fault != YM_ENTRY_GOOD)
+        return NULL;
+    return &w->item[i - first].e;
 }
 
-static bool belongs_here(const struct walk *w, size_t i, const struct ym_entry *e)
+static bool belongs_here(const struct ym_walk *w, size_t i, const struct ym_entry *e)
 {
     bool hub = w->c->log[w->log].hub;
 
@@ -43,7 +45,7 @@ static bool belongs_here(const struct walk *w, size_t i, const struct ym_entry *
 
 static void parse_share(void *ctx, size_t thread)
 {
-    struct walk *w = ctx;
+    struct ym_walk *w = ctx;
 
     for (size_t k = thread; k < w->count; k += w->width) {
         struct ym_vbundle *b = &w->bundle[k];
@@ -55,13 +57,15 @@ static void parse_share(void *ctx, size_t thread)
             item->fault = ym_entry_parse(b->entry[i], &item->e, &item->why);
             item->belongs =
                 item->fault == YM_ENTRY_GOOD && belongs_here(w, (size_t)(w->first + k) * YM_VTILE_WIDTH + i, &item->e);
+            if (item->belongs && (item->e.type == YM_ENTRY_CHARGE || item->e.type == YM_ENTRY_RELEASE))
+                ym_entry_hash(&item->e);
         }
     }
 }
 
 static void sign_share(void *ctx, size_t thread)
 {
-    struct walk *w = ctx;
+    struct ym_walk *w = ctx;
 
     for (size_t k = 0; k < w->count; k++)
         for (size_t i = thread; i < w->bundle[k].count; i += w->width) {
@@ -110,7 +114,7 @@ static void tell(struct ym_check *c, size_t log, size_t i, const struct item *it
         tell_signing(c, log, i, item);
 }
 
-static void consume(struct walk *w, const struct ym_rule *const *rule, void **pass)
+static void consume(struct ym_walk *w, const struct ym_rule *const *rule, void **pass)
 {
     for (size_t k = 0; k < w->count; k++)
         for (size_t n = 0; n < w->bundle[k].count; n++) {
@@ -120,11 +124,10 @@ static void consume(struct walk *w, const struct ym_rule *const *rule, void **pa
             tell(w->c, w->log, i, item);
             for (size_t r = 0; item->fault == YM_ENTRY_GOOD && rule[r] && !w->c->no_memory; r++)
                 rule[r]->take(pass[r], i, &item->e);
-            ym_entry_release(&item->e);
         }
 }
 
-static bool all_read(const struct walk *w)
+static bool all_read(const struct ym_walk *w)
 {
     bool good = true;
 
@@ -133,47 +136,47 @@ static bool all_read(const struct walk *w)
     return good;
 }
 
-static void drop_items(struct walk *w)
+static void drop_items(struct ym_walk *w)
 {
     for (size_t k = 0; k < w->count; k++)
         for (size_t i = 0; w->code[k] == YM_OK && i < w->bundle[k].count; i++)
             ym_entry_release(&w->item[k * YM_VTILE_WIDTH + i].e);
 }
 
-static enum ym_code walk_all(struct walk *w, const struct ym_rule *const *rule, void **pass, struct ym_status *st)
+static void walk_all(struct ym_walk *w, const struct ym_rule *const *rule, void **pass)
 {
     struct ym_verification *v = w->c->v;
     const struct ym_folder *f = &w->c->log[w->log].folder;
     uint64_t bundles = (f->count + YM_VTILE_WIDTH - 1) / YM_VTILE_WIDTH;
 
-    for (w->first = 0; w->first < bundles && !w->c->no_memory; w->first += w->count) {
-        double at = now_s(), signing;
+    for (w->first = 0; w->first < bundles && !w->c->no_memory && !w->c->changed; w->first += w->count) {
+        double at = ym_check_now_s(), signing;
 
         w->count = bundles - w->first < BUNDLES ? (size_t)(bundles - w->first) : BUNDLES;
         ym_pool_run(w->c->pool, parse_share, w);
-        if (!all_read(w)) {
-            drop_items(w);
-            return ym_status_set(st, YM_UNAVAILABLE, "the entries of '%s' changed while they were read; try again",
-                                 f->dir);
+        signing = ym_check_now_s();
+        if (all_read(w)) {
+            ym_pool_run(w->c->pool, sign_share, w);
+            v->signatures_s += ym_check_now_s() - signing;
+            consume(w, rule, pass);
+        } else {
+            w->c->changed = w->log + 1;
         }
-        signing = now_s();
-        ym_pool_run(w->c->pool, sign_share, w);
-        v->signatures_s += now_s() - signing;
-        consume(w, rule, pass);
-        v->rules_s += now_s() - at;
+        drop_items(w);
+        v->rules_s += ym_check_now_s() - at;
     }
-    return YM_OK;
 }
 
-enum ym_code ym_check_walk(struct ym_check *c, size_t log, const struct ym_rule *const *rule, struct ym_status *st)
+void ym_check_walk(struct ym_check *c, size_t log, const struct ym_rule *const *rule)
 {
-    struct walk *w = calloc(1, sizeof(*w));
+    struct ym_walk *w = calloc(1, sizeof(*w));
     void *pass[RULES_MOST] = {NULL};
     double signing = c->v->signatures_s;
-    enum ym_code code;
 
-    if (!w)
-        return ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    if (!w) {
+        c->no_memory = true;
+        return;
+    }
     w->c = c;
     w->log = log;
     w->width = ym_pool_width(c->pool);
@@ -181,13 +184,14 @@ enum ym_code ym_check_walk(struct ym_check *c, size_t log, const struct ym_rule 
         pass[r] = rule[r]->begin(c, log);
         c->no_memory |= !pass[r];
     }
-    code = walk_all(w, rule, pass, st);
+    c->walk = w;
+    walk_all(w, rule, pass);
     for (size_t r = 0; rule[r]; r++)
         if (pass[r])
             rule[r]->end(pass[r]);
     c->v->rules_s -= c->v->signatures_s - signing;
     for (size_t k = 0; k < BUNDLES; k++)
         ym_vbundle_release(&w->bundle[k]);
+    c->walk = NULL;
     free(w);
-    return code;
 }
