@@ -184,6 +184,9 @@ enum ym_code hub_leaf_enrol(struct ym_hub *h, const struct ym_store_party *p, co
                             int64_t not_after_s, struct ym_buf *out, struct ym_status *st);
 enum ym_code hub_leaf_revoke(struct ym_hub *h, const struct ym_store_party *p, const char *reason, struct ym_buf *out,
                              struct ym_status *st);
+/* incident: two workers of one hospital, told apart by the first 8 digits of their runs */
+enum ym_code hub_leaf_twin(struct ym_hub *h, const char *site, const char *first, const char *second,
+                           struct ym_buf *out, struct ym_status *st);
 /* New rows wait a little, so that the files of the log are written once for
  * many; who reads the log flushes first. */
 #define HUB_LOG_WAIT_MS 200

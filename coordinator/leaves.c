@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -197,6 +198,15 @@ enum ym_code hub_log_flush(struct ym_hub *h, struct ym_status *st)
     h->log_due = code != YM_OK;
     h->log_flush_ms = ym_clock_mono_ms() + (code == YM_OK ? HUB_LOG_WAIT_MS : HUB_LOG_RETRY_MS);
     return code;
+}
+
+enum ym_code hub_leaf_twin(struct ym_hub *h, const char *site, const char *first, const char *second,
+                           struct ym_buf *out, struct ym_status *st)
+{
+    char text[160];
+
+    snprintf(text, sizeof text, "two workers of %s: run %.8s is connected, run %.8s was refused", site, first, second);
+    return sign(h, "incident", json_pack("{s:s}", "reason", text), out, st);
 }
 
 struct same {

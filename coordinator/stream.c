@@ -1,6 +1,9 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/ledger/checkpoint.h"
+#include "base/json.h"
 #include "coordinator/hub_internal.h"
 
 /* Streams from the hub: tasks to each hospital's gateway, study events to
@@ -12,6 +15,9 @@ struct hub_subscriber {
     struct hub_subscriber *next;
     struct ym_rpc_call *call; /* ref */
     char site[64];
+    struct ym_buf session; /* say_session as it came */
+    char instance[33];     /* of it; "": it said none */
+    char twin[33];         /* the last other one that was refused */
     bool listed;
 };
 
@@ -105,10 +111,100 @@ static void replay(struct ym_hub *h, struct hub_subscriber *s)
     }
 }
 
+/* ---- who is at work ---- */
+
+/* A checkpoint of ours that is larger than the log: we were set back to an older
+ * copy, and what is missing here may be charges. Nothing is decided on that log. */
+static bool knows_more(struct ym_hub *h, const char *note)
+{
+    char origin[256];
+    uint8_t root[YM_HASH_BYTES], pub[YM_PUBKEY_BYTES];
+    uint64_t size = 0;
+
+    snprintf(origin, sizeof origin, "yumen/%s/hub", h->config.federation);
+    ym_key_public(h->identity, pub);
+    return note[0] && hub_log_flush(h, NULL) == YM_OK &&
+           ym_checkpoint_open((struct ym_bytes){(const uint8_t *)note, strlen(note)}, origin, pub, &size, root, NULL) ==
+               YM_OK &&
+           size > h->logged;
+}
+
+static enum ym_code read_session(struct ym_hub *h, struct hub_subscriber *s, struct ym_status *st)
+{
+    json_t *o = NULL;
+    const char *reason = "", *instance = "", *note = "";
+    enum ym_code code =
+        hub_open_leaf(h, s->site, (struct ym_bytes){s->session.data, s->session.len}, "say_session", &o, &reason, st);
+
+    if (code != YM_OK)
+        ym_status_set(st, code, "%s: the session is not signed by this hospital", reason);
+    if (code == YM_OK && (ym_json_get_str(o, "instance", &instance, NULL) != YM_OK || strlen(instance) != 32 ||
+                          ym_json_get_str(o, "hub_note", &note, NULL) != YM_OK))
+        code = ym_status_set(st, YM_INVALID, "malformed: a session without an instance or a note");
+    if (code == YM_OK)
+        memcpy(s->instance, instance, sizeof s->instance);
+    if (code == YM_OK && knows_more(h, note)) {
+        ym_log(YM_LOG_ERROR, "hub.behind", "site=%s", s->site);
+        hub_has_failed(h,
+                       "a hospital holds a checkpoint of this hub that is larger than its log: the hub's folder is an "
+                       "older copy; bring its newest copy back");
+        code = ym_status_set(st, YM_UNAVAILABLE, "hub_behind: this hub was set back to an older copy");
+    }
+    json_decref(o);
+    return code;
+}
+
+static void tell_twin(struct ym_hub *h, struct hub_subscriber *first, const struct hub_subscriber *second)
+{
+    Yumen__V1__Task m = YUMEN__V1__TASK__INIT;
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_buf leaf = {0};
+    enum ym_code code = hub_leaf_twin(h, first->site, first->instance, second->instance, &leaf, &st);
+
+    ym_log(YM_LOG_ERROR, "hub.another_worker", "site=%s first=%s second=%s", first->site, first->instance,
+           second->instance);
+    if (code == YM_OK && strcmp(first->twin, second->instance) != 0 && hub_may_log(h, first->site)) {
+        memcpy(first->twin, second->instance, sizeof first->twin);
+        code = h->store->ops->put_leaf(h->store, (struct ym_bytes){leaf.data, leaf.len}, &st);
+        hub_log_later(h);
+        m.kind = YUMEN__V1__TASK_KIND__TASK_KIND_NOTICE;
+        m.leaf = ym_message_bytes(leaf.data, leaf.len);
+        subscriber_send(first, &m);
+    }
+    if (code != YM_OK)
+        ym_log(YM_LOG_ERROR, "hub.not_kept", "incident error=\"%s\"", st.message);
+    ym_buf_release(&leaf);
+}
+
+/* One worker of a hospital at a time: two that share an identity would charge the
+ * same patients twice. Who is there stays; the same run may come back. */
+static bool let_in(struct ym_hub *h, struct hub_subscriber *s)
+{
+    struct ym_status st = YM_STATUS_INIT;
+
+    if (s->session.len > 0 && read_session(h, s, &st) != YM_OK) {
+        ym_log(YM_LOG_WARN, "hub.not_let_in", "site=%s why=\"%s\"", s->site, st.message);
+        ym_rpc_call_fail(s->call, st.code, st.message);
+        return false;
+    }
+    for (struct hub_subscriber *o = h->subscribers; o; o = o->next) {
+        if (strcmp(o->site, s->site) != 0 || !o->instance[0] || strcmp(o->instance, s->instance) == 0)
+            continue;
+        tell_twin(h, o, s);
+        ym_rpc_call_fail(s->call, YM_CONFLICT,
+                         "another_worker: a worker with this hospital's identity is connected already; stop one of the "
+                         "two and keep the one whose ledger is longer");
+        return false;
+    }
+    return true;
+}
+
 static void attach_subscriber(struct ym_hub *h, struct hub_job *job)
 {
     struct hub_subscriber *s = (struct hub_subscriber *)job;
 
+    if (!let_in(h, s))
+        return;
     for (struct hub_subscriber *o = h->subscribers; o; o = o->next)
         if (strcmp(o->site, s->site) == 0)
             ym_rpc_call_fail(o->call, YM_CONFLICT, "replaced: this hospital subscribed again");
@@ -138,15 +234,28 @@ static void end_subscriber(struct ym_hub *h, struct hub_job *job)
         hub_studies_connection(h, s->site, false);
     }
     ym_rpc_call_unref(s->call);
+    ym_buf_release(&s->session);
     free(s);
+}
+
+static enum ym_code unpack_session(struct ym_bytes request, struct ym_buf *session)
+{
+    Yumen__V1__SubscribeRequest *m = NULL;
+    enum ym_code code = ym_message_unpack(&yumen__v1__subscribe_request__descriptor, request, &m, NULL);
+
+    if (code == YM_OK)
+        code = ym_buf_append(session, m->session.data, m->session.len);
+    ym_message_free(m);
+    return code;
 }
 
 void hub_on_subscribe(struct ym_rpc_call *call, struct ym_bytes request, void *ctx)
 {
     struct ym_hub *h = ctx;
-    struct hub_subscriber *s = request.len <= 4096 ? calloc(1, sizeof *s) : NULL;
+    struct hub_subscriber *s = request.len <= 8192 ? calloc(1, sizeof *s) : NULL;
 
-    if (!s) {
+    if (!s || unpack_session(request, &s->session) != YM_OK) {
+        free(s);
         ym_rpc_call_fail(call, YM_EXHAUSTED, "the hub is out of memory");
         return;
     }

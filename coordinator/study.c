@@ -158,6 +158,8 @@ static enum ym_code keep(struct ym_hub *h, const struct hub_apply *a, const stru
         code = keep_action(h, a, r, &acts->action[i], k, st);
     if (code == YM_OK && a->upload)
         code = h->store->ops->put_upload(h->store, a->upload, a->charge, a->release, st);
+    if (code == YM_OK && a->charge.len) /* at once: a hospital whose ledger was set back finds it here */
+        code = h->store->ops->put_leaf(h->store, a->charge, st);
     if (code == YM_OK && acts->durable)
         code = keep_study(h, a, r, st);
     if (code == YM_OK)

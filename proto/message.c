@@ -71,6 +71,7 @@ static const struct bound bounds[] = {
     {"plan", 1, 256 * 1024},
     {"note", 1, 64 * 1024},
     {"leaf", 1, 65535},
+    {"session", 1, 4096},
     {"plan_leaf", 1, 65535},
     {"card_leaf", 1, 65535},
     {"cancel_leaf", 1, 65535},

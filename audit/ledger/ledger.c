@@ -348,6 +348,12 @@ void ym_ledger_root(const struct ym_ledger *l, uint8_t root[32])
     ym_tree_root(l->tree, root);
 }
 
+void ym_ledger_leaf_hash(const struct ym_ledger *l, uint64_t index, uint8_t out[32])
+{
+    YM_ASSERT(index < l->tree->size);
+    memcpy(out, l->leaf_hash[index], YM_HASH_BYTES);
+}
+
 struct visit {
     uint64_t base, from;
     bool (*fn)(void *ctx, uint64_t index, struct ym_bytes leaf);

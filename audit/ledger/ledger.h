@@ -33,6 +33,7 @@ enum ym_code ym_ledger_append(struct ym_ledger *l, const struct ym_bytes *leaf, 
                               struct ym_status *st);
 uint64_t ym_ledger_size(const struct ym_ledger *l);
 void ym_ledger_root(const struct ym_ledger *l, uint8_t root[32]);
+void ym_ledger_leaf_hash(const struct ym_ledger *l, uint64_t index, uint8_t out[32]); /* index < size */
 /* Visit leaves from index on; fn returns false to stop. Bytes are borrowed. */
 enum ym_code ym_ledger_each(struct ym_ledger *l, uint64_t from,
                             bool (*fn)(void *ctx, uint64_t index, struct ym_bytes leaf), void *ctx,

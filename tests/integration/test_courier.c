@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "audit/ledger/leaf.h"
 #include "proto/message.h"
 #include "tests/integration/rpc_kit.h"
 #include "worker/gateway/courier.h"
@@ -363,9 +364,25 @@ static int close_kit(void **state)
     return 0;
 }
 
+/* What a trainer says of itself; nobody is let in without it. */
+static void say_session(struct kit *k, const char *instance)
+{
+    json_t *o = json_pack("{s:s, s:i}", "instance", instance, "log_from", 0);
+    struct ym_key *key = NULL;
+    struct ym_buf line = {0};
+
+    KIT_OK(ym_key_generate(&key, NULL));
+    KIT_OK(ym_leaf_sign("say_session", o, "h1", 1000, key, &line, NULL));
+    KIT_OK(ym_courier_session(k->courier, kit_bytes(&line), NULL));
+    ym_buf_release(&line);
+    ym_key_free(key);
+    json_decref(o);
+}
+
 static void start(struct kit *k)
 {
     KIT_OK(ym_courier_start(&k->home, &k->courier, NULL));
+    say_session(k, "00112233445566778899aabbccddeeff");
 }
 
 /* The next event of that kind; others are dropped. */

@@ -6,7 +6,9 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "audit/ledger/checkpoint.h"
 #include "audit/ledger/leaf.h"
+#include "audit/ledger/tree.h"
 #include "base/cert.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -42,6 +44,8 @@ struct peer {
     struct ym_buf queue[512]; /* frames to send: kind byte, offset, total, payload */
     struct ym_frame head[512];
     size_t first, count;
+    struct ym_buf entries; /* the hub's log, as in a bundle */
+    struct ym_tree tree;
 };
 
 static void must(enum ym_code code, const char *what)
@@ -128,6 +132,34 @@ static void make_keys(struct peer *p)
     ym_buf_release(&text);
 }
 
+/* ---- the hub's log ---- */
+
+static void log_line(struct peer *p, const struct ym_buf *line)
+{
+    uint8_t head[2] = {(uint8_t)(line->len >> 8), (uint8_t)line->len}, hash[YM_HASH_BYTES];
+
+    must(ym_buf_append(&p->entries, head, 2), "log");
+    must(ym_buf_append(&p->entries, line->data, line->len), "log");
+    ym_tree_leaf_hash((struct ym_bytes){line->data, line->len}, hash);
+    ym_tree_push(&p->tree, hash, NULL, NULL);
+}
+
+/* All of it, every time: what was seen is skipped. */
+static void send_log(struct peer *p)
+{
+    struct ym_frame f = {.kind = YM_FRAME_LOG, .total = p->tree.size};
+    struct ym_buf all = {0}, note = {0};
+    uint8_t root[YM_HASH_BYTES];
+
+    ym_tree_root(&p->tree, root);
+    must(ym_buf_append(&all, p->entries.data, p->entries.len), "log");
+    must(ym_checkpoint_format("yumen/test/hub", p->tree.size, root, p->hub, &note), "checkpoint");
+    if (p->tree.size > 0)
+        push(p, f, &all);
+    push(p, (struct ym_frame){.kind = YM_FRAME_CHECKPOINT}, &note);
+    ym_buf_release(&all);
+}
+
 /* ---- frames from the trainer ---- */
 
 static const uint8_t gateway_spki[YM_HASH_BYTES] = {7};
@@ -161,6 +193,11 @@ static void take_line(struct peer *p, struct ym_bytes line)
     ym_json_get_str(o, "reason", &reason, NULL);
     if (strcmp(type, "say_enrol") == 0)
         answer_enrol(p, o);
+    if (strcmp(type, "say_session") == 0) {
+        send_log(p);
+        json_decref(o);
+        return; /* not posted, so not answered */
+    }
     printf("%s %s\n", type, reason);
     ym_sha256(line.data, line.len, answer.leaf);
     must(ym_frame_answer_encode(&answer, &payload), "answer");
@@ -281,6 +318,10 @@ static void open_round(struct peer *p, int round, int attempt, const struct ym_k
     json_object_set_new(o, "state_bytes", json_integer((json_int_t)p->state.len));
     line = signed_line(key, "hub", "round_open", o);
     send_state(p);
+    if (key == p->hub) {
+        log_line(p, &line);
+        send_log(p);
+    }
     push(p, (struct ym_frame){.kind = YM_FRAME_ROUND}, &line);
 }
 

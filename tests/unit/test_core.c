@@ -8,6 +8,7 @@ static uint8_t state_a[32] = {0xaa}, state_b[32] = {0xbb}, data_hash[32] = {0xdd
 
 struct facts {
     bool sandboxed, state, data, disk;
+    enum ym_core_log log;
     enum ym_code budget;
     int64_t now;
 };
@@ -38,6 +39,14 @@ static bool fact_disk(void *ctx, const struct ym_plan *p)
 {
     (void)p;
     return ((struct facts *)ctx)->disk;
+}
+
+static enum ym_core_log fact_log(void *ctx, const char *study, uint32_t round, uint32_t attempt)
+{
+    (void)study;
+    (void)round;
+    (void)attempt;
+    return ((struct facts *)ctx)->log;
 }
 
 static enum ym_code fact_budget(void *ctx, const struct ym_plan *p, const char *dataset, uint32_t round,
@@ -125,10 +134,11 @@ static int open_kit(void **state)
                                   .state = fact_state,
                                   .data = fact_data,
                                   .disk = fact_disk,
+                                  .log = fact_log,
                                   .budget = fact_budget};
 
     memcpy(trust.hub_key, hub.pub, sizeof hub.pub);
-    k->facts = (struct facts){true, true, true, true, YM_OK, 2500};
+    k->facts = (struct facts){true, true, true, true, YM_CORE_LOG_SEEN, YM_OK, 2500};
     k->core = ym_core_new("h1", &world);
     ym_core_trust(k->core, &trust);
     take_policy(k);
@@ -271,6 +281,11 @@ static void no_disk(struct kit *k)
     k->facts.disk = false;
 }
 
+static void disagreeing(struct kit *k)
+{
+    k->facts.log = YM_CORE_LOG_HALTED;
+}
+
 static void no_budget(struct kit *k)
 {
     k->facts.budget = YM_EXHAUSTED;
@@ -318,17 +333,10 @@ static void every_reason_to_decline_has_its_word_and_charges_nothing(void **stat
         void (*when)(struct kit *);
         const char *reason;
     } table[] = {
-        {no_sandbox, "sandbox"},
-        {no_state, "state_mismatch"},
-        {no_file, "no_data"},
-        {no_disk, "disk"},
-        {no_budget, "budget"},
-        {other_data, "no_data"},
-        {vetoed, "vetoed"},
-        {paused, "paused"},
-        {newer_charge, "stale"},
-        {this_charge, "crashed"},
-        {this_charge_other_state, "state_mismatch"},
+        {no_sandbox, "sandbox"}, {no_state, "state_mismatch"}, {no_file, "no_data"},
+        {no_disk, "disk"},       {disagreeing, "recover"},     {no_budget, "budget"},
+        {other_data, "no_data"}, {vetoed, "vetoed"},           {paused, "paused"},
+        {newer_charge, "stale"}, {this_charge, "crashed"},     {this_charge_other_state, "state_mismatch"},
         {study_over, "stale"},
     };
 
@@ -372,7 +380,7 @@ static void what_changed_since_ready_still_stops_the_charge(void **state)
 
 static void an_undecided_plan_means_no(void **state)
 {
-    struct kit k = {.facts = {true, true, true, true, YM_OK, 2500}};
+    struct kit k = {.facts = {true, true, true, true, YM_CORE_LOG_SEEN, YM_OK, 2500}};
     struct kit *open;
     struct ym_trust trust = {.federation = "fed"};
 
@@ -381,6 +389,7 @@ static void an_undecided_plan_means_no(void **state)
     memcpy(trust.hub_key, hub.pub, sizeof hub.pub);
     k.core = ym_core_new("h1", &(struct ym_core_world){.ctx = &k.facts,
                                                        .now = fact_now,
+                                                       .log = fact_log,
                                                        .sandboxed = fact_sandboxed,
                                                        .state = fact_state,
                                                        .data = fact_data,
@@ -441,6 +450,43 @@ static void ready_is_said_only_after_preparing_and_nothing_is_charged(void **sta
     open_round(k, 1, 1); /* told again after a reconnect */
     assert_non_null(said(k, "say_ready"));
     assert_int_equal(count(k, YM_ACTION_PREPARE), 0);
+}
+
+/* Ready means: the hub's log was compared up to the round_open of this attempt. */
+static void ready_waits_for_the_hubs_log(void **state)
+{
+    struct kit *k = *state;
+
+    k->facts.log = YM_CORE_LOG_WAIT;
+    open_round(k, 1, 1);
+    ym_core_prepared(k->core, study(k), 1, 1, NULL, &k->did);
+    assert_null(said(k, "say_ready"));
+    collect(k, 1, 1, state_a);
+    ym_core_log_seen(k->core, &k->did);
+    assert_int_equal(count(k, YM_ACTION_CHARGE), 0);
+    k->facts.log = YM_CORE_LOG_SEEN;
+    ym_core_log_seen(k->core, &k->did);
+    assert_int_equal(count(k, YM_ACTION_CHARGE), 1);
+}
+
+static void a_ledger_that_turns_out_too_old_is_not_ready_and_not_charged(void **state)
+{
+    struct kit *k = *state;
+
+    k->facts.log = YM_CORE_LOG_WAIT;
+    open_round(k, 1, 1);
+    ym_core_prepared(k->core, study(k), 1, 1, NULL, &k->did);
+    k->facts.log = YM_CORE_LOG_HALTED;
+    ym_core_log_seen(k->core, &k->did);
+    expect_declined(k, "recover");
+    clear(k);
+    k->facts.log = YM_CORE_LOG_SEEN;
+    open_round(k, 1, 2);
+    ym_core_prepared(k->core, study(k), 1, 2, NULL, &k->did);
+    clear(k);
+    k->facts.log = YM_CORE_LOG_WAIT; /* as after a hub that was set back between ready and collect */
+    collect(k, 1, 2, state_a);
+    expect_declined(k, "recover");
 }
 
 static void what_cannot_be_prepared_is_declined_and_may_be_tried_again(void **state)
@@ -922,6 +968,8 @@ int main(void)
         CASE(a_round_that_the_hub_did_not_sign_is_declined),
         CASE(a_round_without_us_in_the_roster_is_not_ours),
         CASE(ready_is_said_only_after_preparing_and_nothing_is_charged),
+        CASE(ready_waits_for_the_hubs_log),
+        CASE(a_ledger_that_turns_out_too_old_is_not_ready_and_not_charged),
         CASE(what_cannot_be_prepared_is_declined_and_may_be_tried_again),
         CASE(a_collect_that_comes_while_preparing_waits),
         CASE(a_trainer_that_restarted_after_ready_follows_the_collect_alone),

@@ -280,8 +280,8 @@ static enum ym_code spawn(struct ym_courier *c, void *(*fn)(void *), struct ym_s
 
 static enum ym_code start_threads(struct ym_courier *c, struct ym_status *st)
 {
-    static void *(*const mains[])(void *) = {ym_listen_main, ym_fetch_main, ym_post_main,
-                                             ym_upload_main, ym_enrol_main, ym_renew_main};
+    static void *(*const mains[])(void *) = {ym_listen_main, ym_fetch_main, ym_post_main, ym_upload_main,
+                                             ym_enrol_main,  ym_renew_main, ym_log_main};
     enum ym_code code = YM_OK;
 
     for (size_t i = 0; code == YM_OK && i < sizeof mains / sizeof *mains; i++)
@@ -346,6 +346,7 @@ void ym_courier_stop(struct ym_courier **courier)
     ym_wire_put(c, c->wire);
     while (ym_courier_take(c, &e))
         ym_courier_event_release(&e);
+    ym_buf_release(&c->session);
     queue_release(&c->post);
     queue_release(&c->upload);
     queue_release(&c->fetch);
@@ -406,8 +407,8 @@ enum ym_code ym_courier_describe(struct ym_courier *c, struct ym_buf *out)
     enum ym_code code = YM_EXHAUSTED;
 
     pthread_mutex_lock(&c->lock);
-    o = json_pack("{s:b, s:b, s:s, s:I}", "connected", c->connected, "enrolled", c->home->enrolled, "hub", c->home->hub,
-                  "not_after", (json_int_t)c->home->not_after);
+    o = json_pack("{s:b, s:b, s:b, s:s, s:I}", "connected", c->connected, "other_worker", c->other_worker, "enrolled",
+                  c->home->enrolled, "hub", c->home->hub, "not_after", (json_int_t)c->home->not_after);
     if (o) {
         ym_json_set_hash(o, "spki", c->home->spki);
         code = ym_json_canonical(o, out, NULL);

@@ -31,12 +31,20 @@ struct ym_courier {
     pthread_mutex_t lock; /* guards all below, and home */
     pthread_cond_t wake;
     bool stop, connected;
+    bool other_worker; /* the hub refused the last session for another's sake */
+    bool had_session;
+    struct ym_buf session; /* empty: no trainer has said who it is */
+    uint8_t instance[16];  /* of session */
+    bool log_due;
+    uint64_t log_next;    /* entry that the trainer wants */
+    uint64_t log_turn;    /* a new session begins a new one */
+    unsigned log_flying;  /* LOG events not passed on yet */
     struct ym_wire *wire; /* NULL: not enrolled */
     struct ym_queue post, upload, fetch, enrol;
     struct ym_courier_event *event[YM_COURIER_EVENTS];
     size_t event_first, event_count;
     int fd;
-    pthread_t thread[6];
+    pthread_t thread[7];
     size_t thread_count;
 };
 
@@ -61,6 +69,8 @@ bool ym_answer_passing(enum ym_code code);
 /* threads */
 void *ym_listen_main(void *courier); /* courier_listen.c */
 void *ym_fetch_main(void *courier);
+void *ym_log_main(void *courier); /* courier_log.c */
+void ym_courier_want_log(struct ym_courier *c);
 void *ym_post_main(void *courier); /* courier_post.c */
 void *ym_upload_main(void *courier);
 void *ym_enrol_main(void *courier); /* courier_enrol.c */

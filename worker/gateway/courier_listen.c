@@ -29,6 +29,18 @@ static void set_connected(struct ym_courier *c, bool connected)
     ym_courier_tell_state(c);
 }
 
+static void set_other_worker(struct ym_courier *c, bool other)
+{
+    bool changed;
+
+    pthread_mutex_lock(&c->lock);
+    changed = c->other_worker != other;
+    c->other_worker = other;
+    pthread_mutex_unlock(&c->lock);
+    if (changed)
+        ym_courier_tell_state(c);
+}
+
 static struct ym_parcel *parcel_of(const Yumen__V1__Task *t)
 {
     struct ym_parcel *p = calloc(1, sizeof *p);
@@ -46,6 +58,18 @@ static struct ym_parcel *parcel_of(const Yumen__V1__Task *t)
     return p;
 }
 
+static void tell_notice(struct ym_courier *c, const Yumen__V1__Task *t)
+{
+    struct ym_courier_event *e = calloc(1, sizeof *e);
+
+    if (!e || ym_buf_append(&e->leaf, t->leaf.data, t->leaf.len) != YM_OK) {
+        free(e);
+        return;
+    }
+    e->kind = YM_EVENT_NOTICE;
+    ym_courier_tell(c, &e);
+}
+
 /* A full queue ends the stream: the hub gives everything again. */
 static bool on_task(void *ctx, struct ym_bytes message)
 {
@@ -59,8 +83,12 @@ static bool on_task(void *ctx, struct ym_bytes message)
         ym_log(YM_LOG_WARN, "gateway.task", "why=\"%s\"", st.message);
         return true;
     }
-    if (t->leaf.len > 0)
+    if (t->kind == YUMEN__V1__TASK_KIND__TASK_KIND_NOTICE && t->leaf.len > 0)
+        tell_notice(c, t);
+    else if (t->leaf.len > 0)
         p = parcel_of(t);
+    if (t->kind != YUMEN__V1__TASK_KIND__TASK_KIND_PLAN)
+        ym_courier_want_log(c);
     ym_message_free(t);
     if (p && ym_queue_put(c, &c->fetch, &p, &st) != YM_OK) {
         ym_log(YM_LOG_WARN, "gateway.task", "why=\"%s\"", st.message);
@@ -73,15 +101,36 @@ static bool on_task(void *ctx, struct ym_bytes message)
     return !stop;
 }
 
+/* Nobody is let in without having said who it is: waits for the trainer. */
+static enum ym_code pack_session(struct ym_courier *c, struct ym_buf *wire, struct ym_status *st)
+{
+    Yumen__V1__SubscribeRequest m = YUMEN__V1__SUBSCRIBE_REQUEST__INIT;
+    enum ym_code code = YM_UNAVAILABLE;
+
+    pthread_mutex_lock(&c->lock);
+    while (!c->stop && c->session.len == 0)
+        pthread_cond_wait(&c->wake, &c->lock);
+    if (!c->stop) {
+        m.session = ym_message_bytes(c->session.data, c->session.len);
+        code = ym_message_pack(&m, wire, st);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return code;
+}
+
 static enum ym_code subscribe(struct ym_courier *c, struct ym_wire *w, struct ym_status *st)
 {
-    enum ym_code code = ym_rpc_client_wait(w->client, WAIT_MS, st);
+    struct ym_buf wire = {0};
+    enum ym_code code = pack_session(c, &wire, st);
 
-    if (code != YM_OK)
-        return code;
-    set_connected(c, true);
-    code = ym_rpc_read_stream(w->client, "/yumen.v1.Worker/Subscribe", (struct ym_bytes){0}, 0, on_task, c, st);
-    set_connected(c, false);
+    if (code == YM_OK)
+        code = ym_rpc_client_wait(w->client, WAIT_MS, st);
+    if (code == YM_OK) {
+        set_connected(c, true);
+        code = ym_rpc_read_stream(w->client, "/yumen.v1.Worker/Subscribe", ym_buf_bytes(&wire), 0, on_task, c, st);
+        set_connected(c, false);
+    }
+    ym_buf_release(&wire);
     return code;
 }
 
@@ -96,11 +145,12 @@ void *ym_listen_main(void *arg)
         enum ym_code code = subscribe(c, w, &st);
 
         ym_wire_put(c, w);
-        if (code == YM_DENIED)
+        set_other_worker(c, code == YM_CONFLICT && strncmp(st.message, "another_worker", 14) == 0);
+        if (code == YM_DENIED || code == YM_CONFLICT)
             ym_log(YM_LOG_ERROR, "gateway.refused", "why=\"%s\"", st.message);
         else if (code != YM_OK)
             ym_log(YM_LOG_TRACE, "gateway.listen", "code=%s why=\"%s\"", ym_code_name(code), st.message);
-        backoff = code == YM_DENIED ? backoff : 0; /* the client backs off dials itself */
+        backoff = code == YM_DENIED || code == YM_CONFLICT ? backoff : 0; /* the client backs off dials itself */
         if (!ym_backoff_wait(c, &backoff))
             break;
     }

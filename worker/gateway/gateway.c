@@ -19,7 +19,7 @@
 #include "worker/gateway/courier.h"
 #include "worker/gateway/tasks.h"
 
-enum { POLL_MS = 200, ANSWERS = 8192 };
+enum { POLL_MS = 200, ANSWERS = 8192, RELAYED = 16 };
 
 struct spool { /* the release that arrives from the trainer */
     int fd;    /* -1: none */
@@ -41,7 +41,9 @@ struct gateway {
     struct spool in;
     uint64_t spool_next;
     bool say_state, say_enrolled;
-    struct ym_buf enrolled; /* payload that waits */
+    struct ym_buf enrolled;                 /* payload that waits */
+    struct ym_courier_event relay[RELAYED]; /* of the hub's log, and notices */
+    size_t relay_first, relay_count;
     struct ym_buf answer[ANSWERS];
     size_t answer_first, answer_count;
 };
@@ -57,7 +59,11 @@ static void take_line(struct gateway *g, struct ym_bytes line)
 
     if (code == YM_OK)
         code = ym_json_get_str(o, "type", &type, &st);
-    if (code == YM_OK)
+    if (code != YM_OK)
+        ;
+    else if (strcmp(type, "say_session") == 0)
+        code = ym_courier_session(g->courier, line, &st);
+    else
         code = strcmp(type, "say_enrol") == 0 ? ym_courier_enrol(g->courier, line, &st)
                                               : ym_courier_post(g->courier, line, &st);
     if (code != YM_OK)
@@ -192,6 +198,15 @@ static void clear_answers(struct gateway *g)
     }
 }
 
+static void clear_relay(struct gateway *g)
+{
+    while (g->relay_count > 0) {
+        ym_courier_event_release(&g->relay[g->relay_first]);
+        g->relay_first = (g->relay_first + 1) % RELAYED;
+        g->relay_count--;
+    }
+}
+
 /* A trainer that has just started knows nothing: all over again. */
 static void on_up(void *ctx)
 {
@@ -200,6 +215,8 @@ static void on_up(void *ctx)
     ym_log(YM_LOG_INFO, "gateway.link", "trainer=up");
     drop_spool(g);
     clear_answers(g);
+    clear_relay(g);
+    ym_courier_trainer_gone(g->courier); /* it says from where it wants the log */
     ym_tasks_again(g->tasks);
     g->say_state = true;
     ym_buf_release(&g->enrolled);
@@ -237,6 +254,28 @@ static bool send_answer(struct gateway *g, int64_t now_ms)
     return true;
 }
 
+static bool send_relay(struct gateway *g, int64_t now_ms)
+{
+    struct ym_courier_event *e = &g->relay[g->relay_first];
+    struct ym_frame f = {.kind = e->kind == YM_EVENT_LOG          ? YM_FRAME_LOG
+                                 : e->kind == YM_EVENT_CHECKPOINT ? YM_FRAME_CHECKPOINT
+                                                                  : YM_FRAME_NOTICE,
+                         .payload = ym_buf_bytes(e->kind == YM_EVENT_NOTICE ? &e->leaf : &e->payload)};
+
+    if (e->kind == YM_EVENT_LOG) {
+        f.offset = e->first;
+        f.total = e->end;
+    }
+    if (ym_link_send(g->link, &f, now_ms, NULL) != YM_OK)
+        return false;
+    if (e->kind == YM_EVENT_LOG)
+        ym_courier_log_done(g->courier);
+    ym_courier_event_release(e);
+    g->relay_first = (g->relay_first + 1) % RELAYED;
+    g->relay_count--;
+    return true;
+}
+
 static void pump(struct gateway *g, int64_t now_ms)
 {
     bool went = true;
@@ -249,6 +288,8 @@ static void pump(struct gateway *g, int64_t now_ms)
             g->say_enrolled = !went;
         } else if (g->answer_count > 0) {
             went = send_answer(g, now_ms);
+        } else if (g->relay_count > 0) {
+            went = send_relay(g, now_ms);
         } else {
             went = ym_tasks_feed(g->tasks, g->link, now_ms);
         }
@@ -263,6 +304,19 @@ static void queue_answer(struct gateway *g, const struct ym_frame_answer *a)
         return;
     if (ym_frame_answer_encode(a, &g->answer[(g->answer_first + g->answer_count) % ANSWERS]) == YM_OK)
         g->answer_count++;
+}
+
+/* What does not fit is asked for again: the trainer misses its checkpoint. */
+static void queue_relay(struct gateway *g, struct ym_courier_event *e)
+{
+    if (g->relay_count == RELAYED) {
+        ym_log(YM_LOG_WARN, "gateway.log", "why=\"%d parts wait for the trainer\"", RELAYED);
+        if (e->kind == YM_EVENT_LOG)
+            ym_courier_log_done(g->courier);
+        return;
+    }
+    g->relay[(g->relay_first + g->relay_count++) % RELAYED] = *e;
+    memset(e, 0, sizeof *e);
 }
 
 static void take_event(struct gateway *g, struct ym_courier_event *e)
@@ -286,6 +340,11 @@ static void take_event(struct gateway *g, struct ym_courier_event *e)
     case YM_EVENT_STATE:
         g->say_state = true;
         break;
+    case YM_EVENT_LOG:
+    case YM_EVENT_CHECKPOINT:
+    case YM_EVENT_NOTICE:
+        queue_relay(g, e);
+        break;
     }
 }
 
@@ -294,7 +353,8 @@ static void take_events(struct gateway *g)
     struct ym_courier_event e;
 
     for (int i = 0; i < YM_COURIER_EVENTS && ym_courier_take(g->courier, &e); i++) {
-        take_event(g, &e);
+        if (!ym_courier_event_stale(g->courier, &e))
+            take_event(g, &e);
         ym_courier_event_release(&e);
     }
 }
@@ -376,6 +436,7 @@ static void stop(struct gateway *g)
     ym_courier_stop(&g->courier);
     drop_spool(g);
     clear_answers(g);
+    clear_relay(g);
     ym_buf_release(&g->enrolled);
     ym_tasks_free(g->tasks);
     ym_link_free(g->link);

@@ -55,6 +55,7 @@ struct ym_core_study {
     uint8_t state[YM_HASH_BYTES];
     int64_t collect_by;
     bool collect_wanted;
+    bool prepared;        /* all but the hub's log was checked */
     char last_reason[32]; /* why it last declined */
 };
 
@@ -66,6 +67,13 @@ struct ym_core_dataset {
     bool delivered;
 };
 
+/* How an attempt stands in the hub's log, as far as it was compared with the own ledger (watch.h). */
+enum ym_core_log {
+    YM_CORE_LOG_SEEN,   /* its round_open is in it, and the ledger lacks nothing */
+    YM_CORE_LOG_WAIT,   /* not yet */
+    YM_CORE_LOG_HALTED, /* ledger and log disagree: nothing is charged */
+};
+
 /* Facts that only the shell can find out. */
 struct ym_core_world {
     void *ctx;
@@ -74,6 +82,7 @@ struct ym_core_world {
     bool (*state)(void *ctx, const uint8_t hash[YM_HASH_BYTES]); /* received whole */
     bool (*data)(void *ctx, const char *dataset);                /* frozen file is there */
     bool (*disk)(void *ctx, const struct ym_plan *plan);         /* room for a release */
+    enum ym_core_log (*log)(void *ctx, const char *study, uint32_t round, uint32_t attempt);
     enum ym_code (*budget)(void *ctx, const struct ym_plan *plan, const char *dataset, uint32_t round,
                            struct ym_status *st);
 };
@@ -133,6 +142,8 @@ void ym_core_link_up(struct ym_core *c, struct ym_actions *a);
 /* How actions went. reason: one of say_declined's words, NULL when well. */
 void ym_core_prepared(struct ym_core *c, struct ym_core_study *s, uint32_t round, uint32_t attempt, const char *reason,
                       struct ym_actions *a);
+/* More of the hub's log was compared: who waits for it goes on, or declines. */
+void ym_core_log_seen(struct ym_core *c, struct ym_actions *a);
 /* A CHARGE that had to wait: does everything still hold? If not it is declined, or
  * nobody waits for it any more. */
 bool ym_core_still_charges(struct ym_core *c, struct ym_core_study *s, uint32_t round, uint32_t attempt,

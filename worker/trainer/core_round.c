@@ -101,6 +101,8 @@ static const char *refusal(struct ym_core *c, struct ym_core_study *s, uint32_t 
         return no;
     if (!w->sandboxed(w->ctx))
         return "sandbox";
+    if (w->log(w->ctx, s->study, round, 0) == YM_CORE_LOG_HALTED)
+        return "recover";
     if (!w->data(w->ctx, s->dataset))
         return "no_data";
     if (!w->state(w->ctx, state))
@@ -157,7 +159,7 @@ static void open_attempt(struct ym_actions *a, struct ym_core_study *s, const st
     s->attempt = at->attempt;
     memcpy(s->state, state, YM_HASH_BYTES);
     s->phase = YM_STUDY_PREPARING;
-    s->collect_wanted = false;
+    s->collect_wanted = s->prepared = false;
     s->last_reason[0] = 0;
     ym_action_push(a, YM_ACTION_PREPARE, s);
 }
@@ -218,6 +220,8 @@ static bool may_charge(struct ym_core *c, struct ym_core_study *s, struct ym_act
 {
     const char *no = refusal(c, s, s->round, s->state, st);
 
+    if (!no && c->world.log(c->world.ctx, s->study, s->round, s->attempt) != YM_CORE_LOG_SEEN)
+        no = "recover";
     if (!no && c->world.now(c->world.ctx) > s->collect_by + YM_CORE_CLOCK_SKEW_S)
         no = "stale";
     if (no) {
@@ -372,6 +376,33 @@ static bool current(const struct ym_core_study *s, enum ym_study_phase phase, ui
     return s->phase == phase && s->round == round && s->attempt == attempt;
 }
 
+/* Ready means compared: the hub's log up to the round_open of this very attempt, so
+ * that it tells of every charge that the hub heard of before it asked again. */
+static void prepared(struct ym_core *c, struct ym_core_study *s, struct ym_actions *a)
+{
+    enum ym_core_log log = c->world.log(c->world.ctx, s->study, s->round, s->attempt);
+
+    if (log == YM_CORE_LOG_WAIT)
+        return;
+    if (log == YM_CORE_LOG_HALTED) {
+        s->phase = YM_STUDY_IDLE;
+        ym_core_decline_current(a, s, s->round, s->attempt, "recover");
+        return;
+    }
+    s->phase = YM_STUDY_READY;
+    if (s->collect_wanted)
+        begin_charge(c, s, a, NULL);
+    else
+        ym_core_say_ready(a, s);
+}
+
+void ym_core_log_seen(struct ym_core *c, struct ym_actions *a)
+{
+    for (size_t i = 0; i < c->study_count; i++)
+        if (c->study[i]->phase == YM_STUDY_PREPARING && c->study[i]->prepared)
+            prepared(c, c->study[i], a);
+}
+
 void ym_core_prepared(struct ym_core *c, struct ym_core_study *s, uint32_t round, uint32_t attempt, const char *reason,
                       struct ym_actions *a)
 {
@@ -384,11 +415,8 @@ void ym_core_prepared(struct ym_core *c, struct ym_core_study *s, uint32_t round
         ym_core_decline_current(a, s, round, attempt, reason);
         return;
     }
-    s->phase = YM_STUDY_READY;
-    if (s->collect_wanted)
-        begin_charge(c, s, a, NULL);
-    else
-        ym_core_say_ready(a, s);
+    s->prepared = true;
+    prepared(c, s, a);
 }
 
 bool ym_core_still_charges(struct ym_core *c, struct ym_core_study *s, uint32_t round, uint32_t attempt,

@@ -22,7 +22,7 @@ static uint64_t get_le(const uint8_t *p, int bytes)
 static bool kind_known(uint8_t kind)
 {
     return kind == YM_FRAME_HELLO || (kind >= YM_FRAME_CONTROL && kind <= YM_FRAME_RELEASE_DATA) ||
-           (kind >= YM_FRAME_GATEWAY && kind <= YM_FRAME_ANSWER);
+           (kind >= YM_FRAME_GATEWAY && kind <= YM_FRAME_NOTICE);
 }
 
 static bool all_zero(const uint8_t *p, size_t len)

@@ -39,14 +39,17 @@ enum ym_frame_kind {
     YM_FRAME_RELEASE = 18,      /* charge and release leaf as two parts, padded to YM_FRAME_RELEASE_BYTES */
     YM_FRAME_RELEASE_DATA = 19, /* update bytes of the last RELEASE, in order */
     /* gateway to trainer */
-    YM_FRAME_GATEWAY = 32,  /* canonical JSON: spki, enrolled, connected, hub, not_after */
-    YM_FRAME_ENROLLED = 33, /* canonical JSON: the hub's answer to say_enrol, or its refusal */
-    YM_FRAME_PLAN = 34,     /* three parts: plan, sponsor's plan leaf, sponsor's enrol leaf */
-    YM_FRAME_OBJECT = 35,   /* SHA-256 of the whole, then bytes at offset */
-    YM_FRAME_ROUND = 36,    /* round_open leaf; its state came before it as OBJECT */
-    YM_FRAME_COLLECT = 37,  /* say_collect leaf */
-    YM_FRAME_CLOSED = 38,   /* round_result or abort leaf */
-    YM_FRAME_ANSWER = 39,   /* SHA-256 of a posted leaf, answer byte, reason text */
+    YM_FRAME_GATEWAY = 32,    /* canonical JSON: spki, enrolled, connected, hub, not_after */
+    YM_FRAME_ENROLLED = 33,   /* canonical JSON: the hub's answer to say_enrol, or its refusal */
+    YM_FRAME_PLAN = 34,       /* three parts: plan, sponsor's plan leaf, sponsor's enrol leaf */
+    YM_FRAME_OBJECT = 35,     /* SHA-256 of the whole, then bytes at offset */
+    YM_FRAME_ROUND = 36,      /* round_open leaf; its state came before it as OBJECT */
+    YM_FRAME_COLLECT = 37,    /* say_collect leaf */
+    YM_FRAME_CLOSED = 38,     /* round_result or abort leaf */
+    YM_FRAME_LOG = 40,        /* entries offset .. total - 1 of the hub's log, as in an entry bundle */
+    YM_FRAME_CHECKPOINT = 41, /* the hub's signed note over the entries given so far */
+    YM_FRAME_NOTICE = 42,     /* the hub's incident leaf about this hospital */
+    YM_FRAME_ANSWER = 39,     /* SHA-256 of a posted leaf, answer byte, reason text */
 };
 
 struct ym_frame {

@@ -56,6 +56,15 @@ static bool world_disk(void *ctx, const struct ym_plan *plan)
            ym_trainer_disk_ok(ctx, 8 * (uint64_t)ym_model_update_dim(&m));
 }
 
+static enum ym_core_log world_log(void *ctx, const char *study, uint32_t round, uint32_t attempt)
+{
+    const struct ym_trainer *t = ctx;
+
+    if (ym_watch_halted(t->watch))
+        return YM_CORE_LOG_HALTED;
+    return ym_watch_opened(t->watch, study, round, attempt) ? YM_CORE_LOG_SEEN : YM_CORE_LOG_WAIT;
+}
+
 static enum ym_code world_budget(void *ctx, const struct ym_plan *plan, const char *dataset, uint32_t round,
                                  struct ym_status *st)
 {
@@ -130,6 +139,8 @@ static enum ym_code load_trust(struct ym_trainer *t, struct ym_status *st)
     t->enrolled = code == YM_OK;
     if (code == YM_OK)
         ym_core_trust(t->core, &t->trust);
+    if (code == YM_OK)
+        ym_watch_trust(t->watch, &t->trust);
     return code == YM_NOT_FOUND ? YM_OK : code;
 }
 
@@ -141,11 +152,14 @@ static enum ym_code open_state(struct ym_trainer *t, struct ym_status *st)
                                         .state = world_state,
                                         .data = world_data,
                                         .disk = world_disk,
+                                        .log = world_log,
                                         .budget = world_budget};
     enum ym_code code = open_ledger(t, st);
 
     if (code == YM_OK && !(t->core = ym_core_new(t->site.name, &world)))
         code = ym_status_set(st, YM_EXHAUSTED, "no memory");
+    if (code == YM_OK)
+        code = ym_trainer_watch_open(t, st);
     if (code == YM_OK)
         code = load_trust(t, st);
     if (code == YM_OK)
@@ -252,6 +266,7 @@ static void stop(struct ym_trainer *t)
         zmq_ctx_term(t->zmq);
     free(t->pending.item);
     ym_core_free(t->core);
+    ym_watch_free(t->watch);
     ym_budget_free(t->budget);
     ym_ledger_close(&t->ledger);
     ym_trust_release(&t->trust);

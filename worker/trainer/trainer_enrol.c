@@ -260,6 +260,8 @@ static enum ym_code adopt(struct ym_trainer *t, const struct answer *a, struct y
     t->trust = trust;
     t->enrolled = true;
     ym_core_trust(t->core, &t->trust);
+    ym_watch_trust(t->watch, &t->trust);
+    ym_trainer_session(t);
     if (ym_site_path(&t->site, "enrol.json", NULL, path) == YM_OK)
         remove(path);
     return YM_OK;

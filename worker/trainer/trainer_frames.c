@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/text.h"
 
 static void take_gateway(struct ym_trainer *t, struct ym_bytes payload)
 {
@@ -19,6 +20,9 @@ static void take_gateway(struct ym_trainer *t, struct ym_bytes payload)
         ym_json_get_int(o, "not_after", 0, INT64_MAX, &g.not_after, NULL) == YM_OK) {
         g.connected = json_is_true(json_object_get(o, "connected"));
         g.enrolled = json_is_true(json_object_get(o, "enrolled"));
+        g.other_worker = json_is_true(json_object_get(o, "other_worker"));
+        if (g.other_worker && !t->gateway.other_worker)
+            ym_log(YM_LOG_ERROR, "trainer.other_worker", "%s", T(SITE_OTHER_WORKER));
         snprintf(g.hub, sizeof g.hub, "%s", hub);
         t->gateway = g;
     }
@@ -68,6 +72,15 @@ void ym_trainer_frame(void *ctx, const struct ym_frame *f)
     case YM_FRAME_ANSWER:
         take_answer(t, f->payload, &a);
         break;
+    case YM_FRAME_LOG:
+        ym_trainer_log(t, f, &a);
+        break;
+    case YM_FRAME_CHECKPOINT:
+        ym_trainer_checkpoint(t, f->payload, &a);
+        break;
+    case YM_FRAME_NOTICE:
+        ym_trainer_notice(t, f->payload);
+        break;
     default:
         ym_log(YM_LOG_WARN, "trainer.frame", "kind=%d is not for a trainer", (int)f->kind);
     }
@@ -83,6 +96,7 @@ void ym_trainer_link_up(void *ctx)
 
     ym_log(YM_LOG_INFO, "trainer.link", "gateway=up");
     ym_door_reset(t->door);
+    ym_trainer_session(t); /* first: the gateway needs it to be let in */
     ym_core_link_up(t->core, &a);
     ym_trainer_act(t, &a);
 }

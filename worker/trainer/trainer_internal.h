@@ -6,10 +6,12 @@
 #include "worker/trainer/door.h"
 #include "worker/trainer/sandbox.h"
 #include "worker/trainer/show.h"
+#include "worker/trainer/watch.h"
 #include "worker/trainer/work.h"
 
 struct ym_gateway_info { /* what the gateway last said of itself */
     bool known, connected, enrolled;
+    bool other_worker; /* the hub refuses this one: another with the same identity is at work */
     uint8_t spki[YM_HASH_BYTES];
     char hub[256];
     int64_t not_after;
@@ -38,6 +40,10 @@ struct ym_trainer {
     struct ym_budget *budget;
     struct ym_core *core;
     struct ym_door *door;
+    struct ym_watch *watch;
+    uint8_t instance[16]; /* of this run */
+    char noticed[256];    /* the incident that the hub told of in this run */
+    int64_t asked_ms;     /* when the hub's log was asked for last */
     struct ym_work *work;
     void *zmq;
     struct ym_link *link;
@@ -82,6 +88,16 @@ void ym_trainer_enrolled(struct ym_trainer *t, struct ym_bytes payload);
 /* "yumen/enrol/v1" 0x00 id spki identity_key name */
 enum ym_code ym_enrol_text(const uint8_t id[8], const uint8_t spki[YM_HASH_BYTES], const uint8_t key[YM_PUBKEY_BYTES],
                            const char *name, struct ym_buf *out);
+
+/* trainer_watch.c: what the gateway relays of the hub's log */
+enum ym_code ym_trainer_watch_open(struct ym_trainer *t, struct ym_status *st);
+/* say_session: who this run is, how long its ledger is, and from where it wants the hub's log. */
+void ym_trainer_session(struct ym_trainer *t);
+void ym_trainer_log(struct ym_trainer *t, const struct ym_frame *f, struct ym_actions *a);
+void ym_trainer_checkpoint(struct ym_trainer *t, struct ym_bytes note, struct ym_actions *a);
+void ym_trainer_notice(struct ym_trainer *t, struct ym_bytes line);
+/* YM_OK; YM_DENIED with what to do while ledger and log disagree. */
+enum ym_code ym_trainer_not_halted(const struct ym_trainer *t, struct ym_status *st);
 
 /* trainer_plans.c: plans/ */
 enum ym_code ym_trainer_keep_plan(struct ym_trainer *t, const struct ym_core_study *s, struct ym_bytes parts,
