@@ -10,6 +10,7 @@
 #include "base/cli.h"
 #include "base/fs.h"
 #include "cmd/audit/epsilon.h"
+#include "cmd/audit/fetch.h"
 #include "cmd/audit/report.h"
 #include "cmd/audit/selftest.h"
 
@@ -187,6 +188,7 @@ static const struct ym_cli_command commands[] = {
     {"budget", "DIR", YM_TEXT_AUDIT_HELP_BUDGET, 1, 1, budget_options, run_budget},
     {"epsilon", "", YM_TEXT_AUDIT_HELP_EPSILON, 0, 0, epsilon_options, audit_epsilon},
     {"entry", "DIR INDEX", YM_TEXT_AUDIT_HELP_ENTRY, 2, 2, entry_options, run_entry},
+    {"fetch", "URL DIR", YM_TEXT_AUDIT_HELP_FETCH, 2, 2, audit_fetch_options, audit_fetch},
     {"selftest", "", YM_TEXT_AUDIT_HELP_SELFTEST, 0, 0, audit_selftest_options, audit_selftest},
     {NULL, NULL, 0, 0, 0, NULL, NULL},
 };

@@ -110,8 +110,11 @@ static void print_ready(const struct ym_hub *h, const struct ym_hub_config *c)
 {
     const char *colon = strrchr(c->listen, ':'), *enrol_colon = strrchr(c->enrol_listen, ':');
 
-    printf("ready listen=%.*s:%d enrol=%.*s:%d\n", (int)(colon - c->listen), c->listen, ym_hub_port(h),
+    printf("ready listen=%.*s:%d enrol=%.*s:%d", (int)(colon - c->listen), c->listen, ym_hub_port(h),
            (int)(enrol_colon - c->enrol_listen), c->enrol_listen, ym_hub_enrol_port(h));
+    if (ym_hub_http_port(h))
+        printf(" http=%.*s:%d", (int)(strrchr(c->http, ':') - c->http), c->http, ym_hub_http_port(h));
+    putchar('\n');
     fflush(stdout);
 }
 

@@ -27,6 +27,12 @@ static void read_address(struct ym_schema *s, const struct ym_at *at, const char
         ym_schema_say(s, at, key, T(HUB_CONFIG_ADDRESS), out);
 }
 
+static void read_http(struct ym_schema *s, const struct ym_at *at, struct ym_hub_config *c)
+{
+    if (ym_schema_has(at, "http"))
+        read_address(s, at, "http", c->http, sizeof c->http);
+}
+
 static void read_names(struct ym_schema *s, const struct ym_at *root, struct ym_hub_config *c)
 {
     struct ym_at list = ym_schema_list(s, root, "names", 1, YM_HUB_NAMES);
@@ -52,8 +58,8 @@ static void read_disk(struct ym_schema *s, const struct ym_at *root, struct ym_h
 
 static void read_root(struct ym_schema *s, struct ym_hub_config *c)
 {
-    static const char *const known[] = {"federation",       "listen", "enrol_listen", "names", "disk",
-                                        "certificate_days", NULL};
+    static const char *const known[] = {"federation", "listen",           "enrol_listen", "names",
+                                        "disk",       "certificate_days", "http",         NULL};
     const int64_t days_default = 7;
     int64_t days = days_default;
     struct ym_at root = ym_schema_root(s);
@@ -64,6 +70,7 @@ static void read_root(struct ym_schema *s, struct ym_hub_config *c)
     read_address(s, &root, "enrol_listen", c->enrol_listen, sizeof c->enrol_listen);
     read_names(s, &root, c);
     read_disk(s, &root, c);
+    read_http(s, &root, c);
     ym_schema_int(s, &root, "certificate_days", &days_default, 1, 90, &days);
     c->certificate_days = (uint32_t)days;
 }

@@ -23,6 +23,7 @@ struct ym_hub_config {
     uint32_t min_free_percent; /* no round is opened with less of the disk free ... */
     uint64_t min_free_bytes;   /* ... or fewer bytes */
     uint32_t certificate_days; /* of every certificate it gives out; its own too */
+    char http[128];            /* host:port of the read-only log; "": not served */
 };
 
 /* Every problem with file, line and key; YM_INVALID when there is one. */
@@ -48,7 +49,8 @@ enum ym_code ym_hub_start(const char *dir, const struct ym_hub_config *config, v
                           struct ym_hub **out, struct ym_status *st);
 int ym_hub_port(const struct ym_hub *h);
 int ym_hub_enrol_port(const struct ym_hub *h);
-void ym_hub_stop(struct ym_hub **h); /* orderly: refuse, drain, close */
+int ym_hub_http_port(const struct ym_hub *h); /* 0: no log over HTTP */
+void ym_hub_stop(struct ym_hub **h);          /* orderly: refuse, drain, close */
 
 /* ---- what another process may do while a hub serves; it hears of it within
  * two seconds ---- */

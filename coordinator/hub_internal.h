@@ -101,7 +101,8 @@ struct hub_study {
 
 struct hub_subscriber; /* stream.c */
 struct hub_watcher;
-struct hub_meter; /* meter.c */
+struct hub_meter;     /* meter.c */
+struct hub_publisher; /* publish.c */
 
 struct ym_hub {
     char dir[3072], spool_dir[3200], object_dir[3200];
@@ -145,6 +146,7 @@ struct ym_hub {
 
     pthread_mutex_t server_lock; /* server: begun and stopped by one thread, rechecked by the core */
     struct ym_rpc_server *server, *enrol_server;
+    struct hub_publisher *publisher; /* NULL: no log over HTTP */
 };
 
 /* ---- queue.c ---- */
@@ -300,6 +302,10 @@ void hub_on_upload_message(struct ym_rpc_call *call, struct ym_bytes message, vo
 void hub_on_upload_half_close(struct ym_rpc_call *call, void *ctx);
 void hub_on_upload_end(struct ym_rpc_call *call, bool cancelled, void *ctx);
 void hub_uploads_stop(struct ym_hub *h, struct hub_study *y); /* the attempt is over: answer late */
+
+/* ---- publish.c: the log over HTTP, where hub.yaml says so ---- */
+enum ym_code hub_publish_start(struct ym_hub *h, struct ym_status *st);
+void hub_publish_stop(struct ym_hub *h);
 
 /* ---- meter.c: one more line of that party in the log; false: enough for today ---- */
 bool hub_may_log(struct ym_hub *h, const char *name);

@@ -216,7 +216,7 @@ static enum ym_code write_build(struct ym_ledger *l, struct build *b, struct ym_
         code = put(&stage, &b->bundles.item[l->key ? n - 1 - i : i], st);
     for (size_t i = 0; code == YM_OK && i < b->tiles.count; i++)
         code = put(&stage, &b->tiles.item[i], st);
-    if (code == YM_OK)
+    if (code == YM_OK && b->note.len > 0)
         code = ym_stage_put(&stage, "checkpoint", (struct ym_bytes){b->note.data, b->note.len}, st);
     if (code == YM_OK)
         code = ym_stage_commit(&stage, l->key ? n - 1 : 0, st);
@@ -303,7 +303,7 @@ enum ym_code ym_ledger_extend(struct ym_ledger *l, const struct ym_bytes *leaf, 
 
     if (code == YM_OK)
         code = build(l, leaf, count, &b, st);
-    if (code == YM_OK && promise)
+    if (code == YM_OK && promise && promise->note.len > 0)
         code = check_promise(b.tree, promise, st);
     if (code == YM_OK)
         code = promise ? ym_buf_append(&b.note, promise->note.data, promise->note.len) : make_note(l, &b, st);

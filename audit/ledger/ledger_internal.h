@@ -63,7 +63,7 @@ enum ym_code ym_ledger_prepare(const char *dir, const char *origin, struct ym_le
 struct ym_promise { /* another party's checkpoint */
     uint64_t size;
     uint8_t root[YM_HASH_BYTES];
-    struct ym_bytes note;
+    struct ym_bytes note; /* empty: there is more to come, leave the checkpoint as it is */
 };
 /* Write leaves, tiles and checkpoint: our own, or, for a mirror, the promised one if it fits. */
 enum ym_code ym_ledger_extend(struct ym_ledger *l, const struct ym_bytes *leaf, size_t count,

@@ -48,12 +48,12 @@ uint64_t ym_tree_tile(const struct ym_tree *t, unsigned level)
     return level + 1 < YM_TILE_LEVELS ? t->size >> (8 * (level + 1)) : 0;
 }
 
-void ym_tree_push(struct ym_tree *t, const uint8_t leaf_hash[YM_HASH_BYTES], ym_tile_fn full, void *ctx)
+static void push_at(struct ym_tree *t, unsigned level, const uint8_t given[YM_HASH_BYTES], ym_tile_fn full, void *ctx)
 {
     uint8_t hash[YM_HASH_BYTES];
 
-    memcpy(hash, leaf_hash, sizeof(hash));
-    for (unsigned level = 0; level < YM_TILE_LEVELS; level++) {
+    memcpy(hash, given, sizeof(hash));
+    for (; level < YM_TILE_LEVELS; level++) {
         size_t width = ym_tree_width(t, level);
 
         memcpy(t->edge[level][width], hash, sizeof(hash));
@@ -63,7 +63,23 @@ void ym_tree_push(struct ym_tree *t, const uint8_t leaf_hash[YM_HASH_BYTES], ym_
             full(ctx, level, ym_tree_tile(t, level), (const uint8_t(*)[YM_HASH_BYTES])t->edge[level]);
         subtree_root((const uint8_t(*)[YM_HASH_BYTES])t->edge[level], YM_TILE_HASHES, hash);
     }
+}
+
+void ym_tree_push(struct ym_tree *t, const uint8_t leaf_hash[YM_HASH_BYTES], ym_tile_fn full, void *ctx)
+{
+    push_at(t, 0, leaf_hash, full, ctx);
     t->size++;
+}
+
+void ym_tree_push_tile(struct ym_tree *t, const uint8_t tile_root[YM_HASH_BYTES], ym_tile_fn full, void *ctx)
+{
+    push_at(t, 1, tile_root, full, ctx);
+    t->size += YM_TILE_HASHES;
+}
+
+void ym_tree_tile_root(const uint8_t (*leaf_hash)[YM_HASH_BYTES], uint8_t out[YM_HASH_BYTES])
+{
+    subtree_root(leaf_hash, YM_TILE_HASHES, out);
 }
 
 void ym_tree_root(const struct ym_tree *t, uint8_t out[YM_HASH_BYTES])

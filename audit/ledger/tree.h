@@ -26,6 +26,10 @@ void ym_tree_node_hash(const uint8_t left[YM_HASH_BYTES], const uint8_t right[YM
                        uint8_t out[YM_HASH_BYTES]); /* SHA-256(0x01 left right); out may be either */
 void ym_tree_push(struct ym_tree *t, const uint8_t leaf_hash[YM_HASH_BYTES], ym_tile_fn full, void *ctx);
 void ym_tree_root(const struct ym_tree *t, uint8_t out[YM_HASH_BYTES]);
+/* The same for 256 leaves at once, by the root of their full tile; size must be a multiple of 256. */
+void ym_tree_push_tile(struct ym_tree *t, const uint8_t tile_root[YM_HASH_BYTES], ym_tile_fn full, void *ctx);
+/* Root of 256 leaf hashes. */
+void ym_tree_tile_root(const uint8_t (*leaf_hash)[YM_HASH_BYTES], uint8_t out[YM_HASH_BYTES]);
 /* Hashes in the partial tile of a level, and that tile's index. */
 size_t ym_tree_width(const struct ym_tree *t, unsigned level);
 uint64_t ym_tree_tile(const struct ym_tree *t, unsigned level);

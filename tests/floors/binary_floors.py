@@ -14,13 +14,15 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tree  # noqa: E402
 
 RPC = ("libgrpc", "libgpr", "libabsl")
+WEB = ("libcurl", "libmicrohttpd")
 NO_LIBRARY = {
-    "yumen-trainer": RPC + ("libssl", "libsqlite3", "libcurl", "libzip", "libpng"),
-    "yumen-site": RPC + ("libssl", "libsqlite3"),
-    "yumen-gateway": ("libopenblas", "libblas", "libcblas", "libsqlite3"),
-    "yumen-audit": RPC + ("libssl", "libzmq", "libsqlite3", "libopenblas", "libblas"),
+    "yumen-trainer": RPC + WEB + ("libssl", "libsqlite3", "libzip", "libpng"),
+    "yumen-site": RPC + WEB + ("libssl", "libsqlite3"),
+    "yumen-gateway": WEB + ("libopenblas", "libblas", "libcblas", "libsqlite3"),
+    "yumen-audit": RPC + WEB + ("libssl", "libzmq", "libsqlite3", "libopenblas", "libblas"),
+    "yumen-audit-fetch": RPC + ("libmicrohttpd", "libzmq", "libsqlite3", "libopenblas", "libblas"),
     "yumen-coordinator": ("libzmq", "libopenblas", "libblas"),
-    "yumen": ("libzmq", "libsqlite3"),
+    "yumen": WEB + ("libzmq", "libsqlite3"),
 }
 # Hospital programs: no symbol of the simulator, and none that by its name seeds or skips the noise.
 HOSPITAL = ("yumen-trainer", "yumen-site", "yumen-gateway")
@@ -91,7 +93,7 @@ def compile_to(path, text, *more):
 
 
 def fake_tree(build, bad):
-    """Six little programs; in a bad tree each breaks its rules."""
+    """Little programs; in a bad tree each breaks its rules."""
     os.makedirs(os.path.join(build, "cmd"))
     os.makedirs(os.path.join(build, "sim"))
     compile_to(os.path.join(build, "sim", "s.o"), "int planted_by_sim(void) { return 1; }", "-c")

@@ -11,7 +11,7 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tree  # noqa: E402
 
-FLOOR = {"base": 0, "tensor": 1, "privacy": 2, "proto": 2, "gate": 2, "models": 2, "rpc": 2, "audit": 3, "worker": 3,
+FLOOR = {"base": 0, "tensor": 1, "privacy": 2, "proto": 2, "gate": 2, "models": 2, "rpc": 2, "web": 2, "audit": 3, "worker": 3,
          "coordinator": 3, "sim": 3, "cmd": 4, "tests": 5, "bench": 5}
 
 # Sideways on one floor: who may look at whom. Coordinator and worker meet in proto, never directly; sim alone sees both.
@@ -33,6 +33,9 @@ NEVER = [
     ("coordinator/round", "rpc", "the round machine is pure"),
     ("audit/verify", "audit/ledger", "the verifier trusts no code of the writer"),
     ("audit", "rpc", "the auditor works offline"),
+    ("audit/verify", "web", "the auditor works offline"),
+    ("audit/ledger", "web", "a ledger is files"),
+    ("worker", "web", "a hospital serves nothing and asks the hub alone"),
     ("gate", "rpc", "the gate is pure"),
 ]
 
@@ -42,6 +45,8 @@ EXCEPT = {("worker/gateway", "worker/trainer/frame.h")}
 # Headers of libraries, and the only folders that may include them (tests may always).
 ONLY_IN = [
     ("grpc/", ("rpc",)),
+    ("microhttpd.h", ("web",)),
+    ("curl/", ("web",)),
     ("zmq.h", ("worker",)),
     ("openssl/", ("base", "rpc", "audit/verify")),
     ("cblas.h", ("tensor",)),
@@ -123,6 +128,10 @@ PLANTED = [
     ("worker/trainer/planted.c", '"base/rng_internal.h"'),
     ("coordinator/round/planted.c", '"coordinator/store/store.h"'),
     ("coordinator/planted.c", "<grpc/grpc.h>"),
+    ("coordinator/planted.c", "<microhttpd.h>"),
+    ("cmd/planted.c", "<curl/curl.h>"),
+    ("worker/gateway/planted.c", '"web/client.h"'),
+    ("audit/ledger/planted.c", '"web/client.h"'),
     ("coordinator/planted.c", "<zmq.h>"),
     ("worker/planted.c", "<openssl/evp.h>"),
     ("models/planted.c", "<cblas.h>"),
@@ -140,7 +149,7 @@ def self_check():
     with tempfile.TemporaryDirectory() as copy:
         tree.copy_sources(copy)
         for header in ("worker/data/data.h", "coordinator/round/round.h", "coordinator/store/store.h", "rpc/rpc.h",
-                       "audit/ledger/ledger.h", "gate/plan.h", "privacy/clip.h", "tests/unit/support.h"):
+                       "audit/ledger/ledger.h", "web/client.h", "gate/plan.h", "privacy/clip.h", "tests/unit/support.h"):
             os.makedirs(os.path.dirname(os.path.join(copy, header)), exist_ok=True)
             open(os.path.join(copy, header), "a").close()
         before = set(check(copy))

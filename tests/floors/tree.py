@@ -6,7 +6,7 @@ import sys
 
 ROOT = os.environ.get("YM_SOURCE_ROOT") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("YM_BUILD_ROOT", "")
-ROOMS = ("base", "tensor", "privacy", "proto", "gate", "models", "rpc", "audit", "worker", "coordinator", "sim", "cmd",
+ROOMS = ("base", "tensor", "privacy", "proto", "gate", "models", "rpc", "web", "audit", "worker", "coordinator", "sim", "cmd",
          "tests", "bench")
 
 

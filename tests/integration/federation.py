@@ -55,6 +55,7 @@ class Daemon:
                 if self.proc.poll() is not None or time.monotonic() > end:
                     raise Failed(f"{self.name} is not ready: {text!r}\n{self.tail()}")
                 time.sleep(0.01)
+            self.ready = text.decode()
         return self
 
     def tail(self, lines=30):
@@ -113,11 +114,14 @@ class Federation:
                 return word
         raise Failed("no verifier key in: " + text)
 
-    def init_hub(self):
+    def init_hub(self, more=""):
+        """more: lines for hub.yaml."""
         os.makedirs(self.root, exist_ok=True)
         p = self.run("yumen-coordinator", "init", "--dir", self.path("hub"), "--federation", "test", "--listen", self.hub_addr,
                      "--enrol-listen", f"127.0.0.1:{self.port + 1}")
         self.vkeys.append(self.vkey_of(p.stdout))
+        with open(self.path("hub", "hub.yaml"), "a", encoding="utf-8") as f:
+            f.write(more)
         self.daemon("hub", "yumen-coordinator", "serve", "--dir", self.path("hub")).start()
 
     def token(self, role, name):

@@ -33,6 +33,13 @@ MUTATIONS = [
      "    struct ym_plan *once = (struct ym_plan *)plan;\n"
      "    once->momentum = 0;\n"
      "    ym_noise_add(sum, dim, plan->sigma_units, noise);", ["test_local_step"]),
+    ("mirror-takes-any-bundle", "audit/ledger/pull.c", "if (memcmp(root, p->bundle_root[b], sizeof root) != 0)\n            code",
+     "if (memcmp(root, p->bundle_root[b], 0) != 0)\n            code", ["test_fetch.py"]),
+    ("mirror-takes-another-past", "audit/ledger/pull.c", "if (memcmp(o->hash[i - first], p->l->leaf_hash[i], YM_HASH_BYTES) != 0)",
+     "if (memcmp(o->hash[i - first], p->l->leaf_hash[i], 0) != 0)", ["test_fetch.py"]),
+    ("mirror-gets-shorter", "audit/ledger/pull.c", "if (p->promise.size < p->l->tree->size)", "if (p->promise.size + 1 == 0)", ["test_fetch.py"]),
+    ("any-file-over-http", "coordinator/publish.c", 'if (strcmp(path, "/checkpoint") == 0)',
+     'if (strcmp(path, "/checkpoint") == 0 || strstr(path, "lock"))', ["test_http_log.py"]),
     ("clip-a-tenth-too-wide", "privacy/clip.c",
      "double factor = radius /", "clip_norm /= 1.1;\n    double factor = radius /", ["test_clip", "test_local_step"]),
     ("norm-check-off", "privacy/clip.c", "return sum <= bound;", "return sum <= bound || dim > 0;",
@@ -214,13 +221,30 @@ MUTATIONS = [
 ]
 
 
+# Scripts of tests/integration that a mutation may name, and the programs they drive.
+SCRIPTS = {
+    "test_fetch.py": ["yumen-audit", "yumen-audit-fetch"],
+    "test_http_log.py": ["yumen", "yumen-audit", "yumen-audit-fetch", "yumen-coordinator"],
+}
+
+
 def run(argv, cwd, timeout):
     return subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, timeout=timeout)
+                          text=True, timeout=timeout, env={**os.environ, "YM_BUILD_ROOT": os.path.join(cwd, "build")})
+
+
+def targets(test):
+    return [f"cmd/{p}" for p in SCRIPTS[test]] if test in SCRIPTS else [f"tests/{test}"]
+
+
+def command(tree, test):
+    if test in SCRIPTS:
+        return [sys.executable, os.path.join(tree, "tests", "integration", test)]
+    return [os.path.join(tree, "build", "tests", test)]
 
 
 def build(tree, tests):
-    p = run(["ninja", "-C", "build", *[f"tests/{t}" for t in tests]], tree, 600)
+    p = run(["ninja", "-C", "build", *sorted({x for t in tests for x in targets(t)})], tree, 600)
     if p.returncode != 0:
         raise SystemExit(f"does not build:\n{p.stdout[-3000:]}")
 
@@ -229,7 +253,7 @@ def failing(tree, tests):
     red = []
     for t in tests:
         try:
-            p = run([os.path.join(tree, "build", "tests", t)], tree, 300)
+            p = run(command(tree, t), tree, 300)
             if p.returncode != 0:
                 red.append(t)
         except subprocess.TimeoutExpired:
