@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 
@@ -11,12 +12,51 @@
 _Static_assert(sizeof(struct ym_rng) == 8192, "whole pages, so that locking covers the generator and nothing else");
 _Static_assert(YM_RNG_STREAM_BYTES % 16 == 0, "whole AES blocks");
 
-static EVP_CIPHER *cipher;
-static pthread_once_t cipher_once = PTHREAD_ONCE_INIT;
+#define SPARES 8
+#define DIRECT_BYTES 1024             /* fills at least as long go past the stream */
+#define DIRECT_MOST ((size_t)1 << 20) /* whole AES blocks, and an int */
+#define FIRST_BYTES 256 /* of keystream, for many generators are asked for little; each refill doubles it */
 
-static void fetch_cipher(void)
+static EVP_CIPHER *cipher;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t spares_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct ym_rng *spare[SPARES]; /* closed: wiped, and still locked and kept out of forks and dumps */
+static size_t spares;
+
+/* A child has none of the pages. */
+static void forget_spares(void)
+{
+    pthread_mutex_init(&spares_lock, NULL);
+    spares = 0;
+}
+
+static void begin(void)
 {
     cipher = EVP_CIPHER_fetch(NULL, "AES-256-CTR", NULL);
+    if (pthread_atfork(NULL, NULL, forget_spares) != 0)
+        cipher = NULL;
+}
+
+static struct ym_rng *take_spare(void)
+{
+    struct ym_rng *rng;
+
+    pthread_mutex_lock(&spares_lock);
+    rng = spares > 0 ? spare[--spares] : NULL;
+    pthread_mutex_unlock(&spares_lock);
+    return rng;
+}
+
+static bool keep_spare(struct ym_rng *rng)
+{
+    bool room;
+
+    pthread_mutex_lock(&spares_lock);
+    room = spares < SPARES;
+    if (room)
+        spare[spares++] = rng;
+    pthread_mutex_unlock(&spares_lock);
+    return room;
 }
 
 void ym_random(void *out, size_t len)
@@ -38,9 +78,14 @@ enum ym_code ym_rng_alloc(struct ym_rng **out, struct ym_status *st)
 {
     struct ym_rng *rng;
 
-    pthread_once(&cipher_once, fetch_cipher);
+    pthread_once(&once, begin);
     if (!cipher)
         return ym_status_set(st, YM_INTERNAL, "libcrypto has no AES-256-CTR");
+    rng = take_spare();
+    if (rng) {
+        *out = rng;
+        return YM_OK;
+    }
     rng = mmap(NULL, sizeof(*rng), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (rng == MAP_FAILED)
         return ym_status_set(st, YM_EXHAUSTED, "no memory for a random generator");
@@ -74,28 +119,58 @@ void ym_rng_close(struct ym_rng **rng)
     if (!rng || !*rng)
         return;
     explicit_bzero(*rng, sizeof(**rng));
-    munmap(*rng, sizeof(**rng));
+    if (!keep_spare(*rng))
+        munmap(*rng, sizeof(**rng));
     *rng = NULL;
 }
 
 /* libcrypto keeps its key schedule on the ordinary heap, so its context lives only inside this function and is wiped
- * when freed; between refills the key exists in the locked page alone. */
-static void refill(struct ym_rng *rng)
+ * when freed; between calls the key exists in the locked page alone. len: whole AES blocks. */
+static void make(struct ym_rng *rng, uint8_t *out, size_t len)
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     uint8_t counter[16] = {0};
-    int len = 0;
+    int made = 0;
 
     YM_ASSERT(rng->started && ctx);
     for (int i = 0; i < 8; i++)
         counter[15 - i] = (uint8_t)(rng->block >> 8 * i);
-    memset(rng->stream, 0, sizeof(rng->stream));
+    memset(out, 0, len);
     YM_ASSERT(EVP_EncryptInit_ex2(ctx, cipher, rng->key, counter, NULL) == 1);
-    YM_ASSERT(EVP_EncryptUpdate(ctx, rng->stream, &len, rng->stream, sizeof(rng->stream)) == 1);
-    YM_ASSERT(len == sizeof(rng->stream));
+    YM_ASSERT(EVP_EncryptUpdate(ctx, out, &made, out, (int)len) == 1);
+    YM_ASSERT(made == (int)len);
     EVP_CIPHER_CTX_free(ctx);
-    rng->block += sizeof(rng->stream) / 16;
-    rng->used = 0;
+    rng->block += len / 16;
+}
+
+/* What is made stands at the stream's end. */
+static void refill(struct ym_rng *rng)
+{
+    size_t n = rng->last_bytes ? 2 * rng->last_bytes : FIRST_BYTES;
+
+    n = n < YM_RNG_STREAM_BYTES ? n : YM_RNG_STREAM_BYTES;
+    rng->used = (uint32_t)(YM_RNG_STREAM_BYTES - n);
+    make(rng, rng->stream + rng->used, n);
+    rng->last_bytes = (uint32_t)n;
+}
+
+static size_t take(struct ym_rng *rng, uint8_t *out, size_t len)
+{
+    size_t n = YM_RNG_STREAM_BYTES - rng->used;
+
+    n = n < len ? n : len;
+    memcpy(out, rng->stream + rng->used, n);
+    memset(rng->stream + rng->used, 0, n); /* what was given out cannot be read back */
+    rng->used += (uint32_t)n;
+    return n;
+}
+
+static size_t take_direct(struct ym_rng *rng, uint8_t *out, size_t len)
+{
+    size_t n = len < DIRECT_MOST ? len / 16 * 16 : DIRECT_MOST;
+
+    make(rng, out, n);
+    return n;
 }
 
 void ym_rng_fill(struct ym_rng *rng, void *out, size_t len)
@@ -103,17 +178,12 @@ void ym_rng_fill(struct ym_rng *rng, void *out, size_t len)
     uint8_t *p = out;
 
     while (len) {
-        size_t n = YM_RNG_STREAM_BYTES - rng->used;
+        size_t n = take(rng, p, len);
 
-        if (n == 0) {
+        if (len - n >= DIRECT_BYTES)
+            n += take_direct(rng, p + n, len - n);
+        else if (n < len)
             refill(rng);
-            n = YM_RNG_STREAM_BYTES;
-        }
-        if (n > len)
-            n = len;
-        memcpy(p, rng->stream + rng->used, n);
-        memset(rng->stream + rng->used, 0, n); /* what was given out cannot be read back */
-        rng->used += (uint32_t)n;
         p += n;
         len -= n;
     }

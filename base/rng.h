@@ -8,7 +8,7 @@
 
 /* The secure generator: AES-256-CTR keystream under a 256-bit key that the
  * kernel made for this object alone (getrandom); state in mlock'ed memory,
- * wiped by close. One object per noise vector and one per sampling pass: never
+ * wiped by close, which keeps the page for the next one. One object per noise vector and one per sampling pass: never
  * reused, never stored, never seeded. Not for two threads at once.
  * (sim/rng_seeded.h has the seeded twin; only the simulator and tests link it.) */
 struct ym_rng;

@@ -17,7 +17,8 @@ struct ym_rng {
     uint64_t block; /* AES blocks of keystream made so far, the CTR counter */
     uint32_t used;  /* bytes of stream already given out */
     uint32_t started;
-    uint8_t pad[16];
+    uint32_t last_bytes; /* made by the last refill, at the end of stream */
+    uint8_t pad[12];
     uint8_t stream[YM_RNG_STREAM_BYTES];
 };
 

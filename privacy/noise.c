@@ -8,7 +8,8 @@
 
 #define SIGMA_MAX ((uint64_t)1 << 40)
 #define SLOT_BITS 14
-#define BATCH 1024
+#define BATCH 2048
+#define FEW_WORDS 16
 #define PLACE_SHIFT (SLOT_BITS + 1)
 #define BIN_SHIFT 6  /* a bin is 2^-6 wide, */
 #define TAIL_SHIFT 2 /* a block of the tail 2^-2 */
@@ -191,7 +192,7 @@ void ym_noise_add(int64_t *sum, size_t dim, uint64_t sigma_units, struct ym_rng 
 
     check_sigma(sigma_units);
     easy = ym_noise_has_avx512() ? ym_noise_easy_avx512 : ym_noise_easy;
-    bits_open(&batch.bits, rng, sizeof batch.bits.word / sizeof batch.bits.word[0]);
+    bits_open(&batch.bits, rng, dim < BATCH ? FEW_WORDS : sizeof batch.bits.word / sizeof batch.bits.word[0]);
     for (size_t n; dim > 0; sum += n, dim -= n) {
         size_t hard;
 

@@ -4,28 +4,51 @@
 #include "base/status.h"
 #include "privacy/noise.h"
 
-#define COINS 512
-#define LOW_BITS 48
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
-/* A patient's number is 64 random bits, but the upper 16 nearly always tell whether it is
+#define COINS 4096
+#define LANES 16
+#define LOW_BITS 56
+
+/* Which of 16 coins are at most `top`: bit by bit. */
+static unsigned at_most(const uint8_t *coin, uint8_t top)
+{
+#ifdef __SSE2__
+    __m128i v = _mm_loadu_si128((const void *)coin), limit = _mm_set1_epi8((char)top);
+
+    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, limit), v));
+#else
+    unsigned mask = 0;
+
+    for (unsigned i = 0; i < LANES; i++)
+        mask |= (unsigned)(coin[i] <= top) << i;
+    return mask;
+#endif
+}
+
+/* A patient's number is 64 random bits, but the upper 8 nearly always tell whether it is
  * below k, and the rest need not be drawn. */
 size_t ym_sample_patients(size_t patients, uint64_t k, struct ym_rng *rng, uint32_t *chosen)
 {
     const uint64_t top = k >> LOW_BITS, low = k & ((UINT64_C(1) << LOW_BITS) - 1);
-    uint16_t coin[COINS];
+    uint8_t coin[COINS + LANES] = {0};
     size_t count = 0;
 
     YM_ASSERT(patients <= UINT32_MAX);
     for (size_t i = 0, n; i < patients; i += n) {
         n = patients - i < COINS ? patients - i : COINS;
-        ym_rng_fill(rng, coin, n * sizeof coin[0]);
-        for (size_t j = 0; j < n; j++) {
-            bool in = coin[j] < top;
+        ym_rng_fill(rng, coin, n);
+        for (size_t j = 0; j < n; j += LANES) {
+            unsigned left = at_most(coin + j, (uint8_t)top) & (n - j < LANES ? (1u << (n - j)) - 1 : ~0u);
 
-            if (coin[j] == top)
-                in = ym_rng_u64(rng) >> (64 - LOW_BITS) < low;
-            chosen[count] = (uint32_t)(i + j);
-            count += in;
+            for (; left; left &= left - 1) {
+                size_t at = j + (size_t)__builtin_ctz(left);
+
+                if (coin[at] < top || ym_rng_u64(rng) >> (64 - LOW_BITS) < low)
+                    chosen[count++] = (uint32_t)(i + at);
+            }
         }
     }
     ym_wipe(coin, sizeof coin);

@@ -173,7 +173,7 @@ MUTATIONS = [
     ("every-patient-sampled", "worker/trainer/local.c",
      "ym_sample_patients(data->patients, plan->sampling_k, sampling, w->chosen);",
      "ym_sample_patients(data->patients, UINT64_MAX, sampling, w->chosen);", ["test_local_step"]),
-    ("sampled-too-often", "privacy/sample.c", "bool in = coin[j] < top;", "bool in = coin[j] < top + top / 8;", ["test_sample"]),
+    ("sampled-too-often", "privacy/sample.c", "if (coin[at] < top || ", "if (coin[at] < top + 1 || ", ["test_sample"]),
     ("epsilon-too-small", "privacy/accountant_rdp.c", "(double)e->steps", "((double)e->steps * 0.99)", ["test_accountant"]),
     ("noise-found-too-small", "privacy/inverse.c", "*found = high;", "*found = low;", ["test_inverse"]),
     ("spent-by-best-order", "audit/spend.c", "ym_rdp_epsilon_at(&sum, (double)delta_e18 / 1e18, order_of(order_milli))",

@@ -118,19 +118,19 @@ static void extremes_of_k_are_compared_like_any_other(void **state)
     assert_int_equal(count_once(0, UINT64_MAX), 0);
 }
 
-/* The comparison is u < k, to the unit: 16 bits, then, where they are k's, the 48 below. */
+/* The comparison is u < k, to the unit: 8 bits, then, where they are k's, the 56 below. */
 static void coin_is_compared_below_k(void **state)
 {
     static const uint8_t key[32] = {7};
     struct ym_rng *rng;
     uint32_t chosen[1];
-    uint16_t upper;
+    uint8_t upper;
     uint64_t u;
 
     (void)state;
     assert_int_equal(ym_rng_open_keyed(key, &rng, NULL), YM_OK);
     ym_rng_fill(rng, &upper, sizeof upper);
-    u = (uint64_t)upper << 48 | ym_rng_u64(rng) >> 16;
+    u = (uint64_t)upper << 56 | ym_rng_u64(rng) >> 8;
     ym_rng_close(&rng);
     for (uint64_t more = 0; more < 2; more++) {
         assert_int_equal(ym_rng_open_keyed(key, &rng, NULL), YM_OK);

@@ -53,7 +53,7 @@ static void pieces_make_the_same_stream(void **state)
             ym_rng_fill(pieces, b + at, n);
         }
         at += n;
-        step = step % 61 + 7;
+        step = step == 61 ? 3000 : step % 61 + 7;
     }
     assert_memory_equal(a, b, 100000);
     ym_rng_close(&whole);
@@ -79,17 +79,55 @@ static void two_generators_never_agree(void **state)
 
 static void given_bytes_cannot_be_read_back(void **state)
 {
-    static const uint8_t zero[256];
+    static const uint8_t zero[YM_RNG_STREAM_BYTES];
     struct ym_rng *rng = NULL;
-    uint8_t out[256];
+    uint8_t out[200];
 
     (void)state;
     assert_int_equal(ym_rng_open(&rng, NULL), YM_OK);
     ym_rng_fill(rng, out, sizeof(out));
-    assert_memory_equal(rng->stream, zero, sizeof(zero));
+    assert_memory_equal(rng->stream, zero, rng->used);
+    assert_memory_not_equal(rng->stream + rng->used, zero, 8);
     (void)ym_rng_u64(rng);
-    assert_memory_equal(rng->stream + 256, zero, 8);
+    assert_memory_equal(rng->stream, zero, rng->used);
     ym_rng_close(&rng);
+}
+
+/* Its page is the one that was closed; nothing of the stream is in it, nor of the key. */
+static void closed_page_is_blank_when_it_comes_again(void **state)
+{
+    static const uint8_t zero[sizeof(struct ym_rng)];
+    struct ym_rng *rng = NULL, *again = NULL, *was;
+    uint8_t out[100];
+
+    (void)state;
+    assert_int_equal(ym_rng_open(&rng, NULL), YM_OK);
+    ym_rng_fill(rng, out, sizeof(out));
+    was = rng;
+    ym_rng_close(&rng);
+    assert_int_equal(ym_rng_alloc(&again, NULL), YM_OK);
+    assert_ptr_equal(again, was);
+    assert_memory_equal(again, zero, sizeof(zero));
+    ym_rng_close(&again);
+}
+
+/* The parent's closed pages are not in a child: it makes its own. */
+static void child_of_a_fork_opens_generators(void **state)
+{
+    struct ym_rng *rng = NULL;
+    int status = 0;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(ym_rng_open(&rng, NULL), YM_OK);
+    ym_rng_close(&rng);
+    pid = fork();
+    if (pid == 0) {
+        signal(SIGSEGV, SIG_DFL);
+        _exit(ym_rng_open(&rng, NULL) == YM_OK && ym_rng_u64(rng) != ym_rng_u64(rng) ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 /* Bits of 1.6 million words: each of 64 positions within 6 sigma of half; one test in 10^7 fails by chance. */
@@ -175,6 +213,8 @@ int main(void)
         cmocka_unit_test(pieces_make_the_same_stream),
         cmocka_unit_test(two_generators_never_agree),
         cmocka_unit_test(given_bytes_cannot_be_read_back),
+        cmocka_unit_test(closed_page_is_blank_when_it_comes_again),
+        cmocka_unit_test(child_of_a_fork_opens_generators),
         cmocka_unit_test(bits_are_balanced),
         cmocka_unit_test(child_of_a_fork_gets_no_stream),
         cmocka_unit_test(works_without_the_right_to_lock_memory),
