@@ -1,10 +1,12 @@
 #include "models/batch.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/crypto.h"
+#include "base/lanes.h"
 #include "base/pool.h"
 #include "models/model_internal.h"
 #include "models/shape.h"
@@ -17,7 +19,8 @@
 struct layer {
     size_t in, out, in_step, out_step; /* steps: to whole tiles, (a, 1) and e */
     float *forth, *back;               /* packed weights: with the bias; of layers above the first, the other way */
-    float *a, *e;                      /* [rows][in_step] inputs and their 1, [rows][out_step] scores, then deltas */
+    float *a, *e;    /* [rows][in_step] inputs and their 1, [rows][out_step] scores, then deltas; behind them 0 */
+    double *a2, *e2; /* [rows] squared norms of a and e */
 };
 
 struct ym_batch {
@@ -25,7 +28,9 @@ struct ym_batch {
     size_t max_rows, rows, patients;
     size_t *first; /* [max_rows + 1] patient i's rows are first[i] .. first[i + 1] - 1 */
     float *y;      /* [max_rows][targets] */
+    float *share;  /* [max_rows] of the row's loss in its patient's */
     double *scale; /* [max_rows] */
+    double *squares;
     struct layer layer[YM_MODEL_MAX_LAYERS];
     float *tall; /* scaled deltas of one layer, packed */
     float *block;
@@ -37,6 +42,7 @@ struct ym_batch {
 struct job {
     struct ym_batch *b;
     size_t layer, width; /* width: threads */
+    const float *params;
     int64_t *sum;
 };
 
@@ -119,13 +125,19 @@ struct ym_batch *ym_batch_new(const struct ym_model *m, size_t max_rows)
     b->block = aligned_alloc(64, b->floats * sizeof *b->block);
     b->first = calloc(max_rows + 1, sizeof *b->first);
     b->y = calloc(max_rows, ym_model_targets(m) * sizeof *b->y);
+    b->share = calloc(max_rows, sizeof *b->share);
     b->scale = calloc(max_rows, sizeof *b->scale);
-    if (!b->block || !b->first || !b->y || !b->scale) {
+    b->squares = calloc(2 * m->layer_count * max_rows, sizeof *b->squares);
+    if (!b->block || !b->first || !b->y || !b->share || !b->scale || !b->squares) {
         ym_batch_free(b);
         return NULL;
     }
     memset(b->block, 0, b->floats * sizeof *b->block);
     lay_out(b, b->block);
+    for (size_t l = 0; l < m->layer_count; l++) {
+        b->layer[l].a2 = b->squares + 2 * l * max_rows;
+        b->layer[l].e2 = b->layer[l].a2 + max_rows;
+    }
     return b;
 }
 
@@ -139,30 +151,66 @@ void ym_batch_free(struct ym_batch *b)
         ym_wipe(b->y, b->max_rows * ym_model_targets(&b->m) * sizeof *b->y);
     if (b->scale)
         ym_wipe(b->scale, b->max_rows * sizeof *b->scale);
+    if (b->squares)
+        ym_wipe(b->squares, 2 * b->m.layer_count * b->max_rows * sizeof *b->squares);
     free(b->block);
     free(b->first);
     free(b->y);
+    free(b->share);
     free(b->scale);
+    free(b->squares);
     free(b);
 }
 
 /* ---- forward and backward ---- */
 
+static void run(struct ym_batch *b, void (*fn)(void *job, size_t i), struct job job)
+{
+    job.b = b;
+    job.width = b->pool ? ym_pool_width(b->pool) : 1;
+    if (b->pool)
+        ym_pool_run(b->pool, fn, &job);
+    else
+        fn(&job, 0);
+}
+
+/* Of n, in whole multiples of `unit`. */
+static struct share share_of(const struct job *j, size_t i, size_t n, size_t unit)
+{
+    size_t units = (n + unit - 1) / unit, first = units * i / j->width * unit;
+    size_t end = units * (i + 1) / j->width * unit;
+
+    return (struct share){first, first < n ? (end < n ? end : n) - first : 0};
+}
+
+YM_LANES static bool all_finite(const float *v, size_t n)
+{
+    uint32_t bad = 0;
+
+    for (size_t i = 0; i < n; i++)
+        bad |= (uint32_t) !(fabsf(v[i]) <= FLT_MAX);
+    return bad == 0;
+}
+
+static void pack_share(void *ctx, size_t i)
+{
+    const struct job *j = ctx;
+    const struct layer *y = &j->b->layer[j->layer];
+    const float *w = j->params + ym_model_layer_offset(&j->b->m, j->layer);
+    const float *bias = j->params + ym_model_bias_offset(&j->b->m, j->layer);
+    struct share out = share_of(j, i, y->out, YM_ROWS_WIDE), in = share_of(j, i, y->in, YM_ROWS_WIDE);
+
+    ym_rows_pack(w + out.first * y->in, 1, y->in, y->in, out.count, bias + out.first,
+                 y->forth + out.first * (y->in + 1));
+    if (j->layer > 0)
+        ym_rows_pack(w + in.first, y->in, 1, y->out, in.count, NULL, y->back + in.first * y->out);
+}
+
 bool ym_batch_weights(struct ym_batch *b, const float *params)
 {
-    float sum = 0;
-
-    for (size_t i = 0; i < b->m.dim; i++)
-        sum += params[i] * 0; /* NaN when params[i] is not finite */
-    for (size_t l = 0; l < b->m.layer_count; l++) {
-        struct layer *y = &b->layer[l];
-        const float *w = params + ym_model_layer_offset(&b->m, l);
-
-        ym_rows_pack(w, 1, y->in, y->in, y->out, params + ym_model_bias_offset(&b->m, l), y->forth);
-        if (l > 0)
-            ym_rows_pack(w, y->in, 1, y->out, y->in, NULL, y->back);
-    }
-    return sum == 0;
+    for (size_t l = 0; l < b->m.layer_count; l++)
+        run(b, pack_share, (struct job){.layer = l, .params = params});
+    return all_finite(params, b->m.dim);
 }
 
 bool ym_batch_put(struct ym_batch *b, const float *x, const float *y, size_t n)
@@ -178,6 +226,8 @@ bool ym_batch_put(struct ym_batch *b, const float *x, const float *y, size_t n)
         memcpy(a, x + i * bottom->in, bottom->in * sizeof *a);
         a[bottom->in] = 1; /* the bias sees a constant input */
     }
+    for (size_t i = 0; i < n; i++)
+        b->share[b->rows + i] = b->m.summed ? 1 : 1 / (float)n;
     memcpy(b->y + b->rows * ym_model_targets(&b->m), y, n * ym_model_targets(&b->m) * sizeof *y);
     b->rows += n;
     b->first[++b->patients] = b->rows;
@@ -189,32 +239,15 @@ void ym_batch_share(struct ym_batch *b, struct ym_pool *pool)
     b->pool = pool;
 }
 
-static void run(struct ym_batch *b, void (*fn)(void *job, size_t i), size_t layer, int64_t *sum)
-{
-    struct job job = {b, layer, b->pool ? ym_pool_width(b->pool) : 1, sum};
-
-    if (b->pool)
-        ym_pool_run(b->pool, fn, &job);
-    else
-        fn(&job, 0);
-}
-
-static struct share share_of(const struct job *j, size_t i, size_t n)
-{
-    size_t tiles = ym_rows_up(n, YM_ROWS_TALL) / YM_ROWS_TALL, first = tiles * i / j->width * YM_ROWS_TALL;
-    size_t end = tiles * (i + 1) / j->width * YM_ROWS_TALL;
-
-    return (struct share){first, first < n ? (end < n ? end : n) - first : 0};
-}
-
 static void forward(void *ctx, size_t i)
 {
     const struct job *j = ctx;
     const struct ym_batch *b = j->b;
     const struct layer *y = &b->layer[j->layer], *above = y + 1;
-    struct share s = share_of(j, i, b->rows);
+    struct share s = share_of(j, i, b->rows, YM_ROWS_TALL);
     const float *from = y->a + s.first * y->in_step;
 
+    ym_rows_squares(from, y->in_step, s.count, y->in + 1, y->a2 + s.first);
     if (j->layer + 1 == b->m.layer_count) {
         ym_rows_mul(from, y->in_step, s.count, y->forth, y->in + 1, y->out, y->e + s.first * y->out_step, y->out_step);
         return;
@@ -230,43 +263,44 @@ static void forward(void *ctx, size_t i)
 }
 
 /* Of a patient's loss: the mean over its rows, or their sum. */
-static void output_deltas(struct ym_batch *b)
+static void output_deltas(void *ctx, size_t i)
 {
-    struct layer *top = &b->layer[b->m.layer_count - 1];
+    const struct job *j = ctx;
+    const struct ym_batch *b = j->b;
+    const struct layer *top = &b->layer[j->layer];
+    struct share s = share_of(j, i, b->rows, YM_ROWS_TALL);
 
-    for (size_t p = 0; p < b->patients; p++) {
-        float share = b->m.summed ? 1 : 1 / (float)(b->first[p + 1] - b->first[p]);
+    for (size_t r = s.first; r < s.first + s.count; r++) {
+        float *e = top->e + r * top->out_step;
 
-        for (size_t r = b->first[p]; r < b->first[p + 1]; r++) {
-            float *e = top->e + r * top->out_step;
-
-            ym_model_output_delta(&b->m, e, b->y + r * ym_model_targets(&b->m), 1, e);
-            for (size_t c = 0; c < top->out; c++)
-                e[c] *= share;
-        }
+        ym_model_output_delta(&b->m, e, b->y + r * ym_model_targets(&b->m), 1, e);
+        for (size_t c = 0; c < top->out; c++)
+            e[c] *= b->share[r];
     }
+    ym_rows_squares(top->e + s.first * top->out_step, top->out_step, s.count, top->out, top->e2 + s.first);
 }
 
 static void backward(void *ctx, size_t i)
 {
     const struct job *j = ctx;
     const struct layer *y = &j->b->layer[j->layer], *below = y - 1;
-    struct share s = share_of(j, i, j->b->rows);
+    struct share s = share_of(j, i, j->b->rows, YM_ROWS_TALL);
 
     ym_rows_mul(y->e + s.first * y->out_step, y->out_step, s.count, y->back, y->out, y->in,
                 below->e + s.first * below->out_step, below->out_step);
     for (size_t r = s.first; r < s.first + s.count; r++)
         (j->b->m.relu ? ym_lanes_through_relu : ym_lanes_through_tanh)(y->a + r * y->in_step, y->in,
                                                                        below->e + r * below->out_step);
+    ym_rows_squares(below->e + s.first * below->out_step, below->out_step, s.count, below->out, below->e2 + s.first);
 }
 
 void ym_batch_pass(struct ym_batch *b)
 {
     for (size_t l = 0; l < b->m.layer_count; l++)
-        run(b, forward, l, NULL);
-    output_deltas(b);
+        run(b, forward, (struct job){.layer = l});
+    run(b, output_deltas, (struct job){.layer = b->m.layer_count - 1});
     for (size_t l = b->m.layer_count; l-- > 1;)
-        run(b, backward, l, NULL);
+        run(b, backward, (struct job){.layer = l});
 }
 
 size_t ym_batch_room(const struct ym_batch *b)
@@ -299,7 +333,7 @@ static double gram_squared(const struct layer *y, size_t first, size_t count)
     for (size_t r = first; r < first + count; r++) {
         const float *a = y->a + r * y->in_step, *e = y->e + r * y->out_step;
 
-        sum += ym_rows_square(a, y->in + 1) * ym_rows_square(e, y->out);
+        sum += y->a2[r] * y->e2[r];
         for (size_t k = first; k < r; k++)
             sum +=
                 2 * ym_rows_dot(a, y->a + k * y->in_step, y->in + 1) * ym_rows_dot(e, y->e + k * y->out_step, y->out);
@@ -312,31 +346,44 @@ static struct layer_norm norm_of(const struct layer *y, size_t first, size_t cou
     struct layer_norm n = {0};
 
     for (size_t r = first; r < first + count; r++) {
-        double a = ym_rows_square(y->a + r * y->in_step, y->in + 1);
-
-        n.rows += sqrt(a * ym_rows_square(y->e + r * y->out_step, y->out));
-        *inputs = a > *inputs * *inputs ? sqrt(a) : *inputs;
+        n.rows += sqrt(y->a2[r] * y->e2[r]);
+        *inputs = y->a2[r] > *inputs ? y->a2[r] : *inputs;
     }
-    n.squared = n.rows * n.rows;
-    if (count > 1)
-        n.squared = gram_squared(y, first, count) + GRAM_SLACK * n.squared;
+    n.squared = gram_squared(y, first, count) + GRAM_SLACK * n.rows * n.rows;
     return n;
+}
+
+/* Of one row all three sums are one. */
+static double row_squared(const struct ym_batch *b, size_t row, double *inputs)
+{
+    double squared = 0;
+
+    for (size_t l = 0; l < b->m.layer_count; l++) {
+        double a2 = b->layer[l].a2[row];
+
+        squared += a2 * b->layer[l].e2[row];
+        *inputs = a2 > *inputs ? a2 : *inputs;
+    }
+    return squared;
 }
 
 void ym_batch_ghost(const struct ym_batch *b, size_t i, double *norm, double *reach, double *inputs)
 {
-    double squared = 0, reached = 0;
+    size_t first = b->first[i], count = ym_batch_rows(b, i);
+    double squared = 0, reached = 0, longest = 0;
 
-    YM_ASSERT(i < b->patients && ym_batch_rows(b, i) <= YM_BATCH_PATIENT_ROWS);
-    *inputs = 0;
-    for (size_t l = 0; l < b->m.layer_count; l++) {
-        struct layer_norm n = norm_of(&b->layer[l], b->first[i], ym_batch_rows(b, i), inputs);
+    YM_ASSERT(i < b->patients && count <= YM_BATCH_PATIENT_ROWS);
+    if (count == 1)
+        squared = reached = row_squared(b, first, &longest);
+    for (size_t l = 0; l < b->m.layer_count && count > 1; l++) {
+        struct layer_norm n = norm_of(&b->layer[l], first, count, &longest);
 
         squared += n.squared;
         reached += n.rows * n.rows;
     }
     *norm = sqrt(squared);
     *reach = sqrt(reached);
+    *inputs = sqrt(longest);
 }
 
 /* ---- clip and sum ---- */
@@ -357,7 +404,7 @@ static void add_share(void *ctx, size_t i)
     const struct job *j = ctx;
     const struct ym_batch *b = j->b;
     const struct layer *y = &b->layer[j->layer];
-    struct share s = share_of(j, i, y->out);
+    struct share s = share_of(j, i, y->out, YM_ROWS_TALL);
 
     if (s.count == 0)
         return;
@@ -370,5 +417,5 @@ static void add_share(void *ctx, size_t i)
 void ym_batch_add(struct ym_batch *b, int64_t *sum)
 {
     for (size_t l = 0; l < b->m.layer_count && b->rows > 0; l++)
-        run(b, add_share, l, sum);
+        run(b, add_share, (struct job){.layer = l, .sum = sum});
 }

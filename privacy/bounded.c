@@ -4,9 +4,9 @@
 
 #include "base/status.h"
 
-#define GAMMA (YM_BOUNDED_CHUNK * 0x1p-24 * (1 + 0x1p-12)) /* of a sum of 64 terms, and of adding chunks in double */
-#define REACH_SLACK 0x1p-23                                /* scaled deltas are rounded to float */
-#define NORM_SLACK 1.0 /* units: the error of the norm, 2^-30 of 2^24, and the roundings of factor and scale */
+#define GAMMA (YM_BOUNDED_ROUNDINGS * 0x1p-24 * (1 + 0x1p-12))
+#define REACH_SLACK 0x1p-23 /* scaled deltas are rounded to float */
+#define NORM_SLACK 1.0      /* units: the error of the norm, 2^-30 of 2^24, and the roundings of factor and scale */
 
 double ym_bounded_cost_units(size_t dim, size_t rows)
 {

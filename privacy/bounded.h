@@ -12,7 +12,7 @@
  * radius that patients are clipped to, so that one patient moves the rounded sum by
  * at most 2^24 units. Proof: docs/privacy.md, lemma 1b. */
 
-#define YM_BOUNDED_CHUNK 64      /* terms that are added in float */
+#define YM_BOUNDED_ROUNDINGS 64  /* in float, that a term of a sum goes through at most */
 #define YM_BOUNDED_LEAF 512      /* most weight of a leaf */
 #define YM_BOUNDED_PATIENT 64    /* most rows of a patient in one */
 #define YM_BOUNDED_INPUTS 0x1p60 /* longest row of inputs: below, no underflow is worth 2^-40 units */

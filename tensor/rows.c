@@ -1,6 +1,6 @@
 #include "tensor/rows.h"
 
-#include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/lanes.h"
@@ -13,10 +13,10 @@
 #define ROUNDER 0x1.8p52 /* added: the low bits are the number, rounded */
 
 /* One text, compiled for what a processor has; LANES floats a vector, HIGH rows at a time
- * in registers. c = the tile's sums of depth terms. */
+ * in registers. c = the tile's sums of depth terms, or with `more` added to what stands there. */
 #define KERNEL(NAME, TARGET, LANES, HIGH)                                                                              \
     TARGET static void NAME(const float *a, size_t a_row, size_t a_term, const float *b, size_t b_term, size_t depth,  \
-                            float c[TALL][WIDE])                                                                       \
+                            float *c, size_t c_row, bool more)                                                         \
     {                                                                                                                  \
         typedef float vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias));                              \
         for (size_t i = 0; i < TALL; i += HIGH) {                                                                      \
@@ -33,8 +33,13 @@
                 }                                                                                                      \
                 _Pragma("GCC unroll 12") for (size_t h = 0; h < HIGH; h++)                                             \
                 {                                                                                                      \
-                    *(vec *)&c[i + h][j] = sum[h][0];                                                                  \
-                    *(vec *)&c[i + h][j + LANES] = sum[h][1];                                                          \
+                    vec *to = (vec *)(c + (i + h) * c_row + j), *next = (vec *)(c + (i + h) * c_row + j + LANES);      \
+                    if (more) {                                                                                        \
+                        sum[h][0] += *to;                                                                              \
+                        sum[h][1] += *next;                                                                            \
+                    }                                                                                                  \
+                    *to = sum[h][0];                                                                                   \
+                    *next = sum[h][1];                                                                                 \
                 }                                                                                                      \
             }                                                                                                          \
         }                                                                                                              \
@@ -47,7 +52,7 @@ KERNEL(tile_256, __attribute__((target("avx2,fma"))), 8, 6)
 KERNEL(tile_plain, , 4, 4)
 
 typedef void (*tile_fn)(const float *a, size_t a_row, size_t a_term, const float *b, size_t b_term, size_t depth,
-                        float c[TALL][WIDE]);
+                        float *c, size_t c_row, bool more);
 
 static tile_fn tile(void)
 {
@@ -60,15 +65,38 @@ static tile_fn tile(void)
     return tile_plain;
 }
 
-YM_LANES static void pack_panel(const float *restrict b, size_t term, size_t col, size_t depth, size_t cols,
-                                float *restrict to)
-{
-    for (size_t k = 0; k < depth; k += TALL) { /* so many terms at a time share the lines that a column's stand on */
-        size_t end = depth - k < TALL ? depth : k + TALL;
+typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
 
-        for (size_t i = 0; i < cols; i++)
-            for (size_t t = k; t < end; t++)
-                to[t * WIDE + i] = b[t * term + i * col];
+/* to[t][i] = b[i][t] of 4 x 4. */
+static inline void turn_four(const float *b, size_t b_row, float *to, size_t to_row)
+{
+    four r0 = *(const four *)b, r1 = *(const four *)(b + b_row), r2 = *(const four *)(b + 2 * b_row),
+         r3 = *(const four *)(b + 3 * b_row);
+    four a0 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5), a1 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
+    four a2 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7), a3 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+
+    *(four *)to = __builtin_shufflevector(a0, a1, 0, 1, 4, 5);
+    *(four *)(to + to_row) = __builtin_shufflevector(a0, a1, 2, 3, 6, 7);
+    *(four *)(to + 2 * to_row) = __builtin_shufflevector(a2, a3, 0, 1, 4, 5);
+    *(four *)(to + 3 * to_row) = __builtin_shufflevector(a2, a3, 2, 3, 6, 7);
+}
+
+static void pack_panel(const float *restrict b, size_t term, size_t col, size_t depth, size_t cols, float *restrict to)
+{
+    size_t k = 0, i;
+
+    for (; term == 1 && k + 4 <= depth; k += 4) {
+        for (i = 0; i + 4 <= cols; i += 4)
+            turn_four(b + i * col + k, col, to + k * WIDE + i, WIDE);
+        for (; i < cols; i++)
+            for (size_t t = k; t < k + 4; t++)
+                to[t * WIDE + i] = b[t + i * col];
+    }
+    for (; k < depth; k++) {
+        if (col == 1)
+            memcpy(to + k * WIDE, b + k * term, cols * sizeof *to);
+        for (i = 0; col != 1 && i < cols; i++)
+            to[k * WIDE + i] = b[k * term + i * col];
     }
 }
 
@@ -92,15 +120,10 @@ void ym_rows_mul(const float *a, size_t a_step, size_t rows, const float *packed
                  size_t c_step)
 {
     tile_fn run = tile();
-    _Alignas(64) float t[TALL][WIDE];
 
-    for (size_t j = 0; j < cols; j += WIDE) {
-        for (size_t i = 0; i < rows; i += TALL) {
-            run(a + i * a_step, a_step, 1, packed + j * depth, WIDE, depth, t);
-            for (size_t h = 0; h < TALL; h++)
-                memcpy(c + (i + h) * c_step + j, t[h], sizeof t[h]);
-        }
-    }
+    for (size_t j = 0; j < cols; j += WIDE)
+        for (size_t i = 0; i < rows; i += TALL)
+            run(a + i * a_step, a_step, 1, packed + j * depth, WIDE, depth, c + i * c_step + j, c_step, false);
 }
 
 YM_LANES void ym_rows_pack_tall(const float *e, size_t e_step, const double *scale, size_t rows, size_t outs, float *to)
@@ -111,23 +134,20 @@ YM_LANES void ym_rows_pack_tall(const float *e, size_t e_step, const double *sca
         for (size_t r = 0; r < rows; r++, to += TALL) {
             const float *from = e + r * e_step + j;
 
-            for (size_t i = 0; i < there; i++)
-                to[i] = scale[r] != 0 ? (float)(from[i] * scale[r]) : 0; /* not times 0: it may be infinite */
-            memset(to + there, 0, (TALL - there) * sizeof *to);
+            if (there < TALL || scale[r] == 0) /* not times 0: it may be infinite */
+                memset(to, 0, TALL * sizeof *to);
+            for (size_t i = 0; there == TALL && scale[r] != 0 && i < TALL; i++)
+                to[i] = (float)(from[i] * scale[r]);
+            for (size_t i = 0; there < TALL && scale[r] != 0 && i < there; i++)
+                to[i] = (float)(from[i] * scale[r]);
         }
     }
 }
 
-YM_LANES static void add_chunk(double *restrict total, const float *restrict t, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        total[i] += t[i];
-}
-
-YM_LANES static void add_whole(const double *restrict total, size_t n, int64_t *restrict sum)
+YM_LANES static void add_whole(const float *restrict total, size_t n, int64_t *restrict sum)
 {
     for (size_t i = 0; i < n; i++) {
-        double shifted = total[i] + ROUNDER;
+        double shifted = (double)total[i] + ROUNDER;
         int64_t bits, zero;
 
         memcpy(&bits, &shifted, sizeof bits);
@@ -136,35 +156,67 @@ YM_LANES static void add_whole(const double *restrict total, size_t n, int64_t *
     }
 }
 
+/* They come from far while the tile is made. */
+static void fetch(const int64_t *sum, size_t step, size_t high, size_t wide)
+{
+    for (size_t h = 0; h < high; h++)
+        for (size_t i = 0; i < wide; i += 8)
+            __builtin_prefetch(sum + h * step + i, 1);
+}
+
+/* The terms of a tile: e [rows][TALL], a [rows][WIDE]. */
+static void sum_chunks(tile_fn run, const float *e, const float *a, size_t rows, float total[TALL][WIDE])
+{
+    for (size_t r = 0; r < rows; r += YM_ROWS_CHUNK) {
+        size_t n = rows - r < YM_ROWS_CHUNK ? rows - r : YM_ROWS_CHUNK;
+
+        run(e + r * TALL, 1, TALL, a + r * WIDE, WIDE, n, total[0], WIDE, r > 0);
+    }
+}
+
+/* sum_chunks of a column of ones. */
+YM_LANES static void sum_ones(const float *restrict e, size_t rows, float *restrict total)
+{
+    float chunk[TALL];
+
+    memset(total, 0, TALL * sizeof *total);
+    for (size_t r = 0; r < rows; r += YM_ROWS_CHUNK) {
+        size_t end = rows - r < YM_ROWS_CHUNK ? rows : r + YM_ROWS_CHUNK;
+
+        memset(chunk, 0, sizeof chunk);
+        for (size_t k = r; k < end; k++)
+            for (size_t h = 0; h < TALL; h++)
+                chunk[h] += e[k * TALL + h];
+        for (size_t h = 0; h < TALL; h++)
+            total[h] += chunk[h];
+    }
+}
+
 void ym_rows_outer(const float *e, size_t out, size_t outs, const float *a, size_t a_step, size_t rows, size_t ins,
                    int64_t *sum, size_t sum_step, int64_t *extra)
 {
     tile_fn run = tile();
-    _Alignas(64) float panel[YM_ROWS_MOST][WIDE], t[TALL][WIDE];
-    _Alignas(64) double total[TALL][WIDE];
+    _Alignas(64) float panel[YM_ROWS_MOST][WIDE], total[TALL][WIDE], ones[TALL];
 
     YM_ASSERT(rows <= YM_ROWS_MOST);
-    for (size_t k = 0; k <= ins; k += WIDE) {
-        size_t there = ins - k < WIDE ? ins - k : WIDE;
+    for (size_t k = 0; k < ins; k += WIDE) {
+        size_t wide = ins - k < WIDE ? ins - k : WIDE;
 
         for (size_t r = 0; r < rows; r++)
             memcpy(panel[r], a + r * a_step + k, sizeof panel[r]);
         for (size_t j = out; j < out + outs; j += TALL) {
-            const float *from = e + j * rows;
+            size_t high = out + outs - j < TALL ? out + outs - j : TALL;
+            int64_t *to = sum + j * sum_step + k;
 
-            memset(total, 0, sizeof total);
-            for (size_t r = 0; r < rows; r += YM_ROWS_CHUNK) {
-                size_t n = rows - r < YM_ROWS_CHUNK ? rows - r : YM_ROWS_CHUNK;
-
-                run(from + r * TALL, 1, TALL, panel[r], WIDE, n, t);
-                add_chunk(total[0], t[0], TALL * WIDE);
-            }
-            for (size_t h = 0; h < TALL && j + h < out + outs; h++) {
-                add_whole(total[h], there, sum + (j + h) * sum_step + k);
-                if (there < WIDE)
-                    add_whole(total[h] + there, 1, extra + j + h);
-            }
+            fetch(to, sum_step, high, wide);
+            sum_chunks(run, e + j * rows, panel[0], rows, total);
+            for (size_t h = 0; h < high; h++)
+                add_whole(total[h], wide, to + h * sum_step);
         }
+    }
+    for (size_t j = out; j < out + outs; j += TALL) {
+        sum_ones(e + j * rows, rows, ones);
+        add_whole(ones, out + outs - j < TALL ? out + outs - j : TALL, extra + j);
     }
 }
 
@@ -183,7 +235,28 @@ YM_LANES double ym_rows_dot(const float *a, const float *b, size_t n)
     return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
-double ym_rows_square(const float *v, size_t n)
+typedef double eight __attribute__((vector_size(64)));
+typedef float eight_floats __attribute__((vector_size(32), aligned(4), may_alias));
+
+#define SQUARE(at)                                                                                                     \
+    (__builtin_convertvector(*(const eight_floats *)(at), eight) *                                                     \
+     __builtin_convertvector(*(const eight_floats *)(at), eight))
+
+YM_LANES void ym_rows_squares(const float *v, size_t step, size_t rows, size_t n, double *out)
 {
-    return ym_rows_dot(v, v, n);
+    for (size_t r = 0; r < rows; r++, v += step) {
+        eight s[4] = {0};
+        size_t i = 0;
+
+        for (; i + 32 <= n; i += 32) {
+            s[0] += SQUARE(v + i);
+            s[1] += SQUARE(v + i + 8);
+            s[2] += SQUARE(v + i + 16);
+            s[3] += SQUARE(v + i + 24);
+        }
+        for (; i < n; i += 8)
+            s[3] += SQUARE(v + i);
+        s[0] = (s[0] + s[1]) + (s[2] + s[3]);
+        out[r] = ((s[0][0] + s[0][1]) + (s[0][2] + s[0][3])) + ((s[0][4] + s[0][5]) + (s[0][6] + s[0][7]));
+    }
 }

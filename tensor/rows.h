@@ -17,8 +17,10 @@
 #define YM_ROWS_TALL 12
 #define YM_ROWS_WIDE 32
 #define YM_ROWS_SPARE (2 * YM_ROWS_WIDE)
-#define YM_ROWS_CHUNK 64 /* terms of a float sum in ym_rows_outer, */
-#define YM_ROWS_MOST 512 /* and most rows of a call */
+#define YM_ROWS_MOST 512 /* rows of a call of ym_rows_outer, */
+#define YM_ROWS_CHUNK 52 /* terms that it adds one by one; then chunks are added: */
+/* the most roundings that a term goes through */
+#define YM_ROWS_ROUNDINGS (YM_ROWS_CHUNK + (YM_ROWS_MOST + YM_ROWS_CHUNK - 1) / YM_ROWS_CHUNK - 1)
 
 static inline size_t ym_rows_up(size_t n, size_t to)
 {
@@ -41,9 +43,9 @@ void ym_rows_mul(const float *a, size_t a_step, size_t rows, const float *packed
                  size_t c_step);
 
 /* sum[j * sum_step + k] += round(sum over rows of e[row][j] · a[row][k]), for `outs` j from
- * out on (out a multiple of YM_ROWS_TALL) and k < ins. Chunks of YM_ROWS_CHUNK rows are
- * added in float as above, chunks in double, the total rounded to a whole number: elements
- * must stay below 2^50. The last column, k = ins, goes to extra[j] the same way.
+ * out on (out a multiple of YM_ROWS_TALL) and k < ins, and extra[j] the sum of e[row][j] in
+ * the same way. Chunks of YM_ROWS_CHUNK rows are added in float as above, then chunk to chunk
+ * in float, and the total is rounded to a whole number: elements must stay below 2^50.
  *   e       packed by ym_rows_pack_tall
  *   a       [rows][a_step] */
 void ym_rows_outer(const float *e, size_t out, size_t outs, const float *a, size_t a_step, size_t rows, size_t ins,
@@ -52,8 +54,10 @@ void ym_rows_outer(const float *e, size_t out, size_t outs, const float *a, size
 /* to [outs / TALL, rounded up][rows][TALL]: e [rows][e_step] times scale [rows], zeros behind outs. */
 void ym_rows_pack_tall(const float *e, size_t e_step, const double *scale, size_t rows, size_t outs, float *to);
 
-/* Sum of squares, of products, in double and one fixed order. */
-double ym_rows_square(const float *v, size_t n);
+/* out [rows] = the sum of the squares of each row of v [rows][step], of the first n columns
+ * rounded up to a multiple of 8: what stands behind n is 0. In double and one fixed order. */
+void ym_rows_squares(const float *v, size_t step, size_t rows, size_t n, double *out);
+/* Sum of products, likewise. */
 double ym_rows_dot(const float *a, const float *b, size_t n);
 
 #endif

@@ -26,13 +26,13 @@ struct cohort {
     float *params;
 };
 
-static void set_up(struct cohort *c)
+static void set_up_hidden(struct cohort *c, uint32_t hidden)
 {
     uint64_t draws = 3;
 
     c->plan = plan_make(YM_FAMILY_MLP, COLUMNS, 3);
     c->plan->hidden_count = 1;
-    c->plan->hidden[0] = 64;
+    c->plan->hidden[0] = hidden;
     assert_int_equal(ym_model_from_plan(c->plan, &c->m, NULL), YM_OK);
     c->table = (struct ym_table){.columns = COLUMNS, .patients = PATIENTS};
     c->table.first_row = calloc(PATIENTS + 1, sizeof(uint64_t));
@@ -49,6 +49,11 @@ static void set_up(struct cohort *c)
         c->table.y[i] = (float)(i % 3);
     c->params = calloc(c->m.dim, sizeof *c->params);
     ym_model_init_params(&c->m, 1, c->params);
+}
+
+static void set_up(struct cohort *c)
+{
+    set_up_hidden(c, 64);
 }
 
 static void tear_down(struct cohort *c)
@@ -147,6 +152,96 @@ static void every_patient_is_in_it_once(void **state)
     tear_down(&c);
 }
 
+static size_t alike(const int64_t *a, const int64_t *b, size_t n)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++)
+        count += a[i] == b[i];
+    return count;
+}
+
+/* Three parts, each by a generator of its own. Noise of 2^40 hides everybody; of 2^19 coordinates one is 0 or that of
+ * another part with probability below 2^-20. */
+static void each_part_of_a_long_sum_has_noise_of_its_own(void **state)
+{
+    enum { PART = 65536 };
+    struct cohort c;
+    int64_t *one, *many, *none = calloc(4 * PART, sizeof *none);
+
+    (void)state;
+    set_up_hidden(&c, 3200);
+    c.plan->sampling_k = UINT64_MAX / 100;
+    c.plan->sigma_units = UINT64_C(1) << 40;
+    size_t dim = ym_local_step_dim(c.plan, &c.m);
+
+    assert_in_range(dim, 2 * PART + 1, 3 * PART - 1);
+    one = steps_with(&c, "1");
+    many = steps_with(&c, "2");
+    assert_memory_equal(one, many, 2 * dim * sizeof *one);
+    assert_int_equal(alike(one, none, dim), 0);
+    assert_int_equal(alike(one, one + PART, PART), 0);
+    assert_int_equal(alike(one, one + 2 * PART, dim - 2 * PART), 0);
+    assert_int_equal(alike(one, one + dim, dim), 0);
+    free(one);
+    free(many);
+    free(none);
+    tear_down(&c);
+}
+
+/* The optimiser takes blocks as they get their noise; the round is that of whole sums, one after the other. */
+static void round_in_blocks_is_the_round_of_whole_sums(void **state)
+{
+    struct cohort c;
+    double extra = 0, now = 0;
+    int opened = 0;
+
+    (void)state;
+    set_up_hidden(&c, 3200);
+    c.plan->sampling_k = UINT64_MAX / 100;
+    c.plan->steps_per_round = 2;
+    c.plan->momentum = 0.5;
+    c.plan->clip_lr = 0.2;
+    c.plan->clip_quantile = 0.5;
+    c.plan->clip_bit_units = 1677721;
+    assert_int_equal(ym_model_from_plan(c.plan, &c.m, NULL), YM_OK);
+    struct ym_optimizer *o = ym_optimizer_new(c.plan, &c.m, c.params, 1);
+    double *theta = calloc(c.m.dim, sizeof *theta);
+    float *at = calloc(c.m.dim, sizeof *at);
+    int64_t *whole = calloc(ym_model_update_dim(&c.m), sizeof *whole),
+            *blocks = calloc(ym_model_update_dim(&c.m), sizeof *blocks);
+    int64_t *sum = calloc(ym_local_step_dim(c.plan, &c.m), sizeof *sum);
+
+    setenv("YUMEN_THREADS", "2", 1);
+    assert_int_equal(ym_local_round(c.plan, &c.m, &c.table, c.params, &extra, 1, open_seeded, &opened, blocks, NULL),
+                     YM_OK);
+    struct ym_local_work *w = ym_local_work_new(c.plan, &c.m, &c.table);
+
+    opened = 0;
+    for (size_t i = 0; i < c.m.dim; i++)
+        theta[i] = c.params[i];
+    for (int step = 0; step < 2; step++) {
+        for (size_t i = 0; i < c.m.dim; i++)
+            at[i] = (float)theta[i];
+        assert_int_equal(ym_local_noisy_sum(c.plan, &c.m, &c.table, at, &now, open_seeded, &opened, w, sum, NULL),
+                         YM_OK);
+        ym_local_apply(c.plan, &c.m, o, sum, theta, &now);
+    }
+    ym_local_quantize(c.plan, c.m.dim, theta, c.params, whole);
+    assert_memory_equal(whole, blocks, c.m.dim * sizeof *whole);
+    assert_true(now != 0);
+    ym_local_quantize(c.plan, 1, &now, NULL, whole);
+    assert_int_equal(whole[0], blocks[c.m.dim]);
+    ym_local_work_free(w);
+    ym_optimizer_free(o);
+    free(theta);
+    free(at);
+    free(whole);
+    free(blocks);
+    free(sum);
+    tear_down(&c);
+}
+
 static void mark(void *ctx, size_t i)
 {
     ((int *)ctx)[i]++;
@@ -190,6 +285,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(number_of_threads_changes_no_bit),
         cmocka_unit_test(every_patient_is_in_it_once),
+        cmocka_unit_test(each_part_of_a_long_sum_has_noise_of_its_own),
+        cmocka_unit_test(round_in_blocks_is_the_round_of_whole_sums),
         cmocka_unit_test(pool_runs_each_thread_once),
         cmocka_unit_test(environment_has_the_last_word),
     };

@@ -49,8 +49,8 @@ MUTATIONS = [
      "into_ball(g, dim, length, clip_norm, YM_CLIP_UNITS, 0, q);", ["test_clip", "test_adaptive_clip"]),
     ("bit-without-noise", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
      "ym_noise_add(sum, m->dim, plan->sigma_units, noise);", ["test_adaptive_clip"]),
-    ("true-batch-counted", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
-     "ym_noise_add(sum, dim, plan->sigma_units, noise);\n"
+    ("true-batch-counted", "worker/trainer/local.c", "release_sum(&release);",
+     "release_sum(&release);\n"
      "    if (dim > m->dim && count > 0)\n"
      "        sum[m->dim] = (int64_t)((double)sum[m->dim] * ((double)plan->sampling_k * 0x1p-64 * plan->nominal_patients) /\n"
      "                                (double)count);", ["test_adaptive_clip"]),
@@ -107,8 +107,8 @@ MUTATIONS = [
      "fmax(clip_units - 0 * ym_bounded_cost_units(dim, rows), 0)", ["test_bounded"]),
     ("rows-clipped-by-themselves", "models/batch.c", "for (size_t k = first; k < r; k++)", "for (size_t k = r; k < r; k++)",
      ["test_bounded"]),
-    ("bias-not-in-the-norm", "models/batch.c", "double a = ym_rows_square(y->a + r * y->in_step, y->in + 1);",
-     "double a = ym_rows_square(y->a + r * y->in_step, y->in);", ["test_bounded"]),
+    ("bias-not-in-the-norm", "models/batch.c", "double a2 = b->layer[l].a2[row];",
+     "double a2 = b->layer[l].a2[row] - 1;", ["test_bounded"]),
     ("bad-row-counts", "privacy/bounded.c", "if (!isfinite(length) || !isfinite(unit)", "if (!isfinite(unit)", ["test_bounded"]),
     ("vanished-row-stays", "models/batch.c", "l < b->m.layer_count && scale == 0; l++)", "l < b->m.layer_count && scale < 0; l++)",
      ["test_bounded"]),
@@ -118,8 +118,8 @@ MUTATIONS = [
      "middle = first + 0 * part(t->m + first, t->scratch, end - first, bit) + (end - first) / 2;", ["test_bounded"]),
     ("leaves-out-of-order", "privacy/leaves.c", "memcpy(m + zeros, scratch, ones * sizeof *m);",
      "for (size_t i = 0; i < ones; i++)\n        m[zeros + i] = scratch[(i + n) % ones];", ["test_bounded"]),
-    ("row-depends-on-its-place", "tensor/rows.c", "memcpy(c + (i + h) * c_step + j, t[h], sizeof t[h]);",
-     "memcpy(c + (i + h) * c_step + j, t[h ^ (rows & 1)], sizeof t[h]);", ["test_bounded"]),
+    ("row-depends-on-its-place", "tensor/rows.c", "run(a + i * a_step, a_step, 1, packed + j * depth, WIDE, depth, c + i * c_step + j, c_step, false);",
+     "run(a + i * a_step, a_step, 1, packed + j * depth, WIDE, depth - (rows & 1), c + i * c_step + j, c_step, false);", ["test_bounded"]),
     ("batched-clip-off", "worker/trainer/local_bounded.c", "ym_batch_scale(s->w->batch, i, ym_bounded_factor(",
      "ym_batch_scale(s->w->batch, i, p->unit + 0 * ym_bounded_factor(", ["test_bounded"]),
     ("noise-off", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);", "(void)noise;",
@@ -137,12 +137,15 @@ MUTATIONS = [
      "    left--;\n    for (size_t i = 0; i < dim; i++)\n        sum[i] += kept[i];", ["test_probe"]),
     ("intercept-without-noise", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
      "ym_noise_add(sum, dim - 1, plan->sigma_units, noise);", ["test_probe"]),
-    ("empty-batch-without-noise", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
-     "if (count > 0)\n        ym_noise_add(sum, dim, plan->sigma_units, noise);", ["test_local_step"]),
-    ("divided-by-the-true-batch", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
-     "ym_noise_add(sum, dim, plan->sigma_units, noise);\n    for (size_t i = 0; count > 0 && i < dim; i++)\n"
-     "        sum[i] = (int64_t)((double)sum[i] * ((double)plan->sampling_k * 0x1p-64 * plan->nominal_patients) /\n"
-     "                           (double)count);", ["test_probe"]),
+    ("empty-batch-without-noise", "worker/trainer/local.c", "release_sum(&release);",
+     "if (count > 0)\n        release_sum(&release);", ["test_local_step"]),
+    ("noise-of-one-part-for-all", "worker/trainer/local.c", "code = open_rng(ctx, &r->noise[p], st);",
+     "code = open_rng(ctx, &r->noise[p], st), memcpy(r->noise[p], r->noise[0], 32);", ["test_share"]),
+    ("part-without-noise", "worker/trainer/local.c", "for (size_t p = thread; p < r->parts; p += r->width) {",
+     "for (size_t p = thread; p < r->parts; p += r->width + 1) {", ["test_share"]),
+    ("divided-by-the-true-batch", "worker/trainer/local.c", "release_sum(&release);",
+     "if (w->taker && count > 0)\n        ((struct move *)w->taker)->scale *= nominal_batch(plan) / (double)count;\n"
+     "    release_sum(&release);", ["test_probe"]),
     ("rows-clipped-alone", "worker/trainer/local.c",
      "ym_model_patient_gradient(s->m, s->params, x, d->y + first * ym_model_targets(s->m), rows, w->model, w->gradient);",
      "for (; rows > 1; rows--, first++, x += d->columns) {\n"

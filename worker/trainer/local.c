@@ -10,6 +10,7 @@
 #include "worker/trainer/local_internal.h"
 
 #define APPLY_BLOCK 1024
+#define RELEASE_BLOCK 32768 /* sum, parameters and their floats of so many stay near the processor */
 
 struct ym_local_work *ym_local_work_base(const struct ym_model *m, const struct ym_table *data, bool own)
 {
@@ -121,50 +122,6 @@ void ym_local_settle(const struct ym_local_step *s)
     w->held_count = 0;
 }
 
-/* No patient's gradient reaches them: what stands there is noise alone. */
-static void clear_frozen(const struct ym_model *m, int64_t *sum)
-{
-    struct ym_run run[YM_MODEL_MAX_ZEROS];
-    size_t count = ym_model_zeros(m, true, run);
-
-    for (size_t i = 0; i < count; i++)
-        memset(sum + run[i].from, 0, (run[i].end - run[i].from) * sizeof *sum);
-}
-
-/* Both generators are open before a patient is touched: a failure of theirs says
- * nothing about anybody, and there is no way out between the sum and its noise. */
-enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
-                                const float *params, const double *extra, ym_open_rng_fn open_rng, void *ctx,
-                                struct ym_local_work *w, int64_t *sum, struct ym_status *st)
-{
-    struct ym_rng *sampling = NULL, *noise = NULL;
-    size_t count, dim = ym_local_step_dim(plan, m);
-    struct ym_local_step step = {m, data, params, w, sum, ym_local_clip_norm(plan, extra), plan->clip_bit_units};
-    enum ym_code code = open_rng(ctx, &sampling, st);
-
-    if (code == YM_OK)
-        code = open_rng(ctx, &noise, st);
-    if (code != YM_OK)
-        goto out;
-    memset(sum, 0, dim * sizeof *sum);
-    count = ym_sample_patients(data->patients, plan->sampling_k, sampling, w->chosen);
-    if (plan->route == YM_ROUTE_BOUNDED) {
-        ym_rng_fill(sampling, w->label, count * sizeof *w->label);
-        ym_local_add_batched(&step, w->chosen, w->label, count);
-    } else {
-        ym_local_add_all(&step, w->chosen, count);
-    }
-    ym_local_settle(&step);
-    ym_noise_add(sum, dim, plan->sigma_units, noise);
-    clear_frozen(m, sum);
-out:
-    if (sampling)
-        ym_rng_close(&sampling);
-    if (noise)
-        ym_rng_close(&noise);
-    return code;
-}
-
 static double nominal_batch(const struct ym_plan *plan)
 {
     return (double)plan->sampling_k * 0x1p-64 * plan->nominal_patients;
@@ -183,20 +140,164 @@ YM_LANES static void to_gradient(const int64_t *restrict sum, size_t n, double s
         gradient[i] = (double)sum[i] * scale;
 }
 
+YM_LANES static void to_float(const double *theta, size_t dim, float *params)
+{
+    for (size_t i = 0; i < dim; i++)
+        params[i] = (float)theta[i];
+}
+
+/* One step of theta, block by block. */
+struct move {
+    const struct ym_model *m;
+    struct ym_optimizer *o;
+    double scale; /* gradient units of the sum's, over the nominal batch */
+    double *theta;
+    float *params; /* theta's float32 image; NULL: not asked for */
+};
+
+static struct move begin_move(const struct ym_plan *plan, const struct ym_model *m, struct ym_optimizer *o,
+                              const double *extra, double *theta, float *params)
+{
+    double scale = ym_local_clip_norm(plan, extra) / ym_clip_radius(plan->clip_bit_units) / nominal_batch(plan);
+
+    ym_optimizer_step(o);
+    return (struct move){m, o, scale, theta, params};
+}
+
+static void move_block(void *ctx, size_t first, size_t count, const int64_t *sum)
+{
+    const struct move *v = ctx;
+    size_t end = first + count < v->m->dim ? first + count : v->m->dim; /* behind: the quantile's bits */
+    double gradient[APPLY_BLOCK];
+
+    for (size_t at = first, n; at < end; at += n) {
+        n = end - at < APPLY_BLOCK ? end - at : APPLY_BLOCK;
+        to_gradient(sum + (at - first), n, v->scale, gradient);
+        ym_optimizer_move(v->o, at, n, gradient, v->theta);
+        if (v->params)
+            to_float(v->theta + at, n, v->params + at);
+    }
+}
+
+static void end_move(const struct ym_plan *plan, const struct ym_model *m, const int64_t *sum, double *extra)
+{
+    if (plan->clip_bit_units > 0)
+        move_clip(plan, sum[m->dim], &extra[0]);
+}
+
 void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, struct ym_optimizer *o, const int64_t *sum,
                     double *theta, double *extra)
 {
-    double scale = ym_local_clip_norm(plan, extra) / ym_clip_radius(plan->clip_bit_units) / nominal_batch(plan);
-    double gradient[APPLY_BLOCK];
+    struct move v = begin_move(plan, m, o, extra, theta, NULL);
 
-    ym_optimizer_step(o);
-    for (size_t at = 0, n; at < m->dim; at += n) {
-        n = m->dim - at < APPLY_BLOCK ? m->dim - at : APPLY_BLOCK;
-        to_gradient(sum + at, n, scale, gradient);
-        ym_optimizer_move(o, at, n, gradient, theta);
+    move_block(&v, 0, m->dim, sum);
+    end_move(plan, m, sum, extra);
+}
+
+/* No patient's gradient reaches them: what stands there is noise alone. sum [n] begins at coordinate `first`. */
+static void clear_frozen(const struct ym_model *m, size_t first, size_t n, int64_t *sum)
+{
+    struct ym_run run[YM_MODEL_MAX_ZEROS];
+    size_t count = ym_model_zeros(m, true, run);
+
+    for (size_t i = 0; i < count; i++) {
+        size_t from = run[i].from > first ? run[i].from : first, end = run[i].end < first + n ? run[i].end : first + n;
+
+        if (from < end)
+            memset(sum + (from - first), 0, (end - from) * sizeof *sum);
     }
-    if (plan->clip_bit_units > 0)
-        move_clip(plan, sum[m->dim], &extra[0]);
+}
+
+struct release {
+    const struct ym_plan *plan;
+    const struct ym_model *m;
+    const struct ym_local_work *w;
+    int64_t *sum;
+    size_t dim, parts, width; /* width: threads */
+    struct ym_rng *noise[YM_LOCAL_NOISE_PARTS];
+};
+
+static void release_block(const struct release *r, size_t first, size_t dim, struct ym_rng *noise)
+{
+    const struct ym_plan *plan = r->plan;
+    const struct ym_model *m = r->m;
+    int64_t *sum = r->sum + first;
+
+    ym_noise_add(sum, dim, plan->sigma_units, noise);
+    clear_frozen(m, first, dim, sum);
+    if (r->w->take)
+        r->w->take(r->w->taker, first, dim, sum);
+}
+
+static void release_parts(void *ctx, size_t thread)
+{
+    const struct release *r = ctx;
+    size_t part = ym_local_noise_part(r->dim);
+
+    for (size_t p = thread; p < r->parts; p += r->width) {
+        size_t end = r->dim - p * part < part ? r->dim : (p + 1) * part;
+
+        for (size_t at = p * part; at < end; at += RELEASE_BLOCK)
+            release_block(r, at, end - at < RELEASE_BLOCK ? end - at : RELEASE_BLOCK, r->noise[p]);
+    }
+}
+
+static void release_sum(struct release *r)
+{
+    struct ym_pool *pool = r->parts > 1 ? r->w->pool : NULL;
+
+    r->width = pool ? ym_pool_width(pool) : 1;
+    if (pool)
+        ym_pool_run(pool, release_parts, r);
+    else
+        release_parts(r, 0);
+}
+
+static enum ym_code open_noise(struct release *r, ym_open_rng_fn open_rng, void *ctx, struct ym_status *st)
+{
+    enum ym_code code = YM_OK;
+
+    r->parts = (r->dim + ym_local_noise_part(r->dim) - 1) / ym_local_noise_part(r->dim);
+    for (size_t p = 0; p < r->parts && code == YM_OK; p++)
+        code = open_rng(ctx, &r->noise[p], st);
+    return code;
+}
+
+/* All generators are open before a patient is touched: a failure of theirs says
+ * nothing about anybody, and there is no way out between the sum and its noise. */
+enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
+                                const float *params, const double *extra, ym_open_rng_fn open_rng, void *ctx,
+                                struct ym_local_work *w, int64_t *sum, struct ym_status *st)
+{
+    struct ym_rng *sampling = NULL;
+    const uint64_t *label = NULL;
+    size_t count, dim = ym_local_step_dim(plan, m);
+    struct release release = {.plan = plan, .m = m, .w = w, .sum = sum, .dim = dim};
+    struct ym_local_step step = {m, data, params, w, sum, ym_local_clip_norm(plan, extra), plan->clip_bit_units};
+    enum ym_code code = open_rng(ctx, &sampling, st);
+
+    if (code == YM_OK)
+        code = open_noise(&release, open_rng, ctx, st);
+    if (code != YM_OK)
+        goto out;
+    memset(sum, 0, dim * sizeof *sum);
+    count = ym_sample_patients(data->patients, plan->sampling_k, sampling, w->chosen);
+    if (plan->route == YM_ROUTE_BOUNDED) {
+        if (!ym_local_one_leaf(&step, w->chosen, count)) {
+            ym_rng_fill(sampling, w->label, count * sizeof *w->label);
+            label = w->label;
+        }
+        ym_local_add_batched(&step, w->chosen, label, count);
+    } else {
+        ym_local_add_all(&step, w->chosen, count);
+    }
+    ym_local_settle(&step);
+    release_sum(&release);
+out:
+    ym_rng_close(&sampling);
+    for (size_t p = 0; p < YM_LOCAL_NOISE_PARTS; p++)
+        ym_rng_close(&release.noise[p]);
+    return code;
 }
 
 static int64_t on_lattice(const struct ym_plan *plan, double change)
@@ -218,12 +319,6 @@ void ym_local_quantize(const struct ym_plan *plan, size_t dim, const double *the
         update[i] = on_lattice(plan, theta[i] - (start ? start[i] : 0));
 }
 
-YM_LANES static void to_float(const double *theta, size_t dim, float *params)
-{
-    for (size_t i = 0; i < dim; i++)
-        params[i] = (float)theta[i];
-}
-
 /* The iterate stays in double, so that small noisy steps are not lost to float;
  * gradients are formed at its float32 image. All of it is a function of released
  * sums, so neither choice touches privacy. */
@@ -238,6 +333,7 @@ enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m
     double *theta = malloc(m->dim * sizeof *theta);
     float *at = malloc(m->dim * sizeof *at);
     int64_t *sum = malloc((m->dim + 1) * sizeof *sum);
+    struct move move;
     enum ym_code code = YM_OK;
 
     if (!w || !o || !theta || !at || !sum) {
@@ -251,12 +347,15 @@ enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m
         theta[i] = params[i];
     for (size_t i = 0; i < m->state_extra; i++)
         now[i] = extra[i];
+    to_float(theta, m->dim, at);
+    w->take = move_block;
+    w->taker = &move;
     for (uint32_t step = 0; step < plan->steps_per_round; step++) {
-        to_float(theta, m->dim, at);
+        move = begin_move(plan, m, o, now, theta, at);
         code = ym_local_noisy_sum(plan, m, &rows, at, now, open_rng, ctx, w, sum, st);
         if (code != YM_OK)
             goto out;
-        ym_local_apply(plan, m, o, sum, theta, now);
+        end_move(plan, m, sum, now);
     }
     ym_local_quantize(plan, m->dim, theta, params, update);
     memset(update + m->dim, 0, m->update_extra * sizeof *update);

@@ -6,23 +6,26 @@
 #include "tensor/rows.h"
 #include "worker/trainer/local_internal.h"
 
-_Static_assert(YM_ROWS_CHUNK <= YM_BOUNDED_CHUNK && YM_BATCH_MOST_ROWS <= YM_BOUNDED_LEAF &&
+_Static_assert(YM_ROWS_ROUNDINGS <= YM_BOUNDED_ROUNDINGS && YM_BATCH_MOST_ROWS <= YM_BOUNDED_LEAF &&
                    YM_BATCH_PATIENT_ROWS <= YM_BOUNDED_PATIENT,
                "the rounding that the radius makes room for");
 
 struct pass {
     const struct ym_local_step *s;
-    uint32_t clip; /* lattice units */
-    double unit;   /* lattice units of a gradient unit */
+    uint32_t clip;  /* lattice units */
+    double unit;    /* lattice units of a gradient unit */
+    double one_row; /* radius of patients of one row */
 };
 
 static void clip_member(const struct pass *p, size_t i)
 {
     const struct ym_local_step *s = p->s;
     struct ym_ghost g = {.rows = ym_batch_rows(s->w->batch, i)};
+    double radius;
 
     ym_batch_ghost(s->w->batch, i, &g.norm, &g.reach, &g.inputs);
-    ym_batch_scale(s->w->batch, i, ym_bounded_factor(&g, p->unit, ym_bounded_radius(p->clip, s->m->dim, g.rows)));
+    radius = g.rows == 1 ? p->one_row : ym_bounded_radius(p->clip, s->m->dim, g.rows);
+    ym_batch_scale(s->w->batch, i, ym_bounded_factor(&g, p->unit, radius));
     if (s->bit_units > 0) {
         bool above = isfinite(g.norm) && g.norm > s->clip_norm;
 
@@ -61,9 +64,25 @@ static size_t those_in_leaves(const struct ym_local_step *s, const uint32_t *who
         if (rows > YM_BATCH_PATIENT_ROWS || ym_bounded_weight(rows) > most)
             ym_local_add_patient(s, who[i]);
         else
-            s->w->member[kept++] = (struct ym_leaf_member){label[i], who[i], ym_bounded_weight(rows)};
+            s->w->member[kept++] = (struct ym_leaf_member){label ? label[i] : 0, who[i], ym_bounded_weight(rows)};
     }
     return kept;
+}
+
+bool ym_local_one_leaf(const struct ym_local_step *s, const uint32_t *who, size_t count)
+{
+    const struct ym_table *d = s->data;
+    size_t most = ym_batch_room(s->w->batch);
+    uint64_t weight = 0;
+
+    if (d->rows == d->patients)
+        return count <= most;
+    for (size_t i = 0; i < count && weight <= most; i++) {
+        uint64_t rows = d->first_row[who[i] + 1] - d->first_row[who[i]];
+
+        weight += rows > YM_BATCH_PATIENT_ROWS ? 0 : ym_bounded_weight(rows);
+    }
+    return weight <= most;
 }
 
 void ym_local_add_batched(const struct ym_local_step *s, const uint32_t *who, const uint64_t *label, size_t count)
@@ -72,6 +91,7 @@ void ym_local_add_batched(const struct ym_local_step *s, const uint32_t *who, co
     struct pass p = {.s = s, .clip = units, .unit = units / s->clip_norm};
     size_t most = ym_batch_room(s->w->batch);
 
+    p.one_row = ym_bounded_radius(units, s->m->dim, 1);
     count = those_in_leaves(s, who, label, count, ym_batch_weights(s->w->batch, s->params) ? most : 0);
     ym_leaves(s->w->member, s->w->member + s->w->patients, count, most, add_leaf, &p);
 }

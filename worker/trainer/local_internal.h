@@ -5,6 +5,21 @@
 #include "privacy/leaves.h"
 #include "worker/trainer/local.h"
 
+/* Noise is made in parts, each from a generator of its own: a function of the dimension, so that
+ * threads change no bit. How many coordinates a part has. */
+#define YM_LOCAL_NOISE_PARTS 16
+#define YM_LOCAL_NOISE_LEAST 65536
+static inline size_t ym_local_noise_part(size_t dim)
+{
+    size_t part = (dim + YM_LOCAL_NOISE_PARTS - 1) / YM_LOCAL_NOISE_PARTS;
+
+    return part < YM_LOCAL_NOISE_LEAST ? YM_LOCAL_NOISE_LEAST : part;
+}
+
+/* sum [count]: coordinates first .. first + count of a release, noise included. Called once for every
+ * coordinate, by any thread. */
+typedef void (*ym_local_take_fn)(void *taker, size_t first, size_t count, const int64_t *sum);
+
 /* What local.c, local_bounded.c and local_share.c share. Sums here carry no noise yet: nothing but
  * ym_local_noisy_sum may ask for them. */
 
@@ -19,7 +34,9 @@ struct ym_local_work {
     struct ym_batch *batch;        /* the bounded route's; NULL with the integer one */
     uint64_t *label;               /* [patients] likewise */
     struct ym_leaf_member *member; /* [2 * patients] likewise: scratch */
-    int32_t *held;                 /* [dim + 1] sum of fewer than YM_CLIP_HELD patients, not in the step's yet */
+    ym_local_take_fn take;         /* is told of each block of the sum once it has its noise; NULL: nobody asks */
+    void *taker;
+    int32_t *held; /* [dim + 1] sum of fewer than YM_CLIP_HELD patients, not in the step's yet */
     size_t held_count;
     struct ym_pool *pool;                          /* NULL: the step is too small to be shared */
     struct ym_local_work *other[YM_POOL_MOST - 1]; /* of the pool's other threads: without these three and chosen */
@@ -53,7 +70,9 @@ struct ym_local_work *ym_local_work_base(const struct ym_model *m, const struct 
 
 /* sum += the chosen patients' clipped gradients, leaf by leaf (privacy/leaves.h); w->batch
  * is there. One patient moves it by at most 2^24 (privacy/bounded.h).
- *   label  [count] 64 random bits of each, drawn for this step */
+ *   label  [count] 64 random bits of each, drawn for this step; NULL: all are in one leaf */
 void ym_local_add_batched(const struct ym_local_step *s, const uint32_t *who, const uint64_t *label, size_t count);
+/* No more than a leaf may weigh: then nobody looks at a label, and none need be drawn. */
+bool ym_local_one_leaf(const struct ym_local_step *s, const uint32_t *who, size_t count);
 
 #endif
