@@ -8,69 +8,37 @@
 #include "audit/verify/folder.h"
 #include "audit/verify/verify.h"
 #include "base/cli.h"
-#include "base/fs.h"
+#include "cmd/audit/document.h"
 #include "cmd/audit/epsilon.h"
 #include "cmd/audit/fetch.h"
+#include "cmd/audit/inputs.h"
 #include "cmd/audit/report.h"
 #include "cmd/audit/selftest.h"
 
 #define PROGRAM "yumen-audit"
-#define LOGS_MAX 1024
-
-/* A state folder is taken for the ledger inside it. */
-static void ledger_path(const char *given, char out[4096])
-{
-    char note[4096];
-
-    snprintf(out, 4096, "%s", given);
-    if (ym_fs_join(note, sizeof(note), given, "ledger/checkpoint") == YM_OK && ym_fs_exists(note) &&
-        ym_fs_join(out, 4096, given, "ledger") != YM_OK)
-        snprintf(out, 4096, "%s", given);
-}
-
-static int run_budget(const struct ym_cli_args *a);
-
-static enum ym_code verify_all(const struct ym_cli_args *a, size_t count, char (*path)[4096],
-                               struct ym_verification **v, struct ym_status *st)
-{
-    struct ym_verify_options o = {ym_cli_get(a, "trust"), ym_cli_get(a, "objects"), a->command->run == run_budget};
-    const char **dir = calloc(count, sizeof(*dir));
-    enum ym_code code;
-
-    if (!dir)
-        return ym_status_set(st, YM_EXHAUSTED, "out of memory");
-    for (size_t i = 0; i < count; i++) {
-        ledger_path(a->positional[i], path[i]);
-        dir[i] = path[i];
-    }
-    code = ym_verify(dir, count, &o, v, st);
-    free(dir);
-    return code;
-}
 
 static int run_verify(const struct ym_cli_args *a)
 {
-    size_t count = a->positional_count < LOGS_MAX ? a->positional_count : LOGS_MAX;
-    char(*path)[4096] = calloc(count, sizeof(*path));
+    struct audit_inputs in;
     struct ym_verification *v = NULL;
     struct ym_status st = YM_STATUS_INIT;
     int rc;
 
-    if (!path || a->positional_count > LOGS_MAX)
-        ym_status_set(&st, YM_EXHAUSTED, "more than %d ledgers at once", LOGS_MAX);
-    else
-        verify_all(a, count, path, &v, &st);
+    if (audit_inputs_take(a, a->positional_count, &in, &st) == YM_OK)
+        audit_inputs_verify(&in, false, &v, &st);
     if (!v) {
-        free(path);
+        audit_inputs_release(&in);
         return ym_cli_fail(PROGRAM, &st);
     }
     rc = (int)ym_verification_verdict(v);
     if (ym_cli_has(a, "json"))
         audit_report_json(v);
     else
-        audit_report_text(v, ym_cli_has(a, "objects"));
+        audit_report_text(v, in.objects != NULL);
+    if (in.trust_inside)
+        fprintf(stderr, "%s\n", T(AUDIT_TRUST_INSIDE));
     ym_verification_free(v);
-    free(path);
+    audit_inputs_release(&in);
     return rc;
 }
 
@@ -95,15 +63,16 @@ static int print_budget(const struct ym_cli_args *a, const struct ym_verificatio
 
 static int run_budget(const struct ym_cli_args *a)
 {
+    struct audit_inputs in;
     struct ym_verification *v = NULL;
     struct ym_status st = YM_STATUS_INIT;
-    char path[1][4096];
     int rc;
 
-    if (verify_all(a, 1, path, &v, &st) != YM_OK)
-        return ym_cli_fail(PROGRAM, &st);
-    rc = print_budget(a, v);
+    if (audit_inputs_take(a, 1, &in, &st) == YM_OK)
+        audit_inputs_verify(&in, true, &v, &st);
+    rc = v ? print_budget(a, v) : ym_cli_fail(PROGRAM, &st);
     ym_verification_free(v);
+    audit_inputs_release(&in);
     return rc;
 }
 
@@ -149,15 +118,17 @@ static int print_entry(struct ym_folder *f, const char *text, bool raw)
 static int run_entry(const struct ym_cli_args *a)
 {
     struct ym_status st = YM_STATUS_INIT;
+    struct audit_inputs in;
     struct ym_folder f;
-    char path[4096];
     int rc;
 
-    ledger_path(a->positional[0], path);
-    if (ym_folder_load(path, NULL, &f, &st) != YM_OK)
+    if (audit_inputs_take(a, 1, &in, &st) != YM_OK || ym_folder_load(in.dir[0], NULL, &f, &st) != YM_OK) {
+        audit_inputs_release(&in);
         return ym_cli_fail(PROGRAM, &st);
+    }
     rc = print_entry(&f, a->positional[1], ym_cli_has(a, "json"));
     ym_folder_release(&f);
+    audit_inputs_release(&in);
     return rc;
 }
 
@@ -189,6 +160,7 @@ static const struct ym_cli_command commands[] = {
     {"epsilon", "", YM_TEXT_AUDIT_HELP_EPSILON, 0, 0, epsilon_options, audit_epsilon},
     {"entry", "DIR INDEX", YM_TEXT_AUDIT_HELP_ENTRY, 2, 2, entry_options, run_entry},
     {"fetch", "URL DIR", YM_TEXT_AUDIT_HELP_FETCH, 2, 2, audit_fetch_options, audit_fetch},
+    {"report", "DIR...", YM_TEXT_AUDIT_HELP_REPORT, 1, -1, audit_document_options, audit_document},
     {"selftest", "", YM_TEXT_AUDIT_HELP_SELFTEST, 0, 0, audit_selftest_options, audit_selftest},
     {NULL, NULL, 0, 0, 0, NULL, NULL},
 };

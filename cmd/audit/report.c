@@ -13,6 +13,11 @@ static const enum ym_text_id why[YM_REASON_COUNT] = {
 #undef X
 };
 
+enum ym_text_id audit_report_why(enum ym_reason r)
+{
+    return why[r];
+}
+
 __attribute__((format(printf, 2, 3))) static void say(FILE *out, const char *fmt, ...)
 {
     char text[2048];

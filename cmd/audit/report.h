@@ -4,10 +4,13 @@
 #include <stdio.h>
 
 #include "audit/verify/verify.h"
+#include "base/text.h"
 
 /* What a verification found, for people (about ten lines) and for programs. */
 void audit_report_text(const struct ym_verification *v, int with_objects);
 int audit_report_json(const struct ym_verification *v);
+/* A reason in a sentence. */
+enum ym_text_id audit_report_why(enum ym_reason r);
 /* The finding that decided, in two or three lines. */
 void audit_report_worst(const struct ym_verification *v, FILE *out);
 

@@ -1,0 +1,12 @@
+#ifndef YM_CMD_AUDIT_BUNDLE_H
+#define YM_CMD_AUDIT_BUNDLE_H
+
+#include "base/cli.h"
+
+/* An evidence bundle (docs/evidence.md): one folder, or a tar of it, that holds
+ * what an auditor needs besides a trust file of his own. */
+#define BUNDLE_LOGS "logs"       /* a ledger folder each, "hub" and "hospital-NAME" */
+#define BUNDLE_OBJECTS "objects" /* plans, states and sums by their hash */
+#define BUNDLE_SUMS "SHA256SUMS" /* of every other file, as sha256sum writes and checks it */
+
+#endif

@@ -1,0 +1,133 @@
+#ifndef YM_CMD_AUDIT_FACTS_H
+#define YM_CMD_AUDIT_FACTS_H
+
+#include "audit/spend.h"
+#include "audit/verify/verify.h"
+#include "gate/plan.h"
+
+/* What a report tells, read out of verified ledgers once more: who, what, under
+ * which approvals, what it cost, what stands out. A leaf that lies in several
+ * logs counts once. Texts of others are as their leaves hold them: UTF-8, to be
+ * escaped by whoever prints them. */
+
+struct fact_party {
+    char name[64], role[16], key[17]; /* key: as leaves name it */
+    int64_t since;
+};
+
+#define FACT_ROUNDS_SHOWN 120
+struct fact_member { /* of a study, as its results name them */
+    char hospital[64];
+    uint64_t counted, left_out;
+    char part[FACT_ROUNDS_SHOWN]; /* of rounds 1, 2, ...: '+' counted, '-' left out, 0 neither */
+};
+
+struct fact_study {
+    char name[64], sponsor[64], plan_hash[65];
+    char first_state[65], last_state[65], last_sum[65]; /* "" before the first */
+    int64_t offered, begun, ended;                      /* 0: not known, not yet */
+    int64_t rounds;                                     /* of the newest result */
+    bool done, aborted;
+    struct fact_member *member;
+    size_t member_count;
+    struct ym_plan *plan; /* NULL: not among the objects */
+};
+
+enum fact_decision_kind { FACT_APPROVAL, FACT_VETO };
+struct fact_decision {
+    enum fact_decision_kind kind;
+    size_t study;
+    char hospital[64], dataset[64], data[65], plan[65];
+    int64_t time, epsilon_micro;
+};
+
+struct fact_card {
+    char hospital[64], dataset[64], hash[65], size_class[32], identified[16];
+    char title[513];
+    size_t group; /* number among the hospital's groups of data sets that share patients */
+};
+
+struct fact_program {
+    char who[64], role[16], build[41], binary[65];
+    uint64_t entries;
+    int64_t first, last; /* times */
+    bool changed;        /* who ran another one before */
+};
+
+enum fact_event_kind {
+    FACT_OVERRIDE,
+    FACT_INCIDENT,
+    FACT_ABORT,
+    FACT_STUDY_ABORT,
+    FACT_VETOED,
+    FACT_PAUSED,
+    FACT_RESUMED,
+    FACT_REVOKED,
+    FACT_REPEATED,
+    FACT_UNRELEASED,
+    FACT_LEFT_OUT,
+    FACT_PROGRAM,
+    FACT_EVENT_KINDS
+};
+struct fact_event {
+    enum fact_event_kind kind;
+    size_t log;
+    uint64_t entry;
+    int64_t time, round, attempt, epsilon_micro; /* 0 where it has none */
+    char who[64], study[64];
+    char text[513];
+};
+#define FACT_EVENTS_MAX 200 /* kept; the rest is counted */
+
+/* A curve of one group of data sets at one hospital. */
+struct fact_point {
+    int64_t spent_micro, cap_micro, tight_micro, certified_micro; /* certified -1: not computed here */
+    size_t study;
+    int64_t round;
+};
+struct fact_budget {
+    size_t log, group;
+    char dataset[64]; /* the first; more: how many besides */
+    size_t more;
+    int64_t delta_e18, order_milli, month_micro, month_limit_micro;
+    struct fact_point *point;
+    size_t count;
+    bool certified; /* the certified accountant had an answer for the last point */
+};
+
+struct fact_charge { /* of a hospital's own ledger */
+    size_t log;
+    uint64_t entry;
+    int64_t time;
+    struct ym_events events; /* count 0: no accountant takes them */
+};
+
+struct facts {
+    char federation[513];
+    struct fact_party *party;
+    struct fact_study *study;
+    struct fact_decision *decision;
+    struct fact_card *card;
+    struct fact_program *program;
+    struct fact_event *event;
+    struct fact_budget *budget;
+    struct fact_charge *charge;
+    size_t party_count, study_count, decision_count, card_count, program_count, event_count, budget_count, charge_count;
+    uint64_t event_total;
+    int64_t newest; /* time of the newest leaf */
+};
+
+/* objects: NULL, or the folder that plans may lie in. YM_CONFLICT: a ledger is
+ * no longer the one that was verified. Whole also on failure: release it. */
+enum ym_code audit_facts(const struct ym_verification *v, const char *objects, struct facts *out, struct ym_status *st);
+void audit_facts_release(struct facts *f);
+/* The charge of a line, NULL when it could not be read. */
+const struct fact_charge *audit_facts_charge(const struct facts *f, const struct ym_charge_line *l);
+/* The charges as curves (facts_budget.c); audit_facts calls it last. */
+enum ym_code audit_facts_budget(const struct ym_verification *v, struct facts *f, struct ym_status *st);
+
+/* One more element of a growing array of facts, zeroed; NULL without memory. */
+void *audit_grow(void *array, size_t *count, size_t size);
+#define AUDIT_GROW(array, count) audit_grow(&(array), &(count), sizeof(*(array)))
+
+#endif

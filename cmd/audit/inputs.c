@@ -1,0 +1,111 @@
+#include "cmd/audit/inputs.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "cmd/audit/bundle.h"
+
+/* A state folder is taken for the ledger inside it. */
+static void ledger_path(const char *given, char out[AUDIT_PATH])
+{
+    char note[AUDIT_PATH];
+
+    snprintf(out, AUDIT_PATH, "%s", given);
+    if (ym_fs_join(note, sizeof(note), given, "ledger/checkpoint") == YM_OK && ym_fs_exists(note) &&
+        ym_fs_join(out, AUDIT_PATH, given, "ledger") != YM_OK)
+        snprintf(out, AUDIT_PATH, "%s", given);
+}
+
+static bool is_bundle(const char *dir)
+{
+    char logs[AUDIT_PATH], sums[AUDIT_PATH];
+
+    return ym_fs_join(logs, sizeof(logs), dir, BUNDLE_LOGS) == YM_OK && ym_fs_exists(logs) &&
+           ym_fs_join(sums, sizeof(sums), dir, BUNDLE_SUMS) == YM_OK && ym_fs_exists(sums);
+}
+
+static enum ym_code make_room(struct audit_inputs *in, size_t count, struct ym_status *st)
+{
+    if (count == 0 || count > AUDIT_LOGS_MAX)
+        return ym_status_set(st, YM_INVALID, "%zu ledgers: one at least, %d at most", count, AUDIT_LOGS_MAX);
+    in->path = calloc(count, sizeof(*in->path));
+    in->dir = calloc(count, sizeof(*in->dir));
+    in->count = count;
+    if (!in->path || !in->dir)
+        return ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        in->dir[i] = in->path[i];
+    return YM_OK;
+}
+
+static enum ym_code take_bundle(const char *dir, struct audit_inputs *in, struct ym_status *st)
+{
+    char logs[AUDIT_PATH], **names = NULL;
+    size_t count = 0;
+    enum ym_code code = ym_fs_join(logs, sizeof(logs), dir, BUNDLE_LOGS);
+
+    if (code == YM_OK)
+        code = ym_fs_list(logs, &names, &count, st);
+    if (code == YM_OK)
+        code = make_room(in, count, st);
+    for (size_t i = 0; code == YM_OK && i < count; i++)
+        code = ym_fs_join(in->path[i], AUDIT_PATH, logs, names[i]);
+    ym_fs_names_free(names, count);
+    if (code == YM_OK && !in->objects && ym_fs_join(in->objects_path, AUDIT_PATH, dir, BUNDLE_OBJECTS) == YM_OK &&
+        ym_fs_exists(in->objects_path))
+        in->objects = in->objects_path;
+    return code;
+}
+
+/* Whoever made the folder made that file too. */
+static bool lies_in(const char *file, const char *dir)
+{
+    char *inner = realpath(file, NULL), *outer = realpath(dir, NULL);
+    size_t len = outer ? strlen(outer) : 0;
+    bool inside = inner && outer && strncmp(inner, outer, len) == 0 && inner[len] == '/';
+
+    free(inner);
+    free(outer);
+    return inside;
+}
+
+enum ym_code audit_inputs_take(const struct ym_cli_args *a, size_t count, struct audit_inputs *out,
+                               struct ym_status *st)
+{
+    enum ym_code code;
+
+    memset(out, 0, sizeof(*out));
+    out->objects = ym_cli_get(a, "objects");
+    out->trust = ym_cli_get(a, "trust");
+    if (count == 1 && is_bundle(a->positional[0])) {
+        out->trust_inside = out->trust && lies_in(out->trust, a->positional[0]);
+        return take_bundle(a->positional[0], out, st);
+    }
+    code = make_room(out, count, st);
+    for (size_t i = 0; code == YM_OK && i < count; i++) {
+        ledger_path(a->positional[i], out->path[i]);
+        out->trust_inside |= out->trust && lies_in(out->trust, a->positional[i]);
+    }
+    return code;
+}
+
+void audit_inputs_release(struct audit_inputs *in)
+{
+    free(in->path);
+    free(in->dir);
+    memset(in, 0, sizeof(*in));
+}
+
+enum ym_code audit_inputs_verify(const struct audit_inputs *in, bool certified, struct ym_verification **v,
+                                 struct ym_status *st)
+{
+    struct ym_verify_options o = {.trust = in->trust, .objects = in->objects, .certified = certified};
+    enum ym_code code = ym_verify(in->dir, in->count, &o, v, st);
+
+    for (size_t i = 0; code == YM_OK && in->trust_inside && i < in->count; i++)
+        (*v)->log[i].anchored = false;
+    return code;
+}

@@ -1,0 +1,29 @@
+#ifndef YM_CMD_AUDIT_INPUTS_H
+#define YM_CMD_AUDIT_INPUTS_H
+
+#include "audit/verify/verify.h"
+#include "base/cli.h"
+
+#define AUDIT_PATH 4096
+#define AUDIT_LOGS_MAX 1024
+
+/* What a command of yumen-audit was given: ledgers, each a ledger folder or a
+ * state folder that holds one, or one evidence bundle, which stands for the
+ * ledgers and objects in it; objects and trust file by --objects and --trust. */
+struct audit_inputs {
+    char (*path)[AUDIT_PATH];
+    const char **dir;
+    size_t count;
+    const char *objects, *trust; /* NULL: none */
+    bool trust_inside;           /* the trust file lies in the bundle itself: it proves no origin */
+    char objects_path[AUDIT_PATH];
+};
+
+enum ym_code audit_inputs_take(const struct ym_cli_args *a, size_t count, struct audit_inputs *out,
+                               struct ym_status *st);
+void audit_inputs_release(struct audit_inputs *in);
+/* ym_verify over them. A trust file out of the bundle anchors nothing. */
+enum ym_code audit_inputs_verify(const struct audit_inputs *in, bool certified, struct ym_verification **v,
+                                 struct ym_status *st);
+
+#endif
