@@ -130,11 +130,18 @@ bool ym_plan_holds(const struct ym_plan *plan, uint64_t draw)
     return draw < plan->holdout;
 }
 
+size_t ym_plan_exits(const struct ym_plan *plan)
+{
+    return 2 * ym_plan_bins(plan) + 1;
+}
+
 size_t ym_plan_metric_dim(const struct ym_plan *plan)
 {
     size_t outputs = ym_plan_outputs(plan);
     if (!plan->metric_every)
         return 0;
+    if (ym_plan_survival(plan))
+        return ym_plan_exits(plan) * plan->metric_bins;
     return outputs == 1 ? 2 * (size_t)plan->metric_bins : outputs * outputs;
 }
 

@@ -219,7 +219,10 @@ uint64_t ym_plan_trained_steps(const struct ym_plan *plan);
  * public fraction alone: whoever is held out at 0.1 is so at 0.2, in every study. */
 #define YM_HOLDOUT_ONE 65536
 bool ym_plan_holds(const struct ym_plan *plan, uint64_t draw);
-/* Numbers that a release carries for metrics, in every round: 2 * bins, or levels^2; 0: the plan asks for none. */
+/* Survival: ways in which a patient leaves, the event in a time bin, last seen without it in one, seen to the end. */
+size_t ym_plan_exits(const struct ym_plan *plan);
+/* Numbers that a release carries for metrics, in every round: 2 * bins, exits * bins, or levels^2; 0: the plan asks for
+ * none. */
 size_t ym_plan_metric_dim(const struct ym_plan *plan);
 /* Rounds in which they are filled: every metric_every-th and the last; zero in all others. */
 bool ym_plan_metric_due(const struct ym_plan *plan, uint32_t round);

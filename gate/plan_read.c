@@ -420,13 +420,13 @@ static void read_privacy(struct ym_schema *s, const struct ym_at *root, struct y
 /* Bins where the score is one probability; classes count themselves. */
 static void read_metric_bins(struct ym_schema *s, const struct ym_at *at, struct ym_plan *plan)
 {
-    static const int64_t bins = 32;
+    static const int64_t bins = 32, risks = 8;
     if (ym_plan_outputs(plan) != 1) {
         if (ym_schema_has(at, "bins"))
             ym_schema_say(s, at, "bins", "%s", T(PLAN_METRICS_CLASSES));
         return;
     }
-    get_u32(s, at, "bins", &bins, 2, 256, &plan->metric_bins);
+    get_u32(s, at, "bins", ym_plan_survival(plan) ? &risks : &bins, 2, 256, &plan->metric_bins);
     if (plan->metric_bins % 2)
         ym_schema_say(s, at, "bins", "%s", T(PLAN_METRICS_BINS));
 }
@@ -442,7 +442,7 @@ static void read_metrics(struct ym_schema *s, const struct ym_at *root, struct y
     get_u32(s, &at, "every", NULL, 1, YM_PLAN_MAX_ROUNDS, &plan->metric_every);
     if (ym_schema_decimal(s, &at, "noise_multiplier", NULL, &noise_range, &z))
         plan->metric_sigma_units = sigma_from(z);
-    if (plan->outcome.kind == YM_VAR_NUMBER || ym_plan_survival(plan))
+    if (plan->outcome.kind == YM_VAR_NUMBER)
         ym_schema_say(s, root, "metrics", "%s", T(PLAN_METRICS_NUMBER));
     else if (plan->outcome.kind == YM_VAR_CATEGORY)
         read_metric_bins(s, &at, plan);

@@ -115,6 +115,7 @@ void ym_print_metric(struct ym_buf *out, const struct ym_metric *m, uint32_t of)
 {
     ym_buf_printf(out, T(SPONSOR_METRIC_OF), of);
     put(out, "AUC", m->auc, 1, 4);
+    put(out, "C", m->concordance, 1, 4);
     put(out, T(SPONSOR_METRIC_ACCURACY), m->accuracy, 1, 4);
     put(out, "Brier", m->brier, 1, 4);
     put(out, T(SPONSOR_METRIC_EXPECTED), m->expected, 1, 4);
@@ -142,8 +143,8 @@ json_t *ym_json_metric(const struct ym_metric *m, uint32_t of)
             json_array_append_new(row, json_real(ym_metric_count(m, label, k)));
         json_array_append_new(cells, row);
     }
-    return json_pack("{s:I,s:f,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "of", (json_int_t)of, "count_sd", m->count_sd, "cells",
-                     cells, "patients", figure_json(m->patients), "accuracy", figure_json(m->accuracy), "auc",
+    return json_pack("{s:I,s:f,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "of", (json_int_t)of, "count_sd", m->count_sd,
+                     "cells", cells, "patients", figure_json(m->patients), "accuracy", figure_json(m->accuracy), "auc",
                      figure_json(m->auc), "brier", figure_json(m->brier), "expected", figure_json(m->expected),
-                     "observed", figure_json(m->observed));
+                     "observed", figure_json(m->observed), "concordance", figure_json(m->concordance));
 }

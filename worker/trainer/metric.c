@@ -20,6 +20,17 @@ struct scratch {
     size_t scores, values;
 };
 
+/* Survival: what the model says of all time bins, whichever the patient was watched in. */
+static size_t exit_cell(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data, size_t i,
+                        const float *params, struct scratch *s)
+{
+    size_t bins = ym_plan_bins(plan);
+
+    ym_metric_bin_rows(plan, data->x + data->first_row[i] * data->columns, s->rows);
+    ym_model_predict(m, params, s->rows, bins, s->work, s->score);
+    return ym_metric_exit_cell(plan, s->score, data->time[i], data->event[i]);
+}
+
 /* One patient at a time: no patient's score is touched by another's rows. */
 static void count_patients(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
                            const float *params, struct scratch *s, int64_t *out)
@@ -27,6 +38,10 @@ static void count_patients(const struct ym_plan *plan, const struct ym_model *m,
     for (size_t i = 0; i < data->patients; i++) {
         uint64_t first = data->first_row[i], rows = data->first_row[i + 1] - first;
 
+        if (data->time) {
+            out[exit_cell(plan, m, data, i, params, s)] += YM_CLIP_UNITS;
+            continue;
+        }
         ym_model_predict(m, params, ym_table_rows(data, first, rows, s->rows), rows, s->work, s->score);
         out[ym_metric_cell(plan, s->score, data->y + first, rows)] += YM_CLIP_UNITS;
     }
@@ -43,10 +58,10 @@ static int64_t on_lattice(const struct ym_plan *plan, int64_t units)
 static bool scratch_init(struct scratch *s, const struct ym_plan *plan, const struct ym_model *m,
                          const struct ym_table *data)
 {
-    size_t rows = ym_table_most_rows(data);
+    size_t rows = data->time ? ym_plan_bins(plan) : ym_table_most_rows(data);
 
     s->scores = rows * ym_plan_outputs(plan);
-    s->values = ym_table_scratch(data, rows) + 1;
+    s->values = (data->time ? rows * data->columns : ym_table_scratch(data, rows)) + 1;
     s->work = ym_model_work_new(m, rows);
     s->score = calloc(s->scores, sizeof *s->score);
     s->rows = calloc(s->values, sizeof *s->rows);
