@@ -12,6 +12,7 @@
 #include "cmd/audit/epsilon.h"
 #include "cmd/audit/fetch.h"
 #include "cmd/audit/inputs.h"
+#include "cmd/audit/receipt.h"
 #include "cmd/audit/report.h"
 #include "cmd/audit/selftest.h"
 
@@ -161,6 +162,7 @@ static const struct ym_cli_command commands[] = {
     {"entry", "DIR INDEX", YM_TEXT_AUDIT_HELP_ENTRY, 2, 2, entry_options, run_entry},
     {"fetch", "URL DIR", YM_TEXT_AUDIT_HELP_FETCH, 2, 2, audit_fetch_options, audit_fetch},
     {"report", "DIR...", YM_TEXT_AUDIT_HELP_REPORT, 1, -1, audit_document_options, audit_document},
+    {"receipt", "DIR INDEX | FILE", YM_TEXT_AUDIT_HELP_RECEIPT, 1, 2, audit_receipt_options, audit_receipt},
     {"selftest", "", YM_TEXT_AUDIT_HELP_SELFTEST, 0, 0, audit_selftest_options, audit_selftest},
     {NULL, NULL, 0, 0, 0, NULL, NULL},
 };

@@ -6,6 +6,8 @@
 #include "audit/ledger/tree.h"
 #include "base/fs.h"
 
+#define BUNDLE_MAX (YM_TILE_HASHES * (2 + 65535))
+
 /* The tile that was read last: neighbours of a path lie in the same few. */
 struct reader {
     const char *dir;
@@ -16,33 +18,44 @@ struct reader {
     bool have;
 };
 
-static enum ym_code read_tile(struct reader *r, uint64_t index, size_t width, struct ym_status *st)
+static enum ym_code read_file(const char *dir, int level, uint64_t index, size_t width, size_t limit,
+                              struct ym_buf *out, struct ym_status *st)
 {
     char name[YM_TILE_PATH], path[4096];
     enum ym_code code;
 
-    ym_tile_path(name, (int)r->level, index, width);
-    code = ym_fs_join(path, sizeof(path), r->dir, name);
+    ym_tile_path(name, level, index, width);
+    code = ym_fs_join(path, sizeof(path), dir, name);
     if (code != YM_OK)
-        return ym_status_set(st, code, "'%.200s' is too long a path", r->dir);
-    ym_buf_clear(&r->bytes);
-    return ym_fs_read(path, YM_TILE_HASHES * YM_HASH_BYTES, &r->bytes, st);
+        return ym_status_set(st, code, "'%.200s' is too long a path", dir);
+    ym_buf_clear(out);
+    return ym_fs_read(path, limit, out, st);
 }
 
-/* A tile that this tree has in part may have grown since: most often full, else wider. */
-static enum ym_code find_tile(struct reader *r, uint64_t index, size_t width, struct ym_status *st)
+/* What this tree has in part may have grown since: most often full, else wider. */
+static enum ym_code find_file(const char *dir, int level, uint64_t index, size_t width, size_t limit,
+                              struct ym_buf *out, struct ym_status *st)
 {
-    enum ym_code code = read_tile(r, index, width, NULL);
+    enum ym_code code = read_file(dir, level, index, width, limit, out, NULL);
 
     if (code == YM_NOT_FOUND && width < YM_TILE_HASHES)
-        code = read_tile(r, index, YM_TILE_HASHES, NULL);
+        code = read_file(dir, level, index, YM_TILE_HASHES, limit, out, NULL);
     for (size_t w = width + 1; code == YM_NOT_FOUND && w < YM_TILE_HASHES; w++)
-        code = read_tile(r, index, w, NULL);
-    if (code != YM_OK || r->bytes.len < width * YM_HASH_BYTES)
-        return ym_status_set(st, code == YM_OK ? YM_CORRUPT : code,
-                             "'%.200s': hash tile %" PRIu64 " of level %u is missing or too short", r->dir, index,
+        code = read_file(dir, level, index, w, limit, out, NULL);
+    if (code == YM_OK)
+        return YM_OK;
+    return ym_status_set(st, code, "'%.200s': file %" PRIu64 " of level %d is missing or cannot be read", dir, index,
+                         level);
+}
+
+static enum ym_code find_tile(struct reader *r, uint64_t index, size_t width, struct ym_status *st)
+{
+    enum ym_code code = find_file(r->dir, (int)r->level, index, width, YM_TILE_HASHES * YM_HASH_BYTES, &r->bytes, st);
+
+    if (code == YM_OK && r->bytes.len < width * YM_HASH_BYTES)
+        return ym_status_set(st, YM_CORRUPT, "'%.200s': hash tile %" PRIu64 " of level %u is too short", r->dir, index,
                              r->level);
-    return YM_OK;
+    return code;
 }
 
 /* Hash i of the row of tile level `level`: the root of 256^level leaves. */
@@ -184,6 +197,30 @@ enum ym_code ym_proof_root(const char *dir, uint64_t size, uint8_t root[YM_HASH_
     return code;
 }
 
+enum ym_code ym_proof_entry(const char *dir, uint64_t index, uint64_t size, struct ym_buf *out, struct ym_status *st)
+{
+    uint64_t bundle = index / YM_TILE_HASHES, left = size - bundle * YM_TILE_HASHES;
+    size_t at = 0, len = 0;
+    struct ym_buf bytes = {0};
+    enum ym_code code;
+
+    if (index >= size)
+        return ym_status_set(st, YM_INVALID, "no entry %" PRIu64 ": the log has %" PRIu64, index, size);
+    code = find_file(dir, -1, bundle, left < YM_TILE_HASHES ? (size_t)left : YM_TILE_HASHES, BUNDLE_MAX, &bytes, st);
+    for (uint64_t i = 0; code == YM_OK && i <= index % YM_TILE_HASHES; i++) {
+        at += len;
+        len = bytes.len - at < 2 ? SIZE_MAX : (size_t)(bytes.data[at] << 8 | bytes.data[at + 1]);
+        at += 2;
+        if (len == SIZE_MAX || len > bytes.len - at)
+            code =
+                ym_status_set(st, YM_CORRUPT, "'%.200s': entry bundle %" PRIu64 " ends inside an entry", dir, bundle);
+    }
+    if (code == YM_OK && ym_buf_append(out, bytes.data + at, len) != YM_OK)
+        code = ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    ym_buf_release(&bytes);
+    return code;
+}
+
 static bool consistent(uint64_t old_size, const uint8_t *old_root, uint64_t size, const uint8_t *root,
                        const uint8_t (*hash)[YM_HASH_BYTES], size_t count)
 {
@@ -233,4 +270,59 @@ enum ym_code ym_proof_check_consistency(uint64_t old_size, const uint8_t old_roo
                              "the log's tree of %" PRIu64 " entries does not begin with that of %" PRIu64, size,
                              old_size);
     return YM_OK;
+}
+
+/* Line 2 of a checkpoint. */
+static enum ym_code note_size(struct ym_bytes note, uint64_t *size, struct ym_status *st)
+{
+    const uint8_t *line = note.len > 0 ? memchr(note.data, '\n', note.len) : NULL;
+    const uint8_t *end = line ? memchr(line + 1, '\n', (size_t)(note.data + note.len - line - 1)) : NULL;
+    size_t len = end ? (size_t)(end - line - 1) : 0;
+
+    *size = 0;
+    for (size_t i = 0; i < len && len <= 19; i++)
+        *size = 10 * *size + (uint64_t)(line[1 + i] - '0');
+    if (len == 0 || len > 19 || strspn((const char *)line + 1, "0123456789") != len)
+        return ym_status_set(st, YM_CORRUPT, "the checkpoint names no size");
+    return YM_OK;
+}
+
+static enum ym_code put_receipt(struct ym_bytes entry, uint64_t index, const struct ym_proof *p, struct ym_bytes note,
+                                struct ym_buf *out)
+{
+    enum ym_code code = ym_buf_puts(out, "c2sp.org/tlog-proof@v1\nextra ");
+
+    if (code == YM_OK)
+        code = ym_base64_encode(entry.data, entry.len, out);
+    if (code == YM_OK)
+        code = ym_buf_printf(out, "\nindex %" PRIu64 "\n", index);
+    for (size_t i = 0; code == YM_OK && i < p->count; i++) {
+        code = ym_base64_encode(p->hash[i], YM_HASH_BYTES, out);
+        if (code == YM_OK)
+            code = ym_buf_puts(out, "\n");
+    }
+    if (code == YM_OK)
+        code = ym_buf_puts(out, "\n");
+    return code == YM_OK ? ym_buf_append(out, note.data, note.len) : code;
+}
+
+enum ym_code ym_proof_receipt(const char *dir, uint64_t index, struct ym_bytes note, struct ym_buf *out,
+                              struct ym_status *st)
+{
+    struct ym_buf entry = {0};
+    struct ym_proof p;
+    uint64_t size = 0;
+    size_t before = out->len;
+    enum ym_code code = note_size(note, &size, st);
+
+    if (code == YM_OK)
+        code = ym_proof_entry(dir, index, size, &entry, st);
+    if (code == YM_OK)
+        code = ym_proof_inclusion(dir, index, size, &p, st);
+    if (code == YM_OK && put_receipt(ym_buf_bytes(&entry), index, &p, note, out) != YM_OK) {
+        out->len = before;
+        code = ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    }
+    ym_buf_release(&entry);
+    return code;
 }

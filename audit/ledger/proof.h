@@ -23,6 +23,14 @@ enum ym_code ym_proof_consistency(const char *dir, uint64_t old_size, uint64_t s
                                   struct ym_status *st);
 /* Root of the first size leaves, from the same tiles. */
 enum ym_code ym_proof_root(const char *dir, uint64_t size, uint8_t root[YM_HASH_BYTES], struct ym_status *st);
+/* The bytes of entry index, appended to out. */
+enum ym_code ym_proof_entry(const char *dir, uint64_t index, uint64_t size, struct ym_buf *out, struct ym_status *st);
+
+/* A receipt, C2SP tlog-proof: its `extra` line is the entry, so that the file alone can be
+ * checked against a trust file. note: a signed checkpoint of dir that covers index (only its
+ * size is read here). Appended to out. */
+enum ym_code ym_proof_receipt(const char *dir, uint64_t index, struct ym_bytes note, struct ym_buf *out,
+                              struct ym_status *st);
 
 /* RFC 9162, 2.1.4.2: the tree (size, root) begins with the tree (old_size,
  * old_root). Pure. YM_CONFLICT: it does not, or is smaller. */

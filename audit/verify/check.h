@@ -70,6 +70,10 @@ struct ym_rule {
 extern const struct ym_rule ym_rule_hub, ym_rule_hospital;
 /* For a hub's log: held against the hospitals' own. */
 extern const struct ym_rule ym_rule_between;
+/* What a log says of another: its signature, and the other's tree where it is among the logs. */
+extern const struct ym_rule ym_rule_seen;
+/* For a hub's log, with a trust file: the checkpoints in cosigned/ and the policy's quorum. */
+extern const struct ym_rule ym_rule_cosigned;
 /* Approvals and charges whose plan is among the objects. */
 extern const struct ym_rule ym_rule_plan;
 /* Form, place and signature of every leaf, and these rules (NULL ends the list). Entries are

@@ -65,7 +65,7 @@ static void learn_trust(struct ym_check *c)
 static bool check_note(struct ym_check *c, size_t log, const uint8_t pub[32])
 {
     struct ym_vnote *note = &c->log[log].folder.note;
-    struct ym_vkey key;
+    struct ym_vkey key = {.type = YM_VKEY_LOG};
 
     memcpy(key.name, note->origin, sizeof(key.name));
     memcpy(key.pub, pub, 32);

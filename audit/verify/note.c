@@ -1,5 +1,7 @@
 #include "audit/verify/note.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "audit/verify/crypto.h"
@@ -58,14 +60,17 @@ static void key_id(const struct ym_vkey *key, uint8_t out[4])
 
     memcpy(text, key->name, n);
     text[n] = '\n';
-    text[n + 1] = 1;
+    text[n + 1] = (uint8_t)key->type;
     memcpy(text + n + 2, key->pub, 32);
     ym_vhash(text, n + 34, hash);
     memcpy(out, hash, 4);
 }
 
-/* "— name base64(keyid sig)" of this key; blob out. */
-static bool line_of_key(struct ym_bytes line, const struct ym_vkey *key, uint8_t blob[68])
+#define LOG_BLOB (4 + 64)
+#define COSIGNER_BLOB (4 + 8 + 64)
+
+/* "— name base64(keyid ...)" of this key; blob out. */
+static bool line_of_key(struct ym_bytes line, const struct ym_vkey *key, uint8_t blob[COSIGNER_BLOB])
 {
     size_t name = strlen(key->name), head = sizeof(DASH) - 1 + name + 1;
     uint8_t id[4];
@@ -74,19 +79,46 @@ static bool line_of_key(struct ym_bytes line, const struct ym_vkey *key, uint8_t
         memcmp(line.data + sizeof(DASH) - 1, key->name, name) != 0 || line.data[head - 1] != ' ')
         return false;
     key_id(key, id);
-    return ym_vbase64((const char *)line.data + head, line.len - head, blob, 68) && memcmp(blob, id, 4) == 0;
+    return ym_vbase64((const char *)line.data + head, line.len - head, blob,
+                      key->type == YM_VKEY_LOG ? LOG_BLOB : COSIGNER_BLOB) &&
+           memcmp(blob, id, 4) == 0;
+}
+
+/* C2SP tlog-cosignature, "Ed25519 signed message". */
+static bool cosignature_good(const struct ym_vnote *n, const struct ym_vkey *key, const uint8_t *blob)
+{
+    char head[64];
+    uint64_t time = 0;
+    struct ym_buf text = {0};
+    int len;
+    bool good;
+
+    for (int i = 0; i < 8; i++)
+        time = time << 8 | blob[4 + i];
+    len = snprintf(head, sizeof(head), "cosignature/v1\ntime %" PRIu64 "\n", time);
+    good = time > 0 && time <= INT64_MAX && ym_buf_append(&text, head, (size_t)len) == YM_OK &&
+           ym_buf_append(&text, n->text.data, n->text.len) == YM_OK &&
+           ym_vsig_good(key->pub, text.data, text.len, blob + 12);
+    ym_buf_release(&text);
+    return good;
+}
+
+static bool line_good(const struct ym_vnote *n, const struct ym_vkey *key, const uint8_t *blob)
+{
+    return key->type == YM_VKEY_LOG ? ym_vsig_good(key->pub, n->text.data, n->text.len, blob + 4)
+                                    : cosignature_good(n, key, blob);
 }
 
 enum ym_vnote_answer ym_vnote_check(const struct ym_vnote *n, const struct ym_vkey *key)
 {
     struct ym_bytes rest = n->signatures, line;
     enum ym_vnote_answer answer = YM_VNOTE_UNSIGNED;
-    uint8_t blob[68];
+    uint8_t blob[COSIGNER_BLOB];
 
     while (cut_line(&rest, &line)) {
         if (!line_of_key(line, key, blob))
             continue;
-        if (ym_vsig_good(key->pub, n->text.data, n->text.len, blob + 4))
+        if (line_good(n, key, blob))
             return YM_VNOTE_SIGNED;
         answer = YM_VNOTE_FORGED;
     }
@@ -102,10 +134,12 @@ bool ym_vkey_read(const char *text, size_t len, struct ym_vkey *out)
     if (name == 0 || name >= sizeof(out->name) || len != name + 1 + 8 + 1 + 44 || plus[9] != '+' ||
         memchr(text, '\0', len))
         return false;
-    if (!ym_vhex(plus + 1, 8, id, 4) || !ym_vbase64(plus + 10, 44, raw, 33) || raw[0] != 1)
+    if (!ym_vhex(plus + 1, 8, id, 4) || !ym_vbase64(plus + 10, 44, raw, 33) ||
+        (raw[0] != YM_VKEY_LOG && raw[0] != YM_VKEY_COSIGNER))
         return false;
     memcpy(out->name, text, name);
     out->name[name] = '\0';
+    out->type = (enum ym_vkey_type)raw[0];
     memcpy(out->pub, raw + 1, 32);
     key_id(out, own);
     return memcmp(id, own, 4) == 0;

@@ -188,8 +188,8 @@ bool ym_check_release(struct ym_check *c, size_t log, size_t i, const struct ym_
 static void check_log(struct ym_check *c, size_t log)
 {
     const struct ym_rule *plan = c->objects ? &ym_rule_plan : NULL;
-    const struct ym_rule *hub[] = {&ym_rule_hub, &ym_rule_between, plan, NULL};
-    const struct ym_rule *hospital[] = {&ym_rule_hospital, plan, NULL};
+    const struct ym_rule *hub[] = {&ym_rule_hub, &ym_rule_between, &ym_rule_seen, &ym_rule_cosigned, plan, NULL};
+    const struct ym_rule *hospital[] = {&ym_rule_hospital, &ym_rule_seen, plan, NULL};
 
     ym_check_walk(c, log, c->log[log].hub ? hub : hospital);
 }

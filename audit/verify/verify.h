@@ -39,6 +39,12 @@ enum ym_verdict {
     X(GENESIS_WRONG, genesis_wrong, TAMPERED)                  /* leaf 0 does not fit origin and key */                \
     X(IDENTITY_DIFFERS, identity_differs, TAMPERED)            /* the hub enrolled another key than the site has */    \
     X(CHARGE_DIFFERS, charge_differs, TAMPERED)                /* hub and hospital hold different charges */           \
+    X(COSIGNED_DIFFERS, cosigned_differs, TAMPERED)            /* a checkpoint in cosigned/ is not of this log */      \
+    X(COSIGNATURE_WRONG, cosignature_wrong, TAMPERED)          /* a witness's line does not fit the checkpoint */      \
+    X(SEEN_SIGNATURE, seen_signature, TAMPERED)                /* the checkpoint seen was not signed by its log */     \
+    X(SEEN_DIFFERS, seen_differs, TAMPERED)                    /* a log was shown to another party as another one */   \
+    X(RECEIPT_MALFORMED, receipt_malformed, TAMPERED)          /* not a tlog-proof with its entry */                   \
+    X(RECEIPT_WRONG, receipt_wrong, TAMPERED)                  /* the proof does not lead to the checkpoint's root */  \
     X(CHECKPOINT_MISSING, checkpoint_missing, GAP)             /* entries without a checkpoint */                      \
     X(CHECKPOINT_BEHIND, checkpoint_behind, GAP)               /* entries that no checkpoint covers */                 \
     X(ENTRIES_MISSING, entries_missing, GAP)                   /* fewer entries than the checkpoint says */            \
@@ -50,6 +56,9 @@ enum ym_verdict {
     X(SURVIVOR_WITHOUT_CHARGE, survivor_without_charge, GAP)   /* counted without a charge in the log */               \
     X(SURVIVOR_WITHOUT_RELEASE, survivor_without_release, GAP) /* counted without a release in the log */              \
     X(OBJECT_MISSING, object_missing, GAP)                     /* a plan, state or sum is not among the objects */     \
+    X(COSIGNATURE_MISSING, cosignature_missing, GAP)           /* no checkpoint has the policy's quorum */             \
+    X(COSIGNATURE_BEHIND, cosignature_behind, GAP)             /* two rounds ended since the last one that has it */   \
+    X(SEEN_AHEAD, seen_ahead, GAP)                             /* another party saw more of this log than there is */  \
     X(POLICY_ORDER, policy_order, BUDGET)                      /* an order off the grid, or changed later */           \
     X(CHARGE_REPEATED, charge_repeated, BUDGET)                /* one attempt charged twice */                         \
     X(CHARGE_BEFORE_POLICY, charge_before_policy, BUDGET)      /* no policy allowed it */                              \
@@ -124,6 +133,10 @@ struct ym_log_summary {
     uint64_t size;
     uint8_t root[32];
     bool anchored;                               /* the checkpoint's key is in the trust file */
+    uint64_t cosigned;                           /* so many entries under a checkpoint with the policy's quorum, or,
+                                                    where it asks nothing, with any witness's line; 0: none */
+    uint64_t cosigners, seen;                    /* witnesses on that checkpoint; checkpoint_seen entries held against
+                                                    the logs they name */
     uint64_t signatures, unchecked;              /* leaf signatures checked; foreign ones without a key */
     uint64_t charges, releases, results, states; /* states recomputed */
 };

@@ -50,6 +50,10 @@ static void print_log(const struct ym_log_summary *s)
         s->results, s->anchored ? T(AUDIT_ANCHORED) : T(AUDIT_NOT_ANCHORED));
     if (s->unchecked)
         say(stdout, T(AUDIT_UNCHECKED), s->origin, s->unchecked);
+    if (s->cosigned)
+        say(stdout, T(AUDIT_COSIGNED), s->origin, s->cosigned - 1, s->cosigners);
+    if (s->seen)
+        say(stdout, T(AUDIT_SEEN), s->origin, s->seen);
 }
 
 static void print_states(const struct ym_verification *v, int with_objects)
@@ -85,11 +89,12 @@ static json_t *log_json(const struct ym_log_summary *s)
     char root[65];
 
     ym_vhex_text(s->root, sizeof(s->root), root);
-    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I}", "dir", s->dir, "origin", s->origin,
-                     "role", s->role, "name", s->name, "size", (json_int_t)s->size, "root", root, "anchored",
+    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "dir", s->dir, "origin",
+                     s->origin, "role", s->role, "name", s->name, "size", (json_int_t)s->size, "root", root, "anchored",
                      s->anchored, "signatures", (json_int_t)s->signatures, "unchecked", (json_int_t)s->unchecked,
                      "charges", (json_int_t)s->charges, "releases", (json_int_t)s->releases, "results",
-                     (json_int_t)s->results, "states", (json_int_t)s->states);
+                     (json_int_t)s->results, "states", (json_int_t)s->states, "cosigned", (json_int_t)s->cosigned,
+                     "cosigners", (json_int_t)s->cosigners, "seen", (json_int_t)s->seen);
 }
 
 static json_t *finding_json(const struct ym_verification *v, const struct ym_finding *f)

@@ -2,6 +2,7 @@
 """An auditor with base tools: plain openssl verifies a checkpoint that we sign; yumen-audit answers with its exit codes."""
 
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -36,6 +37,29 @@ def openssl_verifies(root, ledger, vkey):
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
+def receipts(root, site, trust):
+    """One entry to somebody without the ledger; by hand: the leaf's hash is the root of a log of one entry."""
+    path = os.path.join(root, "entry.tlog-proof")
+    text = run("yumen-audit", "receipt", site, "0")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    lines = text.split("\n")
+    assert lines[0] == "c2sp.org/tlog-proof@v1" and lines[2] == "index 0", lines[:3]
+    if lines[3] == "" and lines[5] == "1":
+        leaf = base64.b64decode(lines[1].split()[1])
+        assert base64.b64decode(lines[6]) == hashlib.sha256(b"\0" + leaf).digest()
+    assert "VERIFIED" in run("yumen-audit", "receipt", path, "--trust", trust)
+    answer = json.loads(run("yumen-audit", "receipt", path, "--json", expect=1))
+    assert answer["entry"]["type"] == "genesis" and not answer["anchored"], answer
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text.replace("index 0", "index 1"))
+    assert "receipt_wrong" in run("yumen-audit", "receipt", path, "--trust", trust, expect=10)
+    run("yumen-audit", "receipt", os.path.join(root, "trust"), expect=10)
+    run("yumen-audit", "receipt", os.path.join(root, "nowhere"), expect=3)
+    run("yumen-audit", "receipt", site, "99", expect=3)
+    run("yumen-audit", "receipt", site, "-1", expect=2)
+
+
 def main(root):
     site, ledger = os.path.join(root, "h1"), os.path.join(root, "h1", "ledger")
     out = run("yumen-site", "init", "--dir", site, "--name", "h1", "--epsilon-cap", "3", "--delta", "1e-5",
@@ -54,6 +78,7 @@ def main(root):
     assert json.loads(run("yumen-audit", "budget", site, "--json"))["charges"] == []
     assert json.loads(run("yumen-audit", "entry", site, "0", "--json"))["type"] == "genesis"
     run("yumen-audit", "entry", site, "99", expect=2)
+    receipts(root, site, trust)
     with open(os.path.join(root, "badtrust"), "w", encoding="utf-8") as f:
         f.write("log nobody\n")
     run("yumen-audit", "verify", ledger, "--trust", os.path.join(root, "badtrust"), expect=2)

@@ -223,6 +223,16 @@ MUTATIONS = [
      "        answer[1] = 0;\n        if (way == 0 || answer[way] > answer[0])", ["test_pld"]),
     ("disagreement-waved-through", "privacy/accountant_agree.c", "!(f->certified >= low)", "!(f->certified >= 0 * low)",
      ["test_pld"]),
+    ("quorum-of-any", "audit/verify/trust.c", "return have >= n->need;", "return have > 0;", ["test_cosigned"]),
+    ("witness-in-two-groups", "audit/verify/trust.c", "if (!m || m == group || m->taken)", "if (!m || m == group)",
+     ["test_cosigned"]),
+    ("cosigned-root-not-compared", "audit/verify/rules_cosigned.c", "if (memcmp(root, n->root, sizeof(root)) != 0)",
+     "if (memcmp(root, n->root, 0) != 0)", ["test_cosigned"]),
+    ("seen-root-not-compared", "audit/verify/rules_seen.c", "else if (memcmp(own, root, sizeof(own)) != 0)",
+     "else if (memcmp(own, root, 0) != 0)", ["test_cosigned"]),
+    ("cosignature-time-not-signed", "audit/ledger/cosign.c", "if (!ym_cosign_verify(text, pub, at, blob.data + 12))",
+     "if (!ym_cosign_verify(text, pub, at, blob.data + 12) && at > 99)", ["test_cosign"]),
+    ("shrunk-log-taken", "audit/ledger/proof.c", "    if (size < old_size)\n", "    if (size + 1 < old_size)\n", ["test_cosign"]),
     ("transform-bound-too-small", "privacy/fft.c", "(8 * 0x1p-53)", "(0.1 * 0x1p-53)", ["test_fft"]),
 ]
 
