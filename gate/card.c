@@ -305,7 +305,7 @@ static void read_head(struct ym_schema *s, const struct ym_at *root, struct ym_c
     static const char *const keys[] = {"yumen",      "name",      "title",          "file",
                                        "encoding",   "separator", "patient_column", "patient_identifier",
                                        "size_class", "tier",      "variables",      "shares_patients_with",
-                                       NULL};
+                                       "border",     NULL};
     static const char *const identifiers[] = {"unspecified", "national_id", "insurance_id", "hospital_id", "study_id",
                                               "row",         NULL};
     size_t size, tier, identifier;
@@ -383,6 +383,7 @@ enum ym_code ym_card_read(const struct ym_doc *doc, struct ym_card **out, struct
         read_file(&s, &root, card);
         read_shares(&s, &root, card);
         read_variables(&s, &root, card);
+        ym_border_read_card(&s, &root, &card->border);
     }
     enum ym_code code = finish(&s, &root, card, st);
     ym_schema_release(&s);

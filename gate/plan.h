@@ -7,6 +7,7 @@
 #include "base/crypto.h"
 #include "base/decimal.h"
 #include "base/doc.h"
+#include "gate/border/declare.h"
 #include "gate/network.h"
 #include "privacy/accountant.h"
 
@@ -154,6 +155,7 @@ struct ym_plan {
     uint32_t ready_ms, collect_ms; /* deadlines of the two waiting phases */
     uint32_t start_ms; /* 0: wait until every hospital has decided; else start so long after the offer once quorum
                           approves */
+    struct ym_plan_border border; /* what the sponsor declares about where the model goes */
     /* identity of the plan */
     uint8_t hash[YM_HASH_BYTES]; /* SHA-256 of canonical */
     struct ym_buf canonical;     /* restricted JSON */

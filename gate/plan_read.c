@@ -556,7 +556,7 @@ static void read_head(struct ym_schema *s, const struct ym_at *root, struct ym_p
 {
     static const char *const keys[] = {"yumen",  "study",    "sponsor",    "title",   "purpose",
                                        "model",  "training", "privacy",    "metrics", "evaluation",
-                                       "server", "update",   "federation", NULL};
+                                       "server", "update",   "federation", "border",  NULL};
     ym_schema_keys(s, root, keys);
     ym_schema_name(s, root, "study", plan->study);
     ym_schema_name(s, root, "sponsor", plan->sponsor);
@@ -577,4 +577,5 @@ void ym_plan_read_keys(struct ym_schema *s, const struct ym_at *root, struct ym_
     read_server(s, root, plan);
     read_update(s, root, plan);
     read_federation(s, root, plan);
+    ym_border_read_plan(s, root, &plan->border);
 }

@@ -39,7 +39,7 @@ static void look(const struct ym_rules *r, const struct ym_facts *f, struct view
 
 struct unknown {
     const char *word;
-    enum ym_role role;
+    enum ym_office role;
 };
 
 /* MATCH_UNKNOWN when only unknown facts keep the row from a clear answer; who is the first of them. */
@@ -52,7 +52,7 @@ static enum match match_rule(const struct ym_rule *rule, const struct view *v, s
         if (v->choice[i] && !(rule->choice[i] >> v->choice[i] & 1))
             return MATCH_NO;
         if (!v->choice[i] && !who->word)
-            *who = (struct unknown){ym_choice_word((enum ym_choice)i), ym_choice_role((enum ym_choice)i)};
+            *who = (struct unknown){ym_choice_word((enum ym_choice)i), ym_choice_office((enum ym_choice)i)};
     }
     for (size_t i = 0; i < YM_PEOPLE_COUNT; i++) {
         if (!rule->people[i])
@@ -60,14 +60,14 @@ static enum match match_rule(const struct ym_rule *rule, const struct view *v, s
         if (v->band[i] >= 0 && !(rule->people[i] >> v->band[i] & 1))
             return MATCH_NO;
         if (v->band[i] < 0 && !who->word)
-            *who = (struct unknown){ym_people_word((enum ym_people)i), ym_people_role((enum ym_people)i)};
+            *who = (struct unknown){ym_people_word((enum ym_people)i), ym_people_office((enum ym_people)i)};
     }
     return who->word ? MATCH_UNKNOWN : MATCH_YES;
 }
 
 /* ---- one track ---- */
 
-static struct ym_track_decision hold(enum ym_ground ground, enum ym_role role, const struct ym_rules *rules)
+static struct ym_track_decision hold(enum ym_ground ground, enum ym_office role, const struct ym_rules *rules)
 {
     return (struct ym_track_decision){YM_LABEL_HOLD, YM_HOLD, ground, role, rules, NULL, NULL, -1, 0};
 }
@@ -105,7 +105,7 @@ static struct ym_track_decision apply(const struct ym_rules *rules, const struct
         d.ground = YM_GROUND_RECORD;
         d.record = nearest_record(rule->need[n], f);
         d.record_state = (enum ym_record_state)f->record[d.record];
-        d.role = ym_record_role((enum ym_record)d.record);
+        d.role = ym_record_office((enum ym_record)d.record);
     } else if (rule->label == YM_LABEL_HOLD && !rule->next) {
         d.outcome = YM_HOLD;
     }
@@ -117,7 +117,7 @@ static struct ym_track_decision decide_by(const struct ym_rules *rules, enum ym_
     struct view v;
     struct unknown who;
     enum ym_label worst = YM_LABEL_NONE;
-    struct ym_track_decision d = hold(YM_GROUND_NO_MATCH, YM_ROLE_DATA_OFFICE, rules);
+    struct ym_track_decision d = hold(YM_GROUND_NO_MATCH, YM_OFFICE_DATA_OFFICE, rules);
     look(rules, f, &v);
     for (size_t i = 0; i < rules->rule_count[t]; i++) {
         const struct ym_rule *rule = &rules->rule[t][i];
@@ -131,7 +131,7 @@ static struct ym_track_decision decide_by(const struct ym_rules *rules, enum ym_
             break;
         if (rule->label != YM_LABEL_HOLD && ym_label_rank(rule->label) > ym_label_rank(worst))
             worst = rule->label;
-        d = hold(YM_GROUND_NO_MATCH, YM_ROLE_DATA_OFFICE, rules);
+        d = hold(YM_GROUND_NO_MATCH, YM_OFFICE_DATA_OFFICE, rules);
     }
     if (ym_label_rank(worst) > ym_label_rank(d.label))
         d.label = worst;
@@ -166,7 +166,7 @@ static const struct ym_rules_in *find_set(const struct ym_rules_in *sets, size_t
 
 static struct ym_track_decision decide_artefact(const struct ym_facts *f)
 {
-    struct ym_track_decision d = {YM_LABEL_NONE, YM_PROCEED, YM_GROUND_ARTEFACT, YM_ROLE_IT, NULL, NULL, NULL, -1, 0};
+    struct ym_track_decision d = {YM_LABEL_NONE, YM_PROCEED, YM_GROUND_ARTEFACT, YM_OFFICE_IT, NULL, NULL, NULL, -1, 0};
     unsigned a = f->choice[YM_CHOICE_ARTEFACT];
     const char *word = ym_choice_value(YM_CHOICE_ARTEFACT, a);
     bool model = !strcmp(word, "model") || !strcmp(word, "synthetic");
@@ -186,7 +186,7 @@ static struct ym_track_decision decide_artefact(const struct ym_facts *f)
         d.record = YM_RECORD_RELEASE_APPROVAL;
         d.ground = YM_GROUND_RECORD;
         d.record_state = (enum ym_record_state)f->record[d.record];
-        d.role = ym_record_role(YM_RECORD_RELEASE_APPROVAL);
+        d.role = ym_record_office(YM_RECORD_RELEASE_APPROVAL);
     }
     return d;
 }
@@ -202,7 +202,7 @@ void ym_border_decide(const struct ym_rules_in *sets, size_t count, const struct
         const struct ym_rules_in *in = find_set(sets, count, (enum ym_track)t, today, forecast, &two);
         struct ym_track_decision *d = &out->track[t];
         if (!in || two)
-            *d = hold(in ? YM_GROUND_TWO_SETS : YM_GROUND_NO_SET, YM_ROLE_DATA_OFFICE, NULL);
+            *d = hold(in ? YM_GROUND_TWO_SETS : YM_GROUND_NO_SET, YM_OFFICE_DATA_OFFICE, NULL);
         else
             *d = decide_by(in->rules, (enum ym_track)t, f);
         if (d->outcome > out->outcome)
@@ -243,7 +243,7 @@ static enum ym_code print_track(const char *name, const struct ym_track_decision
     if (code == YM_OK)
         code = print_reason(d, out);
     if (code == YM_OK && d->outcome != YM_PROCEED)
-        code = ym_buf_printf(out, T(BORDER_WHO), ym_role_word(d->role));
+        code = ym_buf_printf(out, T(BORDER_WHO), ym_office_word(d->role));
     if (code == YM_OK && d->rule)
         code = ym_buf_printf(out, " [%s, %s/%lld]", d->rule->id, d->rules->name, (long long)d->rules->version);
     return code == YM_OK ? ym_buf_puts(out, "\n") : code;
@@ -269,8 +269,8 @@ static json_t *track_json(const char *name, const struct ym_track_decision *d)
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I}", "track", name, "outcome", ym_outcome_word(d->outcome),
                      "label", ym_label_word(d->label), "ground", ground_words[d->ground], "fact",
                      d->fact ? d->fact : "", "record", d->record < 0 ? "" : ym_record_word((enum ym_record)d->record),
-                     "role", d->outcome == YM_PROCEED ? "" : ym_role_word(d->role), "rule", d->rule ? d->rule->id : "",
-                     "version", (json_int_t)(d->rules ? d->rules->version : 0));
+                     "role", d->outcome == YM_PROCEED ? "" : ym_office_word(d->role), "rule",
+                     d->rule ? d->rule->id : "", "version", (json_int_t)(d->rules ? d->rules->version : 0));
 }
 
 json_t *ym_decision_json(const struct ym_decision *d)

@@ -31,7 +31,7 @@ struct ym_track_decision {
     enum ym_label label;
     enum ym_outcome outcome;
     enum ym_ground ground;
-    enum ym_role role;            /* who can change it, when it does not proceed */
+    enum ym_office role;          /* who can change it, when it does not proceed */
     const struct ym_rules *rules; /* NULL: none covers the track */
     const struct ym_rule *rule;   /* NULL: no row */
     const char *fact;             /* word of the choice or count that is unknown; NULL */

@@ -6,26 +6,26 @@
 
 struct word {
     const char *word;
-    enum ym_role role;
+    enum ym_office role;
     const char *value[YM_CHOICE_MOST_VALUES];
 };
 
 static const struct word choices[] = {
-#define CHOICE(id, text, who, ...) {text, YM_ROLE_##who, {"unknown", __VA_ARGS__}},
+#define CHOICE(id, text, who, ...) {text, YM_OFFICE_##who, {"unknown", __VA_ARGS__}},
     YM_CHOICES(CHOICE)
 #undef CHOICE
 };
 static const struct word people[] = {
-#define COUNT(id, text, who) {text, YM_ROLE_##who, {NULL}},
+#define COUNT(id, text, who) {text, YM_OFFICE_##who, {NULL}},
     YM_COUNTS(COUNT)
 #undef COUNT
 };
 static const struct word records[] = {
-#define RECORD(id, text, who) {text, YM_ROLE_##who, {NULL}},
+#define RECORD(id, text, who) {text, YM_OFFICE_##who, {NULL}},
     YM_RECORDS(RECORD)
 #undef RECORD
 };
-static const char *const roles[YM_ROLE_COUNT] = {"it", "data_office", "ethics", "audit", "sponsor"};
+static const char *const roles[YM_OFFICE_COUNT] = {"it", "data_office", "ethics", "audit", "sponsor"};
 static const char *const states[YM_RECORD_STATES] = {"absent", "expired", "out_of_scope", "stale", "live"};
 
 void ym_facts_init(struct ym_facts *f)
@@ -35,7 +35,7 @@ void ym_facts_init(struct ym_facts *f)
         f->people[i] = YM_PEOPLE_UNKNOWN;
 }
 
-const char *ym_role_word(enum ym_role role)
+const char *ym_office_word(enum ym_office role)
 {
     return roles[role];
 }
@@ -45,7 +45,7 @@ const char *ym_choice_word(enum ym_choice c)
     return choices[c].word;
 }
 
-enum ym_role ym_choice_role(enum ym_choice c)
+enum ym_office ym_choice_office(enum ym_choice c)
 {
     return choices[c].role;
 }
@@ -60,7 +60,7 @@ const char *ym_people_word(enum ym_people p)
     return people[p].word;
 }
 
-enum ym_role ym_people_role(enum ym_people p)
+enum ym_office ym_people_office(enum ym_people p)
 {
     return people[p].role;
 }
@@ -70,7 +70,7 @@ const char *ym_record_word(enum ym_record r)
     return records[r].word;
 }
 
-enum ym_role ym_record_role(enum ym_record r)
+enum ym_office ym_record_office(enum ym_record r)
 {
     return records[r].role;
 }

@@ -14,8 +14,15 @@
  * docs/border.md has a line for each. */
 
 /* Who can end a wait: makes an unknown known, enters a record, signs a set. */
-enum ym_role { YM_ROLE_IT, YM_ROLE_DATA_OFFICE, YM_ROLE_ETHICS, YM_ROLE_AUDIT, YM_ROLE_SPONSOR, YM_ROLE_COUNT };
-const char *ym_role_word(enum ym_role role); /* "it" "data_office" "ethics" "audit" "sponsor" */
+enum ym_office {
+    YM_OFFICE_IT,
+    YM_OFFICE_DATA_OFFICE,
+    YM_OFFICE_ETHICS,
+    YM_OFFICE_AUDIT,
+    YM_OFFICE_SPONSOR,
+    YM_OFFICE_COUNT
+};
+const char *ym_office_word(enum ym_office role); /* "it" "data_office" "ethics" "audit" "sponsor" */
 
 /* CHOICE(id, word in files, who says, values). Value 0 is "unknown" for all of
  * them; the listed values are 1, 2, ... in this order. */
@@ -129,13 +136,13 @@ struct ym_facts {
 void ym_facts_init(struct ym_facts *f); /* nothing is known */
 
 const char *ym_choice_word(enum ym_choice c);
-enum ym_role ym_choice_role(enum ym_choice c);
+enum ym_office ym_choice_office(enum ym_choice c);
 /* "unknown" for 0; NULL beyond the last value. */
 const char *ym_choice_value(enum ym_choice c, unsigned value);
 const char *ym_people_word(enum ym_people p);
-enum ym_role ym_people_role(enum ym_people p);
+enum ym_office ym_people_office(enum ym_people p);
 const char *ym_record_word(enum ym_record r);
-enum ym_role ym_record_role(enum ym_record r);
+enum ym_office ym_record_office(enum ym_record r);
 const char *ym_record_state_word(enum ym_record_state s); /* "absent" "expired" "out_of_scope" "stale" "live" */
 
 /* Index of a word among those of a kind, -1 when there is none such. */

@@ -55,7 +55,7 @@ struct ym_rule {
     uint16_t choice[YM_CHOICE_COUNT]; /* bit v: value v matches; 0: any, unknown too */
     uint16_t people[YM_PEOPLE_COUNT]; /* bit b: band b matches; 0: any */
     enum ym_label label;
-    enum ym_role role; /* who can change what a hold or refusal rests on */
+    enum ym_office role; /* who can change what a hold or refusal rests on */
     uint32_t need[YM_RULE_MOST_NEEDS];
     size_t need_count;
     bool next;         /* needs met: ask the rows below too */

@@ -175,7 +175,7 @@ static void read_rule(struct ym_schema *s, struct ym_at *list, size_t i, const s
     static const char *const keys[] = {"id", "when", "label", "then", "role", "needs", "en", "zh", "source", NULL};
     static const char *const roles[] = {"it", "data_office", "ethics", "audit", "sponsor", NULL};
     struct ym_at row = ym_schema_item(s, list, i);
-    size_t label = YM_LABEL_HOLD, role = YM_ROLE_DATA_OFFICE, then = 0;
+    size_t label = YM_LABEL_HOLD, role = YM_OFFICE_DATA_OFFICE, then = 0;
     ym_schema_keys(s, &row, keys);
     ym_schema_text(s, &row, "id", NULL, rule->id, sizeof rule->id);
     read_when(s, &row, r, rule);
@@ -184,7 +184,7 @@ static void read_rule(struct ym_schema *s, struct ym_at *list, size_t i, const s
     ym_schema_choice(s, &row, "then", "stop", stop_next, &then);
     rule->label = (enum ym_label)label;
     rule->next = then;
-    rule->role = (enum ym_role)role;
+    rule->role = (enum ym_office)role;
     struct ym_at needs = ym_schema_list(s, &row, "needs", 0, YM_RULE_MOST_NEEDS);
     rule->need_count = ym_schema_count(&needs);
     for (size_t n = 0; n < rule->need_count; n++) {

@@ -1,0 +1,183 @@
+#include "gate/border/declare.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "gate/card.h"
+#include "gate/plan.h"
+#include "gate/schema.h"
+
+/* ---- reading ---- */
+
+/* Choices that nobody declares: they follow from something else. */
+static bool computed(int choice)
+{
+    return choice == YM_CHOICE_TIER || choice == YM_CHOICE_CONSENT || choice == YM_CHOICE_EXPORTER ||
+           choice == YM_CHOICE_AI_SECTIONS;
+}
+
+static void declare_choice(struct ym_schema *s, struct ym_at *at, int c, const char *word, struct ym_facts *f)
+{
+    char text[64];
+    if (!ym_schema_pair_text(s, at, word, text, sizeof text))
+        return;
+    int v = ym_choice_value_find((enum ym_choice)c, text);
+    if (v < 0 || !strcmp(text, "wrong_signer"))
+        ym_schema_say(s, at, word, T(RULES_VALUE), text);
+    else
+        f->choice[c] = (uint8_t)v;
+}
+
+static void read_declares(struct ym_schema *s, const struct ym_at *border, enum ym_office role, struct ym_facts *f)
+{
+    const char *word;
+    json_t *value;
+    struct ym_at at = ym_schema_object(s, border, "declares", false);
+    json_object_foreach((json_t *)at.value, word, value)
+    {
+        int c = ym_choice_find(word), p = ym_people_find(word);
+        (void)value;
+        if (c >= 0 && !computed(c) && ym_choice_office((enum ym_choice)c) == role)
+            declare_choice(s, &at, c, word, f);
+        else if (p >= 0 && ym_people_office((enum ym_people)p) == role)
+            ym_schema_int(s, &at, word, NULL, 0, INT64_MAX, &f->people[p]);
+        else
+            ym_schema_say(s, &at, word, "%s", T(BORDER_NOT_YOURS));
+    }
+}
+
+void ym_border_read_card(struct ym_schema *s, const struct ym_at *root, struct ym_card_border *out)
+{
+    static const char *const keys[] = {"exporter", "declares", NULL};
+    ym_facts_init(&out->declared);
+    if (!ym_schema_has(root, "border"))
+        return;
+    struct ym_at at = ym_schema_object(s, root, "border", true);
+    ym_schema_keys(s, &at, keys);
+    if (ym_schema_text(s, &at, "exporter", NULL, out->exporter, sizeof out->exporter))
+        out->declared.choice[YM_CHOICE_EXPORTER] = 1;
+    read_declares(s, &at, YM_OFFICE_DATA_OFFICE, &out->declared);
+}
+
+/* Eight sections, each a text; all eight: complete. */
+static void read_duties(struct ym_schema *s, const struct ym_at *border, struct ym_facts *f)
+{
+    static const char *const duties[] = {"sourcing",          "consent",        "data_quality",
+                                         "data_security",     "annotation",     "content_labels",
+                                         "misuse_prevention", "explainability", NULL};
+    char text[512];
+    bool all = true;
+    struct ym_at at = ym_schema_object(s, border, "ai", false);
+    ym_schema_keys(s, &at, duties);
+    for (size_t i = 0; duties[i]; i++)
+        if (ym_schema_has(&at, duties[i]))
+            all &= ym_schema_text(s, &at, duties[i], NULL, text, sizeof text);
+        else
+            all = false;
+    f->choice[YM_CHOICE_AI_SECTIONS] = all ? 1 : 2;
+}
+
+void ym_border_read_plan(struct ym_schema *s, const struct ym_at *root, struct ym_plan_border *out)
+{
+    static const char *const keys[] = {"recipient",   "contact",       "method",   "categories", "rights", "storage",
+                                       "foreign_law", "model_release", "declares", "ai",         NULL};
+    static const char *const releases[] = {"open", "domestic_only", NULL};
+    size_t release = 0;
+    ym_facts_init(&out->declared);
+    if (!ym_schema_has(root, "border"))
+        return;
+    struct ym_at at = ym_schema_object(s, root, "border", true);
+    out->given = true;
+    ym_schema_keys(s, &at, keys);
+    ym_schema_text(s, &at, "recipient", NULL, out->recipient, sizeof out->recipient);
+    ym_schema_text(s, &at, "contact", NULL, out->contact, sizeof out->contact);
+    ym_schema_text(s, &at, "method", NULL, out->method, sizeof out->method);
+    ym_schema_text(s, &at, "categories", NULL, out->categories, sizeof out->categories);
+    ym_schema_text(s, &at, "rights", NULL, out->rights, sizeof out->rights);
+    ym_schema_text(s, &at, "storage", NULL, out->storage, sizeof out->storage);
+    ym_schema_text(s, &at, "foreign_law", NULL, out->foreign_law, sizeof out->foreign_law);
+    ym_schema_choice(s, &at, "model_release", "open", releases, &release);
+    out->domestic_only = release;
+    read_declares(s, &at, YM_OFFICE_SPONSOR, &out->declared);
+    read_duties(s, &at, &out->declared);
+}
+
+/* ---- what follows ---- */
+
+const char *ym_material_word(enum ym_material m)
+{
+    static const char *const words[] = {"purpose", "scope", "sensitivity", "storage", "method", "foreign_law"};
+    return words[m];
+}
+
+/* Texts one after another, each with its length before it, so that no two lists of texts hash alike. */
+static void add_text(struct ym_sha256 *h, const char *text)
+{
+    uint64_t len = strlen(text);
+    uint8_t size[8];
+    for (size_t i = 0; i < sizeof size; i++)
+        size[i] = (uint8_t)(len >> 8 * i);
+    ym_sha256_update(h, size, sizeof size);
+    ym_sha256_update(h, text, len);
+}
+
+static void hash_texts(const char *const *text, size_t count, uint8_t out[YM_HASH_BYTES])
+{
+    struct ym_sha256 *h = ym_sha256_new();
+    for (size_t i = 0; i < count; i++)
+        add_text(h, text[i]);
+    ym_sha256_final(&h, out);
+}
+
+static const char *said(const struct ym_facts *f, enum ym_choice c)
+{
+    return ym_choice_value(c, f->choice[c]);
+}
+
+static void scope_of(const struct ym_plan *plan, const struct ym_card *card, uint8_t out[YM_HASH_BYTES])
+{
+    struct ym_sha256 *h = ym_sha256_new();
+    for (size_t i = 0; i < plan->input_count; i++)
+        add_text(h, plan->input[i].name);
+    add_text(h, plan->outcome.name);
+    add_text(h, card->name);
+    add_text(h, card->border.exporter);
+    ym_sha256_final(&h, out);
+}
+
+void ym_material_of(const struct ym_plan *plan, const struct ym_card *card,
+                    uint8_t out[YM_MATERIAL_COUNT][YM_HASH_BYTES])
+{
+    const struct ym_plan_border *b = &plan->border;
+    const char *sensitivity[] = {card->tier, said(&card->border.declared, YM_CHOICE_SENSITIVE_PI),
+                                 said(&card->border.declared, YM_CHOICE_HGR)};
+    const char *method[] = {b->recipient, b->method, said(&b->declared, YM_CHOICE_RECIPIENT),
+                            said(&b->declared, YM_CHOICE_OVERSEAS_ACCESS)};
+    const char *purpose = plan->purpose, *storage = b->storage, *law = b->foreign_law;
+    hash_texts(&purpose, 1, out[YM_MATERIAL_PURPOSE]);
+    scope_of(plan, card, out[YM_MATERIAL_SCOPE]);
+    hash_texts(sensitivity, sizeof sensitivity / sizeof *sensitivity, out[YM_MATERIAL_SENSITIVITY]);
+    hash_texts(&storage, 1, out[YM_MATERIAL_STORAGE]);
+    hash_texts(method, sizeof method / sizeof *method, out[YM_MATERIAL_METHOD]);
+    hash_texts(&law, 1, out[YM_MATERIAL_FOREIGN_LAW]);
+}
+
+void ym_notice_of(const struct ym_plan *plan, uint8_t out[YM_HASH_BYTES])
+{
+    const struct ym_plan_border *b = &plan->border;
+    const char *text[] = {b->recipient, b->contact, plan->purpose, b->method, b->categories, b->rights};
+    hash_texts(text, sizeof text / sizeof *text, out);
+}
+
+void ym_border_facts(const struct ym_plan *plan, const struct ym_card *card, struct ym_facts *out)
+{
+    const struct ym_facts *theirs = &plan->border.declared, *ours = &card->border.declared;
+    int tier = ym_choice_value_find(YM_CHOICE_TIER, card->tier);
+    ym_facts_init(out);
+    for (size_t i = 0; i < YM_CHOICE_COUNT; i++)
+        out->choice[i] = ym_choice_office((enum ym_choice)i) == YM_OFFICE_SPONSOR ? theirs->choice[i] : ours->choice[i];
+    for (size_t i = 0; i < YM_PEOPLE_COUNT; i++)
+        out->people[i] = ours->people[i];
+    out->choice[YM_CHOICE_TIER] = (uint8_t)(tier < 0 ? 0 : tier);
+    out->choice[YM_CHOICE_CONSENT] = 0;
+}

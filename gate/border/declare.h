@@ -1,0 +1,55 @@
+#ifndef YM_GATE_BORDER_DECLARE_H
+#define YM_GATE_BORDER_DECLARE_H
+
+#include "base/crypto.h"
+#include "gate/border/facts.h"
+
+/* What people declare about a transfer: the hospital's data office on the data
+ * card, the sponsor in the plan. Both under the key "border" (docs/data.md,
+ * docs/plan.md); absent means that all of it is unknown. */
+
+struct ym_card_border {
+    char exporter[256]; /* organisation that exports; "" unknown. The people meter's key */
+    struct ym_facts declared;
+};
+
+struct ym_plan_border {
+    bool given;
+    char recipient[256], contact[256], method[256], categories[256], rights[256]; /* what a notice to patients names */
+    char storage[256], foreign_law[256];
+    bool domestic_only; /* the model is for domestic recipients alone */
+    struct ym_facts declared;
+};
+
+struct ym_schema;
+struct ym_at;
+void ym_border_read_card(struct ym_schema *s, const struct ym_at *root, struct ym_card_border *out);
+void ym_border_read_plan(struct ym_schema *s, const struct ym_at *root, struct ym_plan_border *out);
+
+/* The six facts whose change makes a filing stale. */
+enum ym_material {
+    YM_MATERIAL_PURPOSE,
+    YM_MATERIAL_SCOPE,       /* the columns */
+    YM_MATERIAL_SENSITIVITY, /* tier, sensitive personal information, genetic resources */
+    YM_MATERIAL_STORAGE,
+    YM_MATERIAL_METHOD, /* recipient, where, how */
+    YM_MATERIAL_FOREIGN_LAW,
+    YM_MATERIAL_COUNT
+};
+const char *ym_material_word(enum ym_material m); /* "purpose" "scope" ... */
+
+struct ym_plan;
+struct ym_card;
+/* One SHA-256 for each, of the plan's and the card's words. */
+void ym_material_of(const struct ym_plan *plan, const struct ym_card *card,
+                    uint8_t out[YM_MATERIAL_COUNT][YM_HASH_BYTES]);
+/* What a notice to patients must have named, for consents that point to it:
+ * recipient, contact, purpose, method, categories, rights. */
+void ym_notice_of(const struct ym_plan *plan, uint8_t out[YM_HASH_BYTES]);
+
+/* Facts of a round on a card: both declarations, the tier, and what is computed
+ * from them (exporter, sections on AI). Unknown stays unknown. People and
+ * records are the caller's. */
+void ym_border_facts(const struct ym_plan *plan, const struct ym_card *card, struct ym_facts *out);
+
+#endif
