@@ -129,7 +129,7 @@ int main(int argc, char **argv)
     for (unsigned long turn = strtoul(argv[9], NULL, 10); turn > 0; turn--) {
         double w = ym_clock_us(CLOCK_MONOTONIC), c = ym_clock_us(CLOCK_PROCESS_CPUTIME_ID);
 
-        if (ym_local_round(plan, &m, &t, params, NULL, 1, open_rng, NULL, update, &st) != YM_OK)
+        if (ym_local_round(plan, &m, &t, params, NULL, NULL, 1, open_rng, NULL, update, &st) != YM_OK)
             return 3;
         wall = fmin(wall, (ym_clock_us(CLOCK_MONOTONIC) - w) / plan->steps_per_round);
         cpu = fmin(cpu, (ym_clock_us(CLOCK_PROCESS_CPUTIME_ID) - c) / plan->steps_per_round);

@@ -77,7 +77,7 @@ enum ym_code hub_leaf_result(struct ym_hub *h, const struct ym_round *r, struct 
         ym_json_set_hash(o, "sum", r->sum);
         json_object_set_new(o, "survivors", names_of(r, PART(COUNTED)));
         json_object_set_new(o, "left_out", names_of(r, PART(LEFT_OUT) | PART(DECLINED)));
-        json_object_set_new(o, "last", json_boolean(r->round == r->plan->rounds));
+        json_object_set_new(o, "last", json_boolean(ym_round_is_last(r)));
         json_object_set_new(o, "build", json_string(h->program.build));
         json_object_set_new(o, "binary", json_string(h->program.binary));
     }

@@ -176,6 +176,7 @@ struct fold_work {
     struct ym_fold fold;
     size_t site[YM_PLAN_MAX_SITES];
     uint8_t sum[YM_HASH_BYTES], next[YM_HASH_BYTES];
+    bool stops;
     enum ym_code code;
     struct ym_status st;
 };
@@ -185,7 +186,7 @@ static void fold_off_core(struct ym_hub *h, struct hub_work *work)
     struct fold_work *w = (struct fold_work *)work;
 
     (void)h;
-    w->code = ym_fold_run(&w->fold, w->sum, w->next, &w->st);
+    w->code = ym_fold_run(&w->fold, w->sum, w->next, &w->stops, &w->st);
 }
 
 static void keep_fold(struct ym_hub *h, struct hub_study *y)
@@ -205,6 +206,7 @@ static void fold_done(struct ym_hub *h, struct hub_job *job)
     y->fold_event = (struct ym_round_event){.round = w->fold.round, .attempt = w->fold.attempt};
     if (w->code == YM_OK) {
         y->fold_event.kind = YM_ROUND_EV_FOLDED;
+        y->fold_event.yes = w->stops;
         memcpy(y->fold_event.state, w->next, YM_HASH_BYTES);
         memcpy(y->fold_event.sum, w->sum, YM_HASH_BYTES);
     } else {

@@ -24,6 +24,8 @@
 #define YM_PLAN_MAX_PARAMS (64u << 20)
 #define YM_PLAN_MAX_CUTS 100
 #define YM_PLAN_MAX_COLUMNS 65536 /* of a formula */
+#define YM_PLAN_MAX_SHIFT 64
+#define YM_PLAN_MAX_VIEWS 16
 
 enum ym_family {
     YM_FAMILY_LINEAR = 1,
@@ -51,6 +53,15 @@ enum ym_server_opt {
     YM_SERVER_FEDAVGM,
     YM_SERVER_FEDYOGI,
     YM_SERVER_FEDADAGRAD
+};
+
+/* The released figure that a plan stops on (models/stop.h). */
+enum ym_stop_figure { YM_STOP_NEVER = 0, YM_STOP_AUC, YM_STOP_ACCURACY, YM_STOP_BRIER, YM_STOP_CONCORDANCE };
+
+/* How a network's images are varied while it trains (models/augment.h); views 0: not at all. */
+struct ym_augment {
+    uint32_t views, shift; /* of each record, at most 16; pixels, at most 64 and below both sides */
+    bool flip, black;      /* horizontally; what a shift uncovers is black, else the declared mean */
 };
 
 struct ym_variable { /* one study variable */
@@ -126,6 +137,8 @@ struct ym_plan {
     enum ym_schedule schedule;
     uint32_t warm_up_steps, schedule_every; /* steps over all rounds; every: of YM_SCHEDULE_STEP */
     double schedule_final, schedule_factor; /* shares of learning_rate: at the end, or at each drop */
+    bool scaffold;                          /* steps are corrected by control variates (models/optimizer.h) */
+    struct ym_augment augment;
     /* privacy */
     enum ym_route route;
     double clip_norm;        /* of a fixed clip; where an adaptive one starts */
@@ -141,6 +154,9 @@ struct ym_plan {
     /* released metrics (docs/plan.md, "Metrics"); metric_every 0: none */
     uint32_t metric_every, metric_bins; /* metric_bins: of the score, even; 0 for more than two levels */
     uint64_t metric_sigma_units;        /* noise std of each count; one patient counts YM_CLIP_UNITS */
+    enum ym_stop_figure stop_figure;    /* and what ends the study before its last round: this one, where it was */
+    double stop_by;                     /* not better than the best so far by more than stop_by */
+    uint32_t stop_after;                /* in so many metric rounds running */
     uint32_t holdout;                   /* of YM_HOLDOUT_ONE; 0: every patient trains (docs/plan.md, "Evaluation") */
     /* server */
     enum ym_server_opt server;
@@ -188,6 +204,7 @@ bool ym_plan_term(const struct ym_plan *plan, size_t i, struct ym_term *out);
 const char *ym_plan_local_word(enum ym_local_opt opt);
 const char *ym_plan_schedule_word(enum ym_schedule schedule);
 const char *ym_plan_server_word(enum ym_server_opt opt);
+const char *ym_plan_stop_word(enum ym_stop_figure figure); /* not of YM_STOP_NEVER */
 /* "integer" or "bounded": the word of plans and charges. */
 const char *ym_plan_route_word(enum ym_route route);
 

@@ -228,6 +228,7 @@ void ym_plan_check(struct ym_schema *s, const struct ym_at *root, const struct y
     check_scaling(s, &privacy, plan);
     check_epsilon(s, &privacy, plan);
     check_schedule(s, root, plan);
+    ym_plan_check_options(s, root, plan);
     check_lattice(s, root, plan);
     check_metrics(s, root, plan);
     check_site_names(s, &federation, plan);

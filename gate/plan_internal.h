@@ -21,6 +21,12 @@ void ym_plan_check(struct ym_schema *s, const struct ym_at *root, const struct y
 void ym_plan_read_start(struct ym_schema *s, const struct ym_at *model, struct ym_plan *plan);
 void ym_plan_check_start(struct ym_schema *s, const struct ym_at *model, const struct ym_plan *plan);
 
+/* training.correction, training.augmentation and metrics.stop; and with what they do not go. */
+void ym_plan_read_correction(struct ym_schema *s, const struct ym_at *training, struct ym_plan *plan);
+void ym_plan_read_augmentation(struct ym_schema *s, const struct ym_at *training, struct ym_plan *plan);
+void ym_plan_read_stop(struct ym_schema *s, const struct ym_at *metrics, struct ym_plan *plan);
+void ym_plan_check_options(struct ym_schema *s, const struct ym_at *root, const struct ym_plan *plan);
+
 extern const char *const ym_plan_families[]; /* by enum ym_family - 1 */
 /* The most that noise_multiplier may be. */
 extern const char ym_plan_noise_most[];

@@ -331,6 +331,8 @@ static void read_training(struct ym_schema *s, const struct ym_at *root, struct 
                                        "tau",
                                        "schedule",
                                        "prox",
+                                       "correction",
+                                       "augmentation",
                                        "l2",
                                        "max_records_per_patient",
                                        NULL};
@@ -349,6 +351,8 @@ static void read_training(struct ym_schema *s, const struct ym_at *root, struct 
     read_schedule(s, &at, plan);
     if (ym_schema_has(&at, "prox"))
         get_double(s, &at, "prox", NULL, &positive_1000, &plan->prox);
+    ym_plan_read_correction(s, &at, plan);
+    ym_plan_read_augmentation(s, &at, plan);
     get_u32(s, &at, "max_records_per_patient", &one, 1, 1000, &plan->max_records_per_patient);
 }
 
@@ -433,7 +437,7 @@ static void read_metric_bins(struct ym_schema *s, const struct ym_at *at, struct
 
 static void read_metrics(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
-    static const char *const keys[] = {"every", "bins", "noise_multiplier", NULL};
+    static const char *const keys[] = {"every", "bins", "noise_multiplier", "stop", NULL};
     struct ym_decimal z;
     if (!ym_schema_has(root, "metrics"))
         return;
@@ -442,6 +446,7 @@ static void read_metrics(struct ym_schema *s, const struct ym_at *root, struct y
     get_u32(s, &at, "every", NULL, 1, YM_PLAN_MAX_ROUNDS, &plan->metric_every);
     if (ym_schema_decimal(s, &at, "noise_multiplier", NULL, &noise_range, &z))
         plan->metric_sigma_units = sigma_from(z);
+    ym_plan_read_stop(s, &at, plan);
     if (plan->outcome.kind == YM_VAR_NUMBER)
         ym_schema_say(s, root, "metrics", "%s", T(PLAN_METRICS_NUMBER));
     else if (plan->outcome.kind == YM_VAR_CATEGORY)

@@ -22,7 +22,7 @@
 
 enum ym_loss { YM_LOSS_SQUARED = 1, YM_LOSS_LOGISTIC, YM_LOSS_SOFTMAX, YM_LOSS_POISSON };
 #define YM_MODEL_MAX_LAYERS 9
-#define YM_MODEL_MAX_EXTRA (1 + 2 * 1024) /* log_clip, mean and scale of every input */
+#define YM_MODEL_MAX_EXTRA (1 + 2 * 1024 + 2) /* log_clip, mean and scale of every input, early stop */
 
 struct ym_model {
     enum ym_loss loss;

@@ -12,7 +12,9 @@ struct ym_optimizer {
     uint32_t done;      /* steps begun in this round */
     double rate;        /* of this step */
     double unbias_m, unbias_v;
-    double *m, *v; /* [dim]; NULL where the optimiser keeps none */
+    double *m, *v;            /* [dim]; NULL where the optimiser keeps none */
+    double *own;              /* [dim]; NULL without scaffold */
+    const double *correction; /* [dim], borrowed; NULL: 0 */
     struct stretch *stretch;
     size_t stretches;
 };
@@ -78,8 +80,9 @@ struct ym_optimizer *ym_optimizer_new(const struct ym_plan *plan, const struct y
     o->before = (uint64_t)(round - 1 - (ym_plan_scales(plan, 1) ? 1 : 0)) * plan->steps_per_round;
     o->m = has_velocity(plan) ? calloc(m->dim, sizeof *o->m) : NULL;
     o->v = adam ? calloc(m->dim, sizeof *o->v) : NULL;
+    o->own = plan->scaffold ? calloc(m->dim, sizeof *o->own) : NULL;
     o->stretch = calloc(ym_model_tensors(m), sizeof *o->stretch);
-    if (o->stretch && (!has_velocity(plan) || o->m) && (!adam || o->v)) {
+    if (o->stretch && (!has_velocity(plan) || o->m) && (!adam || o->v) && (!plan->scaffold || o->own)) {
         find_stretches(o);
         return o;
     }
@@ -93,8 +96,20 @@ void ym_optimizer_free(struct ym_optimizer *o)
         return;
     free(o->m);
     free(o->v);
+    free(o->own);
     free(o->stretch);
     free(o);
+}
+
+void ym_optimizer_correct(struct ym_optimizer *o, const double *correction)
+{
+    YM_ASSERT(o->plan->scaffold);
+    o->correction = correction;
+}
+
+const double *ym_optimizer_own(const struct ym_optimizer *o)
+{
+    return o->own;
 }
 
 void ym_optimizer_step(struct ym_optimizer *o)
@@ -127,12 +142,28 @@ YM_LANES static void descend(const double *restrict gradient, size_t n, double l
         theta[i] -= rate * (gradient[i] + l2 * theta[i]);
 }
 
+/* Karimireddy et al. 2020, Algorithm 1: the walk is corrected, its own steps are added up as they are. */
+static void descend_corrected(struct ym_optimizer *o, const double *gradient, size_t from, size_t end, double l2,
+                              double *theta)
+{
+    for (size_t i = from; i < end; i++) {
+        double g = gradient[i - from] + l2 * theta[i], correction = o->correction ? o->correction[i] : 0;
+
+        o->own[i] -= o->rate * g;
+        theta[i] -= o->rate * (g + correction);
+    }
+}
+
 /* gradient begins at coordinate `first`, as in ym_optimizer_move. */
 static void move_run(struct ym_optimizer *o, size_t from, size_t end, double l2, const double *gradient, size_t first,
                      double *theta)
 {
     const struct ym_plan *p = o->plan;
 
+    if (o->own) {
+        descend_corrected(o, gradient + (from - first), from, end, l2, theta);
+        return;
+    }
     if (p->prox <= 0 && p->local_opt != YM_LOCAL_ADAM && !o->m) {
         descend(gradient + (from - first), end - from, l2, o->rate, theta + from);
         return;

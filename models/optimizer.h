@@ -21,6 +21,7 @@
  *   adam      m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
  *             theta -= r (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + tau), t from 1
  *                                        (Kingma and Ba 2015, Algorithm 1)
+ *   scaffold  theta -= r (g + correction); own -= r g            (models/control.h)
  * prox is FedProx's mu (Li et al. 2020, equation 2). v and m begin at 0 in each round:
  * nothing lives longer at a hospital. */
 
@@ -30,6 +31,11 @@ struct ym_optimizer;
 struct ym_optimizer *ym_optimizer_new(const struct ym_plan *plan, const struct ym_model *m, const float *start,
                                       uint32_t round);
 void ym_optimizer_free(struct ym_optimizer *o);
+
+/* What every step of a plan with scaffold adds to its gradient: [dim], borrowed; 0 until then. */
+void ym_optimizer_correct(struct ym_optimizer *o, const double *correction);
+/* Of such a plan: the sum of the round's own steps so far, without the correction, [dim]; NULL otherwise. */
+const double *ym_optimizer_own(const struct ym_optimizer *o);
 
 /* Begins the round's next step; then each coordinate goes once through
  * ym_optimizer_move: coordinates first .. first + count of theta [dim], by gradient

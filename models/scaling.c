@@ -4,7 +4,7 @@
 
 #include "models/shape.h"
 
-_Static_assert(YM_MODEL_MAX_EXTRA == 1 + 2 * YM_PLAN_MAX_INPUTS, "log_clip, and a mean and a scale an input");
+_Static_assert(YM_MODEL_MAX_EXTRA >= 1 + 2 * YM_PLAN_MAX_INPUTS, "log_clip, and a mean and a scale an input");
 
 struct walk { /* over the number columns of a plan that scales */
     const struct ym_plan *plan;

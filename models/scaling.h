@@ -11,7 +11,7 @@
  * plan's order, become (x - mean) / scale; dummies and indicators stay. The
  * arithmetic is the state's (IEEE double, sqrt), so an auditor recomputes it.
  * All of it is nothing where the plan does not ask for it (C = 0 here).
- *   extra  [state_extra] of a state (models/state.h): mean [C], scale [C] are its last 2 C
+ *   extra  [state_extra] of a state (models/state.h): mean [C], scale [C] are its first 2 C behind the clip's
  *   sums   [1 + 2 C]: patients, sum of u, sum of u^2 by column, u in [-1, 1] */
 
 /* Lattice units of a 1 in a patient's vector: the largest U with (1 + 2 C) U^2 <= 2^48. */

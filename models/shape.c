@@ -1,4 +1,5 @@
 #include "models/shape.h"
+#include "models/stop.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -63,7 +64,7 @@ enum ym_code ym_model_from_plan(const struct ym_plan *plan, struct ym_model *out
     m.frozen = plan->frozen;
     m.averaged = m.dim + clip;
     m.update_extra = clip + (scaled > 0 ? 1 + 2 * scaled : 0);
-    m.state_extra = clip + 2 * scaled;
+    m.state_extra = clip + 2 * scaled + (plan->stop_figure != YM_STOP_NEVER ? YM_STOP_NUMBERS : 0);
     m.metric_dim = ym_plan_metric_dim(plan);
     m.update_extra += m.metric_dim;
     if (ym_model_update_dim(&m) > YM_PLAN_MAX_PARAMS)

@@ -9,6 +9,7 @@
 #include "models/scaling.h"
 #include "models/start.h"
 #include "models/state_step.h"
+#include "models/stop.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files and memory share one byte order");
 
@@ -44,6 +45,12 @@ static double server_move(const struct ym_plan *p, double mean, double *m, doubl
     return p->server_lr * *m / (sqrt(*v) + p->server_eps);
 }
 
+/* The control variate moves toward the survivors' mean gradient as far as they are all of the hospitals. */
+static double control_move(const struct ym_state_step *s, double mean, double c)
+{
+    return s->present * (-mean / s->pace - c);
+}
+
 /* docs/formats.md, "State": every operation is one IEEE double operation in the
  * order written. */
 bool ym_state_advance(const struct ym_state_step *s, struct ym_state_block *b, const int64_t *sum, size_t n)
@@ -59,6 +66,8 @@ bool ym_state_advance(const struct ym_state_step *s, struct ym_state_block *b, c
 
         b->theta[i] = (float)((double)b->theta[i] + server_move(p, mean, &b->slot[0][i], &b->slot[1][i]));
         finite = finite && isfinite(b->theta[i]);
+        if (p->scaffold)
+            b->slot[s->control][i] += control_move(s, mean, b->slot[s->control][i]);
     }
     return finite;
 }
@@ -68,6 +77,11 @@ double ym_state_log_clip_clamp(double log_clip)
     double high = YM_STATE_LOG_CLIP_MAX;
 
     return log_clip > high ? high : log_clip < -high ? -high : log_clip;
+}
+
+static double *stop_of(const struct ym_model *m, double *extra)
+{
+    return extra + m->state_extra - YM_STOP_NUMBERS;
 }
 
 static enum ym_code load_extra(const struct ym_plan *plan, const struct ym_model *m, const uint8_t *data,
@@ -80,6 +94,8 @@ static enum ym_code load_extra(const struct ym_plan *plan, const struct ym_model
         return ym_status_set(st, YM_CORRUPT, "state file: log_clip is out of range");
     if (!ym_scaling_valid(plan, read))
         return ym_status_set(st, YM_CORRUPT, "state file: scaling is out of range");
+    if (plan->stop_figure != YM_STOP_NEVER && !ym_stop_valid(plan, stop_of(m, read)))
+        return ym_status_set(st, YM_CORRUPT, "state file: stop is out of range");
     memcpy(extra, read, m->state_extra * sizeof *read);
     return YM_OK;
 }
@@ -96,6 +112,8 @@ enum ym_code ym_state_advance_extra(const struct ym_state_step *s, const struct 
         ym_scaling_estimate(s->plan, sum + (m->averaged - m->dim), extra);
     else if (s->plan->clip_bit_units > 0)
         extra[0] = ym_state_log_clip_clamp(extra[0] + (double)sum[0] / s->divisor);
+    if (s->counts && s->plan->stop_figure != YM_STOP_NEVER)
+        ym_stop_take(s->plan, sum + (ym_model_metric_at(m) - m->dim), stop_of(m, extra));
     memcpy(data, extra, m->state_extra * sizeof *extra);
     return YM_OK;
 }
@@ -131,6 +149,8 @@ static void initial_extra(const struct ym_plan *plan, const struct ym_model *m, 
     double extra[YM_MODEL_MAX_EXTRA] = {0};
 
     ym_scaling_initial(plan, extra);
+    if (plan->stop_figure != YM_STOP_NEVER)
+        ym_stop_initial(stop_of(m, extra));
     memcpy(data, extra, m->state_extra * sizeof *extra);
 }
 
@@ -223,11 +243,21 @@ static bool zeros_fit(const struct ym_plan *plan, const struct ym_model *m, cons
     return fit;
 }
 
+static double all_weights(const struct ym_plan *plan)
+{
+    uint64_t all = 0;
+
+    for (size_t i = 0; i < plan->site_count; i++)
+        all += plan->site[i].weight;
+    return (double)all;
+}
+
 enum ym_code ym_state_next_header(const struct ym_plan *plan, const struct ym_model *m, uint32_t round,
                                   const uint8_t previous[YM_HASH_BYTES], const struct ym_round_sum *sum,
                                   struct ym_state_step *step, struct ym_buf *header, struct ym_status *st)
 {
     struct ym_state_meta meta = {.round = sum->round};
+    const char *name[YM_STATE_SLOTS];
     uint8_t sum_hash[YM_HASH_BYTES];
     enum ym_code code;
 
@@ -245,7 +275,11 @@ enum ym_code ym_state_next_header(const struct ym_plan *plan, const struct ym_mo
         code = ym_state_header_encode(plan, m, &meta, header, st);
     step->plan = plan;
     step->scales = ym_plan_scales(plan, sum->round);
+    step->counts = ym_plan_metric_due(plan, sum->round);
     step->divisor = ldexp((double)meta.total_weight, (int)plan->update_scale_bits);
+    step->control = ym_state_slots(plan, name) - 1;
+    step->present = (double)meta.total_weight / all_weights(plan);
+    step->pace = plan->steps_per_round * plan->learning_rate;
     ym_state_meta_release(&meta);
     return code;
 }
@@ -345,6 +379,22 @@ enum ym_code ym_state_params(const struct ym_plan *plan, struct ym_bytes state, 
     return YM_OK;
 }
 
+enum ym_code ym_state_control(const struct ym_plan *plan, struct ym_bytes state, double *c, struct ym_status *st)
+{
+    struct ym_model m;
+    const char *name[YM_STATE_SLOTS];
+    const uint8_t *data;
+    uint32_t round;
+    enum ym_code code = ym_model_from_plan(plan, &m, st);
+
+    YM_ASSERT(plan->scaffold);
+    if (code == YM_OK)
+        code = ym_state_params(plan, state, &round, &data, st);
+    if (code == YM_OK)
+        memcpy(c, data + (8 * ym_state_slots(plan, name) - 4) * m.dim, 8 * m.dim);
+    return code;
+}
+
 enum ym_code ym_state_extra(const struct ym_plan *plan, struct ym_bytes state, double *extra, struct ym_status *st)
 {
     struct ym_model m;
@@ -355,4 +405,9 @@ enum ym_code ym_state_extra(const struct ym_plan *plan, struct ym_bytes state, d
     if (code == YM_OK)
         code = ym_state_params(plan, state, &round, &data, st);
     return code == YM_OK ? load_extra(plan, &m, data + ym_state_extra_at(plan, &m), extra, st) : code;
+}
+
+bool ym_state_stops(const struct ym_plan *plan, const struct ym_model *m, double *extra)
+{
+    return plan->stop_figure != YM_STOP_NEVER && ym_stop_reached(plan, stop_of(m, extra));
 }

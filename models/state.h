@@ -10,7 +10,8 @@
 
 /* The state of a study after round r: one safetensors file with fixed header
  * order, named by its SHA-256 (docs/formats.md, "State"). Parameters F32, then
- * "server.m" and "server.v" F64 when the server optimizer has them, then
+ * "server.m" and "server.v" F64 when the server optimizer has them, "server.c" F64
+ * when hospitals' steps are corrected, then
  * "privacy.log_clip" F64 when the clip is adaptive, then "scaling.mean" and
  * "scaling.scale" F64 when scaling is noised. Metadata: study, round, plan,
  * previous, sum, survivors, weights.
@@ -45,9 +46,17 @@ enum ym_code ym_state_params(const struct ym_plan *plan, struct ym_bytes state, 
 /* The numbers beside the parameters, extra [model's state_extra] out:
  * [0] log_clip, when the clip is adaptive: the clip is clip_norm * exp(log_clip),
  * |log_clip| <= YM_STATE_LOG_CLIP_MAX; then mean [C] and scale [C] where scaling is
- * noised (models/scaling.h). Anything out of range is YM_CORRUPT. */
+ * noised (models/scaling.h); then best figure and rounds since where the study may
+ * stop early (models/stop.h). Anything out of range is YM_CORRUPT. */
 #define YM_STATE_LOG_CLIP_MAX 11.0 /* e^11 = 2^15.9 */
 double ym_state_log_clip_clamp(double log_clip);
 enum ym_code ym_state_extra(const struct ym_plan *plan, struct ym_bytes state, double *extra, struct ym_status *st);
+
+/* Does the study end with a state of these numbers, whatever its round? */
+bool ym_state_stops(const struct ym_plan *plan, const struct ym_model *m, double *extra);
+enum ym_code ym_state_stops_file(const struct ym_plan *plan, const char *path, bool *stops, struct ym_status *st);
+
+/* Of a plan with scaffold: the control variate, c [dim] out, gradient units (models/control.h). */
+enum ym_code ym_state_control(const struct ym_plan *plan, struct ym_bytes state, double *c, struct ym_status *st);
 
 #endif

@@ -232,3 +232,22 @@ out:
     ym_buf_release(&header);
     return code;
 }
+
+enum ym_code ym_state_stops_file(const struct ym_plan *plan, const char *path, bool *stops, struct ym_status *st)
+{
+    struct pass p = {.in = -1, .out = -1};
+    double extra[YM_MODEL_MAX_EXTRA];
+    struct ym_model m;
+    uint32_t round;
+    enum ym_code code = ym_model_from_plan(plan, &m, st);
+
+    if (code == YM_OK)
+        code = open_state(plan, &m, path, &p, &round, st);
+    if (code == YM_OK && !read_at(p.in, extra, 8 * m.state_extra, p.in_data + ym_state_extra_at(plan, &m)))
+        code = io_failed(st, "read", path);
+    if (code == YM_OK)
+        *stops = ym_state_stops(plan, &m, extra);
+    if (p.in >= 0)
+        close(p.in);
+    return code;
+}

@@ -23,6 +23,8 @@ size_t ym_state_slots(const struct ym_plan *plan, const char *name[YM_STATE_SLOT
         name[count++] = "server.m";
     if (plan->server != YM_SERVER_FEDAVG && plan->server != YM_SERVER_FEDAVGM)
         name[count++] = "server.v";
+    if (plan->scaffold)
+        name[count++] = "server.c"; /* always the last */
     return count;
 }
 
@@ -84,6 +86,11 @@ static enum ym_code put_extra(const struct ym_plan *plan, const struct ym_model 
         code = put_tensor(out, "scaling.mean", "F64", &scaled, 1, at, at + 8 * scaled);
     if (scaled > 0 && code == YM_OK)
         code = put_tensor(out, "scaling.scale", "F64", &scaled, 1, at + 8 * scaled, at + 16 * scaled);
+    at += 16 * scaled;
+    if (plan->stop_figure != YM_STOP_NEVER && code == YM_OK)
+        code = put_tensor(out, "stop.best", "F64", &one, 1, at, at + 8);
+    if (plan->stop_figure != YM_STOP_NEVER && code == YM_OK)
+        code = put_tensor(out, "stop.since", "F64", &one, 1, at + 8, at + 16);
     return code;
 }
 

@@ -32,8 +32,8 @@ enum ym_code ym_state_header_decode(const struct ym_plan *plan, const struct ym_
                                     uint64_t file_bytes, uint32_t *round, size_t *data_at, struct ym_status *st);
 
 /* What a plan's server keeps for each parameter, F64 [dim] each, in the file's order
- * behind the parameters: how many, and their names ("server.m", "server.v"). */
-#define YM_STATE_SLOTS 2
+ * behind the parameters: how many, and their names ("server.m", "server.v", "server.c"). */
+#define YM_STATE_SLOTS 3
 size_t ym_state_slots(const struct ym_plan *plan, const char *name[YM_STATE_SLOTS]);
 
 /* Bytes of data: parameters, then the server's slots, then

@@ -17,6 +17,10 @@ struct ym_state_step { /* what one round's arithmetic needs besides the block */
     const struct ym_plan *plan;
     double divisor; /* W * 2^s: exact */
     bool scales;    /* the round that learns the scaling: parameters, moments and clip stay */
+    bool counts;    /* the round has metrics */
+    size_t control; /* of a plan with scaffold: the slot of its control variate, */
+    double present; /* the survivors' share of all hospitals' weights, */
+    double pace;    /* and local steps times learning rate */
 };
 
 size_t ym_state_block_size(size_t dim, size_t at);

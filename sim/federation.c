@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/control.h"
 #include "models/state.h"
 #include "privacy/accountant.h"
 #include "sim/plain.h"
@@ -20,6 +21,8 @@ struct federation {
     float *params, *trained; /* [dim] of the state under way: for rows as they are, and as trained */
     double extra[YM_MODEL_MAX_EXTRA];
     int64_t *update, *sum;         /* [update dim] */
+    double *control, *correction;  /* [dim]; of plans with scaffold, as are: */
+    int64_t **last;                /* [site_count][dim] a hospital's last release; NULL: none yet */
     struct ym_score *score, *test; /* [site_count] */
     const struct ym_table **table; /* [site_count] */
     const char **survivor;         /* [site_count], plan order */
@@ -67,23 +70,47 @@ static enum ym_code open_kernel_rng(void *ctx, struct ym_rng **out, struct ym_st
     return ym_rng_open(out, st);
 }
 
+/* As a hospital's own folder has them (worker/trainer/work.h). */
+static const double *correction_of(struct federation *f, const struct ym_sim_site *site)
+{
+    if (!f->plan->scaffold)
+        return NULL;
+    ym_control_correction(f->plan, &f->model, f->control, f->last[site - f->site], f->correction);
+    return f->correction;
+}
+
+static enum ym_code keep_last(struct federation *f, const struct ym_sim_site *site, struct ym_status *st)
+{
+    int64_t **last = f->plan->scaffold ? &f->last[site - f->site] : NULL;
+
+    if (last == NULL)
+        return YM_OK;
+    if (*last == NULL)
+        *last = malloc(f->model.dim * sizeof **last);
+    if (*last == NULL)
+        return ym_status_set(st, YM_EXHAUSTED, "no memory for the hospitals' releases");
+    memcpy(*last, f->update, f->model.dim * sizeof **last);
+    return YM_OK;
+}
+
 static enum ym_code site_update(struct federation *f, const struct ym_sim_site *site, uint32_t round,
                                 struct ym_status *st)
 {
     ym_open_rng_fn open_rng = f->o->seeded ? ym_seeds_open : open_kernel_rng;
+    const double *correction = correction_of(f, site);
     struct ym_seeds seeds;
     char label[128];
     enum ym_code code;
 
     if (f->o->no_privacy)
-        return ym_plain_round(f->plan, &f->model, site->data, f->trained, f->extra, round, f->update, st);
+        return ym_plain_round(f->plan, &f->model, site->data, f->trained, f->extra, correction, round, f->update, st);
     snprintf(label, sizeof label, "%s/%" PRIu32, site->name, round);
     ym_seeds_init(&seeds, f->o->seed, label);
     if (ym_plan_scales(f->plan, round))
         code = ym_local_scaling_round(f->plan, &f->model, site->data, open_rng, &seeds, f->update, st);
     else
-        code = ym_local_round(f->plan, &f->model, site->data, f->trained, f->extra, round, open_rng, &seeds, f->update,
-                              st);
+        code = ym_local_round(f->plan, &f->model, site->data, f->trained, f->extra, correction, round, open_rng, &seeds,
+                              f->update, st);
     if (code == YM_OK)
         code = ym_local_metrics(f->plan, &f->model, site->data, f->trained, f->extra, round, open_rng, &seeds,
                                 f->update + ym_model_metric_at(&f->model), st);
@@ -103,6 +130,8 @@ static enum ym_code add_updates(struct federation *f, struct ym_round_sum *sum, 
         if (site == NULL)
             continue;
         code = site_update(f, site, sum->round, st);
+        if (code == YM_OK)
+            code = keep_last(f, site, st);
         if (code != YM_OK)
             return ym_status_wrap(st, code, "hospital '%s', round %" PRIu32, p->name, sum->round);
         for (size_t j = 0; j < dim; j++)
@@ -122,7 +151,8 @@ static enum ym_code take_params(struct federation *f, struct ym_status *st)
 
     if (code == YM_OK)
         code = ym_state_params(f->plan, state, &round, &trained, st);
-
+    if (code == YM_OK && f->plan->scaffold)
+        code = ym_state_control(f->plan, state, f->control, st);
     if (code == YM_OK)
         code = ym_score_params(f->plan, &f->model, state, &round, &params, st);
     if (code != YM_OK)
@@ -202,13 +232,18 @@ static enum ym_code charge_round(struct federation *f, uint32_t round, struct ym
     return YM_OK;
 }
 
+static bool ends(struct federation *f, uint32_t round)
+{
+    return round == f->plan->rounds || ym_state_stops(f->plan, &f->model, f->extra);
+}
+
 static enum ym_code report_round(struct federation *f, uint32_t round, struct ym_status *st)
 {
-    struct ym_sim_round r = {.round = round, .epsilon_micro = -1};
+    struct ym_sim_round r = {.round = round, .last = ends(f, round), .epsilon_micro = -1};
     struct ym_metric metric;
     enum ym_code code;
 
-    if (f->o->on_round == NULL || (f->o->last_round_only && round < f->plan->rounds))
+    if (f->o->on_round == NULL || (f->o->last_round_only && !r.last))
         return YM_OK;
     if (!f->o->no_privacy)
         r.epsilon_micro = ym_epsilon_micro(ym_rdp_epsilon(&f->spent, ym_decimal_double(f->plan->delta), NULL));
@@ -234,8 +269,31 @@ static enum ym_code run_rounds(struct federation *f, struct ym_status *st)
             code = charge_round(f, round, st);
         if (code == YM_OK)
             code = report_round(f, round, st);
+        if (ends(f, round))
+            break;
     }
     return code;
+}
+
+static enum ym_code begin_control(struct federation *f, struct ym_status *st)
+{
+    if (!f->plan->scaffold)
+        return YM_OK;
+    f->control = calloc(f->model.dim, sizeof *f->control);
+    f->correction = calloc(f->model.dim, sizeof *f->correction);
+    f->last = calloc(f->site_count, sizeof *f->last);
+    if (f->control == NULL || f->correction == NULL || f->last == NULL)
+        return ym_status_set(st, YM_EXHAUSTED, "no memory for %zu parameters", f->model.dim);
+    return YM_OK;
+}
+
+static void end_control(struct federation *f)
+{
+    for (size_t i = 0; f->last != NULL && i < f->site_count; i++)
+        free(f->last[i]);
+    free(f->last);
+    free(f->control);
+    free(f->correction);
 }
 
 static enum ym_code begin(struct federation *f, struct ym_status *st)
@@ -244,6 +302,8 @@ static enum ym_code begin(struct federation *f, struct ym_status *st)
 
     if (code == YM_OK)
         code = check_sites(f, st);
+    if (code == YM_OK)
+        code = begin_control(f, st);
     if (code == YM_OK)
         code = ym_state_initial_from(f->plan, f->o->start, &f->state, st);
     if (code == YM_OK)
@@ -283,5 +343,6 @@ enum ym_code ym_sim_run(const struct ym_plan *plan, const struct ym_sim_site *si
     free(f.test);
     free(f.table);
     free(f.survivor);
+    end_control(&f);
     return code;
 }

@@ -23,6 +23,7 @@ struct ym_sim_site {
 
 struct ym_sim_round {
     uint32_t round;                   /* 1-based; 0 is the state before training */
+    bool last;                        /* the plan's last round, or the one it stops with (models/stop.h) */
     int64_t epsilon_micro;            /* spent by each hospital so far, at the plan's delta; -1 without privacy */
     struct ym_score pooled;           /* all rows of all sites as one set */
     struct ym_score test;             /* rows 0 when no test set was given */

@@ -101,6 +101,16 @@ static int64_t *decode_sum(const struct ym_buf *bytes, size_t dim)
     return sum;
 }
 
+/* The study ends with the plan's last round, or where the plan lets the state say so (models/stop.h). */
+static bool is_last(const struct step *s, const struct ym_model *model)
+{
+    double extra[YM_MODEL_MAX_EXTRA];
+
+    return ym_entry_int(s->e, "round") == s->plan->rounds ||
+           (ym_state_extra(s->plan, ym_buf_bytes(&s->after), extra, NULL) == YM_OK &&
+            ym_state_stops(s->plan, model, extra));
+}
+
 static void check_next(struct step *s)
 {
     const char *survivor[YM_PLAN_MAX_SITES + 1];
@@ -120,6 +130,9 @@ static void check_next(struct step *s)
         FIND(s, STATE_RECOMPUTED, "round %" PRIu32 " cannot be recomputed: %.150s", sum.round, st.message);
     else if (!same_hash(&s->after, ym_entry_text(s->e, "state_after")))
         FIND(s, STATE_RECOMPUTED, "round %" PRIu32 " gives another state than the log says", sum.round);
+    else if (ym_entry_bool(s->e, "last") != is_last(s, &model))
+        FIND(s, STATE_RECOMPUTED, "round %" PRIu32 " is %s the last by the plan and this state", sum.round,
+             is_last(s, &model) ? "in truth" : "not");
     else
         s->c->v->log[s->r->log].states++;
     free(values);

@@ -249,6 +249,24 @@ static void show_program(const struct ym_plan *plan)
            ym_plan_schedule_word(plan->schedule), plan->warm_up_steps, ym_plan_server_word(plan->server));
 }
 
+static void show_options(const struct ym_plan *plan)
+{
+    if (plan->scaffold)
+        fputs(T(SPONSOR_SHOW_SCAFFOLD), stdout);
+    if (plan->augment.views > 0)
+        printf(T(SPONSOR_SHOW_AUGMENT), plan->augment.views,
+               plan->augment.flip ? T(SPONSOR_SHOW_FLIPPED) : T(SPONSOR_SHOW_UPRIGHT), plan->augment.shift);
+}
+
+static void show_metrics(const struct ym_plan *plan)
+{
+    if (plan->metric_every > 0)
+        printf(T(SPONSOR_SHOW_METRICS), plan->metric_every, ym_plan_metric_dim(plan),
+               ldexp((double)plan->metric_sigma_units, -24));
+    if (plan->stop_figure != YM_STOP_NEVER)
+        printf(T(SPONSOR_SHOW_STOP), plan->stop_after, ym_plan_stop_word(plan->stop_figure), plan->stop_by);
+}
+
 static void show_start(const struct ym_plan *plan)
 {
     struct ym_buf text = {0};
@@ -285,12 +303,11 @@ static void show(const struct ym_plan *plan)
     if (plan->route == YM_ROUTE_BOUNDED)
         fputs(T(SPONSOR_SHOW_BOUNDED), stdout);
     show_program(plan);
+    show_options(plan);
     show_start(plan);
     if (plan->holdout > 0)
         printf(T(SPONSOR_SHOW_HOLDOUT), (double)plan->holdout / YM_HOLDOUT_ONE);
-    if (plan->metric_every > 0)
-        printf(T(SPONSOR_SHOW_METRICS), plan->metric_every, ym_plan_metric_dim(plan),
-               ldexp((double)plan->metric_sigma_units, -24));
+    show_metrics(plan);
     putchar('\n');
 }
 

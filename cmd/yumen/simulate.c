@@ -250,13 +250,13 @@ static void print_round(const struct ym_simulation *s, const struct ym_sim_round
         ym_print_metric(&line, r->metric, r->round - 1);
         puts(ym_buf_str(&line));
     }
-    if (r->round == s->plan->rounds) {
+    if (r->last) {
         for (size_t i = 0; i < s->site_count; i++)
             print_line(s->name[i], &r->site[i]);
         print_line(T(SPONSOR_SIM_POOLED), &r->pooled);
     }
     for (size_t i = 0; i < s->site_count; i++)
-        if (r->round == s->plan->rounds && r->site_test[i].rows > 0)
+        if (r->last && r->site_test[i].rows > 0)
             print_site_test(s->name[i], &r->site_test[i]);
     if (r->centres.rows > 0)
         print_line(T(SPONSOR_SIM_CENTRES), &r->centres);

@@ -48,7 +48,7 @@ static enum ym_code add_site(const struct ym_fold *f, size_t site, size_t dim, s
 }
 
 static enum ym_code write_state(const struct ym_fold *f, const struct ym_round_sum *sum, uint8_t next[YM_HASH_BYTES],
-                                struct ym_status *st)
+                                bool *stops, struct ym_status *st)
 {
     char from[YM_OBJECT_PATH], to[YM_OBJECT_PATH], name[80];
     enum ym_code code = ym_object_path(f->object_dir, f->state, from);
@@ -60,13 +60,15 @@ static enum ym_code write_state(const struct ym_fold *f, const struct ym_round_s
         return ym_status_set(st, code, "the folder's path is too long");
     code = ym_state_next_file(f->plan, from, sum, to, next, st);
     if (code == YM_OK)
+        code = ym_state_stops_file(f->plan, to, stops, st);
+    if (code == YM_OK)
         code = ym_object_adopt(f->object_dir, to, next, st);
     if (code != YM_OK)
         unlink(to);
     return code;
 }
 
-enum ym_code ym_fold_run(const struct ym_fold *f, uint8_t sum[YM_HASH_BYTES], uint8_t next[YM_HASH_BYTES],
+enum ym_code ym_fold_run(const struct ym_fold *f, uint8_t sum[YM_HASH_BYTES], uint8_t next[YM_HASH_BYTES], bool *stops,
                          struct ym_status *st)
 {
     struct ym_model model;
@@ -76,6 +78,7 @@ enum ym_code ym_fold_run(const struct ym_fold *f, uint8_t sum[YM_HASH_BYTES], ui
     enum ym_code code = ym_model_from_plan(f->plan, &model, st);
 
     size_t dim;
+    bool ends = false;
 
     if (code != YM_OK)
         return code;
@@ -92,10 +95,11 @@ enum ym_code ym_fold_run(const struct ym_fold *f, uint8_t sum[YM_HASH_BYTES], ui
         code =
             ym_object_put(f->object_dir, (struct ym_bytes){(const uint8_t *)a.sum, dim * sizeof *a.sum}, sum_hash, st);
     if (code == YM_OK)
-        code = write_state(f, &(struct ym_round_sum){f->round, a.sum, survivor, f->site_count}, next_hash, st);
+        code = write_state(f, &(struct ym_round_sum){f->round, a.sum, survivor, f->site_count}, next_hash, &ends, st);
     if (code == YM_OK) {
         memcpy(sum, sum_hash, sizeof sum_hash);
         memcpy(next, next_hash, sizeof next_hash);
+        *stops = ends;
     }
     free(a.sum);
     return code;

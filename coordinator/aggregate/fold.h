@@ -17,9 +17,9 @@ struct ym_fold {
     size_t site_count;
 };
 
-/* sum, next: hashes of the objects made. YM_CORRUPT or YM_NOT_FOUND: a spool is
- * not whole (any more); others: could not be written. Any one thread. */
-enum ym_code ym_fold_run(const struct ym_fold *f, uint8_t sum[YM_HASH_BYTES], uint8_t next[YM_HASH_BYTES],
+/* sum, next: hashes of the objects made. stops: the study ends with next, before its last round (models/stop.h).
+ * YM_CORRUPT or YM_NOT_FOUND: a spool is not whole (any more); others: could not be written. Any one thread. */
+enum ym_code ym_fold_run(const struct ym_fold *f, uint8_t sum[YM_HASH_BYTES], uint8_t next[YM_HASH_BYTES], bool *stops,
                          struct ym_status *st);
 
 #endif

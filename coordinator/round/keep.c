@@ -32,6 +32,8 @@ enum ym_code ym_round_save(const struct ym_round *r, struct ym_buf *out, struct 
                   (json_int_t)r->opened_s, "changed", (json_int_t)r->changed_s, "reason", r->reason, "sites", sites);
     if (!o)
         goto out;
+    if (r->stops)
+        json_object_set_new(o, "stops", json_true());
     ym_json_set_hash(o, "state", r->state);
     ym_json_set_hash(o, "before", r->before);
     ym_json_set_hash(o, "sum", r->sum);
@@ -126,6 +128,7 @@ static enum ym_code load_head(const json_t *o, struct ym_round *r, struct ym_sta
     r->round = (uint32_t)v[3];
     r->attempt = (uint32_t)v[4];
     r->tries = (uint32_t)v[5];
+    r->stops = json_is_true(json_object_get(o, "stops"));
     r->deadline_s = v[6];
     r->opened_s = v[7];
     r->changed_s = v[8];

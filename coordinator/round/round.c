@@ -18,6 +18,11 @@ void ym_round_init(struct ym_round *r, const struct ym_plan *plan)
     r->plan = plan;
 }
 
+bool ym_round_is_last(const struct ym_round *r)
+{
+    return r->stops || r->round == r->plan->rounds;
+}
+
 bool ym_round_ended(const struct ym_round *r)
 {
     return r->phase == YM_ROUND_DONE || r->phase == YM_ROUND_ABORTED;
@@ -49,6 +54,7 @@ static void on_folded(struct step *s)
     memcpy(r->before, r->state, YM_HASH_BYTES);
     memcpy(r->state, s->e->state, YM_HASH_BYTES);
     memcpy(r->sum, s->e->sum, YM_HASH_BYTES);
+    r->stops = s->e->yes;
     for (size_t i = 0; i < r->plan->site_count; i++)
         r->site[i].left_out += r->site[i].part == YM_ROUND_LEFT_OUT || r->site[i].part == YM_ROUND_DECLINED;
     ym_step_set_phase(s, YM_ROUND_PUBLISH, "");
@@ -112,7 +118,7 @@ static void on_tick(struct step *s)
         ym_step_settle_attempt(s, true);
         break;
     case YM_ROUND_PUBLISH:
-        if (r->round == r->plan->rounds)
+        if (ym_round_is_last(r))
             ym_step_set_phase(s, YM_ROUND_DONE, "");
         else if (ym_step_quorum_impossible(r)) /* vetoed while the round was folded */
             ym_step_abort_study(s, "quorum_impossible");

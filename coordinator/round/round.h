@@ -34,7 +34,8 @@
  *   FOLD       FOLDED                                                   PUBLISH (leaf round_result, tasks CLOSED)
  *              STORE_FAILED                                             PAUSED(disk)
  *              SPOOL_LOST                                               attempt fails
- *   PUBLISH    TICK: more rounds (and on to DELIVER) / last round       OPEN / DONE
+ *   PUBLISH    TICK: more rounds (and on to DELIVER) / last round,       OPEN / DONE
+ *              or FOLDED said that the study stops
  *   PAUSED     RESUME; when for the disk: DISK ok, or 30 s              OPEN, or FOLD when it was folding
  *   any        quorum impossible (vetoes, revocations), CANCEL          ABORTED(reason)
  *
@@ -106,6 +107,7 @@ struct ym_round {
     uint32_t round;                  /* under way, 1-based; 0 before the first */
     uint32_t attempt;                /* numbered through within a round, 1-based */
     uint32_t tries;                  /* of this round since the last resume */
+    bool stops;                      /* the newest result is the last, whatever its round */
     bool disk_low;                   /* not kept over a restart */
     int64_t wake_ms;                 /* send TICK at this monotonic time; 0: nothing to wait for. Not kept */
     int64_t deadline_s;              /* published: ready_by or collect_by */
@@ -133,7 +135,7 @@ enum ym_round_event_kind {
     YM_ROUND_EV_UPLOAD,   /* site, round, attempt, plan, state, release, bytes, scale/width: an upload wants to begin or
                              go on */
     YM_ROUND_EV_UPLOADED, /* the same, after the shell checked length, hash and range */
-    YM_ROUND_EV_FOLDED,   /* round, attempt, state, sum */
+    YM_ROUND_EV_FOLDED,   /* round, attempt, state, sum; yes: the study stops with this state (models/stop.h) */
     YM_ROUND_EV_STORE_FAILED, /* the fold could not be written */
     YM_ROUND_EV_SPOOL_LOST,   /* the fold found a spool missing or short */
     YM_ROUND_EV_DISK,         /* yes: low */
@@ -215,6 +217,7 @@ void ym_round_step(struct ym_round *r, const struct ym_round_event *e, struct ym
  * when there is none. CLOSED tasks are kept by the shell. */
 bool ym_round_open_task(const struct ym_round *r, size_t site, enum ym_round_task *task);
 bool ym_round_ended(const struct ym_round *r);
+bool ym_round_is_last(const struct ym_round *r); /* no round follows the one under way or published */
 size_t ym_round_site_find(const struct ym_plan *plan, const char *name); /* SIZE_MAX when absent */
 bool ym_round_willing(const struct ym_round_site *s);
 

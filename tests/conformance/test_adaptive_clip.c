@@ -192,8 +192,8 @@ static int64_t round_from(struct cohort *c, double log_clip)
     float *params = calloc(DIM, sizeof *params);
     int64_t update[STEP_DIM];
 
-    assert_int_equal(ym_local_round(c->plan, &c->m, &c->table, params, &log_clip, 1, open_kernel, NULL, update, NULL),
-                     YM_OK);
+    assert_int_equal(
+        ym_local_round(c->plan, &c->m, &c->table, params, &log_clip, NULL, 1, open_kernel, NULL, update, NULL), YM_OK);
     free(params);
     return update[DIM];
 }

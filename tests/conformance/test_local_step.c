@@ -277,8 +277,8 @@ static void check_released_noise(double momentum)
     sigma = c.plan->learning_rate * c.plan->clip_norm * ((double)c.plan->sigma_units / C) /
             (0.1 * c.plan->nominal_patients) * weight_of_noises(momentum) * ldexp(1, (int)c.plan->update_scale_bits);
     for (int r = 0; r < ROUNDS; r++) {
-        assert_int_equal(ym_local_round(c.plan, &c.m, &c.table, params, NULL, 1, open_kernel, &opened, update, NULL),
-                         YM_OK);
+        assert_int_equal(
+            ym_local_round(c.plan, &c.m, &c.table, params, NULL, NULL, 1, open_kernel, &opened, update, NULL), YM_OK);
         for (size_t i = CANARIES; i < COLUMNS; i++, n++)
             x += (double)update[i] / sigma * ((double)update[i] / sigma);
     }
@@ -324,8 +324,9 @@ static void no_generator_means_no_release(void **state)
         int left = good;
 
         memset(update, 0x5a, DIM * sizeof *update);
-        assert_int_equal(ym_local_round(c.plan, &c.m, &c.table, params, NULL, 1, open_fails_at, &left, update, NULL),
-                         YM_INTERNAL);
+        assert_int_equal(
+            ym_local_round(c.plan, &c.m, &c.table, params, NULL, NULL, 1, open_fails_at, &left, update, NULL),
+            YM_INTERNAL);
         for (size_t i = 0; i < DIM; i++)
             assert_true(update[i] == 0x5a5a5a5a5a5a5a5a);
     }

@@ -131,7 +131,8 @@ static void train(const struct ym_pseudo_study *asked, const char *route, const 
     assert_int_equal(m.dim, v->dim);
     assert_int_equal(ym_table_build(plan, data, &table, &report, NULL), YM_OK);
     for (size_t t = 0; t < v->rounds; t++) {
-        assert_int_equal(ym_local_round(plan, &m, table, params, NULL, 1, open_kernel, NULL, update, NULL), YM_OK);
+        assert_int_equal(ym_local_round(plan, &m, table, params, NULL, NULL, 1, open_kernel, NULL, update, NULL),
+                         YM_OK);
         for (size_t i = 0; i < v->dim; i++)
             *cell(v, t, i) += ym_pseudo_noised(update[i], v->q);
     }

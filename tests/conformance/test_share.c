@@ -213,8 +213,8 @@ static void round_in_blocks_is_the_round_of_whole_sums(void **state)
     int64_t *sum = calloc(ym_local_step_dim(c.plan, &c.m), sizeof *sum);
 
     setenv("YUMEN_THREADS", "2", 1);
-    assert_int_equal(ym_local_round(c.plan, &c.m, &c.table, c.params, &extra, 1, open_seeded, &opened, blocks, NULL),
-                     YM_OK);
+    assert_int_equal(
+        ym_local_round(c.plan, &c.m, &c.table, c.params, &extra, NULL, 1, open_seeded, &opened, blocks, NULL), YM_OK);
     struct ym_local_work *w = ym_local_work_new(c.plan, &c.m, &c.table);
 
     opened = 0;

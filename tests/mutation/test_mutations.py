@@ -40,6 +40,21 @@ MUTATIONS = [
     ("mirror-gets-shorter", "audit/ledger/pull.c", "if (p->promise.size < p->l->tree->size)", "if (p->promise.size + 1 == 0)", ["test_fetch.py"]),
     ("any-file-over-http", "coordinator/publish.c", 'if (strcmp(path, "/checkpoint") == 0)',
      'if (strcmp(path, "/checkpoint") == 0 || strstr(path, "lock"))', ["test_http_log.py"]),
+    ("scaffold-released-with-its-correction", "models/optimizer.c", "o->own[i] -= o->rate * g;",
+     "o->own[i] -= o->rate * (g + correction);", ["test_scaffold"]),
+    ("scaffold-inside-the-clip", "models/optimizer.c", "theta[i] -= o->rate * (g + correction);",
+     "theta[i] -= o->rate * (g + fmax(-o->plan->clip_norm, fmin(o->plan->clip_norm, correction)));", ["test_scaffold"]),
+    ("scaffold-from-raw-sums", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
+     "if (!plan->scaffold)\n        ym_noise_add(sum, dim, plan->sigma_units, noise);", ["test_scaffold"]),
+    ("scaffold-from-any-file", "worker/trainer/work.c", "return memcmp(hash, want, sizeof hash) == 0;", "return memcmp(hash, want, 0) == 0;",
+     ["test_work"]),
+    ("views-counted-one-by-one", "worker/trainer/local.c", "ym_clip_hold(w->held, w->clipped, w->dim + (s->bit_units > 0));",
+     "for (size_t v = 0; v < (w->view ? s->plan->augment.views : 1); v++)\n"
+     "        ym_clip_hold(w->held, w->clipped, w->dim + (s->bit_units > 0));", ["test_augment"]),
+    ("views-by-place-in-the-batch", "worker/trainer/local.c", "ym_augment_views(s->plan, x, y, rows, draw, w->view, w->view_y);",
+     "ym_augment_views(s->plan, x, y, rows, draw + w->held_count, w->view, w->view_y);", ["test_augment"]),
+    ("stop-where-the-hub-likes", "audit/verify/recompute.c", 'else if (ym_entry_bool(s->e, "last") != is_last(s, &model))',
+     'else if (ym_entry_bool(s->e, "last") && !is_last(s, &model) && !s)', ["test_recompute"]),
     ("clip-a-tenth-too-wide", "privacy/clip.c",
      "double factor = radius /", "clip_norm /= 1.1;\n    double factor = radius /", ["test_clip", "test_local_step"]),
     ("norm-check-off", "privacy/clip.c", "return sum <= bound;", "return sum <= bound || dim > 0;",
@@ -150,14 +165,13 @@ MUTATIONS = [
      "if (w->taker && count > 0)\n        ((struct move *)w->taker)->scale *= nominal_batch(plan) / (double)count;\n"
      "    release_sum(&release);", ["test_probe"]),
     ("rows-clipped-alone", "worker/trainer/local.c",
-     "ym_model_patient_gradient(s->m, s->params, x, d->y + first * ym_model_targets(s->m), rows, w->model, w->gradient);",
-     "for (; rows > 1; rows--, first++, x += d->columns) {\n"
-     "        ym_model_patient_gradient(s->m, s->params, x, d->y + first * ym_model_targets(s->m), 1, w->model, w->gradient);\n"
+     "ym_model_patient_gradient(s->m, s->params, x, y, rows, w->model, w->gradient);",
+     "for (; rows > 1; rows--, x += d->columns, y += ym_model_targets(s->m)) {\n"
+     "        ym_model_patient_gradient(s->m, s->params, x, y, 1, w->model, w->gradient);\n"
      "        ym_clip_patient(w->gradient, w->dim, s->clip_norm, w->clipped);\n"
      "        ym_clip_hold(w->held, w->clipped, w->dim);\n"
      "        ym_local_settle(s);\n    }\n"
-     "    ym_model_patient_gradient(s->m, s->params, x, d->y + first * ym_model_targets(s->m), 1, w->model, w->gradient);",
-     ["test_probe"]),
+     "    ym_model_patient_gradient(s->m, s->params, x, y, 1, w->model, w->gradient);", ["test_probe"]),
     ("share-of-the-step-before", "worker/trainer/local_share.c", "memset(s.sum, 0, (s.w->dim + 1) * sizeof *s.sum);", "(void)thread;",
      ["test_share"]),
     ("patient-in-two-shares", "worker/trainer/local_share.c", "i < from + GRAIN && i < share->count", "i < from + GRAIN + 1 && i < share->count",

@@ -144,7 +144,8 @@ static void tear_down(struct cohort *c)
 
 static struct ym_local_step step_of(struct cohort *c, int64_t *sum)
 {
-    return (struct ym_local_step){&c->m, &c->t, c->params, c->w, sum, c->plan->clip_norm, c->plan->clip_bit_units};
+    return (struct ym_local_step){&c->m,  &c->t, c->params, c->w, sum, c->plan->clip_norm, c->plan->clip_bit_units,
+                                  c->plan};
 }
 
 static void sum_of(struct cohort *c, const uint32_t *who, size_t count, int64_t *sum)
@@ -402,7 +403,7 @@ static void ordinary_patients_get_the_integer_routes_gradient(void **state)
                 sum_of(&c, &i, 1, c.sum);
                 memset(c.other, 0, c.m.dim * sizeof *c.other);
                 step = step_of(&c, c.other);
-                ym_local_add_patient(&step, i);
+                ym_local_add_patient(&step, i, 0);
                 ym_local_settle(&step);
                 if (sqrt((double)squared_distance(c.sum, c.other, c.m.dim)) >= most_apart(&c, i)) {
                     assert_true(rows_of(i) > 1); /* rows that cancel: it is clipped by its reach */
@@ -552,7 +553,7 @@ static int64_t arrival(struct ym_table *t, struct ym_local_work *w, const struct
         t->y[i + 1] = y;
     t->y[0] = 2;
     for (uint32_t without = 0; without < 2; without++) {
-        struct ym_local_step step = {m, t, params, w, sum[without], plan->clip_norm, 0};
+        struct ym_local_step step = {m, t, params, w, sum[without], plan->clip_norm, 0, plan};
 
         for (uint32_t i = 0; i < YM_BOUNDED_LEAF; i++)
             who[i] = i;

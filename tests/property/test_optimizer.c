@@ -226,8 +226,8 @@ static void check_round(struct ym_plan *p, double tolerance)
     int64_t private[DIM], plain[DIM];
 
     for (uint32_t round = 1; round <= 2; round++) {
-        assert_int_equal(ym_local_round(p, &m, &t, start, NULL, round, open_kernel, NULL, private, NULL), YM_OK);
-        assert_int_equal(ym_plain_round(p, &m, &t, start, NULL, round, plain, NULL), YM_OK);
+        assert_int_equal(ym_local_round(p, &m, &t, start, NULL, NULL, round, open_kernel, NULL, private, NULL), YM_OK);
+        assert_int_equal(ym_plain_round(p, &m, &t, start, NULL, NULL, round, plain, NULL), YM_OK);
         for (size_t i = 0; i < DIM; i++) {
             double off = ldexp((double)(private[i] - plain[i]), -(int)p->update_scale_bits);
 

@@ -217,8 +217,8 @@ static void updates_are_weighed_by_the_plan(void **state)
     toy_fill(&h1, 30, 0.1f);
     toy_fill(&h2, 20, 0.2f);
     assert_int_equal(ym_model_from_plan(plan, &m, NULL), YM_OK);
-    assert_int_equal(ym_plain_round(plan, &m, &h1.table, params, NULL, 1, a, NULL), YM_OK);
-    assert_int_equal(ym_plain_round(plan, &m, &h2.table, params, NULL, 1, b, NULL), YM_OK);
+    assert_int_equal(ym_plain_round(plan, &m, &h1.table, params, NULL, NULL, 1, a, NULL), YM_OK);
+    assert_int_equal(ym_plain_round(plan, &m, &h2.table, params, NULL, NULL, 1, b, NULL), YM_OK);
     for (int j = 0; j < 3; j++)
         sum[j] = a[j] + 2 * b[j];
     assert_int_equal(ym_state_initial(plan, &first, NULL), YM_OK);
@@ -265,7 +265,7 @@ static void plain_step_is_gradient_descent_over_the_nominal_cohort(void **state)
     assert_int_equal(ym_model_from_plan(plan, &m, NULL), YM_OK);
     assert_int_equal(m.dim, 3);
     w = ym_model_work_new(&m, 1);
-    assert_int_equal(ym_plain_round(plan, &m, &t, params, NULL, 1, update, NULL), YM_OK);
+    assert_int_equal(ym_plain_round(plan, &m, &t, params, NULL, NULL, 1, update, NULL), YM_OK);
     for (int step = 0; step < 2; step++) {
         float at[3] = {(float)theta[0], (float)theta[1], (float)theta[2]};
 

@@ -254,13 +254,14 @@ static void the_sum_is_exact_and_the_state_follows(void **state)
     struct ym_fold f = {p->plan, p->spool, p->objects, 1, 1, {0}, both, 2};
     struct ym_round_sum rs = {1, sum, names, 2};
     uint8_t sum_hash[YM_HASH_BYTES], next[YM_HASH_BYTES], again[YM_HASH_BYTES], again_next[YM_HASH_BYTES];
+    bool stops;
     struct ym_buf first = {0}, want = {0}, got = {0};
 
     assert_true(p->dim <= 64);
     prepare(p, a, b, f.state);
     for (size_t i = 0; i < p->dim; i++)
         sum[i] = a[i] + (i < p->averaged ? 3 : 1) * b[i]; /* by hand: weights 1 and 3 */
-    assert_int_equal(ym_fold_run(&f, sum_hash, next, NULL), YM_OK);
+    assert_int_equal(ym_fold_run(&f, sum_hash, next, &stops, NULL), YM_OK);
     assert_int_equal(ym_object_get(p->objects, sum_hash, 1 << 20, &got, NULL), YM_OK);
     assert_int_equal(got.len, p->dim * 8);
     assert_memory_equal(got.data, sum, got.len);
@@ -270,7 +271,7 @@ static void the_sum_is_exact_and_the_state_follows(void **state)
     assert_int_equal(ym_object_get(p->objects, next, 1 << 20, &got, NULL), YM_OK);
     assert_int_equal(got.len, want.len);
     assert_memory_equal(got.data, want.data, want.len);
-    assert_int_equal(ym_fold_run(&f, again, again_next, NULL), YM_OK); /* killed after it, it runs again */
+    assert_int_equal(ym_fold_run(&f, again, again_next, &stops, NULL), YM_OK); /* killed after it, it runs again */
     assert_memory_equal(again, sum_hash, YM_HASH_BYTES);
     assert_memory_equal(again_next, next, YM_HASH_BYTES);
     ym_buf_release(&first);
@@ -285,10 +286,11 @@ static void a_survivor_alone_is_the_sum(void **state)
     size_t one[1] = {1};
     struct ym_fold f = {p->plan, p->spool, p->objects, 1, 1, {0}, one, 1};
     uint8_t sum_hash[YM_HASH_BYTES], next[YM_HASH_BYTES];
+    bool stops;
     struct ym_buf got = {0};
 
     prepare(p, a, b, f.state);
-    assert_int_equal(ym_fold_run(&f, sum_hash, next, NULL), YM_OK);
+    assert_int_equal(ym_fold_run(&f, sum_hash, next, &stops, NULL), YM_OK);
     assert_int_equal(ym_object_get(p->objects, sum_hash, 1 << 20, &got, NULL), YM_OK);
     for (size_t i = 0; i < p->dim; i++)
         assert_int_equal(((int64_t *)got.data)[i], (i < p->averaged ? 3 : 1) * b[i]);
@@ -303,6 +305,7 @@ static void metrics_are_added_without_weights(void **state)
     size_t both[2] = {0, 1}, dim = p->dim;
     struct ym_fold f = {p->plan, p->spool, p->objects, 1, 1, {0}, both, 2};
     uint8_t sum_hash[YM_HASH_BYTES], next[YM_HASH_BYTES];
+    bool stops;
     struct ym_buf got = {0};
 
     p->plan->metric_every = 1;
@@ -310,13 +313,13 @@ static void metrics_are_added_without_weights(void **state)
     p->dim += ym_plan_metric_dim(p->plan);
     assert_true(p->dim == dim + 4 && p->dim <= 64);
     prepare(p, a, b, f.state);
-    assert_int_equal(ym_fold_run(&f, sum_hash, next, NULL), YM_OK);
+    assert_int_equal(ym_fold_run(&f, sum_hash, next, &stops, NULL), YM_OK);
     assert_int_equal(ym_object_get(p->objects, sum_hash, 1 << 20, &got, NULL), YM_OK);
     assert_int_equal(got.len, p->dim * 8);
     for (size_t i = 0; i < p->dim; i++)
         assert_int_equal(((int64_t *)got.data)[i], a[i] + (i < p->averaged ? 3 : 1) * b[i]);
     p->plan->metric_every = 2;
-    assert_int_equal(ym_fold_run(&f, sum_hash, next, NULL), YM_INVALID);
+    assert_int_equal(ym_fold_run(&f, sum_hash, next, &stops, NULL), YM_INVALID);
     ym_buf_release(&got);
 }
 
@@ -327,21 +330,22 @@ static void a_torn_spool_is_never_folded(void **state)
     size_t both[2] = {0, 1};
     struct ym_fold f = {p->plan, p->spool, p->objects, 1, 1, {0}, both, 2};
     uint8_t sum[YM_HASH_BYTES] = {1}, next[YM_HASH_BYTES] = {2};
+    bool stops;
     struct ym_spool_key key = key_of(p, "h2");
     char path[256];
 
     prepare(p, a, b, f.state);
     assert_int_equal(ym_spool_path(&key, path, sizeof path), YM_OK);
     assert_int_equal(truncate(path, (off_t)(p->dim * 8 - 1)), 0);
-    assert_int_equal(ym_fold_run(&f, sum, next, NULL), YM_CORRUPT);
+    assert_int_equal(ym_fold_run(&f, sum, next, &stops, NULL), YM_CORRUPT);
     assert_int_equal(truncate(path, (off_t)(p->dim * 8 + 8)), 0);
-    assert_int_equal(ym_fold_run(&f, sum, next, NULL), YM_CORRUPT);
+    assert_int_equal(ym_fold_run(&f, sum, next, &stops, NULL), YM_CORRUPT);
     b[0] = INT64_MAX;
     ym_spool_drop(&key);
     put_whole(p, "h2", b, p->dim);
-    assert_int_equal(ym_fold_run(&f, sum, next, NULL), YM_CORRUPT); /* would wrap */
+    assert_int_equal(ym_fold_run(&f, sum, next, &stops, NULL), YM_CORRUPT); /* would wrap */
     ym_spool_drop(&key);
-    assert_int_equal(ym_fold_run(&f, sum, next, NULL), YM_NOT_FOUND);
+    assert_int_equal(ym_fold_run(&f, sum, next, &stops, NULL), YM_NOT_FOUND);
     assert_int_equal(sum[0], 1);
     assert_int_equal(next[0], 2);
 }

@@ -121,7 +121,7 @@ static void take_release(struct kit *k, uint32_t round, uint32_t attempt)
     json_t *o =
         json_pack("{s:s, s:I, s:I}", "study", plan->study, "round", (json_int_t)round, "attempt", (json_int_t)attempt);
 
-    take(k, "release", hashed(o, "plan", plan->hash));
+    take(k, "release", hashed(hashed(o, "plan", plan->hash), "update", state_a));
 }
 
 static int open_kit(void **state)

@@ -351,7 +351,7 @@ static void after_the_release_leaf_the_same_bytes_are_sent_again(void **state)
     assert_int_equal(first.len, second.len);
     assert_memory_equal(first.data, second.data, first.len);
     assert_int_equal(spent(&h), once);
-    ym_door_drop(h.door, bytes_in(&l.charge));
+    ym_door_drop(h.door, bytes_in(&l.charge), false);
     assert_int_equal(outbox_files(&h), 0);
     lines_release(&l);
     house_close(&h);

@@ -247,7 +247,8 @@ static void frozen_layers_do_not_move(void **state)
     frozen_world(&w);
     w.plan->sigma_units = 1 << 24;
     w.plan->clip_norm = 10;
-    assert_int_equal(ym_local_round(w.plan, &w.m, &w.table, w.start, NULL, 1, open_kernel, NULL, update, NULL), YM_OK);
+    assert_int_equal(ym_local_round(w.plan, &w.m, &w.table, w.start, NULL, NULL, 1, open_kernel, NULL, update, NULL),
+                     YM_OK);
     for (size_t i = 0; i < DIM; i++) {
         assert_true(i >= FIRST || update[i] == 0);
         moved += update[i] != 0;

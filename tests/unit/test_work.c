@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "worker/trainer/work.h"
 
 /* The thread that reads rows: when its answers may be taken. */
@@ -104,6 +105,37 @@ static void a_full_queue_is_known_before_it_is_pushed_to(void **state)
     ym_plan_free(plan);
 }
 
+/* Only what the ledger says was released: neither other bytes, nor fewer, nor more. */
+static void last_release_is_what_the_ledger_says(void **state)
+{
+    struct ym_plan *plan = plan_from(good_plan);
+    char path[] = "/tmp/yumen-last-XXXXXX";
+    int fd = mkstemp(path);
+    struct ym_buf got = {0}, bytes = {0};
+    struct ym_model m;
+    uint8_t want[YM_HASH_BYTES];
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(ym_model_from_plan(plan, &m, NULL), YM_OK);
+    for (size_t i = 0; i < 8 * ym_model_update_dim(&m); i++)
+        ym_buf_append(&bytes, &(uint8_t){(uint8_t)i}, 1);
+    ym_sha256(bytes.data, bytes.len, want);
+    assert_false(ym_work_last_release("", want, &m, &got));
+    assert_false(ym_work_last_release("/nonexistent", want, &m, &got));
+    for (int change = -1; change < 2; change++) {
+        assert_int_equal(ym_fs_write(path, (struct ym_bytes){bytes.data, bytes.len - (change < 0)}, 0600, NULL), YM_OK);
+        ym_buf_clear(&got);
+        assert_int_equal(ym_work_last_release(path, want, &m, &got), change == 0);
+        bytes.data[3] ^= change == 0; /* then: other bytes */
+    }
+    close(fd);
+    unlink(path);
+    ym_buf_release(&got);
+    ym_buf_release(&bytes);
+    ym_plan_free(plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +143,7 @@ int main(void)
         cmocka_unit_test(what_a_task_asked_for_waits_for_the_grid),
         cmocka_unit_test(a_dry_run_is_told_when_it_is_done),
         cmocka_unit_test(a_full_queue_is_known_before_it_is_pushed_to),
+        cmocka_unit_test(last_release_is_what_the_ledger_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

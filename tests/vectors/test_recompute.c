@@ -229,6 +229,15 @@ static void another_state_is_noticed(void **state)
     expect(f, "state_recomputed", 1);
 }
 
+/* The plan has two rounds and no early stop: the second result is the last. */
+static void an_end_that_plan_and_state_do_not_give_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+
+    json_object_set_new(world_at(&f->w, WORLD_HUB, "round_result", 1)->members, "last", json_false());
+    expect(f, "state_recomputed", 1);
+}
+
 static void a_hospital_left_out_of_the_mean_is_noticed(void **state)
 {
     struct fixture *f = *state;
@@ -343,6 +352,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         CASE(honest_states_are_recomputed_to_the_bit),
         CASE(another_state_is_noticed),
+        CASE(an_end_that_plan_and_state_do_not_give_is_noticed),
         CASE(a_hospital_left_out_of_the_mean_is_noticed),
         CASE(another_start_is_noticed),
         CASE(a_lost_or_damaged_sum_is_a_gap),

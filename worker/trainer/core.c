@@ -80,6 +80,7 @@ static void study_free(struct ym_core_study *s)
     ym_buf_release(&s->plan_leaf);
     ym_buf_release(&s->charge_line);
     ym_buf_release(&s->release_line);
+    ym_buf_release(&s->last_charge);
     free(s);
 }
 

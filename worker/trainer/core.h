@@ -49,6 +49,9 @@ struct ym_core_study {
     struct ym_buf charge_line, release_line; /* release_line empty: not released */
     uint8_t release_hash[YM_HASH_BYTES];
     bool release_over; /* dropped, refused or closed: not to be sent again */
+    /* the last release of all, which a plan with scaffold still needs when it is over (models/control.h) */
+    struct ym_buf last_charge; /* its charge line; empty: none */
+    uint8_t last_update[YM_HASH_BYTES];
     /* the attempt under way */
     enum ym_study_phase phase;
     uint32_t round, attempt; /* 0, 0: none */

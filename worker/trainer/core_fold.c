@@ -134,7 +134,11 @@ static enum ym_code take_release(struct ym_core *c, struct ym_bytes line, const 
     if (code == YM_OK && (round != s->charged_round || attempt != s->charged_attempt))
         code = ym_status_set(st, YM_CORRUPT, "release of study \"%s\" round %u without its charge", s->study, round);
     if (code == YM_OK)
+        code = ym_json_get_hash(o, "update", s->last_update, st);
+    if (code == YM_OK)
         code = ym_core_keep_line(&s->release_line, line, st);
+    if (code == YM_OK)
+        code = ym_core_keep_line(&s->last_charge, ym_buf_bytes(&s->charge_line), st);
     if (code == YM_OK)
         hash_line(line, s->release_hash);
     return code;

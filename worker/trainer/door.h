@@ -83,8 +83,10 @@ enum ym_code ym_door_recover(struct ym_door *d, struct ym_bytes charge_line, str
 /* Queue for sending; takes *r. A release of the same leaf that waits already is
  * not queued twice. */
 enum ym_code ym_door_send(struct ym_door *d, struct ym_release **r, struct ym_status *st);
-/* Forget a release and remove its outbox file; what is being sent stops. */
-void ym_door_drop(struct ym_door *d, struct ym_bytes charge_line);
+/* Forget a release and remove its outbox file, or keep that; what is being sent stops. */
+void ym_door_drop(struct ym_door *d, struct ym_bytes charge_line, bool keep);
+/* Path of the outbox file of a charge. */
+enum ym_code ym_door_path(const struct ym_door *d, struct ym_bytes charge_line, char out[YM_SITE_PATH]);
 /* Remove outbox files that no leaf in keep names (a crash before the release
  * leaf). keep: charge lines. YM_CORRUPT: an update whose charge the ledger does
  * not know; it stays. */

@@ -112,7 +112,15 @@ void ym_door_remove_at(struct ym_door *d, size_t i)
     memmove(d->release + i, d->release + i + 1, (d->release_count - i) * sizeof *d->release);
 }
 
-void ym_door_drop(struct ym_door *d, struct ym_bytes charge_line)
+enum ym_code ym_door_path(const struct ym_door *d, struct ym_bytes charge_line, char out[YM_SITE_PATH])
+{
+    uint8_t charge[YM_HASH_BYTES];
+
+    ym_sha256(charge_line.data, charge_line.len, charge);
+    return ym_outbox_path(d, charge, out);
+}
+
+void ym_door_drop(struct ym_door *d, struct ym_bytes charge_line, bool keep)
 {
     uint8_t charge[YM_HASH_BYTES];
     char path[YM_SITE_PATH];
@@ -123,7 +131,7 @@ void ym_door_drop(struct ym_door *d, struct ym_bytes charge_line)
             ym_door_remove_at(d, i);
             break;
         }
-    if (ym_outbox_path(d, charge, path) == YM_OK)
+    if (!keep && ym_outbox_path(d, charge, path) == YM_OK)
         unlink(path);
 }
 

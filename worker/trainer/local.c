@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/lanes.h"
+#include "models/augment.h"
 #include "models/batch.h"
 #include "models/state.h"
 #include "privacy/clip.h"
@@ -12,7 +13,19 @@
 #define APPLY_BLOCK 1024
 #define RELEASE_BLOCK 32768 /* sum, parameters and their floats of so many stay near the processor */
 
-struct ym_local_work *ym_local_work_base(const struct ym_model *m, const struct ym_table *data, bool own)
+static bool add_views(struct ym_local_work *w, const struct ym_plan *plan, const struct ym_table *data)
+{
+    w->view_y_len = plan->augment.views * ym_table_most_rows(data);
+    w->view_len = w->view_y_len * data->columns;
+    if (w->view_len == 0)
+        return true;
+    w->view = calloc(w->view_len, sizeof *w->view);
+    w->view_y = calloc(w->view_y_len, sizeof *w->view_y);
+    return w->view && w->view_y;
+}
+
+struct ym_local_work *ym_local_work_base(const struct ym_plan *plan, const struct ym_model *m,
+                                         const struct ym_table *data, bool own)
 {
     struct ym_local_work *w = calloc(1, sizeof *w);
 
@@ -26,7 +39,7 @@ struct ym_local_work *ym_local_work_base(const struct ym_model *m, const struct 
     w->clipped = calloc(m->dim + 1, sizeof *w->clipped);
     w->held = calloc(m->dim + 1, sizeof *w->held);
     w->own = own ? calloc(m->dim + 1, sizeof *w->own) : NULL;
-    if (w->model && w->gradient && w->rows && w->clipped && w->held && (w->own || !own))
+    if (add_views(w, plan, data) && w->model && w->gradient && w->rows && w->clipped && w->held && (w->own || !own))
         return w;
     ym_local_work_free(w);
     return NULL;
@@ -35,19 +48,21 @@ struct ym_local_work *ym_local_work_base(const struct ym_model *m, const struct 
 struct ym_local_work *ym_local_work_new(const struct ym_plan *plan, const struct ym_model *m,
                                         const struct ym_table *data)
 {
-    struct ym_local_work *w = ym_local_work_base(m, data, false);
-    bool bounded = plan->route == YM_ROUTE_BOUNDED;
+    struct ym_local_work *w = ym_local_work_base(plan, m, data, false);
+    bool bounded = plan->route == YM_ROUTE_BOUNDED, labels = bounded || plan->augment.views > 0;
 
     if (!w)
         return NULL;
     w->patients = data->patients;
     w->chosen = calloc(data->patients + 1, sizeof *w->chosen);
+    if (labels)
+        w->label = calloc(data->patients + 1, sizeof *w->label);
     if (bounded) {
         w->batch = ym_batch_new(m, ym_batch_rows_for(m));
-        w->label = calloc(data->patients + 1, sizeof *w->label);
         w->member = calloc(2 * data->patients + 1, sizeof *w->member);
     }
-    if (w->chosen && (!bounded || (w->batch && w->label && w->member)) && ym_local_share(w, plan, m, data)) {
+    if (w->chosen && (w->label || !labels) && (!bounded || (w->batch && w->member)) &&
+        ym_local_share(w, plan, m, data)) {
         if (bounded)
             ym_batch_share(w->batch, w->pool);
         return w;
@@ -70,6 +85,8 @@ void ym_local_work_free(struct ym_local_work *w)
     ym_model_work_free(w->model);
     wipe_free(w->gradient, w->dim * sizeof *w->gradient);
     wipe_free(w->rows, w->rows_len * sizeof *w->rows);
+    wipe_free(w->view, w->view_len * sizeof *w->view);
+    wipe_free(w->view_y, w->view_y_len * sizeof *w->view_y);
     wipe_free(w->clipped, (w->dim + 1) * sizeof *w->clipped);
     wipe_free(w->chosen, w->patients * sizeof *w->chosen);
     ym_batch_free(w->batch);
@@ -93,14 +110,20 @@ double ym_local_clip_norm(const struct ym_plan *plan, const double *extra)
     return plan->clip_bit_units > 0 ? plan->clip_norm * exp(extra[0]) : plan->clip_norm;
 }
 
-void ym_local_add_patient(const struct ym_local_step *s, size_t patient)
+void ym_local_add_patient(const struct ym_local_step *s, size_t patient, uint64_t draw)
 {
     const struct ym_table *d = s->data;
     struct ym_local_work *w = s->w;
     uint64_t first = d->first_row[patient], rows = d->first_row[patient + 1] - first;
-    const float *x = ym_table_rows(d, first, rows, w->rows);
+    const float *x = ym_table_rows(d, first, rows, w->rows), *y = d->y + first * ym_model_targets(s->m);
 
-    ym_model_patient_gradient(s->m, s->params, x, d->y + first * ym_model_targets(s->m), rows, w->model, w->gradient);
+    if (w->view) {
+        ym_augment_views(s->plan, x, y, rows, draw, w->view, w->view_y);
+        x = w->view;
+        y = w->view_y;
+        rows *= s->plan->augment.views;
+    }
+    ym_model_patient_gradient(s->m, s->params, x, y, rows, w->model, w->gradient);
     if (s->bit_units > 0)
         ym_clip_patient_bit(w->gradient, w->dim, s->clip_norm, s->bit_units, w->clipped);
     else
@@ -273,7 +296,7 @@ enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_mode
     const uint64_t *label = NULL;
     size_t count, dim = ym_local_step_dim(plan, m);
     struct release release = {.plan = plan, .m = m, .w = w, .sum = sum, .dim = dim};
-    struct ym_local_step step = {m, data, params, w, sum, ym_local_clip_norm(plan, extra), plan->clip_bit_units};
+    struct ym_local_step step = {m, data, params, w, sum, ym_local_clip_norm(plan, extra), plan->clip_bit_units, plan};
     enum ym_code code = open_rng(ctx, &sampling, st);
 
     if (code == YM_OK)
@@ -282,15 +305,14 @@ enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_mode
         goto out;
     memset(sum, 0, dim * sizeof *sum);
     count = ym_sample_patients(data->patients, plan->sampling_k, sampling, w->chosen);
-    if (plan->route == YM_ROUTE_BOUNDED) {
-        if (!ym_local_one_leaf(&step, w->chosen, count)) {
-            ym_rng_fill(sampling, w->label, count * sizeof *w->label);
-            label = w->label;
-        }
-        ym_local_add_batched(&step, w->chosen, label, count);
-    } else {
-        ym_local_add_all(&step, w->chosen, count);
+    if (w->label && !(plan->route == YM_ROUTE_BOUNDED && ym_local_one_leaf(&step, w->chosen, count))) {
+        ym_rng_fill(sampling, w->label, count * sizeof *w->label);
+        label = w->label;
     }
+    if (plan->route == YM_ROUTE_BOUNDED)
+        ym_local_add_batched(&step, w->chosen, label, count);
+    else
+        ym_local_add_all(&step, w->chosen, count);
     ym_local_settle(&step);
     release_sum(&release);
 out:
@@ -319,12 +341,20 @@ void ym_local_quantize(const struct ym_plan *plan, size_t dim, const double *the
         update[i] = on_lattice(plan, theta[i] - (start ? start[i] : 0));
 }
 
+void ym_local_difference(const struct ym_plan *plan, const struct ym_model *m, const struct ym_optimizer *o,
+                         const double *theta, const float *start, int64_t *update)
+{
+    const double *own = ym_optimizer_own(o);
+
+    ym_local_quantize(plan, m->dim, own ? own : theta, own ? NULL : start, update);
+}
+
 /* The iterate stays in double, so that small noisy steps are not lost to float;
  * gradients are formed at its float32 image. All of it is a function of released
  * sums, so neither choice touches privacy. */
 enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
-                            const float *params, const double *extra, uint32_t round, ym_open_rng_fn open_rng,
-                            void *ctx, int64_t *update, struct ym_status *st)
+                            const float *params, const double *extra, const double *correction, uint32_t round,
+                            ym_open_rng_fn open_rng, void *ctx, int64_t *update, struct ym_status *st)
 {
     double now[YM_MODEL_MAX_EXTRA] = {0};
     struct ym_table rows = *data;
@@ -343,6 +373,8 @@ enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m
     code = ym_local_standardised(plan, extra, data, &rows, st);
     if (code != YM_OK)
         goto out;
+    if (correction)
+        ym_optimizer_correct(o, correction);
     for (size_t i = 0; i < m->dim; i++)
         theta[i] = params[i];
     for (size_t i = 0; i < m->state_extra; i++)
@@ -357,7 +389,7 @@ enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m
             goto out;
         end_move(plan, m, sum, now);
     }
-    ym_local_quantize(plan, m->dim, theta, params, update);
+    ym_local_difference(plan, m, o, theta, params, update);
     memset(update + m->dim, 0, m->update_extra * sizeof *update);
     for (size_t i = 0; i < m->averaged - m->dim; i++)
         update[m->dim + i] = on_lattice(plan, now[i] - extra[i]);

@@ -10,6 +10,7 @@
 /* One hospital's part of one round: steps_per_round noisy steps from params,
  * then the difference on the update lattice. Pure but for the generator.
  *   params     [dim], extra [state_extra] (may be NULL where that is 0): the state
+ *   correction [dim], of a plan with scaffold (models/control.h); NULL: none
  *   round      from 1, the plan's; one that trains
  *   open_rng   gives a fresh generator for each sampling pass and noise vector
  *              (trainer: the kernel's; simulator: seeded)
@@ -19,8 +20,8 @@
 typedef enum ym_code (*ym_open_rng_fn)(void *ctx, struct ym_rng **out, struct ym_status *st);
 
 enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data,
-                            const float *params, const double *extra, uint32_t round, ym_open_rng_fn open_rng,
-                            void *ctx, int64_t *update, struct ym_status *st);
+                            const float *params, const double *extra, const double *correction, uint32_t round,
+                            ym_open_rng_fn open_rng, void *ctx, int64_t *update, struct ym_status *st);
 
 /* The round in which a plan with noised scaling learns mean and spread of its number
  * columns (ym_plan_scales): sums over all patients, once, noised (models/scaling.h),
@@ -71,5 +72,8 @@ void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, struct
  * (two's complement); a value that is not a number becomes 0. start NULL: zeros. */
 void ym_local_quantize(const struct ym_plan *plan, size_t dim, const double *theta, const float *start,
                        int64_t *update);
+/* What a walk from start to theta releases, in the same units: the way, or with scaffold the optimizer's own steps. */
+void ym_local_difference(const struct ym_plan *plan, const struct ym_model *m, const struct ym_optimizer *o,
+                         const double *theta, const float *start, int64_t *update);
 
 #endif

@@ -62,7 +62,7 @@ static size_t those_in_leaves(const struct ym_local_step *s, const uint32_t *who
         uint64_t rows = d->first_row[who[i] + 1] - d->first_row[who[i]];
 
         if (rows > YM_BATCH_PATIENT_ROWS || ym_bounded_weight(rows) > most)
-            ym_local_add_patient(s, who[i]);
+            ym_local_add_patient(s, who[i], 0);
         else
             s->w->member[kept++] = (struct ym_leaf_member){label ? label[i] : 0, who[i], ym_bounded_weight(rows)};
     }

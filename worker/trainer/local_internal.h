@@ -29,10 +29,12 @@ struct ym_local_work {
     float *gradient; /* [dim] one patient's */
     float *rows;     /* one patient's, where they are made of bytes (ym_table_rows) */
     size_t rows_len;
+    float *view, *view_y; /* one patient's augmented rows; NULL: the plan asks for none */
+    size_t view_len, view_y_len;
     int32_t *clipped;              /* [dim + 1] */
     uint32_t *chosen;              /* [patients] */
     struct ym_batch *batch;        /* the bounded route's; NULL with the integer one */
-    uint64_t *label;               /* [patients] likewise */
+    uint64_t *label;               /* [patients] likewise, and where the plan augments: the patient's draw */
     struct ym_leaf_member *member; /* [2 * patients] likewise: scratch */
     ym_local_take_fn take;         /* is told of each block of the sum once it has its noise; NULL: nobody asks */
     void *taker;
@@ -52,10 +54,12 @@ struct ym_local_step {
     int64_t *sum;       /* [dim], and the quantile's bits when bit_units > 0 */
     double clip_norm;   /* gradient units */
     uint32_t bit_units; /* 0: the clip is fixed */
+    const struct ym_plan *plan;
 };
 
-/* sum += one patient's gradient, formed, clipped and truncated by itself. */
-void ym_local_add_patient(const struct ym_local_step *s, size_t patient);
+/* sum += one patient's gradient, formed, clipped and truncated by itself; of its augmented views where the plan asks
+ * for them, all in one gradient, by the patient's draw. */
+void ym_local_add_patient(const struct ym_local_step *s, size_t patient, uint64_t draw);
 /* What ym_local_add_patient holds back goes into the sum: once after the last. */
 void ym_local_settle(const struct ym_local_step *s);
 
@@ -65,8 +69,9 @@ void ym_local_add_all(const struct ym_local_step *s, const uint32_t *chosen, siz
 /* Threads and their scratch for w, if steps of the plan are large enough; false: no memory. */
 bool ym_local_share(struct ym_local_work *w, const struct ym_plan *plan, const struct ym_model *m,
                     const struct ym_table *data);
-/* Scratch of one thread: model, gradient, clipped, held; and a sum of its own if asked for. NULL: no memory. */
-struct ym_local_work *ym_local_work_base(const struct ym_model *m, const struct ym_table *data, bool own);
+/* Scratch of one thread: model, gradient, views, clipped, held; and a sum of its own if asked for. NULL: no memory. */
+struct ym_local_work *ym_local_work_base(const struct ym_plan *plan, const struct ym_model *m,
+                                         const struct ym_table *data, bool own);
 
 /* sum += the chosen patients' clipped gradients, leaf by leaf (privacy/leaves.h); w->batch
  * is there. One patient moves it by at most 2^24 (privacy/bounded.h).

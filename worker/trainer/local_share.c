@@ -20,6 +20,7 @@ static void take_patients(void *ctx, size_t thread)
 {
     struct share *share = ctx;
     struct ym_local_step s = *share->step;
+    const uint64_t *label = s.w->label; /* the first thread's scratch alone has them */
     size_t from;
 
     if (thread > 0) {
@@ -29,7 +30,7 @@ static void take_patients(void *ctx, size_t thread)
     }
     while ((from = atomic_fetch_add_explicit(&share->next, GRAIN, memory_order_relaxed)) < share->count)
         for (size_t i = from; i < from + GRAIN && i < share->count; i++)
-            ym_local_add_patient(&s, share->chosen[i]);
+            ym_local_add_patient(&s, share->chosen[i], label ? label[i] : 0);
     ym_local_settle(&s);
 }
 
@@ -64,7 +65,7 @@ bool ym_local_share(struct ym_local_work *w, const struct ym_plan *plan, const s
     size_t threads = threads_for(plan, m, data);
 
     for (size_t i = 0; i + 1 < threads && plan->route == YM_ROUTE_INTEGER; i++) {
-        w->other[i] = ym_local_work_base(m, data, true);
+        w->other[i] = ym_local_work_base(plan, m, data, true);
         if (!w->other[i])
             return false;
     }

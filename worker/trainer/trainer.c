@@ -114,7 +114,7 @@ static enum ym_code fold_core(struct ym_trainer *t, struct ym_status *st)
 static enum ym_code sweep_outbox(struct ym_trainer *t, struct ym_status *st)
 {
     size_t count = 0, n = ym_core_study_count(t->core);
-    struct ym_bytes *keep = calloc(n + 1, sizeof *keep);
+    struct ym_bytes *keep = calloc(2 * n + 1, sizeof *keep);
     enum ym_code code;
 
     if (!keep)
@@ -126,6 +126,8 @@ static enum ym_code sweep_outbox(struct ym_trainer *t, struct ym_status *st)
             keep[count++] = ym_buf_bytes(&s->charge_line);
         else
             s->release_over = true;
+        if (ym_trainer_needs_last(s))
+            keep[count++] = ym_buf_bytes(&s->last_charge);
     }
     code = ym_door_sweep(t->door, keep, count, st);
     free(keep);

@@ -106,6 +106,28 @@ static enum ym_code act_log(struct ym_trainer *t, const struct ym_action *a, str
     return ym_trainer_record(t, ym_buf_bytes(&a->line), false, st);
 }
 
+bool ym_trainer_needs_last(const struct ym_core_study *s)
+{
+    return s->plan && s->plan->scaffold && !s->closed && s->decision != YM_VETOED && s->last_charge.len > 0;
+}
+
+/* A release that is over stays where the next round of its own study begins from it. */
+static void act_drop(struct ym_trainer *t, const struct ym_core_study *s)
+{
+    struct ym_bytes charge = ym_buf_bytes(&s->charge_line), last = ym_buf_bytes(&s->last_charge);
+
+    ym_door_drop(t->door, charge,
+                 ym_trainer_needs_last(s) && charge.len == last.len && memcmp(charge.data, last.data, last.len) == 0);
+}
+
+static enum ym_code last_release(const struct ym_trainer *t, const struct ym_core_study *s, struct ym_job *j)
+{
+    if (!ym_trainer_needs_last(s))
+        return YM_OK;
+    memcpy(j->last, s->last_update, sizeof j->last);
+    return ym_door_path(t->door, ym_buf_bytes(&s->last_charge), j->last_path);
+}
+
 static struct ym_job *job_for(struct ym_trainer *t, const struct ym_action *a, enum ym_job_kind kind)
 {
     struct ym_job *j = calloc(1, sizeof *j);
@@ -121,7 +143,7 @@ static struct ym_job *job_for(struct ym_trainer *t, const struct ym_action *a, e
     memcpy(j->data, a->study->data, sizeof j->data);
     memcpy(j->state, a->study->state, sizeof j->state);
     j->min_patients = ym_core_min_patients(t->core);
-    if (ym_trainer_data_path(t, a->study->dataset, j->data_path) != YM_OK ||
+    if (last_release(t, a->study, j) != YM_OK || ym_trainer_data_path(t, a->study->dataset, j->data_path) != YM_OK ||
         ym_site_hash_path(&t->site, "objects", j->state, ".state", j->state_path) != YM_OK)
         ym_job_free(&j);
     return j;
@@ -235,12 +257,27 @@ static enum ym_code release(struct ym_trainer *t, struct ym_release **out, struc
     return code;
 }
 
+/* The release before the one that was just made: scaffold kept it. */
+static void forget(struct ym_trainer *t, struct ym_buf *charge)
+{
+    if (charge->len > 0)
+        ym_door_drop(t->door, ym_buf_bytes(charge), false);
+    ym_buf_release(charge);
+}
+
 static void act_release(struct ym_trainer *t, const struct ym_action *a, struct ym_actions *more)
 {
     struct ym_status st = YM_STATUS_INIT;
     struct ym_release *r = NULL;
-    enum ym_code code = release(t, &r, &st);
+    struct ym_buf before = a->study->last_charge;
+    enum ym_code code;
 
+    memset(&a->study->last_charge, 0, sizeof before);
+    code = release(t, &r, &st);
+    if (a->study->last_charge.len == 0)
+        a->study->last_charge = before; /* nothing was released */
+    else
+        forget(t, &before);
     if (code == YM_OK)
         code = ym_door_send(t->door, &r, &st);
     ym_release_free(&r);
@@ -273,15 +310,16 @@ static void act_resend(struct ym_trainer *t, const struct ym_action *a)
 
 static void act_close(struct ym_trainer *t, const struct ym_action *a, struct ym_status *st)
 {
-    struct ym_job *forget = calloc(1, sizeof *forget);
+    struct ym_job *job = calloc(1, sizeof *job);
 
     if (ym_trainer_close_plan(t, a->study, ym_buf_bytes(&a->line), st) != YM_OK)
         ym_log(YM_LOG_WARN, "trainer.close", "study=%s why=\"%s\"", a->study->study, st->message);
     ym_trainer_sweep_objects(t);
-    if (forget) {
-        forget->kind = YM_JOB_FORGET;
-        ym_work_push(t->work, &forget, NULL);
-        ym_job_free(&forget);
+    forget(t, &a->study->last_charge);
+    if (job) {
+        job->kind = YM_JOB_FORGET;
+        ym_work_push(t->work, &job, NULL);
+        ym_job_free(&job);
     }
 }
 
@@ -323,7 +361,7 @@ static void act_one(struct ym_trainer *t, struct ym_action *a, struct ym_actions
         act_resend(t, a);
         break;
     case YM_ACTION_DROP:
-        ym_door_drop(t->door, ym_buf_bytes(&a->study->charge_line));
+        act_drop(t, a->study);
         break;
     case YM_ACTION_CLOSE:
         act_close(t, a, &st);

@@ -74,6 +74,9 @@ void ym_trainer_finish(struct ym_trainer *t, struct ym_job *job);
 /* data/<dataset>.frozen */
 enum ym_code ym_trainer_data_path(const struct ym_trainer *t, const char *dataset, char out[YM_SITE_PATH]);
 
+/* The study's next round begins from its last release, whose outbox file must stay. */
+bool ym_trainer_needs_last(const struct ym_core_study *s);
+
 /* trainer_frames.c: events of the link; ctx is the trainer */
 void ym_trainer_frame(void *ctx, const struct ym_frame *f);
 void ym_trainer_link_up(void *ctx);

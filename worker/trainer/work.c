@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/rng.h"
+#include "models/control.h"
 #include "models/scaling.h"
 #include "models/state.h"
 #include "worker/data/frozen.h"
@@ -84,13 +85,72 @@ static enum ym_code need_table(struct ym_work *w, struct ym_job *j)
     return load_table(w, j);
 }
 
-static enum ym_code load_params(struct ym_job *j, const struct ym_model *m, float **out, double *extra)
+/* What a round starts from. */
+struct begin {
+    float *params;
+    double *correction; /* NULL without scaffold */
+    double extra[YM_MODEL_MAX_EXTRA];
+};
+
+static void begin_release(struct begin *b)
+{
+    free(b->params);
+    free(b->correction);
+}
+
+bool ym_work_last_release(const char *path, const uint8_t want[YM_HASH_BYTES], const struct ym_model *m,
+                          struct ym_buf *out)
+{
+    size_t bytes = 8 * ym_model_update_dim(m);
+    uint8_t hash[YM_HASH_BYTES];
+
+    if (!*path || ym_fs_read(path, bytes, out, NULL) != YM_OK || out->len != bytes)
+        return false;
+    ym_sha256(out->data, out->len, hash);
+    return memcmp(hash, want, sizeof hash) == 0;
+}
+
+static enum ym_code load_correction(struct ym_job *j, const struct ym_model *m, struct ym_bytes state, struct begin *b)
+{
+    struct ym_buf last = {0};
+    enum ym_code code;
+    bool known;
+
+    if (!j->plan->scaffold)
+        return YM_OK;
+    b->correction = calloc(m->dim, sizeof *b->correction);
+    if (!b->correction)
+        return ym_status_set(&j->st, YM_EXHAUSTED, "no memory for the steps' correction");
+    code = ym_state_control(j->plan, state, b->correction, &j->st);
+    known = ym_work_last_release(j->last_path, j->last, m, &last);
+    ym_control_correction(j->plan, m, b->correction, known ? (const int64_t *)(const void *)last.data : NULL,
+                          b->correction);
+    ym_buf_release(&last);
+    return code;
+}
+
+static enum ym_code read_state(struct ym_job *j, const struct ym_model *m, struct ym_bytes state, struct begin *b)
+{
+    const uint8_t *params = NULL;
+    uint32_t round;
+    enum ym_code code = ym_state_params(j->plan, state, &round, &params, &j->st);
+
+    if (code == YM_OK)
+        code = ym_state_extra(j->plan, state, b->extra, &j->st);
+    if (code == YM_OK && round + 1 != j->round)
+        code = ym_status_set(&j->st, YM_CORRUPT, "a state after round %u cannot begin round %u", round, j->round);
+    if (code == YM_OK && !(b->params = malloc(m->dim * sizeof *b->params)))
+        code = ym_status_set(&j->st, YM_EXHAUSTED, "no memory for the parameters");
+    if (code != YM_OK)
+        return code;
+    memcpy(b->params, params, m->dim * sizeof *b->params);
+    return load_correction(j, m, state, b);
+}
+
+static enum ym_code load_state(struct ym_job *j, const struct ym_model *m, struct begin *b)
 {
     struct ym_buf state = {0};
-    const uint8_t *params = NULL;
     uint8_t hash[YM_HASH_BYTES];
-    uint32_t round;
-    float *p = NULL;
     enum ym_code code = ym_fs_read(j->state_path, YM_FRAME_MAX_TOTAL, &state, &j->st);
 
     if (code == YM_OK) {
@@ -99,17 +159,7 @@ static enum ym_code load_params(struct ym_job *j, const struct ym_model *m, floa
             code = ym_status_set(&j->st, YM_CORRUPT, "the state file is not the one the hub signed");
     }
     if (code == YM_OK)
-        code = ym_state_params(j->plan, (struct ym_bytes){state.data, state.len}, &round, &params, &j->st);
-    if (code == YM_OK)
-        code = ym_state_extra(j->plan, (struct ym_bytes){state.data, state.len}, extra, &j->st);
-    if (code == YM_OK && round + 1 != j->round)
-        code = ym_status_set(&j->st, YM_CORRUPT, "a state after round %u cannot begin round %u", round, j->round);
-    if (code == YM_OK && !(p = malloc(m->dim * sizeof *p)))
-        code = ym_status_set(&j->st, YM_EXHAUSTED, "no memory for the parameters");
-    if (code == YM_OK) {
-        memcpy(p, params, m->dim * sizeof *p);
-        *out = p;
-    }
+        code = read_state(j, m, ym_buf_bytes(&state), b);
     ym_buf_release(&state);
     return code;
 }
@@ -122,25 +172,25 @@ static enum ym_code open_rng(void *ctx, struct ym_rng **out, struct ym_status *s
     return ym_rng_open(out, st);
 }
 
-static const char *prepare(struct ym_work *w, struct ym_job *j, struct ym_model *m, float **params, double *extra)
+static const char *prepare(struct ym_work *w, struct ym_job *j, struct ym_model *m, struct begin *b)
 {
-    if (ym_model_from_plan(j->plan, m, &j->st) != YM_OK || load_params(j, m, params, extra) != YM_OK)
+    if (ym_model_from_plan(j->plan, m, &j->st) != YM_OK || load_state(j, m, b) != YM_OK)
         return "state_mismatch";
     return need_table(w, j) == YM_OK ? NULL : "no_data";
 }
 
 /* The release whole: the steps or the sums, and how good the state is that they started from. */
-static enum ym_code answer(struct ym_work *w, struct ym_job *j, const struct ym_model *m, const float *params,
-                           const double *extra)
+static enum ym_code answer(struct ym_work *w, struct ym_job *j, const struct ym_model *m, const struct begin *b)
 {
     enum ym_code code;
 
     if (ym_plan_scales(j->plan, j->round))
         code = ym_local_scaling_round(j->plan, m, w->table, open_rng, NULL, j->update, &j->st);
     else
-        code = ym_local_round(j->plan, m, w->table, params, extra, j->round, open_rng, NULL, j->update, &j->st);
+        code = ym_local_round(j->plan, m, w->table, b->params, b->extra, b->correction, j->round, open_rng, NULL,
+                              j->update, &j->st);
     if (code == YM_OK)
-        code = ym_local_metrics(j->plan, m, w->table, params, extra, j->round, open_rng, NULL,
+        code = ym_local_metrics(j->plan, m, w->table, b->params, b->extra, j->round, open_rng, NULL,
                                 j->update + ym_model_metric_at(m), &j->st);
     return code;
 }
@@ -148,13 +198,12 @@ static enum ym_code answer(struct ym_work *w, struct ym_job *j, const struct ym_
 static const char *train(struct ym_work *w, struct ym_job *j)
 {
     struct ym_model m;
-    float *params = NULL;
-    double extra[YM_MODEL_MAX_EXTRA];
-    const char *reason = prepare(w, j, &m, &params, extra);
+    struct begin b = {0};
+    const char *reason = prepare(w, j, &m, &b);
 
-    if (!reason && j->kind == YM_JOB_TRAIN && answer(w, j, &m, params, extra) != YM_OK)
+    if (!reason && j->kind == YM_JOB_TRAIN && answer(w, j, &m, &b) != YM_OK)
         reason = "crashed";
-    free(params);
+    begin_release(&b);
     return reason;
 }
 

@@ -2,6 +2,7 @@
 #define YM_TRAINER_WORK_H
 
 #include "gate/plan.h"
+#include "models/model.h"
 #include "worker/trainer/core.h"
 
 /* The thread that reads rows and trains, so that vetoes and the hospital's
@@ -30,6 +31,8 @@ struct ym_job {
     uint32_t round, attempt;
     char data_path[YM_SITE_PATH], state_path[YM_SITE_PATH];
     uint8_t salt[YM_SITE_SALT];
+    char last_path[YM_SITE_PATH]; /* of the study's last release, for a plan with scaffold; "": there is none */
+    uint8_t last[YM_HASH_BYTES];  /* of its bytes, as the ledger says */
     uint8_t data[YM_HASH_BYTES], state[YM_HASH_BYTES]; /* data: ym_site_data_id of the frozen set */
     int64_t min_patients;
     int64_t *update; /* TRAIN: [update dim], the owner's until the job is pushed and after it is taken */
@@ -43,6 +46,11 @@ struct ym_job {
     size_t dim, update_dim;
 };
 void ym_job_free(struct ym_job **job);
+
+/* The bytes of a study's last release, int64 [update dim], if the file holds what the ledger says was released: its
+ * hash. False: none, or others; a round then goes without its correction (models/control.h). out is scratch then. */
+bool ym_work_last_release(const char *path, const uint8_t want[YM_HASH_BYTES], const struct ym_model *m,
+                          struct ym_buf *out);
 
 struct ym_work;
 enum ym_code ym_work_start(struct ym_work **out, struct ym_status *st);
