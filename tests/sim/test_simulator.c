@@ -230,6 +230,36 @@ static void updates_are_weighed_by_the_plan(void **state)
     ym_plan_free(plan);
 }
 
+/* No accuracy is better by 1: the second figure ends the study, and what was not trained is not charged. */
+static void a_plan_that_stops_ends_before_its_last_round(void **state)
+{
+    static const char yaml[] =
+        PLAN("logistic", SICK, "9",
+             "3") "metrics: {every: 2, bins: 2, noise_multiplier: 9, stop: {figure: accuracy, by: 1, after: 1}}\n";
+    static const char whole[] = PLAN("logistic", SICK, "9", "3") "metrics: {every: 2, bins: 2, noise_multiplier: 9}\n";
+    struct ym_plan *plan = plan_of(yaml), *other = plan_of(whole);
+    struct seen seen = {0}, all = {0};
+    struct ym_sim_options o = {.seeded = true, .seed = 3, .on_round = keep_round, .ctx = &seen};
+    struct ym_buf a, b;
+
+    (void)state;
+    a = run(plan, &o, false);
+    o.ctx = &all;
+    b = run(other, &o, false);
+    assert_true(seen.count == 5 && seen.last.round == 4 && seen.last.last);
+    assert_true(all.count == 10 && all.last.round == 9 && all.last.last);
+    assert_true(seen.last.epsilon_micro == all.epsilon[4] && all.epsilon[4] < all.epsilon[9]);
+    o = (struct ym_sim_options){.no_privacy = true, .on_round = keep_round, .ctx = &seen};
+    seen.count = 0;
+    ym_buf_release(&a);
+    a = run(plan, &o, false); /* no counts, no figure, no end */
+    assert_int_equal(seen.count, 10);
+    ym_buf_release(&a);
+    ym_buf_release(&b);
+    ym_plan_free(plan);
+    ym_plan_free(other);
+}
+
 static void sites_that_do_not_fit_are_refused(void **state)
 {
     struct ym_plan *plan = plan_of(PLAN("logistic", SICK, "1", "2"));
@@ -546,6 +576,7 @@ int main(void)
         cmocka_unit_test(separable_sets_are_told_apart_without_privacy),
         cmocka_unit_test(epsilon_is_the_accountants_figure),
         cmocka_unit_test(updates_are_weighed_by_the_plan),
+        cmocka_unit_test(a_plan_that_stops_ends_before_its_last_round),
         cmocka_unit_test(sites_that_do_not_fit_are_refused),
         cmocka_unit_test(threads_change_no_figure_and_a_seed_is_the_run_with_that_seed),
         cmocka_unit_test(each_hospital_counts_once_and_test_rows_are_not_trained_on),

@@ -52,6 +52,33 @@ static void a_study_goes_its_whole_way(void **state)
     assert_int_equal(k.r.before[0], 2);
 }
 
+/* The state says so (models/stop.h); a hub that is killed between the result and the end knows it still. */
+static void a_study_stops_with_the_state_that_says_so(void **state)
+{
+    struct kit k;
+    struct ym_round back;
+    struct ym_buf kept = {0};
+    struct ym_round_event e;
+
+    (void)state;
+    kit_init(&k, 3, 2);
+    kit_walk(&k, YM_ROUND_FOLD);
+    assert_false(ym_round_is_last(&k.r));
+    e = kit_event(&k, YM_ROUND_EV_FOLDED, 0);
+    e.yes = true;
+    assert_int_equal(kit_send(&k, e), YM_OK);
+    assert_int_equal(k.r.phase, YM_ROUND_PUBLISH);
+    assert_true(k.r.round < k.plan.rounds && ym_round_is_last(&k.r));
+    assert_int_equal(ym_round_save(&k.r, &kept, NULL), YM_OK);
+    assert_int_equal(ym_round_load(&k.plan, (struct ym_bytes){kept.data, kept.len}, &back, NULL), YM_OK);
+    assert_true(back.stops);
+    k.r = back;
+    kit_say(&k, YM_ROUND_EV_RESTART, 0);
+    kit_tick(&k);
+    assert_int_equal(k.r.phase, YM_ROUND_DONE);
+    ym_buf_release(&kept);
+}
+
 static void phases_have_names(void **state)
 {
     (void)state;
@@ -700,6 +727,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_study_goes_its_whole_way),
+        cmocka_unit_test(a_study_stops_with_the_state_that_says_so),
         cmocka_unit_test(phases_have_names),
         cmocka_unit_test(a_study_waits_for_the_last_decision),
         cmocka_unit_test(a_start_time_starts_with_a_quorum),

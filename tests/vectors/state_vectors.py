@@ -25,10 +25,14 @@ CASES = {
     "fedavgm": dict(widths=[5, 4, 3], server="fedavgm", lr=0.5, b1=0.9, seed=7, scale=24),
     "fedyogi": dict(widths=[5, 4, 3], server="fedyogi", lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=8, scale=24),
     "fedadagrad": dict(widths=[5, 4, 3], server="fedadagrad", lr=0.1, b1=0.25, eps=1e-3, seed=9, scale=24),
+    # three server slots, and early stop on the AUC of the cells below
+    "scaffold": dict(widths=[3, 1], server="fedadam", lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=12, scale=24, clip=True,
+                     pace=float(3) * 0.3, by=0.01),
     # round 1 learns the scaling; its sums behind the averaged coordinates are as below
     "scaling": dict(widths=[3, 1], server="fedadam", lr=0.1, b1=0.9, b2=0.99, eps=1e-3, seed=6, scale=28, clip=True, least=0.1),
 }
 STATISTICS = [3 << 30, -(5 << 29) - 77, 9 << 30, 1 << 20, (7 << 29) + 12345, 9 << 30, 12345]  # count, u [3], u^2 [3]
+CELLS = [[160, 32, 47, 170], [-16, 16, 3, -3], [171, 10, 20, 180]]  # by label and bin, sixteenths; no patients in round 2
 ROUNDS = [["h1", "h2", "h3"], ["h2"], ["h1", "h3"]]
 
 
@@ -75,11 +79,16 @@ def header(case, meta):
         put("server.m", "F64", [dim], 8)
     if case["server"] in ADAPTIVE:
         put("server.v", "F64", [dim], 8)
+    if case.get("pace"):
+        put("server.c", "F64", [dim], 8)
     if case.get("clip"):
         put("privacy.log_clip", "F64", [1], 8)
     if case.get("least"):
         put("scaling.mean", "F64", [case["widths"][0]], 8)
         put("scaling.scale", "F64", [case["widths"][0]], 8)
+    if case.get("by"):
+        put("stop.best", "F64", [1], 8)
+        put("stop.since", "F64", [1], 8)
     text = json.dumps(tensors, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text
@@ -97,17 +106,35 @@ def estimate(case, sums):
     return mean, scale
 
 
-def encode(case, meta, params, m, v, log_clip, scaling):
+def area(cells):
+    """AUC of counts in two bins, ties half; None where a label has nobody."""
+    (n0, n1), (p0, p1) = [c / 16 for c in cells[:2]], [c / 16 for c in cells[2:]]
+    n, p = n0 + n1, p0 + p1
+    return (p0 * (0.0 + n0 / 2) + p1 * (n0 + n1 / 2)) / (p * n) if p > 0 and n > 0 else None
+
+
+def stop_after(case, figure, stop):
+    best, since = stop
+    if figure is not None and (since < 0 or figure > best + case["by"]):
+        return figure, 0.0
+    return best, since + 1 if since >= 0 else since
+
+
+def encode(case, meta, params, m, v, c, log_clip, scaling, stop):
     data = header(case, meta) + struct.pack(f"<{len(params)}f", *params)
     if case["server"] != "fedavg":
         data += struct.pack(f"<{len(m)}d", *m)
     if case["server"] in ADAPTIVE:
         data += struct.pack(f"<{len(v)}d", *v)
+    if case.get("pace"):
+        data += struct.pack(f"<{len(c)}d", *c)
     if case.get("clip"):
         data += struct.pack("<d", log_clip)
     if case.get("least"):
         for part in scaling:
             data += struct.pack(f"<{len(part)}d", *part)
+    if case.get("by"):
+        data += struct.pack("<2d", *stop)
     return data
 
 
@@ -158,18 +185,27 @@ def advance(case, params, m, v, total, divisor):
         params[j] = float32(params[j] + move)
 
 
+def correct(case, c, total, divisor, present):
+    for j in range(len(c)):
+        c[j] += present * (-(float(total[j]) / divisor) / case["pace"] - c[j])
+
+
 def files(name, case):
     params = initial(case)
     dim = len(params)
     m, v = [0.0] * dim, [case.get("eps", 0.0) * case.get("eps", 0.0)] * dim
     averaged = dim + (1 if case.get("clip") else 0)
     log_clip, scaling, behind = 0.0, ([0.0] * case["widths"][0], [1.0] * case["widths"][0]), len(STATISTICS)
-    state = encode(case, metadata(0, "", "", []), params, m, v, log_clip, scaling)
+    c, stop = [0.0] * dim, (0.0, -1.0)
+    state = encode(case, metadata(0, "", "", []), params, m, v, c, log_clip, scaling, stop)
     yield f"{name}.0", state
     for round_, survivors in enumerate(ROUNDS, 1):
         total = make_sum(case, averaged, round_, survivors)
         if case.get("least"):
             total += STATISTICS if round_ == 1 else [round_] * behind
+        if case.get("by"):
+            total += CELLS[round_ - 1]
+            stop = stop_after(case, area(CELLS[round_ - 1]), stop)
         packed = struct.pack(f"<{len(total)}q", *total)
         yield f"{name}.sum{round_}", packed
         divisor = float(sum(dict(SITES)[s] for s in survivors)) * 2.0 ** case["scale"]
@@ -178,10 +214,12 @@ def files(name, case):
             scaling = estimate(case, total[averaged:])
         else:
             advance(case, params, m, v, total, divisor)
+            if case.get("pace"):
+                correct(case, c, total, divisor, sum(dict(SITES)[s] for s in survivors) / sum(w for _, w in SITES))
         if case.get("clip") and not learns:
             log_clip = max(-11.0, min(11.0, log_clip + float(total[dim]) / divisor))
         meta = metadata(round_, hashlib.sha256(state).hexdigest(), hashlib.sha256(packed).hexdigest(), survivors)
-        state = encode(case, meta, params, m, v, log_clip, scaling)
+        state = encode(case, meta, params, m, v, c, log_clip, scaling, stop)
         yield f"{name}.{round_}", state
 
 

@@ -31,6 +31,20 @@ static void adam(struct ym_plan *p)
     p->server_eps = 1e-3;
 }
 
+/* Control variates, and early stop on the AUC of two bins. */
+static void corrected(struct ym_plan *p)
+{
+    p->scaffold = true;
+    p->steps_per_round = 3;
+    p->learning_rate = 0.3;
+    p->metric_every = 1;
+    p->metric_bins = 2;
+    p->metric_sigma_units = 1;
+    p->stop_figure = YM_STOP_AUC;
+    p->stop_by = 0.01;
+    p->stop_after = 2;
+}
+
 static const struct server {
     const char *name;
     enum ym_server_opt server;
@@ -75,6 +89,13 @@ static struct ym_plan *plan_of(const char *name)
         p->scaling_least = 0.1;
         p->update_scale_bits = 28;
         p->clip_bit_units = 1677721;
+    } else if (strcmp(name, "scaffold") == 0) {
+        p = plan_make(YM_FAMILY_LOGISTIC, 3, 1);
+        adam(p);
+        corrected(p);
+        p->init_seed = 12;
+        p->update_scale_bits = 24;
+        p->clip_bit_units = 1677721;
     } else {
         p = plan_make(YM_FAMILY_MLP, 5, 3);
         for (size_t i = 0; i < sizeof servers / sizeof *servers; i++)
@@ -105,7 +126,8 @@ static struct ym_round_sum sum_of(int round, const struct ym_buf *sum)
                                  survivor_count[round - 1]};
 }
 
-static const char *const cases[] = {"fedavg", "fedadam", "fedavgm", "fedyogi", "fedadagrad", "adaptive", "scaling"};
+static const char *const cases[] = {"fedavg",     "fedadam",  "fedavgm", "fedyogi",
+                                    "fedadagrad", "adaptive", "scaling", "scaffold"};
 
 static void chain_is_the_published_one_to_the_bit(void **state)
 {
@@ -149,6 +171,8 @@ static struct ym_plan *large_plan(void)
     p->scaling_sigma_units = 1;
     p->scaling_least = 0.5;
     adam(p);
+    corrected(p);
+    p->stop_figure = YM_STOP_ACCURACY; /* two outputs */
     plan_add_sites(p, 3, weight);
     return p;
 }
