@@ -148,7 +148,8 @@ static void put_figure(const json_t *metrics, const char *key, struct ym_buf *ou
 
 static void put_metrics(const json_t *card, struct ym_buf *out)
 {
-    static const char *const figures[] = {"auc", "concordance", "accuracy", "brier", "expected", "observed", "patients"};
+    static const char *const figures[] = {"auc",      "concordance", "accuracy", "brier",
+                                          "expected", "observed",    "patients"};
     const json_t *metrics = json_object_get(card, "metrics");
 
     if (!json_is_object(metrics)) {
