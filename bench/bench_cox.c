@@ -44,7 +44,8 @@ int main(void)
     if (!x || !y || !event || read_rows(rows, columns, x, y, event))
         return 2;
     struct ym_newton_part part = {rows, x, y, NULL, event, NULL};
-    struct ym_newton_problem q = {YM_NEWTON_COX, YM_TIES_EFRON, columns, &part, 1};
+    struct ym_newton_problem q = {
+        .kind = YM_NEWTON_COX, .ties = YM_TIES_EFRON, .columns = columns, .part = &part, .part_count = 1};
 
     for (size_t i = 0; i < FITS; i++) {
         struct ym_newton_fit fit;

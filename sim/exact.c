@@ -25,6 +25,8 @@ static enum ym_newton_kind kind_of(const struct ym_plan *plan)
     case YM_FAMILY_LOGISTIC:
     case YM_FAMILY_DISCRETE_HAZARD:
         return YM_NEWTON_LOGISTIC;
+    case YM_FAMILY_MULTINOMIAL:
+        return YM_NEWTON_MULTINOMIAL;
     case YM_FAMILY_POISSON:
     case YM_FAMILY_PIECEWISE_EXPONENTIAL:
         return YM_NEWTON_POISSON;
@@ -99,19 +101,111 @@ static enum ym_code collect(const struct ym_plan *plan, const struct ym_sim_site
     return YM_OK;
 }
 
+/* ---- penalty ---- */
+
+static bool has_products(const struct ym_plan *plan)
+{
+    struct ym_term t;
+
+    for (size_t i = 0; ym_plan_term(plan, i, &t); i++)
+        if (t.count > 1)
+            return true;
+    return false;
+}
+
+/* The trained weight of a number is its coefficient times half the range; its indicator's, where the scaled column is 0
+ * in the middle of the range and an unscaled one is 0 at 0, is less the middle times that coefficient. scale, middle
+ * [columns], middle of an indicator's number at the indicator. */
+static void scales_of(const struct ym_plan *plan, double *scale, double *middle)
+{
+    size_t at = 0, columns = ym_plan_columns(plan);
+    struct ym_term t;
+
+    for (size_t j = 0; j < columns; j++) {
+        scale[j] = 1;
+        middle[j] = 0;
+    }
+    for (size_t i = 0; ym_plan_term(plan, i, &t); i++) {
+        const struct ym_variable *v = &plan->input[t.factor[0].input];
+        bool flag = v->missing == YM_MISSING_INDICATOR && t.factor[0].transform == YM_AS_IS;
+
+        if (v->kind == YM_VAR_NUMBER) {
+            double low = ym_design_transform(plan, t.factor[0], v->low, YM_UNITS_STUDY);
+            double high = ym_design_transform(plan, t.factor[0], v->high, YM_UNITS_STUDY);
+
+            scale[at] = (high - low) / 2;
+            if (flag)
+                middle[at + 1] = (low + high) / 2;
+        }
+        at += (v->kind == YM_VAR_CATEGORY ? v->level_count - 1 : 1) + flag;
+    }
+}
+
+/* Trained weights w of one output as rows of m [columns][columns], w = m b. */
+static void weights_of(const double *scale, const double *middle, size_t columns, double *m)
+{
+    for (size_t j = 0; j < columns; j++) {
+        m[j * columns + j] = scale[j];
+        if (middle[j] != 0)
+            m[j * columns + j - 1] = -middle[j];
+    }
+}
+
+/* strength * |w|^2, b the coefficients as told. Of L levels only differences d to the first are told: the least that
+ * all weights together can be is sum d^2 - (sum d)^2 / L. */
+static void spread_penalty(const struct ym_newton_problem *q, const double *m, double strength, double *penalty)
+{
+    size_t c = q->columns, skip = q->kind != YM_NEWTON_COX, width = c + skip;
+    size_t outputs = q->outputs ? q->outputs : 1, n = outputs * width;
+
+    for (size_t i = 0; i < c; i++)
+        for (size_t j = 0; j < c; j++) {
+            double sum = 0;
+
+            for (size_t k = 0; k < c; k++)
+                sum += strength * m[k * c + i] * m[k * c + j];
+            for (size_t a = 0; a < outputs; a++)
+                for (size_t b = 0; b < outputs; b++)
+                    penalty[(a * width + skip + i) * n + b * width + skip + j] =
+                        sum * ((a == b) - (q->outputs ? 1 / (double)(outputs + 1) : 0));
+        }
+}
+
+/* Training minimises the mean loss of patients and l2 / 2 |w|^2. *out new. */
+static enum ym_code penalty_of(const struct ym_plan *plan, const struct ym_newton_problem *q, double strength,
+                               double **out, struct ym_status *st)
+{
+    size_t c = q->columns, n = (q->outputs ? q->outputs : 1) * (c + 1);
+    double *scale = calloc(2 * c, sizeof *scale), *m = calloc(c * c, sizeof *m);
+
+    *out = calloc(n * n, sizeof **out);
+    if (scale && m && *out) {
+        scales_of(plan, scale, scale + c);
+        weights_of(scale, scale + c, c, m);
+        spread_penalty(q, m, strength, *out);
+    }
+    free(scale);
+    free(m);
+    return scale && m && *out ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory for a penalty");
+}
+
 /* ---- answer ---- */
 
 static enum ym_code name_terms(const struct ym_plan *plan, struct ym_exact *e, char (**name)[256], struct ym_status *st)
 {
-    size_t intercept = plan->family != YM_FAMILY_COX, count = ym_plan_columns(plan) + intercept;
+    size_t intercept = plan->family != YM_FAMILY_COX, width = ym_plan_columns(plan) + intercept;
+    size_t outputs = plan->family == YM_FAMILY_MULTINOMIAL ? plan->outcome.level_count - 1 : 1;
 
-    e->term = calloc(count, sizeof *e->term);
+    e->width = width;
+    e->term = calloc(outputs * width, sizeof *e->term);
     if (!e->term)
         return ym_status_set(st, YM_EXHAUSTED, "no memory for names");
     if (intercept)
         snprintf(e->term[0], sizeof e->term[0], "(intercept)");
-    for (size_t i = intercept; i < count; i++)
+    for (size_t i = intercept; i < width; i++)
         ym_design_name(plan, i - intercept, e->term[i]);
+    for (size_t i = width; i < outputs * width; i++)
+        memcpy(e->term[i], e->term[i - width], sizeof e->term[i]);
     *name = e->term + intercept;
     return YM_OK;
 }
@@ -169,8 +263,10 @@ static enum ym_code check(const struct ym_plan *plan, const struct ym_sim_site *
     if (!kind_of(plan))
         return ym_status_set(st, YM_INVALID, "the family %s has no maximum likelihood fit here",
                              ym_plan_family_word(plan->family));
-    if (plan->l2 > 0)
-        return ym_status_set(st, YM_INVALID, "maximum likelihood has no penalty: set training.l2 to 0");
+    if (plan->l2 > 0 && has_products(plan))
+        return ym_status_set(st, YM_INVALID,
+                             "training.l2 is of scaled products, which study units do not have: set it to 0, or take "
+                             "the products out of the formula");
     return YM_OK;
 }
 
@@ -178,6 +274,7 @@ enum ym_code ym_exact_fit(const struct ym_plan *plan, const struct ym_sim_site *
                           struct ym_exact *out, struct ym_status *st)
 {
     struct rows *r = calloc(1, sizeof *r);
+    double *penalty = NULL;
     struct ym_exact e = {.concordance = NAN, .concordance_se = NAN};
     struct ym_concordance c;
     struct ym_newton_problem q = {.kind = kind_of(plan), .ties = plan->efron ? YM_TIES_EFRON : YM_TIES_BRESLOW};
@@ -190,8 +287,16 @@ enum ym_code ym_exact_fit(const struct ym_plan *plan, const struct ym_sim_site *
     if (code != YM_OK)
         goto out;
     q.columns = r->columns;
+    q.outputs = plan->family == YM_FAMILY_MULTINOMIAL ? plan->outcome.level_count - 1 : 0;
     q.part = r->part;
     q.part_count = r->part_count;
+    for (size_t i = 0; i < site_count; i++)
+        e.penalty += plan->l2 * (double)site[i].data->patients;
+    if (plan->l2 > 0)
+        code = penalty_of(plan, &q, e.penalty, &penalty, st);
+    if (code != YM_OK)
+        goto out;
+    q.penalty = penalty;
     code = ym_newton(&q, &e.fit, st);
     if (code != YM_OK)
         goto out;
@@ -204,6 +309,7 @@ enum ym_code ym_exact_fit(const struct ym_plan *plan, const struct ym_sim_site *
     e = (struct ym_exact){0};
 out:
     ym_exact_release(&e);
+    free(penalty);
     if (r) {
         free(r->x);
         free(r->y);

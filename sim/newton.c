@@ -17,8 +17,9 @@
 struct fitting {
     const struct ym_newton_problem *problem;
     struct ym_prepared *part;
-    size_t count, rows, events;
+    size_t count, rows, events, outputs, width; /* count = outputs * width */
     bool intercept;
+    double *penalty;       /* [count][count] for the standardised columns; NULL: none */
     double *shift, *scale; /* [count] of the standardised columns; intercept 0, 1 */
     double *beta, *trial, *step, *factor, *start;
     struct ym_likelihood now, next;
@@ -39,6 +40,13 @@ static struct word column_word(const struct ym_newton_problem *q, size_t j)
     else
         snprintf(w.text, sizeof w.text, "column %zu", j);
     return w;
+}
+
+/* Of coefficient j. */
+static struct word term_word(const struct fitting *f, size_t j)
+{
+    j %= f->width;
+    return column_word(f->problem, j >= f->intercept ? j - f->intercept : 0);
 }
 
 void ym_newton_gram(const double *x, size_t rows, size_t columns, const double *weight, double sign,
@@ -68,6 +76,8 @@ static enum ym_code check_row(const struct ym_newton_problem *q, const struct ym
         good &= y == 0 || y == 1;
     if (q->kind == YM_NEWTON_POISSON || q->kind == YM_NEWTON_COX)
         good &= y >= 0;
+    if (q->kind == YM_NEWTON_MULTINOMIAL)
+        good &= y >= 0 && y <= (double)q->outputs && y == floor(y);
     if (!good)
         return ym_status_set(st, YM_INVALID, "an outcome is missing or out of its range");
     for (size_t j = 0; j < q->columns; j++)
@@ -80,6 +90,9 @@ static enum ym_code check(const struct ym_newton_problem *q, struct ym_status *s
 {
     if (q->columns > YM_NEWTON_MAX_COLUMNS || (q->kind == YM_NEWTON_COX && q->columns == 0))
         return ym_status_set(st, YM_INVALID, "%zu columns; from %d to %d fit", q->columns, q->kind == YM_NEWTON_COX,
+                             YM_NEWTON_MAX_COLUMNS);
+    if (q->outputs > 1 && q->outputs * (q->columns + 1) > YM_NEWTON_MAX_COLUMNS)
+        return ym_status_set(st, YM_INVALID, "%zu coefficients are more than %d", q->outputs * (q->columns + 1),
                              YM_NEWTON_MAX_COLUMNS);
     for (size_t k = 0; k < q->part_count; k++)
         for (size_t i = 0; i < q->part[k].rows; i++)
@@ -112,6 +125,10 @@ static enum ym_code standardise(struct fitting *f, struct ym_status *st)
     }
     if (f->intercept)
         f->scale[0] = 1;
+    for (size_t j = f->width; j < f->count; j++) {
+        f->shift[j] = f->shift[j - f->width];
+        f->scale[j] = f->scale[j - f->width];
+    }
     return YM_OK;
 }
 
@@ -124,7 +141,7 @@ static size_t count_events(const struct ym_newton_part *part)
     return events;
 }
 
-static bool make_room(struct ym_prepared *p)
+static bool make_room(struct ym_prepared *p, size_t outputs)
 {
     size_t cells = (p->rows > p->events ? p->rows : p->events) * p->columns + 1, n = p->rows + 1;
 
@@ -134,12 +151,13 @@ static bool make_room(struct ym_prepared *p)
     p->product = calloc(p->columns * p->columns + 2 * p->columns + 1, sizeof *p->product);
     p->y = calloc(n, sizeof *p->y);
     p->offset = calloc(n, sizeof *p->offset);
-    p->eta = calloc(n, sizeof *p->eta);
+    p->eta = calloc(n * outputs, sizeof *p->eta);
+    p->block = calloc(p->columns * p->columns + 1, sizeof *p->block);
     p->h = calloc(n, sizeof *p->h);
     p->event = calloc(n, sizeof *p->event);
     p->stratum = calloc(n, sizeof *p->stratum);
-    return p->x && p->weighted && p->mean && p->product && p->y && p->offset && p->eta && p->h && p->event &&
-           p->stratum;
+    return p->x && p->weighted && p->mean && p->product && p->block && p->y && p->offset && p->eta && p->h &&
+           p->event && p->stratum;
 }
 
 static void copy_rows(const struct fitting *f, const struct ym_newton_part *from, struct ym_prepared *p)
@@ -169,9 +187,9 @@ static enum ym_code prepare(struct fitting *f, struct ym_status *st)
         struct ym_prepared *p = &f->part[k];
 
         p->rows = q->part[k].rows;
-        p->columns = f->count;
+        p->columns = f->width;
         p->events = count_events(&q->part[k]);
-        if (!make_room(p))
+        if (!make_room(p, f->outputs))
             return ym_status_set(st, YM_EXHAUSTED, "no memory for %zu rows", p->rows);
         copy_rows(f, &q->part[k], p);
         if (q->kind == YM_NEWTON_COX)
@@ -194,7 +212,7 @@ static enum ym_code factorise(const struct fitting *f, const double *a, double *
             pivot -= l[j * n + k] * l[j * n + k];
         if (!(pivot > LEAST_PIVOT * a[j * n + j]))
             return ym_status_set(st, YM_INVALID, "%s is a combination of those before it, or no event tells of it",
-                                 column_word(f->problem, j >= f->intercept ? j - f->intercept : 0).text);
+                                 term_word(f, j).text);
         l[j * n + j] = sqrt(pivot);
         for (size_t i = j + 1; i < n; i++) {
             double s = a[i * n + j];
@@ -221,6 +239,58 @@ static void solve(const double *l, size_t n, double *v)
     }
 }
 
+/* ---- penalty ---- */
+
+/* row . b, b the coefficients as told when standardised coefficient j is 1 and the others are 0. */
+static double as_told(const struct fitting *f, size_t j, const double *row)
+{
+    size_t intercept = j - j % f->width;
+
+    if (f->intercept && j == intercept)
+        return row[j];
+    return (row[j] - (f->intercept ? row[intercept] * f->shift[j] : 0)) / f->scale[j];
+}
+
+static enum ym_code turn_penalty(struct fitting *f, struct ym_status *st)
+{
+    size_t n = f->count;
+    double *half = calloc(n * n, sizeof *half);
+
+    f->penalty = calloc(n * n, sizeof *f->penalty);
+    for (size_t j = 0; half && f->penalty && j < n; j++)
+        for (size_t k = 0; k < n; k++)
+            half[j * n + k] = as_told(f, j, f->problem->penalty + k * n);
+    for (size_t j = 0; half && f->penalty && j < n; j++)
+        for (size_t i = 0; i < n; i++)
+            f->penalty[j * n + i] = as_told(f, i, half + j * n);
+    free(half);
+    return half && f->penalty ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory for a penalty");
+}
+
+/* beta' penalty beta / 2. */
+static double penalty_of(const struct fitting *f, const double *beta)
+{
+    size_t n = f->count;
+    double sum = 0;
+
+    for (size_t i = 0; f->penalty && i < n; i++)
+        for (size_t j = 0; j < n; j++)
+            sum += beta[i] * f->penalty[i * n + j] * beta[j] / 2;
+    return sum;
+}
+
+static void penalise(const struct fitting *f, const double *beta, struct ym_likelihood *sum)
+{
+    size_t n = f->count;
+
+    sum->loglik -= penalty_of(f, beta);
+    for (size_t i = 0; f->penalty && i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            sum->score[i] -= f->penalty[i * n + j] * beta[j];
+            sum->information[i * n + j] += f->penalty[i * n + j];
+        }
+}
+
 /* ---- steps ---- */
 
 static void evaluate(struct fitting *f, const double *beta, struct ym_likelihood *sum)
@@ -233,9 +303,12 @@ static void evaluate(struct fitting *f, const double *beta, struct ym_likelihood
     for (size_t k = 0; k < q->part_count; k++) {
         if (q->kind == YM_NEWTON_COX)
             ym_cox_add(q->ties, &f->part[k], beta, sum);
+        else if (q->kind == YM_NEWTON_MULTINOMIAL)
+            ym_multinomial_add(f->outputs, &f->part[k], beta, sum);
         else
             ym_glm_add(q->kind, &f->part[k], beta, sum);
     }
+    penalise(f, beta, sum);
 }
 
 /* beta + t·step for the largest t of 1, 1/2, 1/4 … that does not lose likelihood. */
@@ -268,7 +341,7 @@ static enum ym_code check_maximum(const struct fitting *f, struct ym_status *st)
             return ym_status_set(st, YM_INVALID,
                                  "%s: the likelihood has no maximum, its coefficient grows without end "
                                  "(values that separate the outcome?)",
-                                 column_word(f->problem, j >= f->intercept ? j - f->intercept : 0).text);
+                                 term_word(f, j).text);
     return YM_OK;
 }
 
@@ -306,10 +379,12 @@ static enum ym_code climb(struct fitting *f, struct ym_status *st)
 /* Back from standardised columns: beta_j / scale_j, and the intercept less what the shifts took. */
 static void unscale(const struct fitting *f, double *v)
 {
-    for (size_t j = f->intercept; j < f->count; j++)
-        v[j] /= f->scale[j];
-    for (size_t j = 1; f->intercept && j < f->count; j++)
-        v[0] -= v[j] * f->shift[j];
+    for (size_t first = 0; first < f->count; first += f->width, v += f->width) {
+        for (size_t j = f->intercept; j < f->width; j++)
+            v[j] /= f->scale[j];
+        for (size_t j = 1; f->intercept && j < f->width; j++)
+            v[0] -= v[j] * f->shift[j];
+    }
 }
 
 static enum ym_code invert(struct fitting *f, double *covariance, struct ym_status *st)
@@ -339,7 +414,7 @@ static enum ym_code invert(struct fitting *f, double *covariance, struct ym_stat
 
 static void finish_linear(const struct fitting *f, struct ym_newton_fit *out)
 {
-    double residual = -2 * f->now.loglik, n = (double)f->rows;
+    double residual = -2 * out->loglik, n = (double)f->rows;
 
     out->dispersion = residual / (n - (double)f->count);
     out->loglik = -n / 2 * (log(2 * M_PI * residual / n) + 1);
@@ -360,7 +435,7 @@ static enum ym_code finish(struct fitting *f, struct ym_newton_fit *out, struct 
     out->count = f->count;
     out->steps = f->steps;
     out->dispersion = 1;
-    out->loglik = f->now.loglik;
+    out->loglik = f->now.loglik + penalty_of(f, f->beta);
     out->loglik_null = f->problem->kind == YM_NEWTON_COX ? f->loglik_null : NAN;
     if (f->problem->kind == YM_NEWTON_LINEAR)
         finish_linear(f, out);
@@ -388,15 +463,25 @@ static enum ym_code fitting_init(struct fitting *f, struct ym_newton_fit *out, s
 
 static void fitting_release(struct fitting *f)
 {
-    double *all[] = {f->shift,           f->scale,      f->beta,  f->trial,  f->step,
-                     f->now.score,       f->next.score, f->start, f->factor, f->now.information,
-                     f->next.information};
+    double *all[] = {f->shift,
+                     f->scale,
+                     f->beta,
+                     f->trial,
+                     f->step,
+                     f->now.score,
+                     f->next.score,
+                     f->start,
+                     f->factor,
+                     f->now.information,
+                     f->next.information,
+                     f->penalty};
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
     for (size_t k = 0; f->part && k < f->problem->part_count; k++) {
         struct ym_prepared *p = &f->part[k];
-        void *block[] = {p->x, p->weighted, p->mean, p->product, p->y, p->offset, p->eta, p->h, p->event, p->stratum};
+        void *block[] = {p->x,      p->weighted, p->mean, p->product, p->block,  p->y,
+                         p->offset, p->eta,      p->h,    p->event,   p->stratum};
 
         for (size_t i = 0; i < sizeof block / sizeof *block; i++)
             free(block[i]);
@@ -412,7 +497,9 @@ enum ym_code ym_newton(const struct ym_newton_problem *problem, struct ym_newton
 
     if (code != YM_OK)
         return code;
-    f.count = problem->columns + f.intercept;
+    f.outputs = problem->outputs ? problem->outputs : 1;
+    f.width = problem->columns + f.intercept;
+    f.count = f.outputs * f.width;
     for (size_t k = 0; k < problem->part_count; k++) {
         f.rows += problem->part[k].rows;
         f.events += count_events(&problem->part[k]);
@@ -422,6 +509,8 @@ enum ym_code ym_newton(const struct ym_newton_problem *problem, struct ym_newton
     code = fitting_init(&f, &fit, st);
     if (code == YM_OK)
         code = standardise(&f, st);
+    if (code == YM_OK && problem->penalty)
+        code = turn_penalty(&f, st);
     if (code == YM_OK)
         code = prepare(&f, st);
     if (code == YM_OK)

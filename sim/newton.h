@@ -15,14 +15,20 @@
  * likelihood each part has a baseline hazard of its own (strata = hospitals) as
  * has each stratum in it; one part without strata is the pooled model. */
 
-enum ym_newton_kind { YM_NEWTON_LINEAR = 1, YM_NEWTON_LOGISTIC, YM_NEWTON_POISSON, YM_NEWTON_COX };
+enum ym_newton_kind {
+    YM_NEWTON_LINEAR = 1,
+    YM_NEWTON_LOGISTIC,
+    YM_NEWTON_POISSON,
+    YM_NEWTON_COX,
+    YM_NEWTON_MULTINOMIAL /* log odds of each level against level 0 */
+};
 enum ym_ties { YM_TIES_BRESLOW = 1, YM_TIES_EFRON };
 
 /* Rows of one hospital, one row a patient; all borrowed. */
 struct ym_newton_part {
     size_t rows;
     const double *x;         /* [rows][columns], in the units in which coefficients are told */
-    const double *y;         /* [rows] number, 0 or 1, count, or time at risk */
+    const double *y;         /* [rows] number, 0 or 1, count, time at risk, or level */
     const double *offset;    /* [rows] added to the linear predictor; NULL: none. Not for Cox */
     const uint8_t *event;    /* [rows] Cox: 1 when the event came at that time, 0 when watching ended */
     const uint32_t *stratum; /* [rows] Cox: rows of different strata share no risk set; NULL: one */
@@ -32,21 +38,25 @@ struct ym_newton_problem {
     enum ym_newton_kind kind;
     enum ym_ties ties; /* Cox */
     size_t columns;    /* 1 or more for Cox, 0 is fine otherwise; at most YM_NEWTON_MAX_COLUMNS */
+    size_t outputs;    /* multinomial: levels but the first; else 1, or 0 for it */
     const struct ym_newton_part *part;
     size_t part_count;
+    /* [count][count] symmetric, positive semidefinite, or NULL: what is maximised is the log-likelihood less
+     * beta' penalty beta / 2, beta as told. For linear the likelihood is of variance 1. */
+    const double *penalty;
     char (*name)[256]; /* [columns] for messages; NULL: columns are told by number, from 0 */
 };
 
 #define YM_NEWTON_MAX_COLUMNS 2048
 #define YM_NEWTON_MAX_STEPS 60
 
-/* Coefficients in the order of columns; all but Cox begin with the intercept. */
+/* Coefficients in the order of columns, of a multinomial level after level; all but Cox begin with the intercept. */
 struct ym_newton_fit {
     size_t rows, events; /* events: Cox */
     size_t count;        /* coefficients */
     double *beta, *se;   /* [count] */
-    double *covariance;  /* [count][count] inverse information; linear: times dispersion */
-    double loglik;       /* linear: with the variance at its maximum, as logLik() of R */
+    double *covariance;  /* [count][count] inverse of information and penalty; linear: times dispersion */
+    double loglik;       /* without the penalty; linear: with the variance at its maximum, as logLik() of R */
     double loglik_null;  /* Cox: at zero; others: of the intercept alone, offset kept, is not computed and NaN */
     double dispersion;   /* linear: residual sum of squares / (rows - count); else 1 */
     unsigned steps;

@@ -18,10 +18,11 @@ struct ym_prepared {
     double *y, *offset;   /* [rows]; offset zero where there is none */
     uint8_t *event;       /* [rows] */
     uint32_t *stratum;    /* [rows] rows of a stratum stand together, latest time first */
-    double *eta, *h;      /* [rows] scratch */
+    double *eta, *h;      /* [rows][outputs], [rows] scratch */
     double *weighted;     /* [rows][columns] scratch */
     double *mean;         /* [events][columns] Cox: weighted mean of a risk set, one row a death */
-    double *product;      /* [columns][columns] scratch */
+    double *product;      /* [columns][columns] scratch, */
+    double *block;        /* and another */
     size_t events;
 };
 
@@ -30,6 +31,9 @@ void ym_newton_gram(const double *x, size_t rows, size_t columns, const double *
                     struct ym_prepared *p, double *information);
 
 void ym_glm_add(enum ym_newton_kind kind, struct ym_prepared *p, const double *beta, struct ym_likelihood *sum);
+
+/* One block of coefficients an output, each against level 0. */
+void ym_multinomial_add(size_t outputs, struct ym_prepared *p, const double *beta, struct ym_likelihood *sum);
 
 /* Cox 1972, with the ties of Breslow 1974 or Efron 1977. With r_i = exp(x_i'beta), D(t) the
  * deaths at t and R(t) those at risk, each death l = 0 … d-1 of a time has the denominator

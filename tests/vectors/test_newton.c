@@ -31,7 +31,7 @@ static void assert_near(double got, double want, double tolerance)
 static struct ym_newton_fit fit_of(enum ym_newton_kind kind, enum ym_ties ties, size_t columns,
                                    struct ym_newton_part part)
 {
-    struct ym_newton_problem q = {kind, ties, columns, &part, 1};
+    struct ym_newton_problem q = {.kind = kind, .ties = ties, .columns = columns, .part = &part, .part_count = 1};
     struct ym_newton_fit fit = {0};
     struct ym_status st = YM_STATUS_INIT;
 
@@ -217,7 +217,8 @@ static void cox_is_the_maximum_of_the_defined_likelihood(void **state)
 
 static void assert_refused(enum ym_newton_kind kind, size_t columns, struct ym_newton_part part, const char *word)
 {
-    struct ym_newton_problem q = {kind, YM_TIES_EFRON, columns, &part, 1};
+    struct ym_newton_problem q = {
+        .kind = kind, .ties = YM_TIES_EFRON, .columns = columns, .part = &part, .part_count = 1};
     struct ym_newton_fit fit = {0};
     struct ym_status st = YM_STATUS_INIT;
 
@@ -380,7 +381,8 @@ static struct ym_newton_fit fit_parts(const struct loaded *l, enum ym_ties ties)
     double *x = calloc(l->rows * l->columns, sizeof *x), *y = calloc(l->rows, sizeof *y);
     uint8_t *event = calloc(l->rows, 1);
     size_t to = 0;
-    struct ym_newton_problem q = {YM_NEWTON_COX, ties, l->columns, part, l->parts};
+    struct ym_newton_problem q = {
+        .kind = YM_NEWTON_COX, .ties = ties, .columns = l->columns, .part = part, .part_count = l->parts};
     struct ym_newton_fit fit = {0};
 
     for (size_t k = 0; k < l->parts; k++) {
