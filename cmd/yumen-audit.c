@@ -135,6 +135,7 @@ static int run_entry(const struct ym_cli_args *a)
 
 static const struct ym_cli_option verify_options[] = {{"trust", "FILE", YM_TEXT_AUDIT_HELP_TRUST, false},
                                                       {"objects", "DIR", YM_TEXT_AUDIT_HELP_OBJECTS, false},
+                                                      {"checkpoint", "FILE", YM_TEXT_AUDIT_HELP_CHECKPOINT, true},
                                                       {"json", NULL, YM_TEXT_AUDIT_HELP_JSON, false},
                                                       {NULL, NULL, 0, false}};
 static const struct ym_cli_option budget_options[] = {{"trust", "FILE", YM_TEXT_AUDIT_HELP_TRUST, false},

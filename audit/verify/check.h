@@ -95,6 +95,8 @@ bool ym_check_entry(struct ym_check *c, size_t log, size_t i, struct ym_lookup *
 void ym_check_entry_end(struct ym_lookup *l);
 /* What the walk holds of a log just now; NULL where it does not, or where the entry is bad. */
 const struct ym_entry *ym_walk_entry(const struct ym_check *c, size_t log, size_t i);
+/* An approval's line stands once in a log: a second one could undo a veto that the hospital did not take back. */
+void ym_check_once(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e);
 /* Epsilon of one charge alone at its own delta against what it says. */
 bool ym_check_round_epsilon(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e,
                             struct ym_events *events, int64_t *micro);
@@ -110,6 +112,10 @@ bool ym_check_release(struct ym_check *c, size_t log, size_t i, const struct ym_
 
 /* Learn keys from trust file, genesis and enrol leaves; sets usable and owner. */
 void ym_check_keys(struct ym_check *c);
+/* A checkpoint of the log is signed by this key; says so when not. */
+bool ym_check_note(struct ym_check *c, size_t log, const struct ym_vnote *note, const uint8_t pub[32]);
+/* Older checkpoints, and second copies of a log, against the logs' trees. YM_INVALID: not a checkpoint of theirs. */
+enum ym_code ym_check_older(struct ym_check *c, const char *const *path, size_t count, struct ym_status *st);
 /* Whether the leaf's signer is who its type asks for, and the signature fits. Any thread. */
 enum ym_signing { YM_SIGNED, YM_SIGNED_WRONG, YM_SIGNED_BY_STRANGER, YM_SIGNED_UNCHECKED };
 enum ym_signing ym_check_signing(const struct ym_check *c, size_t log, size_t i, const struct ym_entry *e);

@@ -212,6 +212,7 @@ static enum ym_code load_once(struct ym_folder *f, struct ym_pool *pool, struct 
     if (code != YM_OK && code != YM_EXHAUSTED)
         return code;
     if (code != YM_OK || !ym_vnote_parse(ym_buf_bytes(&f->note_bytes), &f->note)) {
+        f->note = (struct ym_vnote){0};
         fault(f, YM_REASON_CHECKPOINT_MALFORMED, "the checkpoint is not origin, size, root and signatures");
         return YM_OK;
     }

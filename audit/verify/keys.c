@@ -61,10 +61,8 @@ static void learn_trust(struct ym_check *c)
     }
 }
 
-/* The checkpoint's signature under the key that must have made it. */
-static bool check_note(struct ym_check *c, size_t log, const uint8_t pub[32])
+bool ym_check_note(struct ym_check *c, size_t log, const struct ym_vnote *note, const uint8_t pub[32])
 {
-    struct ym_vnote *note = &c->log[log].folder.note;
     struct ym_vkey key = {.type = YM_VKEY_LOG};
 
     memcpy(key.name, note->origin, sizeof(key.name));
@@ -90,7 +88,7 @@ static bool check_trusted_note(struct ym_check *c, size_t log)
         ym_check_find(c, log, -1, YM_REASON_CHECKPOINT_UNTRUSTED, "the trust file has no key for '%.150s'", origin);
         return false;
     }
-    c->v->log[log].anchored = check_note(c, log, key->pub);
+    c->v->log[log].anchored = ym_check_note(c, log, &c->log[log].folder.note, key->pub);
     memcpy(c->log[log].owner, key->pub, 32);
     c->log[log].have_owner = true;
     return c->v->log[log].anchored;
@@ -144,16 +142,16 @@ static bool learn_genesis(struct ym_check *c, size_t log)
 static void learn_log(struct ym_check *c, size_t log)
 {
     struct ym_vlog *l = &c->log[log];
-    bool good = !l->folder.faulty && (!c->have_trust || check_trusted_note(c, log));
+    bool good = l->folder.note.origin[0] && (!c->have_trust || check_trusted_note(c, log));
 
-    if (!good)
+    if (!good || l->folder.faulty)
         return;
     ym_folder_check_tree(&l->folder);
     if (l->folder.faulty)
         return;
     if (l->folder.count == 0) /* nothing yet: no key of its own, nothing to check */
         return;
-    l->usable = learn_genesis(c, log) && (c->have_trust || check_note(c, log, l->owner));
+    l->usable = learn_genesis(c, log) && (c->have_trust || ym_check_note(c, log, &l->folder.note, l->owner));
 }
 
 static const struct ym_vparty *hub_key(const struct ym_check *c, const struct ym_entry *e)

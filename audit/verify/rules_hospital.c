@@ -20,7 +20,7 @@ struct pass {
     const struct ym_entry *e;
     struct ym_vmap *seen;
     bool have_policy;
-    int64_t cap, delta, order, month_limit;
+    int64_t cap, delta, order, month_limit, min_patients;
     int64_t month; /* newest in which the owner signed anything */
     char owner[17];
     struct dataset *dataset;
@@ -159,6 +159,7 @@ static void take_approval(struct pass *p)
 {
     int64_t epsilon = ym_entry_int(p->e, "epsilon_micro");
 
+    ym_check_once(p->c, p->log, p->i, p->e);
     if (!explained(p, ym_entry_text(p->e, "plan"), epsilon))
         FIND(p, OVERRIDE_MISSING, "the plan of '%s' may spend %" PRId64 " millionths", ym_entry_text(p->e, "study"),
              epsilon);
@@ -174,16 +175,25 @@ static void take_policy(struct pass *p)
         FIND(p, OVERRIDE_MISSING, "the policy's cap is %" PRId64 " millionths",
              ym_entry_int(p->e, "epsilon_cap_micro"));
     p->month_limit = ym_entry_int(p->e, "epsilon_month_micro");
+    p->min_patients = ym_entry_int(p->e, "min_patients");
     p->have_policy = true;
     p->cap = ym_entry_int(p->e, "epsilon_cap_micro");
     p->delta = ym_entry_int(p->e, "delta_e18");
 }
 
+static void take_pause(struct pass *p)
+{
+    ym_check_keep(p->c, p->seen, ym_entry_bool(p->e, "paused"), "p|%s", ym_entry_text(p->e, "study"));
+}
+
 static void check_approval(struct pass *p)
 {
     const char *study = ym_entry_text(p->e, "study"), *plan = ym_entry_text(p->e, "plan");
-    uint64_t at = 0, of = 0;
+    uint64_t at = 0, of = 0, paused = 0;
 
+    ym_vmap_get(p->seen, &paused, "p|%s", study);
+    if (paused)
+        FIND(p, CHARGE_PAUSED, "the hospital had paused '%s'", study);
     if (!ym_vmap_get(p->seen, &at, "a|%s|%s", study, plan) || at == 0)
         FIND(p, CHARGE_NOT_APPROVED, "the plan of '%s' is not approved, or vetoed", study);
     else if (!ym_vmap_get(p->seen, &of, "A|%s|%s|%s|%s", study, plan, ym_entry_text(p->e, "dataset"),
@@ -297,6 +307,9 @@ static void check_card(struct pass *p, const struct dataset *d)
     if (delta > most)
         FIND(p, DELTA_TOO_LARGE, "delta %" PRId64 " of '%s', at most %" PRId64 " for its size class", delta, d->name,
              most);
+    if (most > 0 && ym_size_class_patients(d->size_class) < p->min_patients)
+        FIND(p, COHORT_TOO_SMALL, "'%s' has size class %s, the policy asks for %" PRId64 " patients", d->name,
+             d->size_class, p->min_patients);
     if (strcmp(d->identified, ym_entry_text(p->e, "identified")) != 0)
         FIND(p, IDENTIFIED_DIFFERS, "'%s' by %s, its card says %s", d->name, ym_entry_text(p->e, "identified"),
              d->identified[0] ? d->identified : "nothing");
@@ -379,6 +392,9 @@ static void take(void *ctx, size_t i, const struct ym_entry *e)
         break;
     case YM_ENTRY_VETO:
         take_decision(p, false);
+        break;
+    case YM_ENTRY_PAUSE:
+        take_pause(p);
         break;
     case YM_ENTRY_CHARGE:
         take_charge(p);

@@ -31,11 +31,23 @@ static struct study *find_study(struct pass *p)
     return ym_vmap_get(p->seen, &at, "s|%s", ym_entry_text(p->e, "study")) ? &p->study[at] : NULL;
 }
 
+static void take_revoke(struct pass *p)
+{
+    ym_check_keep(p->c, p->seen, p->i, "x|%s|%s", ym_entry_text(p->e, "role"), ym_entry_text(p->e, "name"));
+}
+
+static bool is_revoked(const struct pass *p, const char *role, const char *name)
+{
+    return ym_vmap_get(p->seen, NULL, "x|%s|%s", role, name);
+}
+
 static void take_plan(struct pass *p)
 {
     const char *name = ym_entry_text(p->e, "study");
     struct study *s;
 
+    if (is_revoked(p, "sponsor", p->e->by))
+        FIND(p, PARTY_REVOKED, "the plan of '%s' is by '%s', which was shut out before", name, p->e->by);
     if (find_study(p)) {
         FIND(p, ROUND_ORDER, "study '%s' has a second plan", name);
         return;
@@ -61,8 +73,10 @@ static void take_decision(struct pass *p, bool approved)
 {
     const char *study = ym_entry_text(p->e, "study"), *plan = ym_entry_text(p->e, "plan");
 
-    if (approved)
+    if (approved) {
+        ym_check_once(p->c, p->log, p->i, p->e);
         ym_check_keep(p->c, p->seen, p->i, "a|%s|%s|%s", p->e->by, study, plan);
+    }
     ym_check_keep(p->c, p->seen, approved ? 0 : (size_t)ym_entry_int(p->e, "time") + 1, "v|%s|%s|%s", p->e->by, study,
                   plan);
 }
@@ -76,6 +90,16 @@ static bool is_approved(const struct pass *p)
         return false;
     ym_vmap_get(p->seen, &vetoed, "v|%s|%s|%s", p->e->by, study, plan);
     return vetoed == 0 || (size_t)ym_entry_int(p->e, "time") < vetoed;
+}
+
+static void check_roster(struct pass *p)
+{
+    const char *name;
+
+    for (size_t k = 0; (name = ym_entry_nth(p->e, "roster", k)); k++)
+        if (is_revoked(p, "hospital", name))
+            FIND(p, PARTY_REVOKED, "round %" PRId64 " of '%s' asks '%s', which was shut out before",
+                 ym_entry_int(p->e, "round"), ym_entry_text(p->e, "study"), name);
 }
 
 static void take_open(struct pass *p)
@@ -95,6 +119,7 @@ static void take_open(struct pass *p)
              round, attempt, s->name, s->opened, s->opened_attempt);
     else if (s->state[0] && strcmp(s->state, ym_entry_text(p->e, "state")) != 0)
         FIND(p, STATE_CHAIN, "round %" PRId64 " of '%s' does not start from the published state", round, s->name);
+    check_roster(p);
     s->opened = round;
     s->opened_attempt = attempt;
     s->open = true;
@@ -165,6 +190,21 @@ static void check_survivor(struct pass *p, const struct ym_entry *open, const ch
              study);
 }
 
+/* Whoever was asked is counted or left out, and nobody else is left out. */
+static void check_whole(struct pass *p, const struct ym_entry *open)
+{
+    const char *name;
+
+    for (size_t k = 0; (name = ym_entry_nth(open, "roster", k)); k++)
+        if (!ym_entry_lists(p->e, "survivors", name) && !ym_entry_lists(p->e, "left_out", name))
+            FIND(p, SURVIVORS_INCOMPLETE, "'%s' was asked in round %" PRId64 " of '%s'; the result does not name it",
+                 name, ym_entry_int(p->e, "round"), ym_entry_text(p->e, "study"));
+    for (size_t k = 0; (name = ym_entry_nth(p->e, "left_out", k)); k++)
+        if (!ym_entry_lists(open, "roster", name))
+            FIND(p, SURVIVOR_NOT_IN_ROSTER, "'%s' is left out of round %" PRId64 " of '%s' but was not asked", name,
+                 ym_entry_int(p->e, "round"), ym_entry_text(p->e, "study"));
+}
+
 static void check_survivors(struct pass *p, const struct study *s)
 {
     struct ym_lookup open;
@@ -175,6 +215,7 @@ static void check_survivors(struct pass *p, const struct study *s)
             FIND(p, STATE_CHAIN, "round %" PRId64 " of '%s' was opened on another state", s->opened, s->name);
         for (size_t k = 0; (name = ym_entry_nth(p->e, "survivors", k)); k++)
             check_survivor(p, open.e, name);
+        check_whole(p, open.e);
     }
     ym_check_entry_end(&open);
 }
@@ -241,6 +282,9 @@ static void take(void *ctx, size_t i, const struct ym_entry *e)
     switch (p->e->type) {
     case YM_ENTRY_PLAN:
         take_plan(p);
+        break;
+    case YM_ENTRY_REVOKE:
+        take_revoke(p);
         break;
     case YM_ENTRY_APPROVAL:
         take_decision(p, true);

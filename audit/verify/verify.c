@@ -90,6 +90,17 @@ void ym_check_entry_end(struct ym_lookup *l)
     ym_entry_release(&l->own);
 }
 
+void ym_check_once(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e)
+{
+    struct ym_vmap *seen = &c->log[log].seen;
+    uint64_t first;
+
+    if (ym_vmap_get(seen, &first, "y|%s", e->hash))
+        ym_check_find(c, log, (int64_t)i, YM_REASON_LEAF_REPEATED, "the same approval as entry %" PRIu64, first);
+    else
+        ym_check_keep(c, seen, i, "y|%s", e->hash);
+}
+
 static bool same_event(const struct ym_event *a, const struct ym_event *b)
 {
     return a->sigma_units == b->sigma_units && a->sampling_k == b->sampling_k && a->steps == b->steps;
@@ -266,7 +277,8 @@ static enum ym_code run(struct ym_check *c, const char *const *dir, const struct
     ym_check_keys(c);
     c->v->tree_s = ym_check_now_s() - start;
     report_faults(c);
-    return check_all(c, st);
+    code = ym_check_older(c, o->checkpoint, o->checkpoint_count, st);
+    return code == YM_OK ? check_all(c, st) : code;
 }
 
 static void check_release_all(struct ym_check *c)

@@ -25,17 +25,19 @@ enum ym_verdict {
 
 /* Reasons: stable ids (lower case), with their verdict. Never rename one. */
 #define YM_REASONS(X)                                                                                                  \
-    X(CHECKPOINT_MALFORMED, checkpoint_malformed, TAMPERED)    /* not a signed note of origin, size, root */           \
-    X(CHECKPOINT_UNTRUSTED, checkpoint_untrusted, TAMPERED)    /* no signature by the key that must sign it */         \
-    X(CHECKPOINT_SIGNATURE, checkpoint_signature, TAMPERED)    /* that key's signature does not fit */                 \
-    X(ROOT_MISMATCH, root_mismatch, TAMPERED)                  /* the entries give another root */                     \
-    X(TILE_MISMATCH, tile_mismatch, TAMPERED)                  /* a hash tile does not fit the entries */              \
-    X(ENTRY_EXTRA, entry_extra, TAMPERED)                      /* a bundle holds more than its name says */            \
-    X(LEAF_MALFORMED, leaf_malformed, TAMPERED)                /* not canonical restricted JSON with a signature */    \
-    X(LEAF_TYPE, leaf_type, TAMPERED)                          /* a type that is unknown or not for this log */        \
-    X(LEAF_FIELDS, leaf_fields, TAMPERED)                      /* members missing, unknown, or out of range */         \
+    X(CHECKPOINT_MALFORMED, checkpoint_malformed, TAMPERED)       /* not a signed note of origin, size, root */        \
+    X(CHECKPOINT_UNTRUSTED, checkpoint_untrusted, TAMPERED)       /* no signature by the key that must sign it */      \
+    X(CHECKPOINT_SIGNATURE, checkpoint_signature, TAMPERED)       /* that key's signature does not fit */              \
+    X(CHECKPOINT_INCONSISTENT, checkpoint_inconsistent, TAMPERED) /* two checkpoints of one log that do not fit */     \
+    X(ROOT_MISMATCH, root_mismatch, TAMPERED)                     /* the entries give another root */                  \
+    X(TILE_MISMATCH, tile_mismatch, TAMPERED)                     /* a hash tile does not fit the entries */           \
+    X(ENTRY_EXTRA, entry_extra, TAMPERED)                         /* a bundle holds more than its name says */         \
+    X(LEAF_MALFORMED, leaf_malformed, TAMPERED)                   /* not canonical restricted JSON with a signature */ \
+    X(LEAF_TYPE, leaf_type, TAMPERED)                             /* a type that is unknown or not for this log */     \
+    X(LEAF_FIELDS, leaf_fields, TAMPERED)                         /* members missing, unknown, or out of range */      \
     X(LEAF_SIGNER, leaf_signer, TAMPERED)                      /* signer unknown, or not the one the type asks for */  \
     X(LEAF_SIGNATURE, leaf_signature, TAMPERED)                /* the leaf's signature does not fit */                 \
+    X(LEAF_REPEATED, leaf_repeated, TAMPERED)                  /* an approval entered once more */                     \
     X(GENESIS_WRONG, genesis_wrong, TAMPERED)                  /* leaf 0 does not fit origin and key */                \
     X(IDENTITY_DIFFERS, identity_differs, TAMPERED)            /* the hub enrolled another key than the site has */    \
     X(CHARGE_DIFFERS, charge_differs, TAMPERED)                /* hub and hospital hold different charges */           \
@@ -66,6 +68,8 @@ enum ym_verdict {
     X(CHARGE_DATASET, charge_dataset, BUDGET)                  /* no card of this data set, or other data */           \
     X(CHARGE_NOT_APPROVED, charge_not_approved, BUDGET)        /* plan not approved, or vetoed since */                \
     X(APPROVAL_PLAN, approval_plan, BUDGET)                    /* another study or epsilon than its plan's */          \
+    X(CHARGE_PAUSED, charge_paused, BUDGET)                    /* while the hospital had paused the study */           \
+    X(COHORT_TOO_SMALL, cohort_too_small, BUDGET)              /* the size class is below the policy's least cohort */ \
     X(CHARGE_PLAN, charge_plan, BUDGET)                        /* not for the round's plan or state, or its events */  \
     X(EPSILON_ROUND, epsilon_round, BUDGET)                    /* the round's epsilon is not what it costs */          \
     X(EPSILON_SPENT, epsilon_spent, BUDGET)                    /* the epsilon spent is not what was spent */           \
@@ -84,6 +88,8 @@ enum ym_verdict {
     X(RESULT_WITHOUT_OPEN, result_without_open, MODEL)         /* a result of an attempt that is not open */           \
     X(RESULT_REPEATED, result_repeated, MODEL)                 /* two results of one round */                          \
     X(SURVIVOR_NOT_IN_ROSTER, survivor_not_in_roster, MODEL)   /* counted without having been asked */                 \
+    X(SURVIVORS_INCOMPLETE, survivors_incomplete, MODEL)       /* asked, and neither counted nor left out */           \
+    X(PARTY_REVOKED, party_revoked, MODEL)                     /* asked or planning after the hub shut it out */       \
     X(STATE_RECOMPUTED, state_recomputed, MODEL)               /* recomputing gives another state */
 
 enum ym_reason {
@@ -139,6 +145,7 @@ struct ym_log_summary {
                                                     the logs they name */
     uint64_t signatures, unchecked;              /* leaf signatures checked; foreign ones without a key */
     uint64_t charges, releases, results, states; /* states recomputed */
+    uint64_t checkpoints;                        /* older ones that were given and signed */
 };
 
 struct ym_verification {
@@ -156,9 +163,11 @@ struct ym_verification {
 };
 
 struct ym_verify_options {
-    const char *trust;   /* trust file, NULL: none */
-    const char *objects; /* the hub's objects folder, NULL: states not recomputed */
-    bool certified;      /* compute certified_micro, tens of milliseconds a data set */
+    const char *trust;             /* trust file, NULL: none */
+    const char *objects;           /* the hub's objects folder, NULL: states not recomputed */
+    const char *const *checkpoint; /* files: older checkpoints of these logs */
+    size_t checkpoint_count;
+    bool certified; /* compute certified_micro, tens of milliseconds a data set */
 };
 
 /* YM_OK whatever was found; else a folder or the trust file could not be read

@@ -6,7 +6,7 @@
  * them one by one. */
 
 #define BUNDLES 8
-#define RULES_MOST 4
+#define RULES_MOST 8
 
 struct item {
     struct ym_entry e;
@@ -43,6 +43,12 @@ static bool belongs_here(const struct ym_walk *w, size_t i, const struct ym_entr
     return ym_entry_logs(e->type) & (hub ? YM_IN_HUB : YM_IN_HOSPITAL) && (e->type == YM_ENTRY_GENESIS) == (i == 0);
 }
 
+/* Types whose hash the rules ask for. */
+static bool is_named(enum ym_entry_type type)
+{
+    return type == YM_ENTRY_CHARGE || type == YM_ENTRY_RELEASE || type == YM_ENTRY_APPROVAL;
+}
+
 static void parse_share(void *ctx, size_t thread)
 {
     struct ym_walk *w = ctx;
@@ -57,7 +63,7 @@ static void parse_share(void *ctx, size_t thread)
             item->fault = ym_entry_parse(b->entry[i], &item->e, &item->why);
             item->belongs =
                 item->fault == YM_ENTRY_GOOD && belongs_here(w, (size_t)(w->first + k) * YM_VTILE_WIDTH + i, &item->e);
-            if (item->belongs && (item->e.type == YM_ENTRY_CHARGE || item->e.type == YM_ENTRY_RELEASE))
+            if (item->belongs && is_named(item->e.type))
                 ym_entry_hash(&item->e);
         }
     }
@@ -181,6 +187,7 @@ void ym_check_walk(struct ym_check *c, size_t log, const struct ym_rule *const *
     w->log = log;
     w->width = ym_pool_width(c->pool);
     for (size_t r = 0; rule[r]; r++) {
+        YM_ASSERT(r < RULES_MOST);
         pass[r] = rule[r]->begin(c, log);
         c->no_memory |= !pass[r];
     }

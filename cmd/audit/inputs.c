@@ -72,12 +72,25 @@ static bool lies_in(const char *file, const char *dir)
     return inside;
 }
 
+static enum ym_code take_older(const struct ym_cli_args *a, struct audit_inputs *in, struct ym_status *st)
+{
+    in->older = calloc(a->option_count + 1, sizeof(*in->older));
+    if (!in->older)
+        return ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    while ((in->older[in->older_count] = ym_cli_nth(a, "checkpoint", in->older_count)))
+        in->older_count++;
+    return YM_OK;
+}
+
 enum ym_code audit_inputs_take(const struct ym_cli_args *a, size_t count, struct audit_inputs *out,
                                struct ym_status *st)
 {
     enum ym_code code;
 
     memset(out, 0, sizeof(*out));
+    code = take_older(a, out, st);
+    if (code != YM_OK)
+        return code;
     out->objects = ym_cli_get(a, "objects");
     out->trust = ym_cli_get(a, "trust");
     if (count == 1 && is_bundle(a->positional[0])) {
@@ -96,13 +109,18 @@ void audit_inputs_release(struct audit_inputs *in)
 {
     free(in->path);
     free(in->dir);
+    free(in->older);
     memset(in, 0, sizeof(*in));
 }
 
 enum ym_code audit_inputs_verify(const struct audit_inputs *in, bool certified, struct ym_verification **v,
                                  struct ym_status *st)
 {
-    struct ym_verify_options o = {.trust = in->trust, .objects = in->objects, .certified = certified};
+    struct ym_verify_options o = {.trust = in->trust,
+                                  .objects = in->objects,
+                                  .checkpoint = in->older,
+                                  .checkpoint_count = in->older_count,
+                                  .certified = certified};
     enum ym_code code = ym_verify(in->dir, in->count, &o, v, st);
 
     for (size_t i = 0; code == YM_OK && in->trust_inside && i < in->count; i++)

@@ -12,8 +12,8 @@
  * ledgers and objects in it; objects and trust file by --objects and --trust. */
 struct audit_inputs {
     char (*path)[AUDIT_PATH];
-    const char **dir;
-    size_t count;
+    const char **dir, **older; /* older: --checkpoint, of count older_count */
+    size_t count, older_count;
     const char *objects, *trust; /* NULL: none */
     bool trust_inside;           /* the trust file lies in the bundle itself: it proves no origin */
     char objects_path[AUDIT_PATH];

@@ -244,6 +244,7 @@ static void a_hospital_left_out_of_the_mean_is_noticed(void **state)
     struct world_leaf *result = world_at(&f->w, WORLD_HUB, "round_result", 1);
 
     json_object_set_new(result->members, "survivors", json_pack("[s]", "h1"));
+    json_object_set_new(result->members, "left_out", json_pack("[s]", "h2"));
     expect(f, "state_recomputed", 1);
 }
 

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "audit/verify/folder.h"
 #include "audit/verify/verify.h"
 #include "base/fs.h"
 #include "tests/support/ledger_world.h"
@@ -841,6 +842,591 @@ static void goes_on_after_the_last(struct world *w)
     world_add(w, WORLD_HUB, more_rounds);
 }
 
+/* ---- files, again ---- */
+
+static void put_older(const struct world *w, const struct ym_buf *note)
+{
+    char path[192];
+
+    snprintf(path, sizeof(path), "%s/older", w->dir);
+    assert_int_equal(ym_fs_write(path, ym_buf_bytes(note), 0644, NULL), YM_OK);
+}
+
+/* What the auditor kept from an earlier visit is of another history: one log, two views. */
+static void split_view(struct world *w)
+{
+    struct ym_buf other = {0};
+    size_t at = world_find(w, WORLD_HUB, "round_result", 0);
+    struct world_leaf *result = w->log[WORLD_HUB].leaf[at];
+
+    world_remove(w, WORLD_HUB, at);
+    world_write_log(w, WORLD_HUB);
+    load(w, WORLD_HUB, "checkpoint", &other);
+    world_insert(w, WORLD_HUB, at, result);
+    world_write_log(w, WORLD_HUB);
+    put_older(w, &other);
+    ym_buf_release(&other);
+}
+
+/* Set back as a whole and signed anew; the auditor's own checkpoint is larger. */
+static void set_back_behind_an_older_checkpoint(struct world *w)
+{
+    struct ym_buf kept = {0};
+
+    load(w, WORLD_H2, "checkpoint", &kept);
+    world_remove(w, WORLD_H2, world_find(w, WORLD_H2, "release", 1));
+    drop(w, WORLD_H2, "tile/entries/000.p/9");
+    world_write_log(w, WORLD_H2);
+    put_older(w, &kept);
+    ym_buf_release(&kept);
+}
+
+static void older_checkpoint_changed(struct world *w)
+{
+    struct ym_buf b = {0};
+    char *size;
+
+    load(w, WORLD_H2, "checkpoint", &b);
+    size = strchr((char *)b.data, '\n') + 1;
+    assert_int_equal(*size, '9');
+    *size = '8';
+    put_older(w, &b);
+    ym_buf_release(&b);
+}
+
+static void older_checkpoint_of_another_key(struct world *w)
+{
+    struct ym_buf b = {0};
+
+    root_signed_by_another(w);
+    load(w, WORLD_H1, "checkpoint", &b);
+    world_write_log(w, WORLD_H1);
+    put_older(w, &b);
+    ym_buf_release(&b);
+}
+
+static void append_bytes(struct world *w, int log, const char *name, const void *data, size_t len)
+{
+    struct ym_buf b = {0};
+
+    load(w, log, name, &b);
+    assert_int_equal(ym_buf_append(&b, data, len), YM_OK);
+    store(w, log, name, b.data, b.len);
+    ym_buf_release(&b);
+}
+
+static void bundle_with_a_byte_more(struct world *w)
+{
+    append_bytes(w, WORLD_H2, "tile/entries/000.p/9", "", 1);
+}
+
+static void bundle_with_an_empty_entry_more(struct world *w)
+{
+    append_bytes(w, WORLD_H2, "tile/entries/000.p/9", "\0", 2);
+}
+
+static void tile_overlong(struct world *w)
+{
+    append_bytes(w, WORLD_H2, "tile/0/000.p/9", w->plan, 32);
+}
+
+static void rename_in(struct world *w, int log, const char *from, const char *to)
+{
+    struct ym_buf b = {0};
+
+    load(w, log, from, &b);
+    drop(w, log, from);
+    store(w, log, to, b.data, b.len);
+    ym_buf_release(&b);
+}
+
+static void bundle_promises_more(struct world *w)
+{
+    rename_in(w, WORLD_H2, "tile/entries/000.p/9", "tile/entries/000.p/10");
+}
+
+static void bundle_promises_all(struct world *w)
+{
+    rename_in(w, WORLD_H2, "tile/entries/000.p/9", "tile/entries/000");
+}
+
+static void tile_of_another_width(struct world *w)
+{
+    rename_in(w, WORLD_H2, "tile/0/000.p/9", "tile/0/000.p/8");
+}
+
+static void partial_tile_flipped(struct world *w)
+{
+    flip(w, WORLD_H2, "tile/0/000.p/9", 8 * 32);
+}
+
+/* Text in the checkpoint's place, the rest as it is. */
+static void respell_checkpoint(struct world *w, const char *from, const char *to, size_t to_len)
+{
+    struct ym_buf b = {0}, c = {0};
+    char *hit;
+
+    load(w, WORLD_H2, "checkpoint", &b);
+    hit = strstr((char *)b.data, from);
+    assert_non_null(hit);
+    ym_buf_append(&c, b.data, (size_t)(hit - (char *)b.data));
+    ym_buf_append(&c, to, to_len);
+    ym_buf_append(&c, hit + strlen(from), b.len - (size_t)(hit - (char *)b.data) - strlen(from));
+    store(w, WORLD_H2, "checkpoint", c.data, c.len);
+    ym_buf_release(&b);
+    ym_buf_release(&c);
+}
+
+static void checkpoint_size_with_a_zero(struct world *w)
+{
+    respell_checkpoint(w, "\n9\n", "\n09\n", 4);
+}
+
+static void checkpoint_size_beyond_64_bits(struct world *w)
+{
+    respell_checkpoint(w, "\n9\n", "\n99999999999999999999\n", 22);
+}
+
+static void checkpoint_size_raised(struct world *w)
+{
+    respell_checkpoint(w, "\n9\n", "\n10\n", 4);
+}
+
+static void checkpoint_root_no_base64(struct world *w)
+{
+    respell_checkpoint(w, "=\n\n", "\n\n", 2);
+}
+
+static void checkpoint_with_nul(struct world *w)
+{
+    respell_checkpoint(w, "hospital/h2\n9", "hospital\0h2\n9", 13);
+}
+
+static void checkpoint_of_another_origin(struct world *w)
+{
+    respell_checkpoint(w, "hospital/h2\n9", "hospital/h1\n9", 13);
+}
+
+static void checkpoint_without_signatures(struct world *w)
+{
+    struct ym_buf b = {0};
+
+    load(w, WORLD_H2, "checkpoint", &b);
+    store(w, WORLD_H2, "checkpoint", b.data, (size_t)(strstr((char *)b.data, "\n\n") + 2 - (char *)b.data));
+    ym_buf_release(&b);
+}
+
+static void checkpoint_by_another_key_id(struct world *w)
+{
+    struct ym_buf b = {0};
+    char *line;
+
+    load(w, WORLD_H2, "checkpoint", &b);
+    line = strstr((char *)b.data, "h2 ") + 3; /* of the signature line: base64 of key id and signature */
+    *line = *line == 'A' ? 'B' : 'A';
+    store(w, WORLD_H2, "checkpoint", b.data, b.len);
+    ym_buf_release(&b);
+}
+
+/* ---- spelling, again ---- */
+
+static void nul_escaped(struct world *w)
+{
+    respell(w, WORLD_H2, "policy", "\"unit\":\"patient\"", "\"unit\":\"pat\\u0000ient\"");
+}
+
+static void escape_in_lower_case(struct world *w)
+{
+    respell(w, WORLD_H2, "dataset_card", "\\u4E73", "\\u4e73");
+}
+
+static void surrogate_alone(struct world *w)
+{
+    respell(w, WORLD_H2, "dataset_card", "\\u4E73", "\\uD834");
+}
+
+static void integer_beyond_64_bits(struct world *w)
+{
+    respell(w, WORLD_H2, "policy", "\"min_patients\":20", "\"min_patients\":9223372036854775808");
+}
+
+static void integer_with_a_zero(struct world *w)
+{
+    respell(w, WORLD_H2, "policy", "\"min_patients\":20", "\"min_patients\":020");
+}
+
+static void minus_zero(struct world *w)
+{
+    respell(w, WORLD_H2, "policy", "\"min_patients\":20", "\"min_patients\":-0");
+}
+
+static void signature_no_base64(struct world *w)
+{
+    respell(w, WORLD_H2, "policy", "\"sig\":\"", "\"sig\":\"-");
+}
+
+static void newline_at_the_end(struct world *w)
+{
+    respell(w, WORLD_H2, "policy", "==\"}", "==\"}\n");
+}
+
+static void number_as_text(struct world *w)
+{
+    edit(w, WORLD_H2, "policy", 0, "min_patients", json_string("20"));
+}
+
+static void truth_as_number(struct world *w)
+{
+    edit(w, WORLD_HUB, "round_result", 1, "last", json_integer(1));
+}
+
+static void hash_in_upper_case(struct world *w)
+{
+    char *upper = strdup(json_string_value(json_object_get(world_at(w, WORLD_H2, "charge", 0)->members, "data")));
+
+    for (char *c = upper; *c; c++)
+        *c = *c >= 'a' ? (char)(*c - 32) : *c;
+    edit(w, WORLD_H2, "charge", 0, "data", json_string(upper));
+    free(upper);
+}
+
+static void hash_too_short(struct world *w)
+{
+    edit(w, WORLD_H2, "charge", 0, "plan", json_string("00"));
+}
+
+static void name_in_upper_case(struct world *w)
+{
+    edit(w, WORLD_H2, "approval", 0, "dataset", json_string("B"));
+}
+
+static void survivor_twice(struct world *w)
+{
+    edit(w, WORLD_HUB, "round_result", 1, "survivors", json_pack("[s,s]", "h1", "h1"));
+}
+
+static void survivors_no_list(struct world *w)
+{
+    edit(w, WORLD_HUB, "round_result", 1, "survivors", json_string("h1 h2"));
+}
+
+static void round_zero(struct world *w)
+{
+    edit(w, WORLD_HUB, "round_open", 0, "round", json_integer(0));
+}
+
+static void time_before_all_time(struct world *w)
+{
+    respell(w, WORLD_H2, "policy", "\"time\":1700000000", "\"time\":-1");
+}
+
+static void charge_member(struct world *w, const char *member, const char *text)
+{
+    edit(w, WORLD_H1, "charge", 0, member, json_string(text));
+}
+
+static void another_mechanism(struct world *w)
+{
+    charge_member(w, "mechanism", "laplace");
+}
+
+static void another_unit(struct world *w)
+{
+    charge_member(w, "unit", "record");
+}
+
+static void another_relation(struct world *w)
+{
+    charge_member(w, "relation", "replace-one");
+}
+
+static void another_accountant(struct world *w)
+{
+    charge_member(w, "accountant", "rdp/0");
+}
+
+static void another_route(struct world *w)
+{
+    charge_member(w, "route", "hoped");
+}
+
+static void clip_twice_as_wide(struct world *w)
+{
+    edit(w, WORLD_H1, "charge", 0, "clip_units", json_integer(1 << 25));
+}
+
+static void no_noise(struct world *w)
+{
+    charge_member(w, "noise_variance", "0");
+}
+
+static void no_sampling(struct world *w)
+{
+    charge_member(w, "sampling_k", "0");
+}
+
+static void sampling_above_one(struct world *w)
+{
+    charge_member(w, "sampling_k", "18446744073709551616");
+}
+
+static void sampling_lowered(struct world *w)
+{
+    charge_member(w, "sampling_k", "1152921504606846976");
+}
+
+static void no_steps(struct world *w)
+{
+    edit(w, WORLD_H1, "charge", 0, "steps", json_integer(0));
+}
+
+static void fewer_steps(struct world *w)
+{
+    edit(w, WORLD_H1, "charge", 0, "steps", json_integer(19));
+}
+
+static void delta_of_one(struct world *w)
+{
+    edit(w, WORLD_H1, "charge", 0, "delta_e18", json_integer(1000000000000000000));
+}
+
+/* ---- who signs, again ---- */
+
+static void charge_by_the_hub(struct world *w)
+{
+    struct world_leaf *l = world_at(w, WORLD_HUB, "charge", 0);
+
+    l->key = w->hub;
+    snprintf(l->by, sizeof(l->by), "hub");
+}
+
+static void charge_of_the_neighbour(struct world *w)
+{
+    world_add(w, WORLD_H1, world_at(w, WORLD_H2, "charge", 0));
+}
+
+static void result_by_a_hospital(struct world *w)
+{
+    struct world_leaf *l = world_at(w, WORLD_HUB, "round_result", 0);
+
+    l->key = w->h1;
+    snprintf(l->by, sizeof(l->by), "h1");
+}
+
+static void abort_by_a_hospital(struct world *w)
+{
+    world_add(w, WORLD_HUB,
+              world_leaf(w, "abort",
+                         json_pack("{s:s,s:i,s:i,s:s,s:b}", "study", "wdbc", "round", 2, "attempt", 1, "reason", "no",
+                                   "final", 1),
+                         "h1", w->h1));
+}
+
+static void enrol_by_mallory(struct world *w)
+{
+    struct world_leaf *own = world_at(w, WORLD_H1, "enrol", 0);
+    struct world_leaf *l = world_leaf(w, "enrol", json_copy(own->members), "hub", w->mallory);
+
+    w->log[WORLD_H1].leaf[world_find(w, WORLD_H1, "enrol", 0)] = l;
+}
+
+static void release_on_the_neighbours_charge(struct world *w)
+{
+    struct world_leaf *l = world_at(w, WORLD_HUB, "release", 0);
+
+    l->charge = world_at(w, WORLD_H2, "charge", 0);
+    world_remove(w, WORLD_HUB, world_find(w, WORLD_HUB, "charge", 1));
+    world_insert(w, WORLD_HUB, world_find(w, WORLD_HUB, "charge", 0), (struct world_leaf *)l->charge);
+}
+
+/* ---- consent, again ---- */
+
+/* The hub enters the hospital's old approval once more, behind the veto. */
+static void approval_replayed(struct world *w)
+{
+    size_t at = world_find(w, WORLD_HUB, "round_open", 0);
+    struct world_leaf *yes = world_at(w, WORLD_HUB, "approval", 0), *no = veto(w);
+
+    no->time = 0;
+    world_insert(w, WORLD_HUB, at, yes);
+    world_insert(w, WORLD_HUB, at, no);
+}
+
+static void approved_for_other_data(struct world *w)
+{
+    edit(w, WORLD_H1, "approval", 0, "data", json_string(world_hash("other rows")));
+}
+
+static void approved_for_another_data_set(struct world *w)
+{
+    edit(w, WORLD_H1, "approval", 0, "dataset", json_string("c"));
+}
+
+static void approved_another_plan(struct world *w)
+{
+    edit(w, WORLD_H1, "approval", 0, "plan", json_string(world_hash("other plan")));
+}
+
+static void approval_after_the_charge(struct world *w)
+{
+    size_t at = world_find(w, WORLD_H1, "approval", 0);
+    struct world_leaf *yes = w->log[WORLD_H1].leaf[at];
+
+    world_remove(w, WORLD_H1, at);
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 0) + 1, yes);
+}
+
+static struct world_leaf *pause_leaf(struct world *w, bool paused)
+{
+    return world_leaf(w, "pause", json_pack("{s:s,s:b}", "study", "wdbc", "paused", paused), "h1", w->h1);
+}
+
+static void charged_while_paused(struct world *w)
+{
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 1), pause_leaf(w, true));
+    world_add(w, WORLD_H1, pause_leaf(w, false));
+}
+
+static void cohort_below_the_policy(struct world *w)
+{
+    edit(w, WORLD_H1, "policy", 0, "min_patients", json_integer(2000));
+}
+
+static void new_policy(struct world *w, const char *member, int64_t value)
+{
+    json_t *members = json_copy(world_at(w, WORLD_H1, "policy", 0)->members);
+
+    json_object_set_new(members, member, json_integer(value));
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 1), world_leaf(w, "policy", members, "h1", w->h1));
+}
+
+static void cap_lowered_between(struct world *w)
+{
+    new_policy(w, "epsilon_cap_micro", 100000);
+}
+
+static void cap_lowered_below_what_is_spent(struct world *w)
+{
+    new_policy(w, "epsilon_cap_micro", 100000);
+    edit(w, WORLD_H1, "charge", 1, "epsilon_cap_micro", json_integer(100000));
+}
+
+static void delta_changed_between(struct world *w)
+{
+    new_policy(w, "delta_e18", w->delta_e18 / 2);
+}
+
+static int64_t said(struct world *w, size_t nth, const char *member)
+{
+    return json_integer_value(json_object_get(world_at(w, WORLD_H1, "charge", nth)->members, member));
+}
+
+/* Room for one charge a month; the clock goes a month on and back again. */
+static void clock_set_back(struct world *w)
+{
+    int64_t one = said(w, 1, "epsilon_spent_micro") - said(w, 0, "epsilon_spent_micro");
+
+    world_at(w, WORLD_H1, "charge", 0)->time += 31 * 86400;
+    edit(w, WORLD_H1, "policy", 0, "epsilon_month_micro", json_integer(one + one / 2));
+}
+
+static void attempt_charged_again_under_another_number(struct world *w)
+{
+    json_t *again = world_charge(w, "wdbc", 2, 2, w->state[1], "a", 2); /* as if the second charge had not been */
+
+    world_add(w, WORLD_H1, world_leaf(w, "charge", again, "h1", w->h1));
+}
+
+static void fresh_data_set_for_old_patients(struct world *w)
+{
+    struct world_leaf *card = world_at(w, WORLD_H1, "dataset_card", 0), *other;
+    json_t *members = json_deep_copy(card->members);
+
+    json_object_set_new(members, "group", json_pack("[s,s]", "a", "c"));
+    json_object_set_new(members, "dataset", json_string("c"));
+    json_object_set_new(members, "data", json_string(world_hash("c")));
+    other = world_leaf(w, "dataset_card", members, "h1", w->h1);
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 1), other);
+    members = json_copy(world_at(w, WORLD_H1, "approval", 0)->members);
+    json_object_set_new(members, "study", json_string("other"));
+    json_object_set_new(members, "dataset", json_string("c"));
+    json_object_set_new(members, "data", json_string(world_hash("c")));
+    world_add(w, WORLD_H1, world_leaf(w, "approval", members, "h1", w->h1));
+    world_add(w, WORLD_H1, world_leaf(w, "charge", world_charge(w, "other", 1, 1, w->state[0], "c", 1), "h1", w->h1));
+}
+
+/* ---- the life of a study, again ---- */
+
+static struct world_leaf *revocation(struct world *w, const char *role, const char *name)
+{
+    return world_leaf(w, "revoke", json_pack("{s:s,s:s,s:s}", "role", role, "name", name, "reason", "operator"), "hub",
+                      w->hub);
+}
+
+static void revoked_hospital_asked(struct world *w)
+{
+    world_insert(w, WORLD_HUB, world_find(w, WORLD_HUB, "round_open", 1), revocation(w, "hospital", "h2"));
+}
+
+static void plan_of_a_revoked_sponsor(struct world *w)
+{
+    world_insert(w, WORLD_HUB, world_find(w, WORLD_HUB, "plan", 0), revocation(w, "sponsor", "acme"));
+}
+
+static void survivor_forgotten(struct world *w)
+{
+    edit(w, WORLD_HUB, "round_result", 1, "survivors", json_pack("[s]", "h1"));
+}
+
+static void stranger_left_out(struct world *w)
+{
+    edit(w, WORLD_HUB, "round_result", 1, "left_out", json_pack("[s]", "h3"));
+}
+
+static void survivor_never_enrolled(struct world *w)
+{
+    edit(w, WORLD_HUB, "round_open", 1, "roster", json_pack("[s,s,s]", "h1", "h2", "h3"));
+    edit(w, WORLD_HUB, "round_result", 1, "survivors", json_pack("[s,s,s]", "h1", "h2", "h3"));
+}
+
+static void second_plan_for_the_study(struct world *w)
+{
+    struct world_leaf *plan =
+        world_leaf(w, "plan", json_copy(world_at(w, WORLD_HUB, "plan", 0)->members), "acme", w->sponsor);
+
+    json_object_set_new(plan->members, "plan", json_string(world_hash("other plan")));
+    world_insert(w, WORLD_HUB, world_find(w, WORLD_HUB, "round_open", 1), plan);
+}
+
+static void model_swapped(struct world *w)
+{
+    edit(w, WORLD_HUB, "round_result", 0, "state_after", json_string(world_hash("a model of mine")));
+}
+
+static void round_after_the_abort(struct world *w)
+{
+    world_insert(w, WORLD_HUB, world_find(w, WORLD_HUB, "round_open", 1),
+                 world_leaf(w, "abort",
+                            json_pack("{s:s,s:i,s:i,s:s,s:b}", "study", "wdbc", "round", 1, "attempt", 1, "reason",
+                                      "cancelled", "final", 1),
+                            "acme", w->sponsor));
+}
+
+static void results_swapped(struct world *w)
+{
+    struct world_log *hub = &w->log[WORLD_HUB];
+    size_t one = world_find(w, WORLD_HUB, "round_result", 0), two = world_find(w, WORLD_HUB, "round_result", 1);
+    struct world_leaf *l = hub->leaf[one];
+
+    hub->leaf[one] = hub->leaf[two];
+    hub->leaf[two] = l;
+}
+
+static void last_round_repeated_after_the_end(struct world *w)
+{
+    world_add(w, WORLD_HUB, world_at(w, WORLD_HUB, "round_result", 1));
+}
+
 #define BEFORE(fn) #fn, fn, NULL
 #define AFTER(fn) #fn, NULL, fn
 
@@ -955,14 +1541,96 @@ static const struct trick {
     {BEFORE(charged_for_another_state), 12, "charge_plan"},
     {BEFORE(survivor_not_released), 11, "survivor_without_release"},
     {BEFORE(goes_on_after_the_last), 13, "study_ended"},
+    {AFTER(split_view), 10, "checkpoint_inconsistent"},
+    {AFTER(set_back_behind_an_older_checkpoint), 11, "checkpoint_behind"},
+    {AFTER(older_checkpoint_changed), 10, "checkpoint_signature"},
+    {AFTER(older_checkpoint_of_another_key), 10, "checkpoint_untrusted"},
+    {AFTER(bundle_with_a_byte_more), 11, "bundle_torn"},
+    {AFTER(bundle_with_an_empty_entry_more), 10, "entry_extra"},
+    {AFTER(tile_overlong), 11, "tile_torn"},
+    {AFTER(bundle_promises_more), 11, "entries_missing"},
+    {AFTER(bundle_promises_all), 11, "entries_missing"},
+    {AFTER(tile_of_another_width), 11, "tile_missing"},
+    {AFTER(partial_tile_flipped), 10, "tile_mismatch"},
+    {AFTER(checkpoint_size_with_a_zero), 10, "checkpoint_malformed"},
+    {AFTER(checkpoint_size_beyond_64_bits), 10, "checkpoint_malformed"},
+    {AFTER(checkpoint_size_raised), 10, "checkpoint_signature"},
+    {AFTER(checkpoint_root_no_base64), 10, "checkpoint_malformed"},
+    {AFTER(checkpoint_with_nul), 10, "checkpoint_malformed"},
+    {AFTER(checkpoint_of_another_origin), 10, "checkpoint_untrusted"},
+    {AFTER(checkpoint_without_signatures), 10, "checkpoint_untrusted"},
+    {AFTER(checkpoint_by_another_key_id), 10, "checkpoint_untrusted"},
+    {BEFORE(nul_escaped), 10, "leaf_malformed"},
+    {BEFORE(escape_in_lower_case), 10, "leaf_malformed"},
+    {BEFORE(surrogate_alone), 10, "leaf_malformed"},
+    {BEFORE(integer_beyond_64_bits), 10, "leaf_malformed"},
+    {BEFORE(integer_with_a_zero), 10, "leaf_malformed"},
+    {BEFORE(minus_zero), 10, "leaf_malformed"},
+    {BEFORE(signature_no_base64), 10, "leaf_malformed"},
+    {BEFORE(newline_at_the_end), 10, "leaf_malformed"},
+    {BEFORE(number_as_text), 10, "leaf_fields"},
+    {BEFORE(truth_as_number), 10, "leaf_fields"},
+    {BEFORE(hash_in_upper_case), 10, "leaf_fields"},
+    {BEFORE(hash_too_short), 10, "leaf_fields"},
+    {BEFORE(name_in_upper_case), 10, "leaf_fields"},
+    {BEFORE(survivor_twice), 10, "leaf_fields"},
+    {BEFORE(survivors_no_list), 10, "leaf_fields"},
+    {BEFORE(round_zero), 10, "leaf_fields"},
+    {BEFORE(time_before_all_time), 10, "leaf_malformed"},
+    {BEFORE(another_mechanism), 10, "leaf_fields"},
+    {BEFORE(another_unit), 10, "leaf_fields"},
+    {BEFORE(another_relation), 10, "leaf_fields"},
+    {BEFORE(another_accountant), 10, "leaf_fields"},
+    {BEFORE(another_route), 10, "leaf_fields"},
+    {BEFORE(clip_twice_as_wide), 10, "leaf_fields"},
+    {BEFORE(no_noise), 10, "leaf_fields"},
+    {BEFORE(no_sampling), 10, "leaf_fields"},
+    {BEFORE(sampling_above_one), 10, "leaf_fields"},
+    {BEFORE(sampling_lowered), 12, "epsilon_round"},
+    {BEFORE(no_steps), 10, "leaf_fields"},
+    {BEFORE(fewer_steps), 12, "epsilon_round"},
+    {BEFORE(delta_of_one), 10, "leaf_fields"},
+    {BEFORE(charge_by_the_hub), 10, "leaf_signer"},
+    {BEFORE(charge_of_the_neighbour), 10, "leaf_signer"},
+    {BEFORE(result_by_a_hospital), 10, "leaf_signer"},
+    {BEFORE(abort_by_a_hospital), 10, "leaf_signer"},
+    {BEFORE(enrol_by_mallory), 10, "leaf_signer"},
+    {BEFORE(release_on_the_neighbours_charge), 12, "release_differs", 1 + WORLD_HUB},
+    {BEFORE(approval_replayed), 10, "leaf_repeated"},
+    {BEFORE(approved_for_other_data), 12, "charge_not_approved"},
+    {BEFORE(approved_for_another_data_set), 12, "charge_not_approved"},
+    {BEFORE(approved_another_plan), 12, "charge_not_approved"},
+    {BEFORE(approval_after_the_charge), 12, "charge_not_approved"},
+    {BEFORE(charged_while_paused), 12, "charge_paused"},
+    {BEFORE(cohort_below_the_policy), 12, "cohort_too_small"},
+    {BEFORE(cap_lowered_between), 12, "charge_policy"},
+    {BEFORE(cap_lowered_below_what_is_spent), 12, "cap_exceeded"},
+    {BEFORE(delta_changed_between), 12, "charge_policy"},
+    {BEFORE(clock_set_back), 12, "month_exceeded"},
+    {BEFORE(attempt_charged_again_under_another_number), 12, "epsilon_spent"},
+    {BEFORE(fresh_data_set_for_old_patients), 12, "epsilon_spent"},
+    {BEFORE(revoked_hospital_asked), 13, "party_revoked"},
+    {BEFORE(plan_of_a_revoked_sponsor), 13, "party_revoked"},
+    {BEFORE(survivor_forgotten), 13, "survivors_incomplete"},
+    {BEFORE(stranger_left_out), 13, "survivor_not_in_roster"},
+    {BEFORE(survivor_never_enrolled), 11, "survivor_without_charge"},
+    {BEFORE(second_plan_for_the_study), 13, "round_order"},
+    {BEFORE(model_swapped), 13, "state_chain"},
+    {BEFORE(round_after_the_abort), 13, "study_ended"},
+    {BEFORE(results_swapped), 13, "result_without_open"},
+    {BEFORE(last_round_repeated_after_the_end), 13, "result_repeated"},
 };
 
 static enum ym_code verify_world(const struct world *w, const char *trust, int only, struct ym_verification **v,
                                  struct ym_status *st)
 {
     const char *dir[WORLD_LOGS] = {w->log[0].dir, w->log[1].dir, w->log[2].dir};
-    struct ym_verify_options o = {trust, NULL};
+    char path[192];
+    const char *older = path;
+    struct ym_verify_options o = {.trust = trust, .checkpoint = &older};
 
+    snprintf(path, sizeof(path), "%s/older", w->dir);
+    o.checkpoint_count = ym_fs_exists(path);
     return only ? ym_verify(&dir[only - 1], 1, &o, v, st) : ym_verify(dir, WORLD_LOGS, &o, v, st);
 }
 
@@ -984,7 +1652,7 @@ static bool trick_is_seen(const struct trick *t)
     bool seen;
 
     make_dir(dir);
-    world_open(&w, dir, PADDING);
+    world_open(&w, dir, t->files ? PADDING : 0);
     if (t->entries)
         t->entries(&w);
     world_write(&w);
@@ -1009,6 +1677,7 @@ static void every_trick_has_its_code_and_reason(void **state)
     size_t missed = 0;
 
     (void)state;
+    assert_true(sizeof(tricks) / sizeof(tricks[0]) >= 60);
     for (size_t i = 0; i < sizeof(tricks) / sizeof(tricks[0]); i++)
         missed += !trick_is_seen(&tricks[i]);
     assert_int_equal(missed, 0);
@@ -1257,6 +1926,49 @@ static void data_sets_that_share_patients_are_one_budget_to_the_verifier(void **
     }
 }
 
+static void an_entry_that_changed_since_it_was_hashed_is_not_read(void **state)
+{
+    struct world *w = *state;
+    struct ym_folder f;
+    struct ym_bytes line;
+
+    assert_int_equal(ym_folder_load(w->log[WORLD_H1].dir, NULL, &f, NULL), YM_OK);
+    assert_true(ym_folder_entry(&f, 0, &line));
+    assert_true(f.count > 257 && ym_folder_entry(&f, 257, &line));
+    ym_folder_release(&f);
+    assert_int_equal(ym_folder_load(w->log[WORLD_H1].dir, NULL, &f, NULL), YM_OK);
+    entry_flipped(w);
+    assert_false(ym_folder_entry(&f, 0, &line));
+    assert_true(ym_folder_entry(&f, 257, &line)); /* of the bundle that is not full yet, kept */
+    ym_folder_release(&f);
+}
+
+static void a_second_copy_of_a_log_that_tells_another_story_is_noticed(void **state)
+{
+    struct world *w = *state;
+    char copy[192];
+    const char *dir[2] = {w->log[WORLD_H2].dir, copy};
+    struct ym_verify_options o = {.trust = w->trust};
+    struct ym_verification *v = NULL;
+
+    snprintf(copy, sizeof(copy), "%s/copy", w->dir);
+    strcpy(w->log[WORLD_H2].dir, copy);
+    world_write_log(w, WORLD_H2); /* the same */
+    snprintf(w->log[WORLD_H2].dir, sizeof(w->log[WORLD_H2].dir), "%s/h2", w->dir);
+    assert_int_equal(ym_verify(dir, 2, &o, &v, NULL), YM_OK);
+    assert_int_equal(ym_verification_verdict(v), YM_VERDICT_GOOD);
+    ym_verification_free(v);
+    world_remove(w, WORLD_H2, w->log[WORLD_H2].count - 1);
+    strcpy(w->log[WORLD_H2].dir, copy);
+    add_incident(w);
+    world_write_log(w, WORLD_H2);
+    snprintf(w->log[WORLD_H2].dir, sizeof(w->log[WORLD_H2].dir), "%s/h2", w->dir);
+    assert_int_equal(ym_verify(dir, 2, &o, &v, NULL), YM_OK);
+    print_findings(v);
+    assert_string_equal(ym_reason_name(v->finding[0].reason), "checkpoint_inconsistent");
+    ym_verification_free(v);
+}
+
 static void folders_that_cannot_be_read_are_not_verdicts(void **state)
 {
     struct world *w = *state;
@@ -1322,6 +2034,8 @@ int main(int argc, char **argv)
         CASE(a_veto_while_the_hub_adds_up_is_no_crime),
         CASE(strangers_in_a_log_alone_are_counted),
         CASE(what_the_ledger_writes_is_what_the_verifier_reads),
+        CASE(an_entry_that_changed_since_it_was_hashed_is_not_read),
+        CASE(a_second_copy_of_a_log_that_tells_another_story_is_noticed),
         CASE(folders_that_cannot_be_read_are_not_verdicts),
         cmocka_unit_test(every_trick_has_its_code_and_reason),
         cmocka_unit_test(an_override_before_it_explains_a_large_epsilon),
