@@ -200,10 +200,9 @@ static void pack_share(void *ctx, size_t i)
     const float *bias = j->params + ym_model_bias_offset(&j->b->m, j->layer);
     struct share out = share_of(j, i, y->out, YM_ROWS_WIDE), in = share_of(j, i, y->in, YM_ROWS_WIDE);
 
-    ym_rows_pack(w + out.first * y->in, 1, y->in, y->in, out.count, bias + out.first,
-                 y->forth + out.first * (y->in + 1));
+    ym_rows_pack(w, 1, y->in, y->in, y->out, bias, out.first, out.count, y->forth);
     if (j->layer > 0)
-        ym_rows_pack(w + in.first, y->in, 1, y->out, in.count, NULL, y->back + in.first * y->out);
+        ym_rows_pack(w, y->in, 1, y->out, y->in, NULL, in.first, in.count, y->back);
 }
 
 bool ym_batch_weights(struct ym_batch *b, const float *params)
@@ -262,6 +261,19 @@ static void forward(void *ctx, size_t i)
     }
 }
 
+static void logistic_deltas(const struct ym_batch *b, struct share s)
+{
+    const struct layer *top = &b->layer[b->m.layer_count - 1];
+    float z[YM_BATCH_MOST_ROWS];
+
+    for (size_t i = 0; i < s.count; i++)
+        z[i] = top->e[(s.first + i) * top->out_step];
+    ym_lanes_logistic(z, s.count);
+    for (size_t i = 0; i < s.count; i++)
+        top->e[(s.first + i) * top->out_step] = (z[i] - b->y[s.first + i]) * b->share[s.first + i];
+    ym_wipe(z, s.count * sizeof *z);
+}
+
 /* Of a patient's loss: the mean over its rows, or their sum. */
 static void output_deltas(void *ctx, size_t i)
 {
@@ -270,7 +282,9 @@ static void output_deltas(void *ctx, size_t i)
     const struct layer *top = &b->layer[j->layer];
     struct share s = share_of(j, i, b->rows, YM_ROWS_TALL);
 
-    for (size_t r = s.first; r < s.first + s.count; r++) {
+    if (b->m.loss == YM_LOSS_LOGISTIC && top->out == 1)
+        logistic_deltas(b, s);
+    for (size_t r = s.first; r < s.first + s.count && (b->m.loss != YM_LOSS_LOGISTIC || top->out > 1); r++) {
         float *e = top->e + r * top->out_step;
 
         ym_model_output_delta(&b->m, e, b->y + r * ym_model_targets(&b->m), 1, e);
@@ -382,7 +396,7 @@ void ym_batch_ghost(const struct ym_batch *b, size_t i, double *norm, double *re
         reached += n.rows * n.rows;
     }
     *norm = sqrt(squared);
-    *reach = sqrt(reached);
+    *reach = count > 1 ? sqrt(reached) : *norm;
     *inputs = sqrt(longest);
 }
 

@@ -23,7 +23,8 @@ double ym_bounded_radius(uint32_t clip_units, size_t dim, size_t rows)
 
 double ym_bounded_factor(const struct ym_ghost *g, double unit, double radius)
 {
-    double length = unit * (g->norm + REACH_SLACK * g->reach), share = unit * g->reach / ym_bounded_weight(g->rows);
+    double length = unit * (g->norm + REACH_SLACK * g->reach);
+    double share = g->rows > 1 ? unit * g->reach / ym_bounded_weight(g->rows) : 0; /* one row's is its length */
 
     if (!isfinite(length) || !isfinite(unit) || !(g->inputs <= YM_BOUNDED_INPUTS))
         return 0;

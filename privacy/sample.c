@@ -9,23 +9,25 @@
 #endif
 
 #define COINS 4096
-#define LANES 16
+#define LANES 64
 #define LOW_BITS 56
 
-/* Which of 16 coins are at most `top`: bit by bit. */
-static unsigned at_most(const uint8_t *coin, uint8_t top)
+/* Which of 64 coins are at most `top`: bit by bit. */
+static uint64_t at_most(const uint8_t *coin, uint8_t top)
 {
+    uint64_t mask = 0;
+
 #ifdef __SSE2__
-    __m128i v = _mm_loadu_si128((const void *)coin), limit = _mm_set1_epi8((char)top);
+    for (unsigned i = 0; i < LANES; i += 16) {
+        __m128i v = _mm_loadu_si128((const void *)(coin + i)), limit = _mm_set1_epi8((char)top);
 
-    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, limit), v));
+        mask |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, limit), v)) << i;
+    }
 #else
-    unsigned mask = 0;
-
     for (unsigned i = 0; i < LANES; i++)
-        mask |= (unsigned)(coin[i] <= top) << i;
-    return mask;
+        mask |= (uint64_t)(coin[i] <= top) << i;
 #endif
+    return mask;
 }
 
 /* A patient's number is 64 random bits, but the upper 8 nearly always tell whether it is
@@ -41,10 +43,12 @@ size_t ym_sample_patients(size_t patients, uint64_t k, struct ym_rng *rng, uint3
         n = patients - i < COINS ? patients - i : COINS;
         ym_rng_fill(rng, coin, n);
         for (size_t j = 0; j < n; j += LANES) {
-            unsigned left = at_most(coin + j, (uint8_t)top) & (n - j < LANES ? (1u << (n - j)) - 1 : ~0u);
+            uint64_t left = at_most(coin + j, (uint8_t)top);
 
+            if (n - j < LANES)
+                left &= (UINT64_C(1) << (n - j)) - 1;
             for (; left; left &= left - 1) {
-                size_t at = j + (size_t)__builtin_ctz(left);
+                size_t at = j + (size_t)__builtin_ctzll(left);
 
                 if (coin[at] < top || ym_rng_u64(rng) >> (64 - LOW_BITS) < low)
                     chosen[count++] = (uint32_t)(i + at);

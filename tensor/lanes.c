@@ -5,33 +5,56 @@
 
 #include "base/lanes.h"
 
-/* tanh x = e / (e + 2) with e = exp(2|x|) - 1 = 2^n (exp(y) - 1) + (2^n - 1), where n is
- * whole and 2|x| = n ln 2 + y, |y| <= (ln 2) / 2. ln 2 in two parts, the first so short
- * that n times it is exact. exp(y) - 1 by its series, whose first term left out is
- * below 2^-25 of it. Past 10 tanh is 1 in float. */
-static inline float tanh_one(float x)
+/* exp(x) - 1 = 2^n (exp(y) - 1) + (2^n - 1), where n is whole and x = n ln 2 + y,
+ * |y| <= (ln 2) / 2. ln 2 in two parts, the first so short that n times it is exact.
+ * exp(y) - 1 by its series, whose first term left out is below 2^-25 of it. |x| <= 87. */
+static inline float exp_less_one(float x, float *power)
 {
-    const float shift = 0x1.8p23f, per_ln2 = 0x1.715476p1f, ln2_high = 0x1.62e4000000000p-1f,
+    const float shift = 0x1.8p23f, per_ln2 = 0x1.715476p0f, ln2_high = 0x1.62e4000000000p-1f,
                 ln2_low = 0x1.7f7d1c0000000p-20f;
-    float a = fabsf(x), r, n, y, p, power, e;
+    float r = x * per_ln2 + shift; /* n stands in the last bits */
+    float n = r - shift, y, p;
     uint32_t bits;
 
-    a = a > 10 ? 10 : a;
-    r = a * per_ln2 + shift; /* n stands in the last bits */
-    n = r - shift;
     memcpy(&bits, &r, sizeof bits);
     bits = (bits + 127) << 23;
-    memcpy(&power, &bits, sizeof power);
-    y = (2 * a - n * ln2_high) - n * ln2_low;
+    memcpy(power, &bits, sizeof bits);
+    y = (x - n * ln2_high) - n * ln2_low;
     p = 1.0f / 5040;
     p = p * y + 1.0f / 720;
     p = p * y + 1.0f / 120;
     p = p * y + 1.0f / 24;
     p = p * y + 1.0f / 6;
     p = p * y + 0.5f;
-    p = p * (y * y) + y;
+    return p * (y * y) + y;
+}
+
+/* tanh x = e / (e + 2) with e = exp(2|x|) - 1. Past 10 tanh is 1 in float. */
+static inline float tanh_one(float x)
+{
+    float a = fabsf(x), power, p, e;
+
+    a = a > 10 ? 10 : a;
+    p = exp_less_one(2 * a, &power);
     e = power * p + (power - 1);
     return copysignf(e / (e + 2), x);
+}
+
+/* e / (1 + e) below 0, 1 / (1 + e) above, with e = exp(-|x|). */
+static inline float logistic_one(float x)
+{
+    float a = fabsf(x), power, p, e;
+
+    a = a > 87 ? 87 : a;
+    p = exp_less_one(-a, &power);
+    e = power * p + power;
+    return (x < 0 ? e : 1) / (1 + e);
+}
+
+YM_LANES void ym_lanes_logistic(float *z, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        z[i] = logistic_one(z[i]);
 }
 
 YM_LANES void ym_lanes_tanh(float *z, size_t n)

@@ -9,6 +9,8 @@
 
 /* z[i] = tanh(z[i]), within 3 units in the last place; NaN stays NaN. */
 void ym_lanes_tanh(float *z, size_t n);
+/* z[i] = 1 / (1 + exp(-z[i])), within 4 units in the last place, at least exp(-87); NaN stays NaN. */
+void ym_lanes_logistic(float *z, size_t n);
 void ym_lanes_relu(float *z, size_t n); /* NaN stays NaN */
 
 /* d[i] *= the derivative, told by the function's value. */

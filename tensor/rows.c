@@ -10,16 +10,17 @@
 
 #define TALL YM_ROWS_TALL
 #define WIDE YM_ROWS_WIDE
+#define NARROW 2         /* so few columns are made one by one, along the row */
 #define ROUNDER 0x1.8p52 /* added: the low bits are the number, rounded */
 
 /* One text, compiled for what a processor has; LANES floats a vector, HIGH rows at a time
  * in registers. c = the tile's sums of depth terms, or with `more` added to what stands there. */
-#define KERNEL(NAME, TARGET, LANES, HIGH)                                                                              \
+#define KERNEL(NAME, TARGET, LANES, HIGH, ROWS)                                                                        \
     TARGET static void NAME(const float *a, size_t a_row, size_t a_term, const float *b, size_t b_term, size_t depth,  \
                             float *c, size_t c_row, bool more)                                                         \
     {                                                                                                                  \
         typedef float vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias));                              \
-        for (size_t i = 0; i < TALL; i += HIGH) {                                                                      \
+        for (size_t i = 0; i < ROWS; i += HIGH) {                                                                      \
             for (size_t j = 0; j < WIDE; j += 2 * LANES) {                                                             \
                 vec sum[HIGH][2] = {0};                                                                                \
                 for (size_t k = 0; k < depth; k++) {                                                                   \
@@ -46,23 +47,27 @@
     }
 
 #ifdef __x86_64__
-KERNEL(tile_512, __attribute__((target("avx512f,avx512vl,avx512dq,fma"))), 16, 12)
-KERNEL(tile_256, __attribute__((target("avx2,fma"))), 8, 6)
+KERNEL(tile_512, __attribute__((target("avx512f,avx512vl,avx512dq,fma"))), 16, 12, TALL)
+KERNEL(low_512, __attribute__((target("avx512f,avx512vl,avx512dq,fma"))), 16, NARROW, NARROW)
+KERNEL(tile_256, __attribute__((target("avx2,fma"))), 8, 6, TALL)
+KERNEL(low_256, __attribute__((target("avx2,fma"))), 8, NARROW, NARROW)
 #endif
-KERNEL(tile_plain, , 4, 4)
+KERNEL(tile_plain, , 4, 4, TALL)
+KERNEL(low_plain, , 4, NARROW, NARROW)
 
 typedef void (*tile_fn)(const float *a, size_t a_row, size_t a_term, const float *b, size_t b_term, size_t depth,
                         float *c, size_t c_row, bool more);
 
-static tile_fn tile(void)
+/* For tiles of TALL rows, or, where no more than NARROW count, of those. */
+static tile_fn tile(size_t high)
 {
 #ifdef __x86_64__
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-        return tile_512;
+        return high <= NARROW ? low_512 : tile_512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return tile_256;
+        return high <= NARROW ? low_256 : tile_256;
 #endif
-    return tile_plain;
+    return high <= NARROW ? low_plain : tile_plain;
 }
 
 typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
@@ -100,10 +105,32 @@ static void pack_panel(const float *restrict b, size_t term, size_t col, size_t 
     }
 }
 
-void ym_rows_pack(const float *b, size_t term, size_t col, size_t depth, size_t cols, const float *last, float *to)
+/* Column by column, zeros up to whole panels' width. */
+static void pack_narrow(const float *b, size_t term, size_t col, size_t depth, size_t cols, const float *last,
+                        float *to)
 {
-    for (size_t j = 0; j < cols; j += WIDE) {
-        size_t there = cols - j < WIDE ? cols - j : WIDE;
+    size_t step = ym_rows_up(depth + (last != NULL), WIDE);
+
+    memset(to, 0, cols * step * sizeof *to);
+    for (size_t j = 0; j < cols; j++, to += step) {
+        for (size_t k = 0; k < depth; k++)
+            to[k] = b[k * term + j * col];
+        if (last)
+            to[depth] = last[j];
+    }
+}
+
+void ym_rows_pack(const float *b, size_t term, size_t col, size_t depth, size_t cols, const float *last, size_t first,
+                  size_t count, float *to)
+{
+    if (cols <= NARROW) {
+        if (first == 0 && count > 0)
+            pack_narrow(b, term, col, depth, cols, last, to);
+        return;
+    }
+    to += first * (depth + (last != NULL));
+    for (size_t j = first; j < first + count; j += WIDE) {
+        size_t there = first + count - j < WIDE ? first + count - j : WIDE;
 
         if (there < WIDE)
             memset(to, 0, (depth + (last != NULL)) * WIDE * sizeof *to);
@@ -116,52 +143,88 @@ void ym_rows_pack(const float *b, size_t term, size_t col, size_t depth, size_t 
     }
 }
 
+typedef float sixteen __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t sixteen_bits __attribute__((vector_size(64), aligned(4), may_alias));
+
+/* Sixteen sums of every sixteenth term, added up in halves; what stands behind depth is cut off. */
+YM_LANES static void mul_narrow(const float *a, size_t a_step, size_t rows, const float *packed, size_t depth,
+                                size_t cols, float *c, size_t c_step)
+{
+    size_t step = ym_rows_up(depth, WIDE), whole = (depth - 1) / 16 * 16;
+    sixteen_bits there;
+
+    for (size_t k = 0; k < 16; k++)
+        there[k] = whole + k < depth ? -1 : 0;
+    for (size_t i = 0; i < rows; i++, a += a_step, c += c_step) {
+        memset(c, 0, WIDE * sizeof *c);
+        for (size_t j = 0; j < cols; j++) {
+            const float *w = packed + j * step;
+            sixteen s = (sixteen)(*(const sixteen_bits *)(a + whole) & there) * *(const sixteen *)(w + whole);
+
+            for (size_t k = 0; k < whole; k += 16)
+                s += *(const sixteen *)(a + k) * *(const sixteen *)(w + k);
+            s += __builtin_shufflevector(s, s, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+            s += __builtin_shufflevector(s, s, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+            c[j] = (s[0] + s[1]) + (s[2] + s[3]);
+        }
+    }
+}
+
 void ym_rows_mul(const float *a, size_t a_step, size_t rows, const float *packed, size_t depth, size_t cols, float *c,
                  size_t c_step)
 {
-    tile_fn run = tile();
+    tile_fn run = tile(TALL);
 
+    if (cols <= NARROW) {
+        mul_narrow(a, a_step, rows, packed, depth, cols, c, c_step);
+        return;
+    }
     for (size_t j = 0; j < cols; j += WIDE)
         for (size_t i = 0; i < rows; i += TALL)
             run(a + i * a_step, a_step, 1, packed + j * depth, WIDE, depth, c + i * c_step + j, c_step, false);
 }
 
+typedef double eight __attribute__((vector_size(64)));
+typedef float eight_floats __attribute__((vector_size(32), aligned(4), may_alias));
+typedef double four_doubles __attribute__((vector_size(32)));
+
+_Static_assert(TALL == 12, "a tall row is eight and four");
+
 YM_LANES void ym_rows_pack_tall(const float *e, size_t e_step, const double *scale, size_t rows, size_t outs, float *to)
 {
     for (size_t j = 0; j < outs; j += TALL) {
-        size_t there = outs - j < TALL ? outs - j : TALL;
-
         for (size_t r = 0; r < rows; r++, to += TALL) {
             const float *from = e + r * e_step + j;
+            eight low = __builtin_convertvector(*(const eight_floats *)from, eight) * scale[r];
+            four_doubles high = __builtin_convertvector(*(const four *)(from + 8), four_doubles) * scale[r];
 
-            if (there < TALL || scale[r] == 0) /* not times 0: it may be infinite */
+            *(eight_floats *)to = __builtin_convertvector(low, eight_floats);
+            *(four *)(to + 8) = __builtin_convertvector(high, four);
+            if (scale[r] == 0) /* not times 0: it may be infinite */
                 memset(to, 0, TALL * sizeof *to);
-            for (size_t i = 0; there == TALL && scale[r] != 0 && i < TALL; i++)
-                to[i] = (float)(from[i] * scale[r]);
-            for (size_t i = 0; there < TALL && scale[r] != 0 && i < there; i++)
-                to[i] = (float)(from[i] * scale[r]);
         }
     }
 }
 
-YM_LANES static void add_whole(const float *restrict total, size_t n, int64_t *restrict sum)
+static inline int64_t to_whole(float v)
 {
-    for (size_t i = 0; i < n; i++) {
-        double shifted = (double)total[i] + ROUNDER;
-        int64_t bits, zero;
+    double shifted = (double)v + ROUNDER;
+    int64_t bits, zero;
 
-        memcpy(&bits, &shifted, sizeof bits);
-        memcpy(&zero, &(double){ROUNDER}, sizeof zero);
-        sum[i] += bits - zero;
-    }
+    memcpy(&bits, &shifted, sizeof bits);
+    memcpy(&zero, &(double){ROUNDER}, sizeof zero);
+    return bits - zero;
 }
 
-/* They come from far while the tile is made. */
-static void fetch(const int64_t *sum, size_t step, size_t high, size_t wide)
+YM_LANES static void add_tile(const float total[TALL][WIDE], size_t high, size_t wide, int64_t *restrict sum,
+                              size_t step)
 {
-    for (size_t h = 0; h < high; h++)
-        for (size_t i = 0; i < wide; i += 8)
-            __builtin_prefetch(sum + h * step + i, 1);
+    for (size_t h = 0; h < high && wide == WIDE; h++)
+        for (size_t i = 0; i < WIDE; i++)
+            sum[h * step + i] += to_whole(total[h][i]);
+    for (size_t h = 0; h < high && wide < WIDE; h++)
+        for (size_t i = 0; i < wide; i++)
+            sum[h * step + i] += to_whole(total[h][i]);
 }
 
 /* The terms of a tile: e [rows][TALL], a [rows][WIDE]. */
@@ -195,7 +258,7 @@ YM_LANES static void sum_ones(const float *restrict e, size_t rows, float *restr
 void ym_rows_outer(const float *e, size_t out, size_t outs, const float *a, size_t a_step, size_t rows, size_t ins,
                    int64_t *sum, size_t sum_step, int64_t *extra)
 {
-    tile_fn run = tile();
+    tile_fn run = tile(outs);
     _Alignas(64) float panel[YM_ROWS_MOST][WIDE], total[TALL][WIDE], ones[TALL];
 
     YM_ASSERT(rows <= YM_ROWS_MOST);
@@ -206,17 +269,15 @@ void ym_rows_outer(const float *e, size_t out, size_t outs, const float *a, size
             memcpy(panel[r], a + r * a_step + k, sizeof panel[r]);
         for (size_t j = out; j < out + outs; j += TALL) {
             size_t high = out + outs - j < TALL ? out + outs - j : TALL;
-            int64_t *to = sum + j * sum_step + k;
 
-            fetch(to, sum_step, high, wide);
             sum_chunks(run, e + j * rows, panel[0], rows, total);
-            for (size_t h = 0; h < high; h++)
-                add_whole(total[h], wide, to + h * sum_step);
+            add_tile(total, high, wide, sum + j * sum_step + k, sum_step);
         }
     }
     for (size_t j = out; j < out + outs; j += TALL) {
         sum_ones(e + j * rows, rows, ones);
-        add_whole(ones, out + outs - j < TALL ? out + outs - j : TALL, extra + j);
+        for (size_t h = 0; h < TALL && j + h < out + outs; h++)
+            extra[j + h] += to_whole(ones[h]);
     }
 }
 
@@ -235,27 +296,25 @@ YM_LANES double ym_rows_dot(const float *a, const float *b, size_t n)
     return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
-typedef double eight __attribute__((vector_size(64)));
-typedef float eight_floats __attribute__((vector_size(32), aligned(4), may_alias));
-
 #define SQUARE(at)                                                                                                     \
     (__builtin_convertvector(*(const eight_floats *)(at), eight) *                                                     \
      __builtin_convertvector(*(const eight_floats *)(at), eight))
 
 YM_LANES void ym_rows_squares(const float *v, size_t step, size_t rows, size_t n, double *out)
 {
-    for (size_t r = 0; r < rows; r++, v += step) {
+    for (size_t r = 0; r < rows && n == 1; r++)
+        out[r] = (double)v[r * step] * v[r * step];
+    for (size_t r = 0; r < rows && n > 1; r++, v += step) {
         eight s[4] = {0};
-        size_t i = 0;
 
-        for (; i + 32 <= n; i += 32) {
+        if (n <= 8)
+            s[0] = SQUARE(v);
+        for (size_t i = 0; i < n && n > 8; i += 32) {
             s[0] += SQUARE(v + i);
             s[1] += SQUARE(v + i + 8);
             s[2] += SQUARE(v + i + 16);
             s[3] += SQUARE(v + i + 24);
         }
-        for (; i < n; i += 8)
-            s[3] += SQUARE(v + i);
         s[0] = (s[0] + s[1]) + (s[2] + s[3]);
         out[r] = ((s[0][0] + s[0][1]) + (s[0][2] + s[0][3])) + ((s[0][4] + s[0][5]) + (s[0][6] + s[0][7]));
     }

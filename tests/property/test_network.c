@@ -408,6 +408,30 @@ static void tanh_is_within_three_units(void **state)
     assert_true(isnan(z));
 }
 
+static void logistic_is_within_four_units(void **state)
+{
+    static const float edges[] = {0.0f, -0.0f, 1e-45f, -1e-20f, 87, -87, -86.99f, 1e30f, INFINITY, -17.32868f};
+    float z;
+
+    (void)state;
+    for (long i = 0; i < 400000; i++) {
+        float x = i < 10 ? edges[i] : (float)(draw() * exp(draw() * 4.4)), unit;
+        double truth = 1 / (1 + exp(-fmax((double)x, -87)));
+
+        z = x;
+        ym_lanes_logistic(&z, 1);
+        unit = nextafterf((float)truth, INFINITY) - (float)truth;
+        if (!(fabs(z - truth) <= 4 * (double)unit))
+            fail_msg("logistic(%.9g) = %.9g, should be %.9g", (double)x, (double)z, truth);
+    }
+    z = -INFINITY;
+    ym_lanes_logistic(&z, 1);
+    assert_true(z > 0 && z < 1e-37f);
+    z = NAN;
+    ym_lanes_logistic(&z, 1);
+    assert_true(isnan(z));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +442,7 @@ int main(void)
         cmocka_unit_test(tensors_cover_the_parameters),
         cmocka_unit_test(first_parameters_hang_on_the_seed_alone),
         cmocka_unit_test(tanh_is_within_three_units),
+        cmocka_unit_test(logistic_is_within_four_units),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,6 +176,7 @@ struct move {
     double scale; /* gradient units of the sum's, over the nominal batch */
     double *theta;
     float *params; /* theta's float32 image; NULL: not asked for */
+    int64_t bits;  /* the quantile's, behind the last parameter */
 };
 
 static struct move begin_move(const struct ym_plan *plan, const struct ym_model *m, struct ym_optimizer *o,
@@ -184,15 +185,17 @@ static struct move begin_move(const struct ym_plan *plan, const struct ym_model 
     double scale = ym_local_clip_norm(plan, extra) / ym_clip_radius(plan->clip_bit_units) / nominal_batch(plan);
 
     ym_optimizer_step(o);
-    return (struct move){m, o, scale, theta, params};
+    return (struct move){m, o, scale, theta, params, 0};
 }
 
 static void move_block(void *ctx, size_t first, size_t count, const int64_t *sum)
 {
-    const struct move *v = ctx;
-    size_t end = first + count < v->m->dim ? first + count : v->m->dim; /* behind: the quantile's bits */
+    struct move *v = ctx;
+    size_t end = first + count < v->m->dim ? first + count : v->m->dim;
     double gradient[APPLY_BLOCK];
 
+    if (first + count > v->m->dim)
+        v->bits = sum[v->m->dim - first];
     for (size_t at = first, n; at < end; at += n) {
         n = end - at < APPLY_BLOCK ? end - at : APPLY_BLOCK;
         to_gradient(sum + (at - first), n, v->scale, gradient);
@@ -202,10 +205,10 @@ static void move_block(void *ctx, size_t first, size_t count, const int64_t *sum
     }
 }
 
-static void end_move(const struct ym_plan *plan, const struct ym_model *m, const int64_t *sum, double *extra)
+static void end_move(const struct ym_plan *plan, const struct move *v, double *extra)
 {
     if (plan->clip_bit_units > 0)
-        move_clip(plan, sum[m->dim], &extra[0]);
+        move_clip(plan, v->bits, &extra[0]);
 }
 
 void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, struct ym_optimizer *o, const int64_t *sum,
@@ -213,8 +216,8 @@ void ym_local_apply(const struct ym_plan *plan, const struct ym_model *m, struct
 {
     struct move v = begin_move(plan, m, o, extra, theta, NULL);
 
-    move_block(&v, 0, m->dim, sum);
-    end_move(plan, m, sum, extra);
+    move_block(&v, 0, ym_local_step_dim(plan, m), sum);
+    end_move(plan, &v, extra);
 }
 
 /* No patient's gradient reaches them: what stands there is noise alone. sum [n] begins at coordinate `first`. */
@@ -248,8 +251,10 @@ static void release_block(const struct release *r, size_t first, size_t dim, str
 
     ym_noise_add(sum, dim, plan->sigma_units, noise);
     clear_frozen(m, first, dim, sum);
-    if (r->w->take)
+    if (r->w->take) {
         r->w->take(r->w->taker, first, dim, sum);
+        memset(sum, 0, dim * sizeof *sum); /* for the next step, while it is near */
+    }
 }
 
 static void release_parts(void *ctx, size_t thread)
@@ -303,7 +308,8 @@ enum ym_code ym_local_noisy_sum(const struct ym_plan *plan, const struct ym_mode
         code = open_noise(&release, open_rng, ctx, st);
     if (code != YM_OK)
         goto out;
-    memset(sum, 0, dim * sizeof *sum);
+    if (!w->take)
+        memset(sum, 0, dim * sizeof *sum);
     count = ym_sample_patients(data->patients, plan->sampling_k, sampling, w->chosen);
     if (w->label && !(plan->route == YM_ROUTE_BOUNDED && ym_local_one_leaf(&step, w->chosen, count))) {
         ym_rng_fill(sampling, w->label, count * sizeof *w->label);
@@ -362,7 +368,7 @@ enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m
     struct ym_optimizer *o = ym_optimizer_new(plan, m, params, round);
     double *theta = malloc(m->dim * sizeof *theta);
     float *at = malloc(m->dim * sizeof *at);
-    int64_t *sum = malloc((m->dim + 1) * sizeof *sum);
+    int64_t *sum = calloc(m->dim + 1, sizeof *sum);
     struct move move;
     enum ym_code code = YM_OK;
 
@@ -387,7 +393,7 @@ enum ym_code ym_local_round(const struct ym_plan *plan, const struct ym_model *m
         code = ym_local_noisy_sum(plan, m, &rows, at, now, open_rng, ctx, w, sum, st);
         if (code != YM_OK)
             goto out;
-        end_move(plan, m, sum, now);
+        end_move(plan, &move, now);
     }
     ym_local_difference(plan, m, o, theta, params, update);
     memset(update + m->dim, 0, m->update_extra * sizeof *update);

@@ -36,7 +36,8 @@ struct ym_local_work {
     struct ym_batch *batch;        /* the bounded route's; NULL with the integer one */
     uint64_t *label;               /* [patients] likewise, and where the plan augments: the patient's draw */
     struct ym_leaf_member *member; /* [2 * patients] likewise: scratch */
-    ym_local_take_fn take;         /* is told of each block of the sum once it has its noise; NULL: nobody asks */
+    ym_local_take_fn
+        take; /* is told of each block of the sum, which is 0 before the step and after; NULL: nobody asks */
     void *taker;
     int32_t *held; /* [dim + 1] sum of fewer than YM_CLIP_HELD patients, not in the step's yet */
     size_t held_count;
