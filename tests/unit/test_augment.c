@@ -36,12 +36,12 @@ struct ward {
 };
 
 /* Patients of 1, 2, 1, 2 ... rows; all values different. */
-static void set_up(struct ward *c)
+static void set_up_with(struct ward *c, const char *plan)
 {
     static const uint64_t first[] = {0, 1, 3, 4, 6, 7, 9};
 
     memset(c, 0, sizeof *c);
-    c->plan = plan_must(yaml);
+    c->plan = plan_must(plan);
     memcpy(c->first_row, first, sizeof first);
     for (size_t i = 0; i < ROWS; i++) {
         c->y[i] = (float)(i % 2);
@@ -55,6 +55,11 @@ static void set_up(struct ward *c)
     ym_model_init_params(&c->m, 1, c->params);
     c->w = ym_local_work_new(c->plan, &c->m, &c->table);
     assert_true(c->params && c->w);
+}
+
+static void set_up(struct ward *c)
+{
+    set_up_with(c, yaml);
 }
 
 static void tear_down(struct ward *c)
@@ -166,6 +171,33 @@ static void what_a_patient_adds_is_its_own(void **state)
     tear_down(&c);
 }
 
+/* A model so large that the patients are shared among threads: each still has its own draw. */
+static void threads_change_no_bit(void **state)
+{
+    static const uint32_t all[] = {4, 0, 5, 1, 3, 2};
+    static const uint64_t draw[] = {77, 1, UINT64_MAX, 12345678901234567u, 5, 0};
+    char *wide = text_edit(yaml, "tanh]", "tanh, dense: {width: 20000}]");
+    int64_t *sum[2];
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct ward c;
+
+        setenv("YUMEN_THREADS", i ? "3" : "1", 1);
+        set_up_with(&c, wide);
+        assert_int_equal(c.w->pool != NULL, i);
+        sum[i] = calloc(c.m.dim + 1, sizeof *sum[i]);
+        sum_of(&c, all, draw, PATIENTS, sum[i]);
+        if (i)
+            assert_memory_equal(sum[0], sum[1], c.m.dim * sizeof *sum[0]);
+        tear_down(&c);
+    }
+    unsetenv("YUMEN_THREADS");
+    free(sum[0]);
+    free(sum[1]);
+    free(wide);
+}
+
 /* By hand: the gradient of all views at once, then ym_clip_patient. Clipping view by view gives another vector. */
 static void clip_comes_once_behind_the_mean_of_views(void **state)
 {
@@ -201,6 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(views_are_flips_and_shifts_of_their_record),
         cmocka_unit_test(what_a_patient_adds_is_its_own),
+        cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(clip_comes_once_behind_the_mean_of_views),
     };
 
