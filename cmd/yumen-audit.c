@@ -8,6 +8,7 @@
 #include "audit/verify/folder.h"
 #include "audit/verify/verify.h"
 #include "base/cli.h"
+#include "cmd/audit/bundle.h"
 #include "cmd/audit/document.h"
 #include "cmd/audit/epsilon.h"
 #include "cmd/audit/fetch.h"
@@ -37,7 +38,7 @@ static int run_verify(const struct ym_cli_args *a)
     else
         audit_report_text(v, in.objects != NULL);
     if (in.trust_inside)
-        fprintf(stderr, "%s\n", T(AUDIT_TRUST_INSIDE));
+        fprintf(ym_cli_has(a, "json") ? stderr : stdout, "%s\n", T(AUDIT_TRUST_INSIDE));
     ym_verification_free(v);
     audit_inputs_release(&in);
     return rc;
@@ -164,6 +165,7 @@ static const struct ym_cli_command commands[] = {
     {"fetch", "URL DIR", YM_TEXT_AUDIT_HELP_FETCH, 2, 2, audit_fetch_options, audit_fetch},
     {"report", "DIR...", YM_TEXT_AUDIT_HELP_REPORT, 1, -1, audit_document_options, audit_document},
     {"receipt", "DIR INDEX | FILE", YM_TEXT_AUDIT_HELP_RECEIPT, 1, 2, audit_receipt_options, audit_receipt},
+    {"bundle", "DIR...", YM_TEXT_AUDIT_HELP_BUNDLE, 1, -1, audit_bundle_options, audit_bundle},
     {"selftest", "", YM_TEXT_AUDIT_HELP_SELFTEST, 0, 0, audit_selftest_options, audit_selftest},
     {NULL, NULL, 0, 0, 0, NULL, NULL},
 };

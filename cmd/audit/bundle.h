@@ -8,5 +8,11 @@
 #define BUNDLE_LOGS "logs"       /* a ledger folder each, "hub" and "hospital-NAME" */
 #define BUNDLE_OBJECTS "objects" /* plans, states and sums by their hash */
 #define BUNDLE_SUMS "SHA256SUMS" /* of every other file, as sha256sum writes and checks it */
+#define BUNDLE_TOP "evidence"    /* the folder in a tar */
+
+/* yumen-audit bundle: copies, verifies the copies, writes the report of them; the
+ * same inputs make the same bytes. Exit code as verify's. */
+extern const struct ym_cli_option audit_bundle_options[];
+int audit_bundle(const struct ym_cli_args *a);
 
 #endif

@@ -11,6 +11,17 @@
 
 #define SAY(d, tag, id, ...) html_element_say(&(d)->h, tag, YM_TEXT_DOC_##id, ##__VA_ARGS__)
 
+/* The end of a path that tells it from others: "hub/ledger", "logs/hub". */
+static const char *folder_name(const char *dir)
+{
+    const char *at = dir + strlen(dir);
+
+    for (int parts = 0; at > dir; at--)
+        if (at[-1] == '/' && at[0] && ++parts == 2)
+            return at;
+    return at;
+}
+
 /* ---- what stands out ---- */
 
 static const enum ym_text_id event_text[FACT_EVENT_KINDS] = {
@@ -58,7 +69,7 @@ static void findings(struct document *d)
         html_raw(&d->h, "<li><code>%s</code> ", ym_reason_name(f->reason));
         html_say(&d->h, audit_report_why(f->reason));
         html_raw(&d->h, " <span class=\"soft\">");
-        html_text(&d->h, d->v->log[f->log].origin[0] ? d->v->log[f->log].origin : d->v->log[f->log].dir);
+        html_text(&d->h, d->v->log[f->log].origin[0] ? d->v->log[f->log].origin : folder_name(d->v->log[f->log].dir));
         if (f->entry >= 0)
             html_raw(&d->h, " #%" PRId64, f->entry);
         html_raw(&d->h, ": ");
@@ -180,7 +191,7 @@ static void log_row(struct document *d, const struct ym_log_summary *s, const st
 
     ym_vhex_text(s->root, sizeof(s->root), root);
     html_raw(&d->h, "<tr><td>");
-    html_text(&d->h, s->origin[0] ? s->origin : s->dir);
+    html_text(&d->h, s->origin[0] ? s->origin : folder_name(s->dir));
     html_raw(&d->h, "</td><td class=\"n\">%" PRIu64 "</td><td class=\"n\">%" PRIu64 "</td><td><code>%s</code>", s->size,
              s->signatures, root);
     if (key && ym_vkey_format(key->name, YM_NOTE_LOG, key->pub, &text) == YM_OK) {
@@ -219,6 +230,19 @@ static void cards(struct document *d)
     html_raw(&d->h, "</tbody></table>\n");
 }
 
+static void cosigned(struct document *d)
+{
+    for (size_t i = 0; i < d->v->log_count; i++) {
+        const struct ym_log_summary *s = &d->v->log[i];
+
+        if (s->cosigned)
+            html_element_say(&d->h, "p class=\"note\"", YM_TEXT_AUDIT_COSIGNED, s->origin, s->cosigned - 1,
+                             s->cosigners);
+        if (s->seen)
+            html_element_say(&d->h, "p class=\"note\"", YM_TEXT_AUDIT_SEEN, s->origin, s->seen);
+    }
+}
+
 void document_hashes(struct document *d)
 {
     struct ym_trust trust = {0};
@@ -235,6 +259,7 @@ void document_hashes(struct document *d)
     for (size_t i = 0; i < d->v->log_count; i++)
         log_row(d, &d->v->log[i], &trust);
     html_raw(&d->h, "</tbody></table>\n");
+    cosigned(d);
     if (d->f.card_count)
         cards(d);
     ym_trust_release(&trust);
@@ -242,21 +267,14 @@ void document_hashes(struct document *d)
 
 /* ---- repeating ---- */
 
-/* The end of a path that tells it from others: "hub/ledger", "logs/hub". */
-static const char *folder_name(const char *dir)
-{
-    const char *at = dir + strlen(dir);
-
-    for (int parts = 0; at > dir; at--)
-        if (at[-1] == '/' && at[0] && ++parts == 2)
-            return at;
-    return at;
-}
-
 void document_repeat(struct document *d)
 {
     const struct ym_log_summary *s = &d->v->log[0];
     char root[65];
+
+    for (size_t i = 0; i < d->v->log_count; i++)
+        if (strcmp(d->v->log[i].role, "hub") == 0)
+            s = &d->v->log[i];
 
     ym_vhex_text(s->root, sizeof(s->root), root);
     SAY(d, "h2", REPEAT);

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fs.h"
 #include "cmd/audit/bundle.h"
+#include "cmd/audit/folder.h"
 
 /* A state folder is taken for the ledger inside it. */
 static void ledger_path(const char *given, char out[AUDIT_PATH])
@@ -60,6 +62,40 @@ static enum ym_code take_bundle(const char *dir, struct audit_inputs *in, struct
     return code;
 }
 
+enum ym_code audit_inputs_bundle(const char *dir, const char *trust, struct audit_inputs *out, struct ym_status *st)
+{
+    memset(out, 0, sizeof(*out));
+    out->trust = trust;
+    return take_bundle(dir, out, st);
+}
+
+/* A tar is unpacked where the system keeps such things: nothing in it can lead out of there. */
+static enum ym_code take_tar(const char *tar, struct audit_inputs *in, struct ym_status *st)
+{
+    const char *tmp = getenv("TMPDIR");
+    char top[AUDIT_PATH], scratch[AUDIT_PATH];
+    enum ym_code code;
+
+    if ((size_t)snprintf(scratch, sizeof(scratch), "%s/yumen-audit-XXXXXX", tmp && tmp[0] ? tmp : "/tmp") >=
+            sizeof(scratch) ||
+        !mkdtemp(scratch))
+        return ym_status_set(st, YM_UNAVAILABLE, "cannot make a folder to unpack '%.200s' in", tar);
+    memcpy(in->scratch, scratch, sizeof(scratch));
+    code = audit_tar_unpack(tar, scratch, st);
+    if (code == YM_OK)
+        code = ym_fs_join(top, sizeof(top), scratch, BUNDLE_TOP);
+    if (code == YM_OK && !is_bundle(top))
+        code = ym_status_set(st, YM_UNAVAILABLE, "'%.200s' is no evidence bundle", tar);
+    return code == YM_OK ? take_bundle(top, in, st) : code;
+}
+
+static bool is_file(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
 /* Whoever made the folder made that file too. */
 static bool lies_in(const char *file, const char *dir)
 {
@@ -97,6 +133,8 @@ enum ym_code audit_inputs_take(const struct ym_cli_args *a, size_t count, struct
         out->trust_inside = out->trust && lies_in(out->trust, a->positional[0]);
         return take_bundle(a->positional[0], out, st);
     }
+    if (count == 1 && is_file(a->positional[0]))
+        return take_tar(a->positional[0], out, st);
     code = make_room(out, count, st);
     for (size_t i = 0; code == YM_OK && i < count; i++) {
         ledger_path(a->positional[i], out->path[i]);
@@ -107,6 +145,8 @@ enum ym_code audit_inputs_take(const struct ym_cli_args *a, size_t count, struct
 
 void audit_inputs_release(struct audit_inputs *in)
 {
+    if (in->scratch[0])
+        audit_folder_remove(in->scratch);
     free(in->path);
     free(in->dir);
     free(in->older);

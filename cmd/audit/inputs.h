@@ -8,19 +8,21 @@
 #define AUDIT_LOGS_MAX 1024
 
 /* What a command of yumen-audit was given: ledgers, each a ledger folder or a
- * state folder that holds one, or one evidence bundle, which stands for the
- * ledgers and objects in it; objects and trust file by --objects and --trust. */
+ * state folder that holds one, or one evidence bundle, folder or tar, which stands
+ * for the ledgers and objects in it; objects and trust file by --objects and --trust. */
 struct audit_inputs {
     char (*path)[AUDIT_PATH];
     const char **dir, **older; /* older: --checkpoint, of count older_count */
     size_t count, older_count;
     const char *objects, *trust; /* NULL: none */
     bool trust_inside;           /* the trust file lies in the bundle itself: it proves no origin */
-    char objects_path[AUDIT_PATH];
+    char objects_path[AUDIT_PATH], scratch[AUDIT_PATH]; /* scratch: a tar unpacked, removed at the end; "" for none */
 };
 
 enum ym_code audit_inputs_take(const struct ym_cli_args *a, size_t count, struct audit_inputs *out,
                                struct ym_status *st);
+/* The bundle that lies in this folder. trust may be NULL; borrowed. */
+enum ym_code audit_inputs_bundle(const char *dir, const char *trust, struct audit_inputs *out, struct ym_status *st);
 void audit_inputs_release(struct audit_inputs *in);
 /* ym_verify over them. A trust file out of the bundle anchors nothing. */
 enum ym_code audit_inputs_verify(const struct audit_inputs *in, bool certified, struct ym_verification **v,

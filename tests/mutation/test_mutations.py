@@ -33,6 +33,14 @@ MUTATIONS = [
      "    struct ym_plan *once = (struct ym_plan *)plan;\n"
      "    once->momentum = 0;\n"
      "    ym_noise_add(sum, dim, plan->sigma_units, noise);", ["test_local_step"]),
+    ("tar-climbs-out", "audit/verify/tar.c", "!(part[0] == '.' && (len == 1 || (len == 2 && part[1] == '.')))", "part[0]",
+     ["test_evidence.py"]),
+    ("own-trust-believed", "cmd/audit/inputs.c", "code == YM_OK && in->trust_inside && i < in->count", "code != YM_OK && i < in->count",
+     ["test_evidence.py"]),
+    ("report-unescaped", "cmd/audit/html.c", 'return "&lt;";', 'return "<";', ["test_audit_report.py"]),
+    ("report-text-turned", "cmd/audit/html.c", "(c >= 0x2028 && c <= 0x202e)", "c == 0x2028", ["test_audit_report.py"]),
+    ("program-unnamed", "audit/verify/entry.c", "case BUILD:\n        return n->text_len == BUILD_HEX &&",
+     "case BUILD:\n        return n->text_len > 0 ||", ["test_verify"]),
     ("mirror-takes-any-bundle", "audit/ledger/pull.c", "if (memcmp(root, p->bundle_root[b], sizeof root) != 0)\n            code",
      "if (memcmp(root, p->bundle_root[b], 0) != 0)\n            code", ["test_fetch.py"]),
     ("mirror-takes-another-past", "audit/ledger/pull.c", "if (memcmp(o->hash[i - first], p->l->leaf_hash[i], YM_HASH_BYTES) != 0)",
@@ -267,6 +275,8 @@ MUTATIONS = [
 
 # Scripts of tests/integration that a mutation may name, and the programs they drive.
 SCRIPTS = {
+    "test_audit_report.py": ["yumen-audit", "../tests/make_ledgers"],
+    "test_evidence.py": ["yumen-audit", "../tests/make_ledgers"],
     "test_fetch.py": ["yumen-audit", "yumen-audit-fetch"],
     "test_http_log.py": ["yumen", "yumen-audit", "yumen-audit-fetch", "yumen-coordinator"],
 }
