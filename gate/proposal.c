@@ -45,13 +45,25 @@ static uint32_t nominal_of(const struct ym_cohort *cohort, size_t count)
     return (uint32_t)fmax(1, two_digits(sum / (double)count));
 }
 
+static bool is_deep(const struct ym_plan *plan)
+{
+    return plan->family == YM_FAMILY_MLP || plan->family == YM_FAMILY_NETWORK;
+}
+
 /* Inputs lie in [-1, 1]: a column's mean square is near 1/3, an error at the start near 1/2. Half of that norm: below
  * the typical gradient the clip only evens patients out, while the noise shrinks with it. */
+static double half_gradient(const struct ym_plan *base)
+{
+    return is_deep(base) ? 1 : 0.25 * sqrt(1 + (double)ym_plan_columns(base) / 3);
+}
+
+/* Counts and survival, whose bins add up, err by more than a half, and a clip well below the typical gradient spoils
+ * their mean before it spoils the order (docs/models.md). */
 static double clip_of(const struct ym_plan *base)
 {
-    if (base->family == YM_FAMILY_MLP)
-        return 1;
-    return two_digits(0.25 * sqrt(1 + (double)ym_plan_columns(base) / 3));
+    bool whole = base->family == YM_FAMILY_POISSON || ym_plan_survival(base);
+
+    return two_digits((whole ? 4 : 1) * half_gradient(base));
 }
 
 static bool put(json_t *section, const char *key, json_t *value)
@@ -71,7 +83,7 @@ static enum ym_code draft(const struct ym_plan *base, const struct ym_proposal *
                           struct ym_status *st)
 {
     json_t *root = NULL, *training, *privacy;
-    double steps = (double)l->rounds * l->local_steps, reach = base->family == YM_FAMILY_MLP ? REACH_DEEP : REACH;
+    double steps = (double)l->rounds * l->local_steps, reach = is_deep(base) ? REACH_DEEP : REACH;
     enum ym_code code = ym_json_parse(base->canonical.data, base->canonical.len, YM_PLAN_MAX_BYTES, &root, st);
 
     if (code != YM_OK)
@@ -82,7 +94,7 @@ static enum ym_code draft(const struct ym_plan *base, const struct ym_proposal *
         !put(training, "local_steps", json_integer(l->local_steps)) ||
         !put(training, "sampling_probability", json_string(samplings[0])) ||
         !put(training, "nominal_patients", json_integer(p->nominal_patients)) ||
-        !put(training, "learning_rate", decimal(reach / steps / p->clip_norm)) ||
+        !put(training, "learning_rate", decimal(reach / steps / two_digits(half_gradient(base)))) ||
         !put(privacy, "clip_norm", decimal(p->clip_norm))) {
         json_decref(root);
         return ym_status_set(st, YM_EXHAUSTED, "out of memory");
@@ -213,7 +225,7 @@ static enum ym_code take_plan(const struct ym_plan *base, const struct length *l
 enum ym_code ym_proposal_find(const struct ym_plan *base, size_t dim, const struct ym_cohort *cohort, size_t count,
                               struct ym_proposal *out, struct ym_status *st)
 {
-    const struct length *lengths = base->family == YM_FAMILY_MLP ? deep : convex;
+    const struct length *lengths = is_deep(base) ? deep : convex;
     struct ym_proposal p = {.nominal_patients = nominal_of(cohort, count), .clip_norm = clip_of(base)};
     enum ym_code code = YM_OK;
 

@@ -79,34 +79,122 @@ static json_t *inputs_json(uint32_t count)
     return inputs;
 }
 
-/* Families and what their "x" numbers say. */
-static enum ym_code shape_json(const char *family, size_t family_len, const uint32_t *more, size_t more_count,
-                               json_t *model)
-{
-    json_t *hidden;
-    bool number = family_len == 6 && strncmp(family, "linear", 6) == 0;
-    bool two = family_len == 8 && strncmp(family, "logistic", 8) == 0;
-    bool many = family_len == 11 && strncmp(family, "multinomial", 11) == 0 && more_count == 1;
-    bool deep = family_len == 3 && strncmp(family, "mlp", 3) == 0 && more_count >= 1;
+/* ---- families and what their "x" numbers say ---- */
 
-    if (!((number || two) && more_count == 0) && !many && !deep)
-        return YM_INVALID;
-    json_object_set_new(model, "family", json_stringn(family, family_len));
-    if (number)
-        json_object_set_new(model, "outcome", json_pack("{s:s,s:s,s:s}", "name", "y", "low", "-1", "high", "1"));
-    else
-        json_object_set_new(model, "outcome",
-                            json_pack("{s:s,s:o}", "name", "y", "levels", levels_json(many ? more[0] : 2)));
-    if (!deep)
-        return YM_OK;
-    hidden = json_array();
-    for (size_t i = 0; i < more_count; i++)
-        json_array_append_new(hidden, json_integer(more[i]));
-    json_object_set_new(model, "hidden", hidden);
-    return YM_OK;
+struct spec {
+    json_t *model;
+    uint32_t first; /* inputs, or pixels a side */
+    const uint32_t *more;
+    size_t count;
+};
+
+static bool levels(const struct spec *s, uint32_t count)
+{
+    return json_object_set_new(s->model, "outcome",
+                               json_pack("{s:s,s:o}", "name", "y", "levels", levels_json(count))) == 0;
 }
 
-/* "logistic:13", "multinomial:13x4" (levels), "mlp:30x16x8" (hidden widths). */
+static bool tabular(const struct spec *s)
+{
+    return json_object_set_new(s->model, "inputs", inputs_json(s->first)) == 0;
+}
+
+static bool shape_linear(const struct spec *s)
+{
+    json_object_set_new(s->model, "outcome", json_pack("{s:s,s:s,s:s}", "name", "y", "low", "-1", "high", "1"));
+    return s->count == 0 && tabular(s);
+}
+
+static bool shape_logistic(const struct spec *s)
+{
+    return s->count == 0 && levels(s, 2) && tabular(s);
+}
+
+static bool shape_multinomial(const struct spec *s)
+{
+    return s->count == 1 && levels(s, s->more[0]) && tabular(s);
+}
+
+static bool shape_poisson(const struct spec *s)
+{
+    json_object_set_new(s->model, "outcome", json_pack("{s:s,s:s,s:s}", "name", "y", "low", "0", "high", "100"));
+    return s->count == 0 && tabular(s);
+}
+
+static bool shape_mlp(const struct spec *s)
+{
+    json_t *hidden = json_array();
+
+    for (size_t i = 0; i < s->count; i++)
+        json_array_append_new(hidden, json_integer(s->more[i]));
+    json_object_set_new(s->model, "hidden", hidden);
+    return s->count > 0 && levels(s, 2) && tabular(s);
+}
+
+/* Time bins. */
+static bool shape_survival(const struct spec *s)
+{
+    json_t *cuts = json_array();
+    char text[16];
+
+    if (s->count != 1 || s->more[0] < 2 || s->more[0] > YM_PLAN_MAX_CUTS + 1) {
+        json_decref(cuts);
+        return false;
+    }
+    for (uint32_t i = 1; i < s->more[0]; i++) {
+        snprintf(text, sizeof text, "%" PRIu32, i);
+        json_array_append_new(cuts, json_string(text));
+    }
+    snprintf(text, sizeof text, "%" PRIu32, s->more[0]);
+    json_object_set_new(s->model, "cuts", cuts);
+    json_object_set_new(s->model, "time", json_pack("{s:s,s:s}", "name", "t", "high", text));
+    return levels(s, 2) && tabular(s);
+}
+
+/* Channels of the image, then of convolutions of 3 x 3, each halving the side. */
+static bool shape_network(const struct spec *s)
+{
+    json_t *layers = json_array(), *image;
+
+    for (size_t i = 1; i < s->count; i++) {
+        json_array_append_new(layers, json_pack("{s:{s:I,s:i,s:i,s:i}}", "conv2d", "channels", (json_int_t)s->more[i],
+                                                "kernel", 3, "stride", 2, "padding", 1));
+        json_array_append_new(layers, json_string("tanh"));
+    }
+    json_object_set_new(s->model, "layers", layers);
+    if (s->count < 2)
+        return false;
+    image = json_pack("[{s:s,s:I,s:I,s:I}]", "name", "x", "channels", (json_int_t)s->more[0], "height",
+                      (json_int_t)s->first, "width", (json_int_t)s->first);
+    return json_object_set_new(s->model, "inputs", image) == 0 && levels(s, 2);
+}
+
+static const struct shape {
+    const char *family;
+    bool (*fill)(const struct spec *s);
+} shapes[] = {
+    {"linear", shape_linear},
+    {"logistic", shape_logistic},
+    {"multinomial", shape_multinomial},
+    {"poisson", shape_poisson},
+    {"mlp", shape_mlp},
+    {"discrete_hazard", shape_survival},
+    {"piecewise_exponential", shape_survival},
+    {"network", shape_network},
+};
+
+static bool shape_json(const char *family, size_t len, const struct spec *s)
+{
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        if (strlen(shapes[i].family) == len && memcmp(shapes[i].family, family, len) == 0) {
+            json_object_set_new(s->model, "family", json_string(shapes[i].family));
+            return shapes[i].fill(s);
+        }
+    return false;
+}
+
+/* "logistic:13", "multinomial:13x4" (levels), "mlp:30x16x8" (hidden widths), "piecewise_exponential:10x4" (time bins),
+ * "network:28x1x16x32". */
 static enum ym_code model_json(const char *spec, json_t **out, struct ym_status *st)
 {
     const char *colon = strchr(spec, ':'), *at = colon == NULL ? "" : colon + 1;
@@ -122,11 +210,11 @@ static enum ym_code model_json(const char *spec, json_t **out, struct ym_status 
             break;
         at++;
     }
-    if (!good || *at != '\0' || shape_json(spec, (size_t)(colon - spec), number + 1, n - 1, model) != YM_OK) {
+    if (!good || *at != '\0' ||
+        !shape_json(spec, (size_t)(colon - spec), &(struct spec){model, number[0], number + 1, n - 1})) {
         json_decref(model);
         return ym_status_set(st, YM_INVALID, T(SPONSOR_PROPOSE_MODEL), spec);
     }
-    json_object_set_new(model, "inputs", inputs_json(number[0]));
     *out = model;
     return YM_OK;
 }

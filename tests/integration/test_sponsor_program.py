@@ -235,9 +235,15 @@ def plan_of(model, sections, hospitals=3):
     family, shape = model.split(":")
     first, *more = [int(n) for n in shape.split("x")]
     inputs = "".join(f"    - {{name: x{i}, low: -1, high: 1}}\n" for i in range(first))
-    outcome = "{name: y, low: -1, high: 1}" if family == "linear" else "{name: y, levels: [%s]}" % ", ".join(
+    if family == "network":
+        inputs = f"    - {{name: x, channels: {more[0]}, height: {first}, width: {first}}}\n"
+    outcome = "{name: y, low: -1, high: 1}" if family == "linear" else "{name: y, low: 0, high: 100}" if family == "poisson" else "{name: y, levels: [%s]}" % ", ".join(
         "l%d" % i for i in range(more[0] if family == "multinomial" else 2))
     hidden = f"  hidden: {more}\n" if family == "mlp" else ""
+    if family in ("discrete_hazard", "piecewise_exponential"):
+        hidden = f"  time: {{name: t, high: {more[0]}}}\n  cuts: {list(range(1, more[0]))}\n"
+    if family == "network":
+        hidden = "  layers: [%s]\n" % ", ".join("conv2d: {channels: %d, kernel: 3, stride: 2, padding: 1}, tanh" % c for c in more[1:])
     names = ", ".join("{name: h%d}" % i for i in range(hospitals))
     return (f"yumen: plan/1\nstudy: s\nsponsor: a\ntitle: t\npurpose: p\nmodel:\n  family: {family}\n{hidden}"
             f"  inputs:\n{inputs}  outcome: {outcome}\n{sections}federation:\n  hospitals: [{names}]\n")
@@ -245,7 +251,8 @@ def plan_of(model, sections, hospitals=3):
 
 def proposal_can_be_pasted_and_passes(home):
     ask = ["plan", "advise", "--epsilon", "1.5", "--patients", "50-199,200-499,300"]
-    for model, parameters in (("logistic:13", 14), ("linear:2", 3), ("multinomial:5x3", 18), ("mlp:4x3", 19)):
+    for model, parameters in (("logistic:13", 14), ("linear:2", 3), ("multinomial:5x3", 18), ("mlp:4x3", 19), ("poisson:4", 5),
+                              ("discrete_hazard:3x4", 7), ("piecewise_exponential:6x2", 8), ("network:9x2x3x4", 57 + 112 + 37)):
         told = json.loads(run(*ask, "--model", model, "--json").stdout)["proposal"]
         out = run(*ask, "--model", model).stdout
         sections = out[out.index("training:"):out.index("\n\n", out.index("privacy:"))] + "\n"
@@ -263,6 +270,8 @@ def proposal_can_be_pasted_and_passes(home):
     assert told["privacy"]["epsilon"] == "3" and told["privacy"]["delta"] == "0.00001" and told["training"]["nominal_patients"] == 59
     assert "yumen simulate" in run(*ask, "--model", "logistic:3").stdout and "不保证" in run(*ask, "--model", "logistic:3", lang="zh").stdout
     for bad in (["--model", "logistic:0"], ["--model", "logistic"], ["--model", "tree:3"], ["--model", "mlp:3"], ["--model", "logistic:3x2"],
+                ["--model", "network:28"], ["--model", "network:28x1"], ["--model", "poisson:3x2"], ["--model", "discrete_hazard:3"],
+                ["--model", "piecewise_exponential:3x1"], ["--model", "piecewise_exponential:3x102"], ["--model", "cox:3"],
                 ["--model", "logistic:3", "--delta", "1e-3"], ["--model", "logistic:3", "--delta", "0"], []):
         assert run(*ask, *bad, code=2).stderr.startswith("yumen")
     for bad in ("", "0", "9-3", "5,", "a", "99999999999999999999"):
