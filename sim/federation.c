@@ -205,7 +205,9 @@ static enum ym_code score_round(struct federation *f, struct ym_sim_round *r, st
 
     for (size_t i = 0; i < f->site_count && code == YM_OK; i++)
         code = ym_score_table(f->plan, &f->model, f->params, f->table[i], &f->score[i], st);
-    if (code == YM_OK)
+    if (code == YM_OK && f->site_count == 1)
+        r->pooled = f->score[0];
+    else if (code == YM_OK)
         code = ym_score_tables(f->plan, &f->model, f->params, f->table, f->site_count, &r->pooled, st);
     r->site = f->score;
     return code == YM_OK ? score_tests(f, r, st) : code;

@@ -1,9 +1,11 @@
 #include "sim/score.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pool.h"
 #include "models/concordance.h"
 #include "models/scaling.h"
 #include "models/score.h"
@@ -11,6 +13,7 @@
 
 /* Rows are predicted in blocks, so that scratch does not grow with the file. */
 #define BLOCK_ROWS 1024
+#define MANY_ROWS 8192 /* that other threads are woken for */
 
 /* ---- what the model says ---- */
 
@@ -40,28 +43,83 @@ static void sum_bins(const struct ym_table *t, const float *score, double *expec
     }
 }
 
-static void take_table(const struct ym_model *m, const float *params, const struct ym_table *t, struct ym_model_work *w,
-                       float *block, struct ym_scores *out)
+/* Threads take blocks of a table; who took which changes nothing. */
+struct pass {
+    const struct ym_model *m;
+    const float *params;
+    const struct ym_table *t;
+    float *score, *label; /* of this table's rows */
+    double *loss;         /* of each block, summed over its rows */
+    atomic_size_t next;
+    struct ym_pool *pool;                  /* NULL: one thread */
+    struct ym_model_work *w[YM_POOL_MOST]; /* one a thread, */
+    float *block[YM_POOL_MOST];            /* likewise */
+};
+
+static void pass_blocks(void *ctx, size_t thread)
 {
-    size_t targets = ym_model_targets(m), before = out->patients;
-    float *score = out->score + out->rows * out->outputs, *label = out->label + out->rows;
+    struct pass *p = ctx;
+    size_t targets = ym_model_targets(p->m), outputs = ym_model_outputs(p->m), row;
 
-    for (size_t row = 0; row < t->rows; row += BLOCK_ROWS) {
-        size_t n = t->rows - row < BLOCK_ROWS ? t->rows - row : BLOCK_ROWS;
-        const float *y = t->y + row * targets;
+    while ((row = atomic_fetch_add_explicit(&p->next, BLOCK_ROWS, memory_order_relaxed)) < p->t->rows) {
+        size_t n = p->t->rows - row < BLOCK_ROWS ? p->t->rows - row : BLOCK_ROWS;
+        const float *y = p->t->y + row * targets;
 
-        out->loss +=
-            ym_model_loss(m, params, ym_table_rows(t, row, n, block), y, n, w, score + row * out->outputs) * (double)n;
+        p->loss[row / BLOCK_ROWS] = ym_model_loss(p->m, p->params, ym_table_rows(p->t, row, n, p->block[thread]), y, n,
+                                                  p->w[thread], p->score + row * outputs) *
+                                    (double)n;
         for (size_t i = 0; i < n; i++)
-            label[row + i] = y[i * targets];
+            p->label[row + i] = y[i * targets];
     }
+}
+
+static void take_table(struct pass *p, const struct ym_table *t, struct ym_scores *out)
+{
+    size_t before = out->patients;
+
+    p->t = t;
+    p->score = out->score + out->rows * out->outputs;
+    p->label = out->label + out->rows;
+    atomic_store(&p->next, 0);
+    if (p->pool)
+        ym_pool_run(p->pool, pass_blocks, p);
+    else
+        pass_blocks(p, 0);
+    for (size_t i = 0; i * BLOCK_ROWS < t->rows; i++)
+        out->loss += p->loss[i];
     if (t->time != NULL)
-        take_patients(t, score, out);
-    if (targets == 2)
-        apply_offsets(t, score);
+        take_patients(t, p->score, out);
+    if (ym_model_targets(p->m) == 2)
+        apply_offsets(t, p->score);
     if (t->time != NULL)
-        sum_bins(t, score, out->expected + before);
+        sum_bins(t, p->score, out->expected + before);
     out->rows += t->rows;
+}
+
+/* Without threads, for the machine may grant none, it only takes longer. */
+static bool open_pass(struct pass *p, size_t rows, size_t scratch)
+{
+    size_t threads = rows > MANY_ROWS ? ym_pool_cores() : 1;
+
+    p->pool = threads > 1 ? ym_pool_new(threads) : NULL;
+    p->loss = calloc(rows / BLOCK_ROWS + 1, sizeof *p->loss);
+    for (size_t i = 0; i < (p->pool ? threads : 1); i++) {
+        p->w[i] = ym_model_work_new(p->m, BLOCK_ROWS);
+        p->block[i] = calloc(scratch + 1, sizeof *p->block[i]);
+        if (!p->w[i] || !p->block[i])
+            return false;
+    }
+    return p->loss != NULL;
+}
+
+static void close_pass(struct pass *p)
+{
+    ym_pool_free(p->pool);
+    for (size_t i = 0; i < YM_POOL_MOST; i++) {
+        ym_model_work_free(p->w[i]);
+        free(p->block[i]);
+    }
+    free(p->loss);
 }
 
 static enum ym_code make_room(size_t rows, struct ym_scores *s, struct ym_status *st)
@@ -83,23 +141,20 @@ enum ym_code ym_scores_open(const struct ym_plan *plan, const struct ym_model *m
                             const struct ym_table *const *t, size_t count, struct ym_scores *out, struct ym_status *st)
 {
     struct ym_scores s = {.plan = plan, .outputs = ym_model_outputs(m)};
-    struct ym_model_work *w = ym_model_work_new(m, BLOCK_ROWS);
+    struct pass pass = {.m = m, .params = params};
     size_t rows = 0, scratch = 0;
-    float *block;
     enum ym_code code;
 
     for (size_t i = 0; i < count; i++) {
         rows += t[i]->rows;
         scratch = ym_table_scratch(t[i], BLOCK_ROWS) > scratch ? ym_table_scratch(t[i], BLOCK_ROWS) : scratch;
     }
-    block = calloc(scratch + 1, sizeof *block);
     code = make_room(rows, &s, st);
-    if (code == YM_OK && (!w || !block))
+    if (code == YM_OK && !open_pass(&pass, rows, scratch))
         code = ym_status_set(st, YM_EXHAUSTED, "no memory to score %zu rows", rows);
     for (size_t i = 0; i < count && code == YM_OK; i++)
-        take_table(m, params, t[i], w, block, &s);
-    ym_model_work_free(w);
-    free(block);
+        take_table(&pass, t[i], &s);
+    close_pass(&pass);
     if (code == YM_OK)
         *out = s;
     else

@@ -368,6 +368,41 @@ static void threads_change_no_figure_and_a_seed_is_the_run_with_that_seed(void *
     ym_plan_free(plan);
 }
 
+/* Blocks of rows are shared; the figures are those of one thread, to the bit. */
+static void threads_change_no_score(void **state)
+{
+    enum { ROWS = 20001 };
+    struct ym_plan *plan = plan_of(PLAN("logistic", SICK, "1", "2"));
+    const float params[] = {0.5f, -0.25f, 0.125f};
+    struct ym_table t = {.columns = 2, .rows = ROWS, .patients = ROWS};
+    struct ym_score one, three;
+    struct ym_model m;
+
+    (void)state;
+    assert_int_equal(ym_model_from_plan(plan, &m, NULL), YM_OK);
+    t.x = calloc(2 * ROWS, sizeof *t.x);
+    t.y = calloc(ROWS, sizeof *t.y);
+    t.first_row = calloc(ROWS + 1, sizeof *t.first_row);
+    for (size_t i = 0; i < ROWS; i++) {
+        t.x[2 * i] = (float)(i * 2654435761u % 1000) / 500 - 1;
+        t.x[2 * i + 1] = (float)(i * 40503u % 1000) / 500 - 1;
+        t.y[i] = (float)(i % 3 == 0);
+        t.first_row[i + 1] = i + 1;
+    }
+    setenv("YUMEN_THREADS", "1", 1);
+    assert_int_equal(ym_score_table(plan, &m, params, &t, &one, NULL), YM_OK);
+    setenv("YUMEN_THREADS", "3", 1);
+    assert_int_equal(ym_score_table(plan, &m, params, &t, &three, NULL), YM_OK);
+    unsetenv("YUMEN_THREADS");
+    assert_int_equal(one.rows, ROWS);
+    assert_true(one.loss == three.loss && one.accuracy == three.accuracy && one.auc == three.auc);
+    assert_true(one.brier == three.brier && one.slope == three.slope && one.loss > 0.1);
+    free(t.x);
+    free(t.y);
+    free(t.first_row);
+    ym_plan_free(plan);
+}
+
 static void each_hospital_counts_once_and_test_rows_are_not_trained_on(void **state)
 {
     struct ym_plan *plan = plan_of(PLAN("logistic", SICK, "2", "2"));
@@ -579,6 +614,7 @@ int main(void)
         cmocka_unit_test(a_plan_that_stops_ends_before_its_last_round),
         cmocka_unit_test(sites_that_do_not_fit_are_refused),
         cmocka_unit_test(threads_change_no_figure_and_a_seed_is_the_run_with_that_seed),
+        cmocka_unit_test(threads_change_no_score),
         cmocka_unit_test(each_hospital_counts_once_and_test_rows_are_not_trained_on),
         cmocka_unit_test(a_run_that_fails_fails_the_sweep),
         cmocka_unit_test(interval_is_students),
