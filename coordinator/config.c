@@ -33,6 +33,27 @@ static void read_http(struct ym_schema *s, const struct ym_at *at, struct ym_hub
         read_address(s, at, "http", c->http, sizeof c->http);
 }
 
+static void read_witnesses(struct ym_schema *s, const struct ym_at *root, struct ym_hub_config *c)
+{
+    static const char *const known[] = {"url", "key", NULL};
+    struct ym_at list = ym_schema_list(s, root, "witnesses", 0, YM_HUB_WITNESSES);
+
+    for (size_t i = 0; i < ym_schema_count(&list) && i < YM_HUB_WITNESSES; i++) {
+        struct ym_at at = ym_schema_item(s, &list, i);
+        struct ym_hub_witness_config *w = &c->witness[c->witness_count];
+        char key[512];
+
+        ym_schema_keys(s, &at, known);
+        if (ym_schema_text(s, &at, "url", NULL, w->url, sizeof w->url) && strncmp(w->url, "http://", 7) != 0 &&
+            strncmp(w->url, "https://", 8) != 0)
+            ym_schema_say(s, &at, "url", T(HUB_CONFIG_WITNESS_URL), w->url);
+        if (ym_schema_text(s, &at, "key", NULL, key, sizeof key) &&
+            ym_vkey_parse(key, YM_NOTE_COSIGNER, w->name, w->pub, NULL) != YM_OK)
+            ym_schema_say(s, &at, "key", T(HUB_CONFIG_WITNESS_KEY), key);
+        c->witness_count++;
+    }
+}
+
 static void read_names(struct ym_schema *s, const struct ym_at *root, struct ym_hub_config *c)
 {
     struct ym_at list = ym_schema_list(s, root, "names", 1, YM_HUB_NAMES);
@@ -58,8 +79,8 @@ static void read_disk(struct ym_schema *s, const struct ym_at *root, struct ym_h
 
 static void read_root(struct ym_schema *s, struct ym_hub_config *c)
 {
-    static const char *const known[] = {"federation", "listen",           "enrol_listen", "names",
-                                        "disk",       "certificate_days", "http",         NULL};
+    static const char *const known[] = {"federation",       "listen", "enrol_listen", "names", "disk",
+                                        "certificate_days", "http",   "witnesses",    NULL};
     const int64_t days_default = 7;
     int64_t days = days_default;
     struct ym_at root = ym_schema_root(s);
@@ -71,6 +92,7 @@ static void read_root(struct ym_schema *s, struct ym_hub_config *c)
     read_names(s, &root, c);
     read_disk(s, &root, c);
     read_http(s, &root, c);
+    read_witnesses(s, &root, c);
     ym_schema_int(s, &root, "certificate_days", &days_default, 1, 90, &days);
     c->certificate_days = (uint32_t)days;
 }

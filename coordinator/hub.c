@@ -186,6 +186,10 @@ static enum ym_code open_state(struct ym_hub *h, struct ym_status *st)
     if (code == YM_OK)
         code = open_log(h, st);
     if (code == YM_OK)
+        code = hub_publish_start(h, st);
+    if (code == YM_OK)
+        code = hub_witness_start(h, st);
+    if (code == YM_OK)
         code = hub_works_start(h, st);
     return code == YM_OK ? hub_studies_load(h, st) : code;
 }
@@ -226,8 +230,6 @@ static enum ym_code begin_serving(struct ym_hub *h, struct ym_status *st)
     pthread_mutex_unlock(&h->server_lock);
     if (code == YM_OK)
         code = listen_on(h, h->config.enrol_listen, true, &h->enrol_server, st);
-    if (code == YM_OK)
-        code = hub_publish_start(h, st);
     if (code == YM_OK) {
         ym_rpc_server_set_serving(h->server, true);
         ym_rpc_server_set_serving(h->enrol_server, true);
@@ -306,8 +308,10 @@ void ym_hub_stop(struct ym_hub **hub)
     if (!h)
         return;
     *hub = NULL;
-    hub_publish_stop(h);
+    hub_witness_stop(h);
     stop_threads(h);
+    hub_witness_free(h);
+    hub_publish_stop(h);
     hub_studies_free(h);
     hub_meters_free(h);
     hub_seen_free(h);

@@ -13,6 +13,13 @@
  * docs/hub.md tells an operator about it. Folder: docs/formats.md, "hub/". */
 
 #define YM_HUB_NAMES 16
+#define YM_HUB_WITNESSES 8
+
+struct ym_hub_witness_config {
+    char url[512];  /* submission prefix; "add-checkpoint" is below it */
+    char name[256]; /* of its key */
+    uint8_t pub[YM_PUBKEY_BYTES];
+};
 
 /* hub.yaml, validated as a whole. */
 struct ym_hub_config {
@@ -24,6 +31,8 @@ struct ym_hub_config {
     uint64_t min_free_bytes;   /* ... or fewer bytes */
     uint32_t certificate_days; /* of every certificate it gives out; its own too */
     char http[128];            /* host:port of the read-only log; "": not served */
+    struct ym_hub_witness_config witness[YM_HUB_WITNESSES];
+    size_t witness_count;
 };
 
 /* Every problem with file, line and key; YM_INVALID when there is one. */

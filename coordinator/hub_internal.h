@@ -103,6 +103,7 @@ struct hub_subscriber; /* stream.c */
 struct hub_watcher;
 struct hub_meter;     /* meter.c */
 struct hub_publisher; /* publish.c */
+struct hub_witnesses; /* witness.c */
 
 struct ym_hub {
     char dir[3072], spool_dir[3200], object_dir[3200];
@@ -147,6 +148,7 @@ struct ym_hub {
     pthread_mutex_t server_lock; /* server: begun and stopped by one thread, rechecked by the core */
     struct ym_rpc_server *server, *enrol_server;
     struct hub_publisher *publisher; /* NULL: no log over HTTP */
+    struct hub_witnesses *witnesses; /* NULL: none */
 };
 
 /* ---- queue.c ---- */
@@ -306,6 +308,15 @@ void hub_uploads_stop(struct ym_hub *h, struct hub_study *y); /* the attempt is 
 /* ---- publish.c: the log over HTTP, where hub.yaml says so ---- */
 enum ym_code hub_publish_start(struct ym_hub *h, struct ym_status *st);
 void hub_publish_stop(struct ym_hub *h);
+/* A cosignature of the checkpoint of this size, for those who ask for it. Any thread. */
+void hub_publish_line(struct ym_hub *h, uint64_t size, struct ym_bytes line);
+
+/* ---- witness.c: cosignatures of the witnesses in hub.yaml ---- */
+enum ym_code hub_witness_start(struct ym_hub *h, struct ym_status *st); /* before the core runs */
+void hub_witness_stop(struct ym_hub *h);                                /* joins; while the core still runs */
+void hub_witness_free(struct ym_hub *h);
+/* Core: the log's new checkpoint. Returns at once. */
+void hub_witness_offer(struct ym_hub *h, uint64_t size, struct ym_bytes note, bool sealed);
 
 /* ---- meter.c: one more line of that party in the log; false: enough for today ---- */
 bool hub_may_log(struct ym_hub *h, const char *name);

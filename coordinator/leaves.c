@@ -152,6 +152,17 @@ static bool take_leaf(void *ctx, uint64_t index, struct ym_bytes leaf)
     return b->count < APPEND_BATCH && !b->seal;
 }
 
+static enum ym_code offer_checkpoint(struct ym_hub *h, bool sealed, struct ym_status *st)
+{
+    struct ym_buf note = {0};
+    enum ym_code code = ym_ledger_checkpoint(h->ledger, &note, st);
+
+    if (code == YM_OK)
+        hub_witness_offer(h, ym_ledger_size(h->ledger), ym_buf_bytes(&note), sealed);
+    ym_buf_release(&note);
+    return code;
+}
+
 static enum ym_code append_batch(struct ym_hub *h, const struct batch *b, struct ym_status *st)
 {
     struct ym_bytes leaf[APPEND_BATCH];
@@ -168,7 +179,9 @@ static enum ym_code append_batch(struct ym_hub *h, const struct batch *b, struct
         YM_ASSERT(first == h->logged); /* row n is leaf n */
         h->logged = first + b->count;
     }
-    return code == YM_OK && b->seal ? hub_seal(h, st) : code;
+    if (code == YM_OK && b->seal)
+        code = hub_seal(h, st);
+    return code == YM_OK ? offer_checkpoint(h, b->seal, st) : code;
 }
 
 void hub_log_later(struct ym_hub *h)

@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@ struct ym_web_client {
     struct ym_buf body;
     size_t limit;
     bool too_large;
+    atomic_bool cancelled;
 };
 
 static void init_once(void)
@@ -30,6 +32,19 @@ static size_t on_body(char *data, size_t one, size_t len, void *ctx)
     if (c->too_large || ym_buf_append(&c->body, data, one * len) != YM_OK)
         return 0; /* ends the transfer */
     return len;
+}
+
+static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    struct ym_web_client *client = ctx;
+
+    (void)a, (void)b, (void)c, (void)d;
+    return atomic_load(&client->cancelled);
+}
+
+void ym_web_client_cancel(struct ym_web_client *c)
+{
+    atomic_store(&c->cancelled, true);
 }
 
 static bool url_good(const char *url)
@@ -58,6 +73,9 @@ static bool set_options(struct ym_web_client *c, const struct ym_web_limits *l)
     return curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_XFERINFOFUNCTION, on_progress) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_XFERINFODATA, c) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, l->connect_s) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_TIMEOUT, l->total_s) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 100L) == CURLE_OK &&

@@ -20,6 +20,8 @@ struct ym_web_limits {
 enum ym_code ym_web_client_open(const char *url, const struct ym_web_limits *limits, struct ym_web_client **out,
                                 struct ym_status *st);
 void ym_web_client_close(struct ym_web_client **c);
+/* From any thread: what is under way, and all that is asked later, ends as YM_UNAVAILABLE within about a second. */
+void ym_web_client_cancel(struct ym_web_client *c);
 
 /* GET url/path; the body of an answer 200 is appended to out.
  *   limit  bytes of body; more is YM_EXHAUSTED

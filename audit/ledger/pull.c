@@ -9,8 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "audit/ledger/cosign.h"
 #include "audit/ledger/leaf.h"
 #include "audit/ledger/ledger_internal.h"
+#include "audit/ledger/proof.h"
+#include "audit/ledger/seal.h"
 #include "base/fs.h"
 #include "base/json.h"
 
@@ -421,6 +424,109 @@ static void remove_staged(struct pull *p, uint64_t from)
     }
 }
 
+/* ---- sealed checkpoints: of sizes whose last entry is a round_result (audit/ledger/seal.h) ---- */
+
+#define SEALED_AGAIN 16 /* cosignatures come late: the newest ones are asked for each time */
+#define SEALED_MISSES 3 /* so many missing in a row: this server has none */
+
+struct seals {
+    uint64_t *size;
+    size_t count, cap;
+    bool failed;
+};
+
+static bool note_seal(void *ctx, uint64_t index, struct ym_bytes leaf)
+{
+    static const char mark[] = "\"type\":\"round_result\"";
+    struct seals *s = ctx;
+
+    if (!memmem(leaf.data, leaf.len, mark, sizeof mark - 1))
+        return true;
+    if (s->count == s->cap) {
+        size_t cap = s->cap ? 2 * s->cap : 64;
+        uint64_t *grown = realloc(s->size, cap * sizeof *grown);
+
+        s->failed = !grown;
+        if (!grown)
+            return false;
+        s->size = grown;
+        s->cap = cap;
+    }
+    s->size[s->count++] = index + 1;
+    return true;
+}
+
+/* The text and as many lines as a checkpoint may have; the log's own is the first. */
+static struct ym_bytes head_of(const struct ym_buf *note)
+{
+    size_t len = note->len < YM_CHECKPOINT_MAX ? note->len : YM_CHECKPOINT_MAX;
+
+    while (len > 0 && note->data[len - 1] != '\n')
+        len--;
+    return (struct ym_bytes){note->data, len};
+}
+
+static enum ym_code keep_seal(struct pull *p, uint64_t size, const struct ym_buf *note)
+{
+    const char *line, *end = strstr(ym_buf_str(note), "\n\n");
+    struct ym_promise said = {.note = head_of(note)};
+    uint8_t root[YM_HASH_BYTES];
+    enum ym_code code = ym_checkpoint_open(said.note, p->l->origin, p->l->pub, &said.size, said.root, p->st);
+
+    if (code == YM_OK && said.size != size)
+        code = ym_status_set(p->st, YM_CORRUPT, "the sealed checkpoint of %" PRIu64 " is of another size", size);
+    if (code == YM_OK)
+        code = ym_proof_root(p->dir, size, root, p->st);
+    if (code == YM_OK && memcmp(root, said.root, sizeof root) != 0) {
+        p->promise = said;
+        return contradiction(p, "another root at size", size);
+    }
+    if (code == YM_OK)
+        code = ym_seal_write(p->dir, size, said.note, p->st);
+    for (line = end ? end + 2 : ""; code == YM_OK && *line; line = end) {
+        end = strchrnul(line, '\n');
+        end += *end != 0;
+        code = ym_seal_add(p->dir, size, (struct ym_bytes){(const uint8_t *)line, (size_t)(end - line)}, p->st);
+    }
+    return code;
+}
+
+static enum ym_code get_seal(struct pull *p, uint64_t size)
+{
+    struct ym_buf note = {0};
+    char name[64];
+    enum ym_code code;
+
+    snprintf(name, sizeof name, "cosigned/%020" PRIu64, size);
+    code = p->source->get(p->source->ctx, name, YM_COSIGNED_MAX, &note, p->st);
+    if (code == YM_OK)
+        code = keep_seal(p, size, &note);
+    ym_buf_release(&note);
+    return code;
+}
+
+static enum ym_code pull_seals(struct pull *p)
+{
+    struct seals s = {0};
+    struct ym_buf have = {0};
+    int missing = 0;
+    enum ym_code code = ym_ledger_each(p->l, 0, note_seal, &s, p->st);
+
+    if (s.failed)
+        code = ym_status_set(p->st, YM_EXHAUSTED, "out of memory");
+    for (size_t i = s.count; code == YM_OK && i > 0 && missing < SEALED_MISSES; i--) {
+        ym_buf_clear(&have);
+        if (i + SEALED_AGAIN <= s.count && ym_seal_read(p->dir, s.size[i - 1], &have, NULL) == YM_OK)
+            continue;
+        code = get_seal(p, s.size[i - 1]);
+        missing = code == YM_NOT_FOUND ? missing + 1 : 0;
+        code = code == YM_NOT_FOUND ? YM_OK : code;
+    }
+    ym_buf_release(&have);
+    free(s.size);
+    return code;
+}
+
 static enum ym_code pull_once(struct pull *p)
 {
     uint64_t first = p->l->tree->size / YM_BUNDLE_LEAVES;
@@ -467,6 +573,7 @@ enum ym_code ym_ledger_pull(const char *dir, const char *origin, const uint8_t p
     if (code == YM_OK) {
         out->size = p.promise.size;
         memcpy(out->root, p.promise.root, sizeof out->root);
+        code = pull_seals(&p);
     }
     ym_ledger_close(&p.l);
     ym_buf_release(&p.note);

@@ -8,7 +8,9 @@
  * signature, the roots of all full bundles by the checkpoint's root, each bundle
  * by its root before it is kept. Bundles wait in <dir>/tmp, each durable when it
  * is there, so a pull that was killed goes on where it was; the copy in dir is
- * the old one, whole, until everything new is there. */
+ * the old one, whole, until everything new is there. Sealed checkpoints
+ * (audit/ledger/seal.h) come along where the source has them: signed by the log,
+ * of a root that the copy has; lines of cosigners are kept unjudged. */
 #define YM_PULL_LEAVES_MAX ((uint64_t)1 << 24)
 
 struct ym_pull_source {

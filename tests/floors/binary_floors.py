@@ -21,6 +21,7 @@ NO_LIBRARY = {
     "yumen-gateway": WEB + ("libopenblas", "libblas", "libcblas", "libsqlite3"),
     "yumen-audit": RPC + WEB + ("libssl", "libzmq", "libsqlite3", "libopenblas", "libblas"),
     "yumen-audit-fetch": RPC + ("libmicrohttpd", "libzmq", "libsqlite3", "libopenblas", "libblas"),
+    "yumen-witness": RPC + ("libssl", "libcurl", "libzmq", "libsqlite3", "libopenblas", "libblas"),
     "yumen-coordinator": ("libzmq", "libopenblas", "libblas"),
     "yumen": WEB + ("libzmq", "libsqlite3"),
 }

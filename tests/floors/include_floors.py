@@ -35,6 +35,8 @@ NEVER = [
     ("audit", "rpc", "the auditor works offline"),
     ("audit/verify", "web", "the auditor works offline"),
     ("audit/ledger", "web", "a ledger is files"),
+    ("audit/witness", "web", "the witness's judgement knows no network"),
+    ("audit/witness", "audit/verify", "a witness keeps to the writer's code, the verifier to its own"),
     ("worker", "web", "a hospital serves nothing and asks the hub alone"),
     ("gate", "rpc", "the gate is pure"),
 ]

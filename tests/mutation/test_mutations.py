@@ -68,6 +68,12 @@ MUTATIONS = [
      ["test_scaffold", "test_state"]),
     ("stop-where-the-hub-likes", "audit/verify/recompute.c", 'else if (ym_entry_bool(s->e, "last") != is_last(s, &model))',
      'else if (ym_entry_bool(s->e, "last") && !is_last(s, &model) && !s)', ["test_recompute"]),
+    ("witness-takes-any-size", "audit/witness/witness.c", "if (q->old != l->size) {", "if (q->old > l->size + 400) {", ["test_witness.py"]),
+    ("witness-takes-any-proof", "audit/witness/witness.c", "q->proof_count, NULL) == YM_OK;", "q->proof_count, NULL) != YM_OK || q->old;", ["test_witness.py"]),
+    ("witness-signs-before-it-writes", "audit/witness/witness.c", "code = ym_fs_write(path, ym_buf_bytes(&note), 0600, NULL);",
+     "code = q->size % 2 ? YM_OK : ym_fs_write(path, ym_buf_bytes(&note), 0600, NULL);", ["test_witness.py"]),
+    ("hub-keeps-any-cosignature", "coordinator/witness.c", "code = ym_cosign_open(ym_buf_bytes(&note), w->config->name, w->config->pub, &time, NULL);",
+     "(void)time;", ["test_witness.py"]),
     ("clip-a-tenth-too-wide", "privacy/clip.c",
      "double factor = radius /", "clip_norm /= 1.1;\n    double factor = radius /", ["test_clip", "test_local_step"]),
     ("norm-check-off", "privacy/clip.c", "return sum <= bound;", "return sum <= bound || dim > 0;",
@@ -278,6 +284,7 @@ SCRIPTS = {
     "test_audit_report.py": ["yumen-audit", "../tests/make_ledgers"],
     "test_evidence.py": ["yumen-audit", "../tests/make_ledgers"],
     "test_fetch.py": ["yumen-audit", "yumen-audit-fetch"],
+    "test_witness.py": ["yumen", "yumen-audit", "yumen-audit-fetch", "yumen-coordinator", "yumen-witness"],
     "test_http_log.py": ["yumen", "yumen-audit", "yumen-audit-fetch", "yumen-coordinator"],
 }
 
