@@ -94,7 +94,7 @@ static bool parse_root(struct ym_bytes line, uint8_t root[YM_HASH_BYTES])
 
 /* Unknown signature lines are skipped, as signed-note asks; ours must be there. */
 static bool signature_good(struct ym_bytes text, struct ym_bytes lines, const char *origin,
-                           const uint8_t pub[YM_PUBKEY_BYTES])
+                           const uint8_t pub[YM_PUBKEY_BYTES], uint8_t sig[YM_SIG_BYTES])
 {
     struct ym_buf head = {0}, raw = {0};
     struct ym_bytes line;
@@ -113,14 +113,17 @@ static bool signature_good(struct ym_bytes text, struct ym_bytes lines, const ch
         good = raw.len == 4 + YM_SIG_BYTES && memcmp(raw.data, id, 4) == 0 &&
                ym_sig_verify(pub, text.data, text.len, raw.data + 4);
     }
+    if (good)
+        memcpy(sig, raw.data + 4, YM_SIG_BYTES);
 out:
     ym_buf_release(&head);
     ym_buf_release(&raw);
     return good;
 }
 
-enum ym_code ym_checkpoint_open(struct ym_bytes note, const char *origin, const uint8_t pub[YM_PUBKEY_BYTES],
-                                uint64_t *size, uint8_t root[YM_HASH_BYTES], struct ym_status *st)
+static enum ym_code open_note(struct ym_bytes note, const char *origin, const uint8_t pub[YM_PUBKEY_BYTES],
+                              uint64_t *size, uint8_t root[YM_HASH_BYTES], uint8_t sig[YM_SIG_BYTES],
+                              struct ym_status *st)
 {
     struct ym_bytes rest = note, name, count, hash, blank, text;
     uint8_t read_root[YM_HASH_BYTES];
@@ -134,9 +137,26 @@ enum ym_code ym_checkpoint_open(struct ym_bytes note, const char *origin, const 
         return ym_status_set(st, YM_CORRUPT, "the checkpoint is not origin, size and root");
     if (name.len != strlen(origin) || memcmp(name.data, origin, name.len) != 0)
         return ym_status_set(st, YM_CORRUPT, "the checkpoint is of another log than '%.255s'", origin);
-    if (!signature_good(text, rest, origin, pub))
+    if (!signature_good(text, rest, origin, pub, sig))
         return ym_status_set(st, YM_CORRUPT, "the checkpoint of '%.255s' is not signed by this ledger's key", origin);
     *size = read_size;
     memcpy(root, read_root, YM_HASH_BYTES);
     return YM_OK;
+}
+
+enum ym_code ym_checkpoint_open(struct ym_bytes note, const char *origin, const uint8_t pub[YM_PUBKEY_BYTES],
+                                uint64_t *size, uint8_t root[YM_HASH_BYTES], struct ym_status *st)
+{
+    uint8_t sig[YM_SIG_BYTES];
+
+    return open_note(note, origin, pub, size, root, sig, st);
+}
+
+enum ym_code ym_checkpoint_signature(struct ym_bytes note, const char *origin, const uint8_t pub[YM_PUBKEY_BYTES],
+                                     uint8_t sig[YM_SIG_BYTES], struct ym_status *st)
+{
+    uint8_t root[YM_HASH_BYTES];
+    uint64_t size;
+
+    return open_note(note, origin, pub, &size, root, sig, st);
 }

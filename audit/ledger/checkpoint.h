@@ -12,6 +12,10 @@ enum ym_code ym_checkpoint_text(const char *origin, uint64_t size, const uint8_t
                                 struct ym_buf *out);
 enum ym_code ym_checkpoint_format(const char *origin, uint64_t size, const uint8_t root[YM_HASH_BYTES],
                                   const struct ym_key *key, struct ym_buf *out);
+/* The signature under pub in the note, checked: what a third party can check again.
+ * YM_CORRUPT as open. */
+enum ym_code ym_checkpoint_signature(struct ym_bytes note, const char *origin, const uint8_t pub[YM_PUBKEY_BYTES],
+                                     uint8_t sig[YM_SIG_BYTES], struct ym_status *st);
 /* Form, origin and the signature under pub; YM_CORRUPT says what is wrong. */
 enum ym_code ym_checkpoint_open(struct ym_bytes note, const char *origin, const uint8_t pub[YM_PUBKEY_BYTES],
                                 uint64_t *size, uint8_t root[YM_HASH_BYTES], struct ym_status *st);

@@ -135,6 +135,7 @@ static void show_status(const json_t *o)
         printf("%s\n", T(SITE_STATUS_ALONE));
     printf(T(SITE_STATUS_LINKS), yes_no(o, "gateway"), yes_no(o, "hub"),
            ym_time_text(ym_get_int(o, "certificate_until")));
+    printf(T(SITE_STATUS_WITNESS), ym_get_text(o, "witness"));
     if (json_array_size(list) == 0)
         return;
     ym_listing_head(&t, head);

@@ -287,6 +287,89 @@ static void a_log_that_shrank_or_changed_halts_until_it_is_back(void **state)
     assert_int_equal(state_of(k), YM_WATCH_GOOD);
 }
 
+/* What was cosigned stands in the own ledger; the cache is only a cache. */
+static void remember(struct kit *k, size_t size)
+{
+    struct ym_buf line = {0};
+    struct ym_tree t;
+    uint8_t root[YM_HASH_BYTES];
+    json_t *o = json_pack("{s:s, s:I, s:s}", "log", "yumen/fed/hub", "size", (json_int_t)size, "signature", "AA==");
+
+    tree_of(k, size, &t);
+    ym_tree_root(&t, root);
+    ym_json_set_hash(o, "root", root);
+    assert_int_equal(ym_leaf_sign("checkpoint_seen", o, "h1", 1000, k->site_key, &line, NULL), YM_OK);
+    append(k, &line);
+    ym_watch_remember(k->watch, bytes_of(&line));
+    ym_buf_release(&line);
+    json_decref(o);
+}
+
+static void forget_the_cache(struct kit *k)
+{
+    char path[96];
+
+    ym_watch_free(k->watch);
+    snprintf(path, sizeof path, "%s/hub.seen", k->dir);
+    unlink(path);
+    watch(k);
+}
+
+static void a_log_must_hold_what_was_cosigned_even_without_the_cache(void **state)
+{
+    struct kit *k = *state;
+    struct ym_buf kept, other = {0};
+
+    hub_opens(k, "trial", 1, 1, "h1");
+    hub_opens(k, "trial", 1, 2, "h1");
+    hub_opens(k, "trial", 1, 3, "h1");
+    assert_int_equal(relay(k), YM_OK);
+    remember(k, 2);
+    forget_the_cache(k);
+    assert_int_equal(ym_watch_memory(k->watch)->size, 2);
+    assert_int_equal(ym_watch_memory(k->watch)->time, 1000);
+    assert_int_equal(give(k, 0, 1), YM_OK);
+    assert_int_equal(sealed(k, 1), YM_CONFLICT); /* smaller than what was signed */
+    assert_int_equal(state_of(k), YM_WATCH_HUB_BEHIND);
+    kept = k->leaf[1];
+    assert_int_equal(ym_leaf_sign("incident", json_object(), "hub", 1, k->hub_key, &other, NULL), YM_OK);
+    k->leaf[1] = other;
+    assert_int_equal(relay(k), YM_CORRUPT); /* larger, and not its continuation */
+    assert_int_equal(state_of(k), YM_WATCH_HUB_DIFFERS);
+    k->leaf[1] = kept;
+    ym_buf_release(&other);
+    assert_int_equal(relay(k), YM_OK);
+    assert_int_equal(state_of(k), YM_WATCH_GOOD);
+}
+
+static void the_memory_is_of_this_hub_alone(void **state)
+{
+    struct kit *k = *state;
+
+    hub_opens(k, "trial", 1, 1, "h1");
+    assert_int_equal(relay(k), YM_OK);
+    remember(k, 1);
+    snprintf(k->trust.federation, sizeof k->trust.federation, "other");
+    watch_again(k);
+    assert_int_equal(ym_watch_memory(k->watch)->size, 0);
+}
+
+static void a_rounds_end_is_the_last_entry_under_the_checkpoint(void **state)
+{
+    struct kit *k = *state;
+
+    hub_opens(k, "trial", 1, 1, "h1");
+    assert_int_equal(relay(k), YM_OK);
+    assert_false(ym_watch_ends_round(k->watch));
+    hub_says(k, "round_result", json_pack("{s:s, s:b}", "study", "trial", "last", 0));
+    assert_int_equal(relay(k), YM_OK);
+    assert_true(ym_watch_ends_round(k->watch));
+    hub_opens(k, "trial", 2, 1, "h1");
+    assert_true(ym_watch_ends_round(k->watch)); /* nothing new is compared yet */
+    assert_int_equal(relay(k), YM_OK);
+    assert_false(ym_watch_ends_round(k->watch));
+}
+
 static void a_checkpoint_of_another_key_or_size_says_nothing(void **state)
 {
     struct kit *k = *state;
@@ -405,6 +488,9 @@ int main(void)
         CASE(a_hub_that_leaves_out_an_entry_gives_another_root),
         CASE(a_log_that_shrank_or_changed_halts_until_it_is_back),
         CASE(a_checkpoint_of_another_key_or_size_says_nothing),
+        CASE(a_log_must_hold_what_was_cosigned_even_without_the_cache),
+        CASE(the_memory_is_of_this_hub_alone),
+        CASE(a_rounds_end_is_the_last_entry_under_the_checkpoint),
         CASE(the_length_and_root_that_the_hub_saw_are_compared),
         CASE(the_cache_goes_on_where_it_was_and_tells_of_a_shorter_ledger),
         CASE(a_cache_with_a_changed_byte_is_as_none),

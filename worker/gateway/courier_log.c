@@ -193,13 +193,15 @@ static enum ym_code read_log(struct ym_wire *w, struct relay *r, struct ym_statu
     return code;
 }
 
-static enum ym_code get_checkpoint(struct ym_wire *w, struct ym_buf *note, struct ym_status *st)
+static enum ym_code get_checkpoint(struct ym_wire *w, bool sealed, struct ym_buf *note, struct ym_status *st)
 {
     Yumen__V1__GetCheckpointRequest m = YUMEN__V1__GET_CHECKPOINT_REQUEST__INIT;
     Yumen__V1__Checkpoint *r = NULL;
     struct ym_buf wire = {0}, reply = {0};
-    enum ym_code code = ym_message_pack(&m, &wire, st);
+    enum ym_code code;
 
+    m.sealed = sealed;
+    code = ym_message_pack(&m, &wire, st);
     if (code == YM_OK)
         code = ym_rpc_client_wait(w->client, CALL_MS, st);
     if (code == YM_OK)
@@ -223,21 +225,50 @@ static uint64_t size_of(const struct ym_buf *note)
     return line ? strtoull(line + 1, NULL, 10) : 0;
 }
 
+/* Others' cosignatures are not the trainer's business: its door to the hub has one size. */
+static void cut_cosignatures(struct ym_buf *note)
+{
+    const char *blank = note->len ? memmem(note->data, note->len, "\n\n", 2) : NULL;
+    const char *end = blank ? strchr(blank + 2, '\n') : NULL;
+
+    if (end)
+        note->len = (size_t)(end + 1 - (const char *)note->data);
+}
+
+static enum ym_code relay_to(struct ym_wire *w, struct relay *r, struct ym_buf *note, struct ym_status *st)
+{
+    enum ym_code code = YM_OK;
+
+    r->end = size_of(note);
+    if (r->next < r->end)
+        code = read_log(w, r, st);
+    if (code == YM_OK && hand_on(r) && note->len > 0)
+        tell(r, YM_EVENT_CHECKPOINT, note);
+    return code;
+}
+
+/* The checkpoint that ends a round goes first, for the trainer cosigns that one, which all
+ * hospitals are given. The newest is asked for before it, so that no round's end is passed over. */
 static enum ym_code relay_once(struct ym_courier *c, uint64_t turn, uint64_t from, struct ym_status *st)
 {
     struct relay r = {.c = c, .turn = turn, .next = from, .first = from};
-    struct ym_buf note = {0};
+    struct ym_buf newest = {0}, sealed = {0};
     struct ym_wire *w = ym_wire_get(c);
-    enum ym_code code = w ? get_checkpoint(w, &note, st) : YM_UNAVAILABLE;
+    enum ym_code code = w ? get_checkpoint(w, false, &newest, st) : YM_UNAVAILABLE;
 
-    r.end = size_of(&note);
-    if (code == YM_OK && r.next < r.end)
-        code = read_log(w, &r, st);
-    if (code == YM_OK && hand_on(&r) && note.len > 0)
-        tell(&r, YM_EVENT_CHECKPOINT, &note);
+    if (code == YM_OK)
+        code = get_checkpoint(w, true, &sealed, st);
+    if (code == YM_NOT_FOUND)
+        code = YM_OK;
+    cut_cosignatures(&sealed);
+    if (code == YM_OK && size_of(&sealed) > from)
+        code = relay_to(w, &r, &sealed, st);
+    if (code == YM_OK && (r.next == from || size_of(&newest) > r.next))
+        code = relay_to(w, &r, &newest, st);
     ym_wire_put(c, w);
     ym_buf_release(&r.batch);
-    ym_buf_release(&note);
+    ym_buf_release(&newest);
+    ym_buf_release(&sealed);
     return code;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/ledger/cosign.h"
 #include "audit/ledger/leaf.h"
 #include "audit/limits.h"
 #include "base/cert.h"
@@ -418,6 +419,24 @@ enum ym_code ym_site_init(const char *dir, const char *name, const struct ym_sit
     }
     ym_key_free(key);
     return code;
+}
+
+enum ym_code ym_site_witness(const char *name, const struct ym_key *key, struct ym_buf *out, struct ym_status *st)
+{
+    struct ym_key *cosigner = NULL;
+    uint8_t pub[YM_PUBKEY_BYTES];
+    char origin[128];
+    enum ym_code code = ym_key_derive(key, YM_COSIGN_LABEL, &cosigner, st);
+
+    if (code != YM_OK)
+        return code;
+    ym_key_public(cosigner, pub);
+    ym_key_free(cosigner);
+    ym_site_origin(name, origin);
+    code = ym_buf_printf(out, "witness %s ", name);
+    if (code == YM_OK)
+        code = ym_vkey_format(origin, YM_NOTE_COSIGNER, pub, out);
+    return code == YM_OK ? code : ym_status_set(st, code, "no memory");
 }
 
 /* ---- trust ---- */

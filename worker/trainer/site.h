@@ -67,6 +67,8 @@ json_t *ym_site_override_members(const char *subject, int64_t epsilon_micro, con
  * one is completed. YM_CORRUPT: a key whose ledger is gone. vkey: the ledger's verifier key, for trust files. */
 enum ym_code ym_site_init(const char *dir, const char *name, const struct ym_site_policy *policy,
                           const char *gateway_dir, int64_t now, struct ym_buf *vkey, struct ym_status *st);
+/* "witness <name> <verifier key>" of the site's cosigning key, a line for trust files. */
+enum ym_code ym_site_witness(const char *name, const struct ym_key *key, struct ym_buf *out, struct ym_status *st);
 
 /* What the trainer believes about the hub: trust.json, written at enrolment. */
 struct ym_trust {

@@ -96,13 +96,16 @@ static json_t *studies_json(struct ym_trainer *t)
 static void do_status(struct ym_trainer *t, const struct ym_ticket *ticket)
 {
     bool link = ym_link_connected(t->link, ym_clock_mono_ms());
+    struct ym_buf witness = {0};
 
+    ym_site_witness(t->site.name, t->key, &witness, NULL);
     reply_new(t, ticket,
-              json_pack("{s:b, s:s, s:b, s:s, s:s, s:I, s:b, s:b, s:s, s:I, s:o}", "ok", 1, "name", t->site.name,
+              json_pack("{s:b, s:s, s:b, s:s, s:s, s:I, s:b, s:b, s:s, s:I, s:s, s:o}", "ok", 1, "name", t->site.name,
                         "enrolled", t->enrolled, "federation", t->enrolled ? t->trust.federation : "", "sandbox",
                         t->sandbox.text, "leaves", (json_int_t)ym_ledger_size(t->ledger), "gateway", link, "hub",
                         link && t->gateway.connected, "hub_address", t->gateway.hub, "certificate_until",
-                        (json_int_t)t->gateway.not_after, "studies", studies_json(t)));
+                        (json_int_t)t->gateway.not_after, "witness", ym_buf_str(&witness), "studies", studies_json(t)));
+    ym_buf_release(&witness);
 }
 
 static void do_plans_list(struct ym_trainer *t, const struct ym_ticket *ticket)

@@ -43,6 +43,7 @@ struct ym_trainer {
     struct ym_watch *watch;
     uint8_t instance[16]; /* of this run */
     char noticed[256];    /* the incident that the hub told of in this run */
+    bool cosigned;        /* in this run */
     int64_t asked_ms;     /* when the hub's log was asked for last */
     struct ym_work *work;
     void *zmq;
@@ -101,6 +102,9 @@ void ym_trainer_checkpoint(struct ym_trainer *t, struct ym_bytes note, struct ym
 void ym_trainer_notice(struct ym_trainer *t, struct ym_bytes line);
 /* YM_OK; YM_DENIED with what to do while ledger and log disagree. */
 enum ym_code ym_trainer_not_halted(const struct ym_trainer *t, struct ym_status *st);
+
+/* trainer_cosign.c: cosign the checkpoint that the watch found good, when it ends a round */
+void ym_trainer_cosign(struct ym_trainer *t);
 
 /* trainer_plans.c: plans/ */
 enum ym_code ym_trainer_keep_plan(struct ym_trainer *t, const struct ym_core_study *s, struct ym_bytes parts,

@@ -95,6 +95,8 @@ void ym_trainer_checkpoint(struct ym_trainer *t, struct ym_bytes note, struct ym
     if (ym_watch_halted(t->watch) && ym_watch_state(t->watch) != before)
         say_disagreement(t);
     a->failed |= code == YM_EXHAUSTED;
+    if (code == YM_OK)
+        ym_trainer_cosign(t);
     ym_core_log_seen(t->core, a);
 }
 

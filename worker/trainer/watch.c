@@ -93,6 +93,7 @@ static enum ym_code copy_view(struct ym_view *to, const struct ym_view *from)
     to->known = from->known;
     to->forked = from->forked;
     to->forged = from->forged;
+    to->ends_round = from->ends_round;
     for (size_t i = 0; code == YM_OK && i < from->opened_count; i++)
         code = ym_view_open(to, &from->opened[i]);
     for (size_t i = 0; code == YM_OK && i < from->missing_count; i++)
@@ -114,6 +115,34 @@ static void own_root(struct ym_watch *w, uint64_t size, uint8_t root[YM_HASH_BYT
         ym_tree_push(&w->own, hash, NULL, NULL);
     }
     ym_tree_root(&w->own, root);
+}
+
+void ym_watch_remember(struct ym_watch *w, struct ym_bytes line)
+{
+    struct ym_watch_memory m = {0};
+    const char *log = "";
+    int64_t size = 0;
+    json_t *o = NULL;
+
+    if (ym_leaf_open(line, w->pub, "checkpoint_seen", &o, NULL) == YM_OK &&
+        ym_json_get_str(o, "log", &log, NULL) == YM_OK && strcmp(log, w->hub_origin) == 0 &&
+        ym_json_get_int(o, "size", 1, INT64_MAX, &size, NULL) == YM_OK &&
+        ym_json_get_int(o, "time", 1, INT64_MAX, &m.time, NULL) == YM_OK &&
+        ym_json_get_hash(o, "root", m.root, NULL) == YM_OK) {
+        m.size = (uint64_t)size;
+        w->memory = m;
+    }
+    json_decref(o);
+}
+
+static bool last_seen(void *ctx, uint64_t index, struct ym_bytes line)
+{
+    static const char mark[] = "\"type\":\"checkpoint_seen\"";
+
+    (void)index;
+    if (memmem(line.data, line.len, mark, sizeof mark - 1))
+        ym_watch_remember(ctx, line);
+    return true;
 }
 
 static bool last_recover(void *ctx, uint64_t index, struct ym_bytes line)
@@ -251,6 +280,11 @@ static enum ym_code take_entry(void *ctx, size_t i, struct ym_bytes line, struct
         return YM_OK;
     ym_tree_leaf_hash(line, hash);
     ym_tree_push(&w->next.tree, hash, NULL, NULL);
+    if (w->next.tree.size == w->memory.size) {
+        ym_tree_root(&w->next.tree, hash);
+        w->next.forged |= memcmp(hash, w->memory.root, sizeof hash) != 0;
+    }
+    w->next.ends_round = holds(line, "\"type\":\"round_result\"");
     code = holds(line, w->key_member) ? take_own(w, line) : take_hubs(w, index, line);
     return code == YM_OK ? code : ym_status_set(st, code, "no memory for the hub's log");
 }
@@ -289,11 +323,13 @@ static enum ym_code compare(struct ym_watch *w, uint64_t size, const uint8_t roo
 {
     uint8_t got[YM_HASH_BYTES];
 
-    if (size < w->checked.tree.size) {
+    uint64_t known = w->checked.tree.size > w->memory.size ? w->checked.tree.size : w->memory.size;
+
+    if (size < known) {
         ym_status_set(st, YM_CONFLICT,
                       "the hub's log has %" PRIu64 " entries; this hospital has seen %" PRIu64
                       " under the hub's signature: the hub was set back to an older copy",
-                      size, w->checked.tree.size);
+                      size, known);
         return refuse(w, YM_WATCH_HUB_BEHIND) == YM_OK ? YM_CONFLICT : YM_EXHAUSTED;
     }
     ym_tree_root(&w->next.tree, got);
@@ -371,6 +407,21 @@ void ym_watch_root(const struct ym_watch *w, uint8_t root[YM_HASH_BYTES])
     ym_tree_root(&w->checked.tree, root);
 }
 
+bool ym_watch_ends_round(const struct ym_watch *w)
+{
+    return w->checked.ends_round;
+}
+
+const struct ym_watch_memory *ym_watch_memory(const struct ym_watch *w)
+{
+    return &w->memory;
+}
+
+const char *ym_watch_hub_origin(const struct ym_watch *w)
+{
+    return w->hub_origin;
+}
+
 size_t ym_watch_missing(const struct ym_watch *w)
 {
     return w->checked.missing_count;
@@ -396,7 +447,10 @@ void ym_watch_trust(struct ym_watch *w, const struct ym_trust *trust)
         return;
     memcpy(w->hub_key, trust->hub_key, sizeof w->hub_key);
     snprintf(w->hub_origin, sizeof w->hub_origin, "yumen/%s/hub", trust->federation);
-    ym_watch_load(w); /* what cannot be read is read again from the hub */
+    memset(&w->memory, 0, sizeof w->memory);
+    w->trusted = ym_ledger_each(w->ledger, 0, last_seen, w, NULL) ==
+                 YM_OK; /* unreadable: nothing is compared, nothing cosigned */
+    ym_watch_load(w);   /* what cannot be read is read again from the hub */
 }
 
 struct ym_watch *ym_watch_new(const struct ym_site *site, const struct ym_key *key, struct ym_ledger *ledger)

@@ -55,6 +55,20 @@ struct ym_bytes ym_watch_note(const struct ym_watch *w); /* the newest good chec
 uint64_t ym_watch_size(const struct ym_watch *w);
 void ym_watch_root(const struct ym_watch *w, uint8_t root[YM_HASH_BYTES]);
 
+/* The last entry under it is a round_result: the checkpoint that all hospitals cosign. */
+bool ym_watch_ends_round(const struct ym_watch *w);
+/* What the own ledger says of this hub's log: its newest checkpoint_seen, written before it
+ * was cosigned; size 0: none. A log that holds another tree there is HUB_DIFFERS, a
+ * checkpoint that is smaller HUB_BEHIND, whatever the cache says. */
+struct ym_watch_memory {
+    uint64_t size;
+    uint8_t root[YM_HASH_BYTES];
+    int64_t time; /* of the entry */
+};
+const struct ym_watch_memory *ym_watch_memory(const struct ym_watch *w);
+void ym_watch_remember(struct ym_watch *w, struct ym_bytes line); /* an entry that was just written */
+const char *ym_watch_hub_origin(const struct ym_watch *w);
+
 /* What is missing: own lines in the order of the hub's log, each with our signature
  * checked. more: how many were not kept. known: the largest size of the own ledger
  * that anybody claims. */

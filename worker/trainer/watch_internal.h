@@ -19,6 +19,7 @@ struct ym_view { /* what a prefix of the hub's log says */
     size_t missing_count;
     uint64_t more, known; /* missing lines that were not kept; largest size of our ledger that is claimed */
     bool forked, forged;
+    bool ends_round; /* the last entry is a round_result */
 };
 
 struct ym_watch {
@@ -28,6 +29,7 @@ struct ym_watch {
     bool trusted;
     uint8_t hub_key[YM_PUBKEY_BYTES];
     char hub_origin[128];
+    struct ym_watch_memory memory;
     struct ym_view checked, next; /* under a compared checkpoint; with what came since */
     struct ym_buf note;
     struct ym_tree own;  /* of the own ledger, at some size */
