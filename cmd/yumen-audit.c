@@ -27,7 +27,7 @@ static int run_verify(const struct ym_cli_args *a)
     int rc;
 
     if (audit_inputs_take(a, a->positional_count, &in, &st) == YM_OK)
-        audit_inputs_verify(&in, false, &v, &st);
+        audit_inputs_verify(&in, true, &v, &st);
     if (!v) {
         audit_inputs_release(&in);
         return ym_cli_fail(PROGRAM, &st);
@@ -36,7 +36,7 @@ static int run_verify(const struct ym_cli_args *a)
     if (ym_cli_has(a, "json"))
         audit_report_json(v);
     else
-        audit_report_text(v, in.objects != NULL);
+        audit_report_text(v, in.objects != NULL, in.updates != NULL);
     if (in.trust_inside)
         fprintf(ym_cli_has(a, "json") ? stderr : stdout, "%s\n", T(AUDIT_TRUST_INSIDE));
     ym_verification_free(v);
@@ -134,11 +134,10 @@ static int run_entry(const struct ym_cli_args *a)
     return rc;
 }
 
-static const struct ym_cli_option verify_options[] = {{"trust", "FILE", YM_TEXT_AUDIT_HELP_TRUST, false},
-                                                      {"objects", "DIR", YM_TEXT_AUDIT_HELP_OBJECTS, false},
-                                                      {"checkpoint", "FILE", YM_TEXT_AUDIT_HELP_CHECKPOINT, true},
-                                                      {"json", NULL, YM_TEXT_AUDIT_HELP_JSON, false},
-                                                      {NULL, NULL, 0, false}};
+static const struct ym_cli_option verify_options[] = {
+    {"trust", "FILE", YM_TEXT_AUDIT_HELP_TRUST, false},    {"objects", "DIR", YM_TEXT_AUDIT_HELP_OBJECTS, false},
+    {"updates", "DIR", YM_TEXT_AUDIT_HELP_UPDATES, false}, {"checkpoint", "FILE", YM_TEXT_AUDIT_HELP_CHECKPOINT, true},
+    {"json", NULL, YM_TEXT_AUDIT_HELP_JSON, false},        {NULL, NULL, 0, false}};
 static const struct ym_cli_option budget_options[] = {{"trust", "FILE", YM_TEXT_AUDIT_HELP_TRUST, false},
                                                       {"csv", NULL, YM_TEXT_AUDIT_HELP_CSV, false},
                                                       {"json", NULL, YM_TEXT_AUDIT_HELP_JSON, false},

@@ -36,6 +36,7 @@ struct ym_vresult { /* a round_result, for recomputing */
 struct ym_vcost { /* of the last charge alone: the next one is mostly the same */
     struct ym_events events;
     int64_t delta, micro; /* micro < 0: none */
+    bool fresh;           /* not yet told to the other accountants */
 };
 
 struct ym_walk;
@@ -45,7 +46,7 @@ struct ym_check {
     struct ym_vlog *log; /* [v->log_count] */
     struct ym_trust trust;
     bool have_trust, certified, has_hub; /* a hub's log is among them and usable */
-    const char *objects;                 /* NULL: none */
+    const char *objects, *updates;       /* NULL: none */
     struct ym_vparty *party;
     size_t party_count;
     struct ym_vresult *result; /* only with objects */
@@ -53,6 +54,7 @@ struct ym_check {
     struct ym_vmap names; /* of v->name */
     struct ym_spend_cache *cache;
     struct ym_vcost last;
+    struct ym_vmap costs; /* that all accountants were asked for */
     struct ym_pool *pool;
     const struct ym_walk *walk; /* the one under way */
     bool no_memory;
@@ -121,5 +123,13 @@ enum ym_signing { YM_SIGNED, YM_SIGNED_WRONG, YM_SIGNED_BY_STRANGER, YM_SIGNED_U
 enum ym_signing ym_check_signing(const struct ym_check *c, size_t log, size_t i, const struct ym_entry *e);
 
 void ym_check_states(struct ym_check *c);
+/* A result's sum, decoded, against the updates of its survivors, as far as they were given. */
+struct ym_plan;
+struct ym_model;
+void ym_check_updates(struct ym_check *c, const struct ym_vresult *r, const struct ym_entry *e,
+                      const struct ym_plan *plan, const struct ym_model *model, const int64_t *sum);
+/* Three accountants on these charges: false and a finding when they contradict one another. f: NAN without figures. */
+bool ym_check_figures(struct ym_check *c, size_t log, size_t i, const struct ym_event *e, size_t count, int64_t delta,
+                      struct ym_figures *f);
 
 #endif

@@ -135,6 +135,8 @@ static void check_next(struct step *s)
              is_last(s, &model) ? "in truth" : "not");
     else
         s->c->v->log[s->r->log].states++;
+    if (values && s->c->updates)
+        ym_check_updates(s->c, s->r, s->e, s->plan, &model, values);
     free(values);
 }
 

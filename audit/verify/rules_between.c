@@ -20,8 +20,10 @@ static void check_charge(struct ym_check *c, size_t hub, size_t i, const struct 
     const char *study = ym_entry_text(e, "study");
     int64_t round = ym_entry_int(e, "round"), attempt = ym_entry_int(e, "attempt");
 
-    if (site == YM_NO_LOG)
+    if (site == YM_NO_LOG) {
+        c->v->log[hub].alone++;
         return;
+    }
     if (ym_vmap_get(&c->log[site].seen, NULL, "h|%s", e->hash))
         return;
     if (ym_vmap_get(&c->log[site].seen, NULL, "c|%s|%" PRId64 "|%" PRId64, study, round, attempt))

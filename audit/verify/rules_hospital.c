@@ -407,20 +407,24 @@ static void take(void *ctx, size_t i, const struct ym_entry *e)
     }
 }
 
+/* All accountants on what a data set's group was charged in all, beside its newest charge. */
 static void keep_certified(struct pass *p, const struct dataset *d)
 {
     struct ym_verification *v = p->c->v;
+    const struct ym_spend *spend = &p->dataset[d->group].spend;
+    struct ym_figures f;
 
-    for (size_t k = v->charge_count; k-- > 0 && v->charge[k].log == p->log;)
-        if (strcmp(v->charge[k].dataset, d->name) == 0) {
-            struct ym_tight t;
+    for (size_t k = v->charge_count; k-- > 0 && v->charge[k].log == p->log;) {
+        struct ym_charge_line *line = &v->charge[k];
 
-            if (ym_spend_tight(&p->dataset[d->group].spend, NULL, v->charge[k].delta_e18, p->c->cache, &t, NULL) ==
-                    YM_OK &&
-                t.certified)
-                v->charge[k].certified_micro = t.micro;
-            return;
+        if (strcmp(line->dataset, d->name) != 0)
+            continue;
+        if (ym_check_figures(p->c, p->log, line->entry, spend->item, spend->count, line->delta_e18, &f)) {
+            line->certified_micro = ym_epsilon_micro(f.certified);
+            line->estimate_micro = ym_epsilon_micro(f.estimate);
         }
+        return;
+    }
 }
 
 static void *begin(struct ym_check *c, size_t log)

@@ -148,9 +148,13 @@ static void take(void *ctx, size_t i, const struct ym_entry *e)
     p->e = e;
     if (p->e->type == YM_ENTRY_CARD)
         take_card(p);
-    else if (p->e->type == YM_ENTRY_APPROVAL && know_plan(p))
+    if (p->e->type != YM_ENTRY_APPROVAL && p->e->type != YM_ENTRY_CHARGE)
+        return;
+    if (!know_plan(p))
+        p->c->v->log[p->log].planless++;
+    else if (p->e->type == YM_ENTRY_APPROVAL)
         take_approval(p);
-    else if (p->e->type == YM_ENTRY_CHARGE && know_plan(p))
+    else
         take_charge(p);
 }
 

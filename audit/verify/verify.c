@@ -11,6 +11,8 @@
 #include "audit/verify/crypto.h"
 #include "base/fs.h"
 
+#define COSTS_MOST 64
+
 static const struct {
     const char *name;
     enum ym_verdict verdict;
@@ -132,6 +134,42 @@ bool ym_check_events(const struct ym_entry *e, struct ym_events *events)
     return true;
 }
 
+bool ym_check_figures(struct ym_check *c, size_t log, size_t i, const struct ym_event *e, size_t count, int64_t delta,
+                      struct ym_figures *f)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    double d = (double)delta / 1e18, one;
+    enum ym_code code = ym_accountants_agree(e, count, d, f, &st);
+
+    if (code == YM_OK)
+        return true;
+    if (code == YM_INTERNAL && ym_contour_epsilon(e, count, d, &one, NULL) == YM_OK &&
+        ym_pld_epsilon(e, count, d, &one, NULL) == YM_OK) /* else one has no figure, which is no contradiction */
+        ym_check_find(c, log, (int64_t)i, YM_REASON_ACCOUNTANTS_DISAGREE, "%.200s", st.message);
+    return false;
+}
+
+/* Once for every distinct charge, which are few; beyond the bound the Renyi accountant stands alone. */
+static void cross_check(struct ym_check *c, size_t log, size_t i, const struct ym_events *events, int64_t delta)
+{
+    struct ym_figures f;
+    struct ym_buf key = {0};
+    char text[80];
+    bool good = c->costs.count < COSTS_MOST;
+
+    for (size_t k = 0; good && k < events->count; k++) {
+        const struct ym_event *e = &events->event[k];
+
+        snprintf(text, sizeof(text), "%" PRIu64 ",%" PRIu64 ",%" PRIu64 ";", e->sigma_units, e->sampling_k, e->steps);
+        good = ym_buf_puts(&key, text) == YM_OK;
+    }
+    if (good && !ym_vmap_get(&c->costs, NULL, "%" PRId64 "|%s", delta, ym_buf_str(&key))) {
+        ym_check_keep(c, &c->costs, i, "%" PRId64 "|%s", delta, ym_buf_str(&key));
+        c->v->costs += ym_check_figures(c, log, i, events->event, events->count, delta, &f);
+    }
+    ym_buf_release(&key);
+}
+
 bool ym_check_round_epsilon(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e,
                             struct ym_events *events, int64_t *micro)
 {
@@ -144,12 +182,15 @@ bool ym_check_round_epsilon(struct ym_check *c, size_t log, size_t i, const stru
         return false;
     }
     if (c->last.micro < 0 || c->last.delta != delta || !ym_check_same_events(events, &c->last.events)) {
-        c->last = (struct ym_vcost){*events, delta, -1};
+        c->last = (struct ym_vcost){*events, delta, -1, true};
         if (ym_spend_micro(&nothing, events, delta, c->cache, &c->last.micro, NULL) != YM_OK) {
             ym_check_find(c, log, (int64_t)i, YM_REASON_EPSILON_ROUND, "the accountant cannot compute this charge");
             return false;
         }
     }
+    if (c->certified && c->last.fresh)
+        cross_check(c, log, i, events, delta);
+    c->last.fresh = false;
     *micro = c->last.micro;
     if (said != *micro)
         ym_check_find(c, log, (int64_t)i, YM_REASON_EPSILON_ROUND,
@@ -238,6 +279,11 @@ static enum ym_code load(struct ym_check *c, const char *const *dir, const struc
     c->have_trust = o->trust != NULL;
     c->certified = o->certified;
     c->objects = o->objects;
+    c->updates = o->updates;
+    if (o->updates && !o->objects)
+        return ym_status_set(st, YM_INVALID, "updates are held against the sums: give the objects too");
+    if (o->updates && !ym_fs_exists(o->updates))
+        return ym_status_set(st, YM_NOT_FOUND, "there is no folder '%s'", o->updates);
     if (o->objects && !ym_fs_exists(o->objects))
         return ym_status_set(st, YM_NOT_FOUND, "there is no folder '%s'", o->objects);
     if (o->trust)
@@ -291,6 +337,7 @@ static void check_release_all(struct ym_check *c)
     free(c->party);
     free(c->result);
     ym_vmap_release(&c->names);
+    ym_vmap_release(&c->costs);
     ym_trust_release(&c->trust);
     ym_spend_cache_free(c->cache);
     ym_pool_free(c->pool);

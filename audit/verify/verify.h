@@ -74,6 +74,7 @@ enum ym_verdict {
     X(EPSILON_ROUND, epsilon_round, BUDGET)                    /* the round's epsilon is not what it costs */          \
     X(EPSILON_SPENT, epsilon_spent, BUDGET)                    /* the epsilon spent is not what was spent */           \
     X(CAP_EXCEEDED, cap_exceeded, BUDGET)                      /* more than the cap allowed */                         \
+    X(ACCOUNTANTS_DISAGREE, accountants_disagree, BUDGET)      /* three accountants contradict one another */          \
     X(OVERRIDE_MISSING, override_missing, BUDGET)              /* an epsilon above 20 that nobody explained before */  \
     X(DELTA_TOO_LARGE, delta_too_large, BUDGET)                /* delta above 1 / (10 x the public size class) */      \
     X(MONTH_EXCEEDED, month_exceeded, BUDGET)                  /* more than the policy's limit for a month */          \
@@ -89,6 +90,8 @@ enum ym_verdict {
     X(RESULT_REPEATED, result_repeated, MODEL)                 /* two results of one round */                          \
     X(SURVIVOR_NOT_IN_ROSTER, survivor_not_in_roster, MODEL)   /* counted without having been asked */                 \
     X(SURVIVORS_INCOMPLETE, survivors_incomplete, MODEL)       /* asked, and neither counted nor left out */           \
+    X(UPDATE_DIFFERS, update_differs, MODEL)                   /* an update that is not what its release says */       \
+    X(SUM_DIFFERS, sum_differs, MODEL)                         /* the updates give another sum */                      \
     X(PARTY_REVOKED, party_revoked, MODEL)                     /* asked or planning after the hub shut it out */       \
     X(STATE_RECOMPUTED, state_recomputed, MODEL)               /* recomputing gives another state */
 
@@ -119,8 +122,9 @@ struct ym_charge_line {
     int64_t delta_e18, order_milli;
     int64_t month_micro;       /* what the month's charges so far, this one included, added to spent */
     int64_t month_limit_micro; /* the policy's */
-    int64_t certified_micro;   /* as tight, by the certified accountant: of a data set's newest charge, when asked for
-                                  and the accountants agree; else 0 */
+    int64_t certified_micro,
+        estimate_micro; /* as tight, by the certified accountant and by the contour integral: of a
+                           data set's newest charge, when asked for and they have a figure; else 0 */
     uint32_t round, attempt;
     bool released;
 };
@@ -145,7 +149,10 @@ struct ym_log_summary {
                                                     the logs they name */
     uint64_t signatures, unchecked;              /* leaf signatures checked; foreign ones without a key */
     uint64_t charges, releases, results, states; /* states recomputed */
-    uint64_t checkpoints;                        /* older ones that were given and signed */
+    uint64_t updates, sums;                      /* updates that are what their release says; sums that they give */
+    uint64_t planless, alone; /* approvals and charges whose plan was not given; charges at the hub of
+                                 hospitals whose own ledger was not given */
+    uint64_t checkpoints;     /* older ones that were given and signed */
 };
 
 struct ym_verification {
@@ -159,15 +166,17 @@ struct ym_verification {
     size_t name_count;
     struct ym_override_line *override;
     size_t override_count;
+    size_t costs; /* distinct charges whose epsilon three accountants were asked for, and agreed on */
     double tree_s, rules_s, signatures_s; /* wall time: files and tree; parsing, chain and budget; leaf signatures */
 };
 
 struct ym_verify_options {
     const char *trust;             /* trust file, NULL: none */
     const char *objects;           /* the hub's objects folder, NULL: states not recomputed */
+    const char *updates;           /* folder of released updates, NULL: none; needs objects */
     const char *const *checkpoint; /* files: older checkpoints of these logs */
     size_t checkpoint_count;
-    bool certified; /* compute certified_micro, tens of milliseconds a data set */
+    bool certified; /* all accountants, tens of milliseconds a data set and for each distinct charge (64 at most) */
 };
 
 /* YM_OK whatever was found; else a folder or the trust file could not be read

@@ -9,9 +9,9 @@
 #include "cmd/audit/report.h"
 
 #define COLUMNS 10
-#define CELL 72
+#define CELL AUDIT_CELL
 
-static void micro_text(int64_t micro, char out[CELL])
+void audit_micro(int64_t micro, char out[AUDIT_CELL])
 {
     uint64_t size = micro < 0 ? 0 - (uint64_t)micro : (uint64_t)micro;
 
@@ -32,11 +32,11 @@ static void fill_row(const struct ym_charge_line *l, char (*cell)[CELL])
     snprintf(cell[1], CELL, "%s", l->study);
     snprintf(cell[2], CELL, "%" PRIu32, l->round);
     snprintf(cell[3], CELL, "%" PRIu32, l->attempt);
-    micro_text(l->round_micro, cell[4]);
-    micro_text(l->spent_micro, cell[5]);
-    micro_text(l->cap_micro, cell[6]);
-    micro_text(left_of(l), cell[7]);
-    micro_text(l->tight_micro, cell[8]);
+    audit_micro(l->round_micro, cell[4]);
+    audit_micro(l->spent_micro, cell[5]);
+    audit_micro(l->cap_micro, cell[6]);
+    audit_micro(left_of(l), cell[7]);
+    audit_micro(l->tight_micro, cell[8]);
     snprintf(cell[9], CELL, "%s", l->released ? T(AUDIT_YES) : T(AUDIT_NO));
 }
 
@@ -66,7 +66,7 @@ static void print_overrides(const struct ym_verification *v)
         const struct ym_override_line *o = &v->override[i];
         char epsilon[CELL];
 
-        micro_text(o->epsilon_micro, epsilon);
+        audit_micro(o->epsilon_micro, epsilon);
         printf(T(AUDIT_OVERRIDE), o->entry, epsilon, o->subject, o->reason);
         putchar('\n');
     }
@@ -84,7 +84,7 @@ static void print_certified(const struct ym_charge_line *l)
 {
     char certified[CELL];
 
-    micro_text(l->certified_micro, certified);
+    audit_micro(l->certified_micro, certified);
     printf(T(AUDIT_BUDGET_CERTIFIED), l->dataset, certified);
     putchar('\n');
 }
@@ -93,8 +93,8 @@ static void print_month(const struct ym_charge_line *l)
 {
     char month[CELL], limit[CELL];
 
-    micro_text(l->month_micro, month);
-    micro_text(l->month_limit_micro, limit);
+    audit_micro(l->month_micro, month);
+    audit_micro(l->month_limit_micro, limit);
     printf(T(AUDIT_BUDGET_MONTH), l->dataset, month, limit);
     putchar('\n');
 }
@@ -149,8 +149,8 @@ static int print_csv(const struct ym_verification *v)
         char cell[COLUMNS][CELL], month[CELL], limit[CELL];
 
         fill_row(l, cell);
-        micro_text(l->month_micro, month);
-        micro_text(l->month_limit_micro, limit);
+        audit_micro(l->month_micro, month);
+        audit_micro(l->month_limit_micro, limit);
         printf("%s,%s,%s,%s,%s,%s,%s,%s,%s,%" PRId64 ",%" PRId64 ",%d,patient,add-or-remove-one,rdp/1,%s,%s,%s\n",
                cell[0], cell[1], cell[2], cell[3], cell[4], cell[5], cell[6], cell[7], cell[8], l->order_milli,
                l->delta_e18, l->released, l->identified, month, limit);

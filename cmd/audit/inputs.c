@@ -128,6 +128,7 @@ enum ym_code audit_inputs_take(const struct ym_cli_args *a, size_t count, struct
     if (code != YM_OK)
         return code;
     out->objects = ym_cli_get(a, "objects");
+    out->updates = ym_cli_get(a, "updates");
     out->trust = ym_cli_get(a, "trust");
     if (count == 1 && is_bundle(a->positional[0])) {
         out->trust_inside = out->trust && lies_in(out->trust, a->positional[0]);
@@ -158,6 +159,7 @@ enum ym_code audit_inputs_verify(const struct audit_inputs *in, bool certified, 
 {
     struct ym_verify_options o = {.trust = in->trust,
                                   .objects = in->objects,
+                                  .updates = in->updates,
                                   .checkpoint = in->older,
                                   .checkpoint_count = in->older_count,
                                   .certified = certified};

@@ -14,8 +14,8 @@ struct audit_inputs {
     char (*path)[AUDIT_PATH];
     const char **dir, **older; /* older: --checkpoint, of count older_count */
     size_t count, older_count;
-    const char *objects, *trust; /* NULL: none */
-    bool trust_inside;           /* the trust file lies in the bundle itself: it proves no origin */
+    const char *objects, *trust, *updates; /* NULL: none */
+    bool trust_inside;                     /* the trust file lies in the bundle itself: it proves no origin */
     char objects_path[AUDIT_PATH], scratch[AUDIT_PATH]; /* scratch: a tar unpacked, removed at the end; "" for none */
 };
 

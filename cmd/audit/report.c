@@ -56,29 +56,129 @@ static void print_log(const struct ym_log_summary *s)
         say(stdout, T(AUDIT_SEEN), s->origin, s->seen);
 }
 
-static void print_states(const struct ym_verification *v, int with_objects)
+struct totals {
+    uint64_t states, results, charges, updates, sums, planless, alone, checkpoints, signatures;
+};
+
+static struct totals add_up(const struct ym_verification *v)
 {
-    uint64_t states = 0, results = 0;
+    struct totals t = {0};
 
     for (size_t i = 0; i < v->log_count; i++) {
-        states += v->log[i].states;
-        results += v->log[i].results;
+        const struct ym_log_summary *s = &v->log[i];
+
+        t.states += s->states;
+        t.results += s->results;
+        t.charges += s->charges;
+        t.updates += s->updates;
+        t.sums += s->sums;
+        t.planless += s->planless;
+        t.alone += s->alone;
+        t.checkpoints += s->checkpoints;
     }
-    if (with_objects)
-        say(stdout, T(AUDIT_STATES), states, results);
-    else if (results)
-        say(stdout, "%s", T(AUDIT_STATES_NOT));
+    return t;
 }
 
-void audit_report_text(const struct ym_verification *v, int with_objects)
+/* How deep it went: the ledgers alone, and the sums, and the updates. */
+static void print_level(const struct totals *t, int with_objects, int with_updates)
 {
+    if (t->results == 0)
+        return;
+    if (!with_objects)
+        say(stdout, "%s", T(AUDIT_LEVEL_LEDGER));
+    else if (!with_updates)
+        say(stdout, T(AUDIT_LEVEL_SUMS), t->states, t->results);
+    else
+        say(stdout, T(AUDIT_LEVEL_UPDATES), t->states, t->results, t->updates, t->sums, t->results);
+}
+
+static void print_gaps(const struct totals *t)
+{
+    if (t->checkpoints)
+        say(stdout, T(AUDIT_OLDER), t->checkpoints);
+    if (t->planless)
+        say(stdout, T(AUDIT_PLANLESS), t->planless);
+    if (t->alone)
+        say(stdout, T(AUDIT_ALONE), t->alone);
+}
+
+static const struct ym_charge_line *newest_of(const struct ym_verification *v, size_t i)
+{
+    for (size_t k = i + 1; k < v->charge_count; k++)
+        if (v->charge[k].log == v->charge[i].log && v->charge[k].dataset == v->charge[i].dataset)
+            return NULL;
+    return &v->charge[i];
+}
+
+static void print_spent(const struct ym_verification *v, const struct ym_charge_line *l)
+{
+    char spent[AUDIT_CELL], cap[AUDIT_CELL], certified[AUDIT_CELL], estimate[AUDIT_CELL];
+
+    audit_micro(l->spent_micro, spent);
+    audit_micro(l->cap_micro, cap);
+    audit_micro(l->certified_micro, certified);
+    audit_micro(l->estimate_micro, estimate);
+    if (l->certified_micro)
+        say(stdout, T(AUDIT_SPENT), v->log[l->log].name, l->dataset, spent, (double)l->delta_e18 / 1e18, cap, certified,
+            estimate);
+    else
+        say(stdout, T(AUDIT_SPENT_ALONE), v->log[l->log].name, l->dataset, spent, (double)l->delta_e18 / 1e18, cap);
+}
+
+/* The most of each hospital's data sets, over hospitals: what a patient of all of them may have spent. */
+static void print_sum(const struct ym_verification *v)
+{
+    int64_t sum = 0;
+    size_t hospitals = 0;
+    char text[AUDIT_CELL];
+
+    for (size_t log = 0; log < v->log_count; log++) {
+        int64_t most = 0;
+
+        for (size_t k = 0; k < v->charge_count; k++)
+            if (v->charge[k].log == log && v->charge[k].spent_micro > most)
+                most = v->charge[k].spent_micro;
+        hospitals += most > 0;
+        sum = most > INT64_MAX - sum ? INT64_MAX : sum + most;
+    }
+    if (hospitals < 2)
+        return;
+    audit_micro(sum, text);
+    say(stdout, T(AUDIT_SUM), hospitals, text);
+}
+
+#define SPENT_MOST 8
+
+static void print_epsilons(const struct ym_verification *v)
+{
+    size_t shown = 0;
+
+    if (v->charge_count == 0)
+        return;
+    for (size_t i = 0; i < v->charge_count; i++) {
+        const struct ym_charge_line *l = newest_of(v, i);
+
+        if (l && shown++ < SPENT_MOST)
+            print_spent(v, l);
+    }
+    if (shown > SPENT_MOST)
+        say(stdout, T(AUDIT_SPENT_MORE), shown - SPENT_MOST);
+    print_sum(v);
+}
+
+void audit_report_text(const struct ym_verification *v, int with_objects, int with_updates)
+{
+    struct totals t = add_up(v);
+
     for (size_t i = 0; i < v->log_count; i++)
         print_log(&v->log[i]);
-    print_states(v, with_objects);
+    print_level(&t, with_objects, with_updates);
+    print_gaps(&t);
     if (ym_verification_worst(v)) {
         audit_report_worst(v, stdout);
         return;
     }
+    print_epsilons(v);
     puts(ym_verification_verdict(v) == YM_VERDICT_GOOD ? T(AUDIT_RESULT_GOOD) : T(AUDIT_RESULT_UNANCHORED));
     puts(T(AUDIT_MEANS));
     puts(T(AUDIT_NOT_PROVED));
@@ -89,12 +189,33 @@ static json_t *log_json(const struct ym_log_summary *s)
     char root[65];
 
     ym_vhex_text(s->root, sizeof(s->root), root);
-    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "dir", s->dir, "origin",
-                     s->origin, "role", s->role, "name", s->name, "size", (json_int_t)s->size, "root", root, "anchored",
-                     s->anchored, "signatures", (json_int_t)s->signatures, "unchecked", (json_int_t)s->unchecked,
-                     "charges", (json_int_t)s->charges, "releases", (json_int_t)s->releases, "results",
-                     (json_int_t)s->results, "states", (json_int_t)s->states, "cosigned", (json_int_t)s->cosigned,
-                     "cosigners", (json_int_t)s->cosigners, "seen", (json_int_t)s->seen);
+    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "dir",
+                     s->dir, "origin", s->origin, "role", s->role, "name", s->name, "size", (json_int_t)s->size, "root",
+                     root, "anchored", s->anchored, "signatures", (json_int_t)s->signatures, "unchecked",
+                     (json_int_t)s->unchecked, "charges", (json_int_t)s->charges, "releases", (json_int_t)s->releases,
+                     "results", (json_int_t)s->results, "states", (json_int_t)s->states, "cosigned",
+                     (json_int_t)s->cosigned, "cosigners", (json_int_t)s->cosigners, "seen", (json_int_t)s->seen,
+                     "updates", (json_int_t)s->updates, "sums", (json_int_t)s->sums, "planless",
+                     (json_int_t)s->planless, "alone", (json_int_t)s->alone, "checkpoints", (json_int_t)s->checkpoints);
+}
+
+/* Of each data set its newest charge: what was spent in all. */
+static json_t *spent_json(const struct ym_verification *v)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < v->charge_count; i++) {
+        const struct ym_charge_line *l = newest_of(v, i);
+
+        if (l)
+            json_array_append_new(list,
+                                  json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I}", "hospital", v->log[l->log].name, "dataset",
+                                            l->dataset, "epsilon_spent_micro", (json_int_t)l->spent_micro,
+                                            "epsilon_cap_micro", (json_int_t)l->cap_micro, "epsilon_certified_micro",
+                                            (json_int_t)l->certified_micro, "epsilon_estimate_micro",
+                                            (json_int_t)l->estimate_micro, "delta_e18", (json_int_t)l->delta_e18));
+    }
+    return list;
 }
 
 static json_t *finding_json(const struct ym_verification *v, const struct ym_finding *f)
@@ -122,8 +243,9 @@ int audit_report_json(const struct ym_verification *v)
         json_array_append_new(logs, log_json(&v->log[i]));
     for (size_t i = 0; i < v->finding_count; i++)
         json_array_append_new(findings, finding_json(v, &v->finding[i]));
-    return print_json(json_pack("{s:i,s:s?,s:o,s:o,s:I,s:{s:f,s:f,s:f}}", "code", (int)ym_verification_verdict(v),
-                                "reason", worst ? ym_reason_name(worst->reason) : NULL, "logs", logs, "findings",
-                                findings, "finding_total", (json_int_t)v->finding_total, "seconds", "tree", v->tree_s,
-                                "rules", v->rules_s, "signatures", v->signatures_s));
+    return print_json(json_pack("{s:i,s:s?,s:o,s:o,s:I,s:o,s:I,s:{s:f,s:f,s:f}}", "code",
+                                (int)ym_verification_verdict(v), "reason", worst ? ym_reason_name(worst->reason) : NULL,
+                                "logs", logs, "findings", findings, "finding_total", (json_int_t)v->finding_total,
+                                "spent", spent_json(v), "charges_cross_checked", (json_int_t)v->costs, "seconds",
+                                "tree", v->tree_s, "rules", v->rules_s, "signatures", v->signatures_s));
 }

@@ -6,13 +6,18 @@
 #include "audit/verify/verify.h"
 #include "base/text.h"
 
-/* What a verification found, for people (about ten lines) and for programs. */
-void audit_report_text(const struct ym_verification *v, int with_objects);
+/* What a verification found, for people (about ten lines) and for programs: what was checked and what was not, what it
+ * means, what it does not. */
+void audit_report_text(const struct ym_verification *v, int with_objects, int with_updates);
 int audit_report_json(const struct ym_verification *v);
 /* A reason in a sentence. */
 enum ym_text_id audit_report_why(enum ym_reason r);
 /* The finding that decided, in two or three lines. */
 void audit_report_worst(const struct ym_verification *v, FILE *out);
+
+/* Millionths as a decimal. */
+#define AUDIT_CELL 72
+void audit_micro(int64_t micro, char out[AUDIT_CELL]);
 
 /* The charges of the first log as a table, CSV or JSON. */
 enum audit_form { AUDIT_TABLE, AUDIT_CSV, AUDIT_JSON };

@@ -116,6 +116,8 @@ MUTATIONS = [
     ("study-ceiling-not-audited", "audit/verify/rules_plan.c", "else if (micro > most)", "else if (micro > most && most == 0)",
      ["test_recompute"]),
     ("releases-of-two-logs-not-compared", "audit/verify/rules_between.c", '"l|%s", e->hash))\n        return;', '"l|%s", e->hash) || site + 1)\n        return;', ["test_verify"]),
+    ("updates-not-added", "audit/verify/updates.c", "whole && memcmp(a.sum, sum, a.dim * sizeof(*sum)) != 0",
+     "whole && memcmp(a.sum, sum, 0) != 0", ["test_recompute"]),
     ("split-view-passes", "audit/verify/older.c", "else if (memcmp(root, n->root, sizeof(root)) != 0)",
      "else if (memcmp(root, n->root, 0) != 0)", ["test_verify"]),
     ("approval-replayed-unnoticed", "audit/verify/verify.c", 'if (ym_vmap_get(seen, &first, "y|%s", e->hash))',

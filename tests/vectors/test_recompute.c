@@ -248,6 +248,133 @@ static void a_hospital_left_out_of_the_mean_is_noticed(void **state)
     expect(f, "state_recomputed", 1);
 }
 
+#define DIM_MOST 64
+
+/* h1's updates are counted up from 7, h2's are what is then missing from the sum; more: added to one value of h2's. */
+static void put_update(struct fixture *f, size_t nth, const char *folder, int64_t more)
+{
+    struct world_leaf *release = world_at(&f->w, WORLD_HUB, "release", nth);
+    struct asked a = {false, false, "1e-5", "5"};
+    struct ym_plan *plan = read_plan(&a);
+    struct ym_model model;
+    int64_t v[DIM_MOST], round = 1 + (int64_t)nth / 2;
+    size_t dim;
+    uint8_t hash[32];
+    char hex[65], path[256];
+
+    assert_int_equal(ym_model_from_plan(plan, &model, NULL), YM_OK);
+    dim = ym_model_update_dim(&model);
+    assert_true(dim <= DIM_MOST);
+    for (size_t i = 0; i < dim; i++) {
+        int64_t one = (int64_t)i + 7, weight = i < model.averaged ? 2 : 1;
+
+        v[i] = nth % 2 == 0 ? one : (int64_t)(i + 1) * 1000003 * round - weight * one;
+    }
+    v[1] += more;
+    ym_sha256(v, 8 * dim, hash);
+    for (size_t i = 0; i < 32; i++)
+        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+    json_object_set_new(release->members, "update", json_string(hex));
+    assert_int_equal(ym_fs_mkdirs(folder, 0755, NULL), YM_OK);
+    snprintf(path, sizeof(path), "%s/%s", folder, hex);
+    assert_int_equal(ym_fs_write(path, (struct ym_bytes){(const uint8_t *)v, 8 * dim}, 0644, NULL), YM_OK);
+    ym_plan_free(plan);
+}
+
+static void expect_updates(struct fixture *f, const char *folder, const char *reason, uint64_t updates, uint64_t sums)
+{
+    struct ym_verify_options o = {.trust = f->w.trust, .objects = f->objects, .updates = folder, .certified = true};
+    const char *dir = f->w.log[WORLD_HUB].dir;
+    struct ym_verification *v = NULL;
+    const struct ym_finding *worst;
+
+    world_write(&f->w);
+    assert_int_equal(ym_verify(&dir, 1, &o, &v, NULL), YM_OK);
+    worst = ym_verification_worst(v);
+    if (worst)
+        print_message("  %s: %s\n", ym_reason_name(worst->reason), worst->detail);
+    assert_true(!worst == !reason);
+    if (worst)
+        assert_string_equal(ym_reason_name(worst->reason), reason);
+    assert_int_equal(v->log[0].updates, updates);
+    assert_int_equal(v->log[0].sums, sums);
+    assert_int_equal(v->log[0].states, 2);
+    assert_int_equal(v->costs, 1); /* four charges alike */
+    ym_verification_free(v);
+}
+
+static void updates_that_are_given_add_up_to_the_sums(void **state)
+{
+    struct fixture *f = *state;
+    char folder[96];
+
+    snprintf(folder, sizeof(folder), "%s/updates", f->dir);
+    for (size_t i = 0; i < 3; i++)
+        put_update(f, i, folder, 0);
+    expect_updates(f, folder, NULL, 3, 1); /* the last one was not given: its round is not checked, and no crime */
+}
+
+static void updates_of_all_are_checked(void **state)
+{
+    struct fixture *f = *state;
+    char folder[96];
+
+    snprintf(folder, sizeof(folder), "%s/updates", f->dir);
+    for (size_t i = 0; i < 4; i++)
+        put_update(f, i, folder, 0);
+    expect_updates(f, folder, NULL, 4, 2);
+}
+
+static void updates_that_give_another_sum_are_noticed(void **state)
+{
+    struct fixture *f = *state;
+    char folder[96];
+
+    snprintf(folder, sizeof(folder), "%s/updates", f->dir);
+    for (size_t i = 0; i < 4; i++)
+        put_update(f, i, folder, i == 3);
+    expect_updates(f, folder, "sum_differs", 4, 1);
+}
+
+static void an_update_out_of_its_width_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+    char folder[96];
+
+    snprintf(folder, sizeof(folder), "%s/updates", f->dir);
+    for (size_t i = 0; i < 4; i++)
+        put_update(f, i, folder, i == 3 ? (int64_t)1 << 40 : 0);
+    expect_updates(f, folder, "update_differs", 3, 1);
+}
+
+static void a_damaged_update_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+    char folder[96], path[256];
+
+    snprintf(folder, sizeof(folder), "%s/updates", f->dir);
+    for (size_t i = 0; i < 4; i++)
+        put_update(f, i, folder, 0);
+    snprintf(path, sizeof(path), "%s/%s", folder,
+             json_string_value(json_object_get(world_at(&f->w, WORLD_HUB, "release", 3)->members, "update")));
+    assert_int_equal(ym_fs_write(path, (struct ym_bytes){(const uint8_t *)"short", 5}, 0644, NULL), YM_OK);
+    expect_updates(f, folder, "update_differs", 3, 1);
+}
+
+static void plans_that_were_not_given_are_counted(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_verify_options o = {.trust = f->w.trust, .objects = f->w.dir};
+    const char *dir = f->w.log[WORLD_H1].dir;
+    struct ym_verification *v = NULL;
+
+    world_write(&f->w);
+    assert_int_equal(ym_verify(&dir, 1, &o, &v, NULL), YM_OK);
+    assert_int_equal(ym_verification_verdict(v), YM_VERDICT_GOOD);
+    assert_int_equal(v->log[0].planless, 3); /* an approval and two charges */
+    ym_verification_free(v);
+}
+
 static void another_start_is_noticed(void **state)
 {
     struct fixture *f = *state;
@@ -355,6 +482,12 @@ int main(void)
         CASE(another_state_is_noticed),
         CASE(an_end_that_plan_and_state_do_not_give_is_noticed),
         CASE(a_hospital_left_out_of_the_mean_is_noticed),
+        CASE(updates_that_are_given_add_up_to_the_sums),
+        CASE(updates_of_all_are_checked),
+        CASE(updates_that_give_another_sum_are_noticed),
+        CASE(an_update_out_of_its_width_is_noticed),
+        CASE(a_damaged_update_is_noticed),
+        CASE(plans_that_were_not_given_are_counted),
         CASE(another_start_is_noticed),
         CASE(a_lost_or_damaged_sum_is_a_gap),
         CASE(a_charge_by_another_route_is_noticed),
