@@ -53,6 +53,11 @@ def outbox(fed, name):
     return sorted(x for x in os.listdir(fed.path(name, "outbox")) if x.endswith(".update"))
 
 
+def recomputed(fed, states):
+    said = json.loads(fed.verify("--objects", fed.path("hub", "objects"), "--json").stdout)
+    assert sum(log.get("states", 0) for log in said["logs"]) == states, said
+
+
 def kept_is_the_last_release(fed, name):
     last = [x for x in fed.leaves(fed.path(name, "ledger")) if x["type"] == "release"][-1]
     with open(fed.path(name, "outbox", last["charge"] + ".update"), "rb") as f:
@@ -119,7 +124,7 @@ def augmented():
         fed.sponsor("study", "submit", plan)
         fed.approve_all()
         fed.wait_phase({"done"})
-        print(fed.verify("--objects", fed.path("hub", "objects")).stdout.strip().splitlines()[-1])
+        recomputed(fed, 2)
 
 
 def main():
@@ -127,7 +132,7 @@ def main():
         fed.up()
         control_variates(fed)
         stops_early(fed)
-        print(fed.verify("--objects", fed.path("hub", "objects")).stdout.strip().splitlines()[-1])
+        recomputed(fed, ROUNDS + 4)
     augmented()
 
 
