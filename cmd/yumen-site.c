@@ -41,6 +41,7 @@ static const struct ym_cli_option sign_options[] = {DIR,
                                                     END};
 static const struct ym_cli_option approve_options[] = {DIR, DATASET, OPTION("override", "REASON", OVERRIDE_PLAN), JSON,
                                                        END};
+static const struct ym_cli_option recover_options[] = {DIR, OPTION("reason", "WHY", REASON), JSON, END};
 static const struct ym_cli_option pause_options[] = {DIR, OPTION("off", NULL, OFF), JSON, END};
 
 #define COMMAND(words, arguments, help, count, options, run)                                                           \
@@ -64,6 +65,7 @@ static const struct ym_cli_command commands[] = {
     COMMAND("policy show", "", POLICY_SHOW, 0, plain_options, ym_site_cmd_policy_show),
     COMMAND("policy sign", "", POLICY_SIGN, 0, sign_options, ym_site_cmd_policy_sign),
     COMMAND("budget", "", BUDGET, 0, plain_options, ym_site_cmd_budget),
+    COMMAND("recover", "", RECOVER, 0, recover_options, ym_site_cmd_recover),
     COMMAND("egress list", "", EGRESS, 0, plain_options, ym_site_cmd_egress),
     {NULL, NULL, 0, 0, 0, NULL, NULL},
 };

@@ -40,7 +40,8 @@ struct ym_budget {
     int64_t month;       /* newest month in which the owner signed anything: clocks that go back open nothing */
     struct override *override;
     size_t override_count;
-    char owner[17]; /* key of the genesis leaf, "" before it */
+    uint64_t returning; /* leaves to come that are taken back after a loss */
+    char owner[17];     /* key of the genesis leaf, "" before it */
     struct dataset *dataset;
     size_t dataset_count;
     struct ym_budget_line *line;
@@ -363,7 +364,7 @@ static enum ym_code take_charge(struct ym_budget *b, const json_t *leaf, struct 
         return ym_status_set(st, YM_INVALID, "a charge before any policy");
     if (!find_dataset(b, line.dataset, &dataset))
         return ym_status_set(st, YM_INVALID, "a charge on data set '%s', which has no card", line.dataset);
-    if (ym_budget_charged(b, line.study, line.round, line.attempt))
+    if (b->returning == 0 && ym_budget_charged(b, line.study, line.round, line.attempt))
         return ym_status_set(st, YM_INVALID, "study '%s' round %" PRIu32 " attempt %" PRIu32 " is charged twice",
                              line.study, line.round, line.attempt);
     spend = &b->dataset[group_of(b, dataset)].spend;
@@ -379,6 +380,54 @@ static enum ym_code take_charge(struct ym_budget *b, const json_t *leaf, struct 
     return code == YM_OK ? push_line(b, &line, st) : code;
 }
 
+void ym_budget_return(struct ym_budget *b, uint64_t count)
+{
+    b->returning = count;
+}
+
+bool ym_budget_shared(const struct ym_budget *b, const char *dataset, const char *other)
+{
+    size_t i, k;
+
+    return find_dataset(b, dataset, &i) && find_dataset(b, other, &k) && group_of(b, i) == group_of(b, k);
+}
+
+/* Charges that nobody holds any more, as one event that spends as much. */
+static enum ym_code take_loss(struct ym_budget *b, const json_t *loss, struct ym_status *st)
+{
+    struct ym_event e;
+    const char *dataset;
+    size_t i;
+    enum ym_code code = get_name(loss, "for", &dataset, st);
+
+    if (code == YM_OK)
+        code = read_event(loss, &e, st);
+    if (code == YM_OK)
+        code = add_dataset(b, dataset, &i, st);
+    if (code == YM_OK)
+        code = ym_spend_add(&b->dataset[group_of(b, i)].spend, &e, st);
+    return code == YM_OK ? ym_spend_add(&b->dataset[group_of(b, i)].month, &e, st) : code;
+}
+
+static enum ym_code take_recover(struct ym_budget *b, const json_t *leaf, struct ym_status *st)
+{
+    const json_t *lost = json_object_get(leaf, "lost"), *loss;
+    int64_t count;
+    size_t i;
+    enum ym_code code = ym_json_get_int(leaf, "count", 0, INT64_MAX, &count, st);
+
+    if (code == YM_OK && !json_is_array(lost))
+        code = ym_status_set(st, YM_INVALID, "'lost' must be a list");
+    if (code == YM_OK)
+        ym_budget_return(b, (uint64_t)count + 1); /* this leaf is counted too */
+    json_array_foreach(lost, i, loss)
+    {
+        if (code == YM_OK)
+            code = take_loss(b, loss, st);
+    }
+    return code;
+}
+
 static enum ym_code take_typed(struct ym_budget *b, const char *type, const json_t *leaf, struct ym_status *st)
 {
     if (strcmp(type, "policy") == 0)
@@ -387,6 +436,8 @@ static enum ym_code take_typed(struct ym_budget *b, const char *type, const json
         return take_card(b, leaf, st);
     if (strcmp(type, "override") == 0)
         return take_override(b, leaf, st);
+    if (strcmp(type, "recover") == 0)
+        return take_recover(b, leaf, st);
     return take_charge(b, leaf, st);
 }
 
@@ -404,7 +455,7 @@ static void take_time(struct ym_budget *b, const json_t *leaf)
 
 static bool folded(const char *type)
 {
-    static const char *const types[] = {"policy", "dataset_card", "charge", "override"};
+    static const char *const types[] = {"policy", "dataset_card", "charge", "override", "recover"};
 
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(types[i], type) == 0)
@@ -443,6 +494,8 @@ enum ym_code ym_budget_take(struct ym_budget *b, struct ym_bytes leaf, struct ym
     if (code == YM_OK)
         code = take_parsed(b, parsed, st);
     json_decref(parsed);
+    if (code == YM_OK && b->returning > 0)
+        b->returning--;
     if (code == YM_OK)
         return YM_OK;
     b->broken = true;

@@ -16,6 +16,10 @@ struct ym_budget;
 enum ym_code ym_budget_fold(struct ym_ledger *l, struct ym_budget **out, struct ym_status *st);
 enum ym_code ym_budget_take(struct ym_budget *b, struct ym_bytes leaf, struct ym_status *st); /* one more leaf */
 void ym_budget_free(struct ym_budget *b);
+/* So many leaves to come are taken back after a loss (recover.h): an attempt may stand
+ * twice then, and is spent twice. A recover leaf does the same for the leaves behind it. */
+void ym_budget_return(struct ym_budget *b, uint64_t count);
+bool ym_budget_shared(const struct ym_budget *b, const char *dataset, const char *other); /* of one group */
 
 struct ym_budget_line {
     char dataset[64], study[64];

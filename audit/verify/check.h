@@ -82,6 +82,19 @@ extern const struct ym_rule ym_rule_plan;
  * parsed and signatures checked by several threads; findings come in the log's order. */
 void ym_check_walk(struct ym_check *c, size_t log, const struct ym_rule *const *rule);
 
+/* Behind a recover entry: the lines that it took back. */
+struct ym_vreturn {
+    bool active;
+    size_t entry, wanted, count;
+    uint8_t digest[32], (*hash)[32];
+};
+bool ym_return_begin(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, struct ym_vreturn *r);
+/* Entry e is one of those that come back. */
+bool ym_return_take(struct ym_check *c, size_t log, const struct ym_entry *e, struct ym_vreturn *r);
+void ym_return_end(struct ym_check *c, size_t log, struct ym_vreturn *r);
+/* What the hub's log said of this hospital's ledger in that entry was settled by a later recover. */
+bool ym_return_settled(const struct ym_check *c, size_t log, uint64_t hub_entry);
+
 double ym_check_now_s(void); /* for telling how long it took */
 void ym_check_find(struct ym_check *c, size_t log, int64_t entry, enum ym_reason reason, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));

@@ -153,6 +153,9 @@ static const struct member round_result[] = {STUDY,
                                              {NULL}};
 static const struct member abort_[] = {STUDY, ROUND(0), ATTEMPT(0), {"reason", TEXT}, {"final", BOOL}, {NULL}};
 static const struct member seen[] = {{"log", TEXT}, COUNT("size", 1), {"root", HASH}, {"signature", SIGNATURE}, {NULL}};
+static const struct member recover[] = {
+    COUNT("hub_size", 1), {"hub_root", HASH},   COUNT("known_size", 0), {"count", INT, 0, 4095},
+    {"digest", HASH},     {"lost", EVENTS, 64}, {"reason", TEXT},       {NULL}};
 static const struct member incident[] = {{"reason", TEXT}, {NULL}};
 static const struct member envelope[] = {{"type", TEXT}, {"v", INT, 1, 1}, COUNT("time", 0),
                                          {"by", NAME},   {"key", TEXT},    {NULL}};
@@ -179,6 +182,7 @@ static const struct {
     [YM_ENTRY_OVERRIDE] = {"override", override_, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_SEEN] = {"checkpoint_seen", seen, YM_BY_OWNER, YM_IN_HUB | YM_IN_HOSPITAL},
     [YM_ENTRY_INCIDENT] = {"incident", incident, YM_BY_OWNER, YM_IN_HUB | YM_IN_HOSPITAL},
+    [YM_ENTRY_RECOVER] = {"recover", recover, YM_BY_OWNER, YM_IN_HOSPITAL},
 };
 
 unsigned ym_entry_signers(enum ym_entry_type type)

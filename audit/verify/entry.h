@@ -22,6 +22,7 @@ enum ym_entry_type {
     YM_ENTRY_OVERRIDE,
     YM_ENTRY_SEEN,
     YM_ENTRY_INCIDENT,
+    YM_ENTRY_RECOVER,
     YM_ENTRY_TYPES
 };
 

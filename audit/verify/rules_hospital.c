@@ -25,6 +25,8 @@ struct pass {
     char owner[17];
     struct dataset *dataset;
     size_t dataset_count;
+    struct ym_vreturn back;
+    bool returning; /* this entry is one of those */
 };
 
 #define FIND(p, reason, ...) ym_check_find((p)->c, (p)->log, (int64_t)(p)->i, YM_REASON_##reason, __VA_ARGS__)
@@ -116,6 +118,12 @@ static void take_order(struct pass *p)
 /* The approval's own index + 1, so that a charge can be held against it; 0: vetoed. */
 static void take_decision(struct pass *p, bool approved)
 {
+    uint64_t before = 1;
+
+    if (p->returning && approved &&
+        ym_vmap_get(p->seen, &before, "a|%s|%s", ym_entry_text(p->e, "study"), ym_entry_text(p->e, "plan")) &&
+        before == 0)
+        return; /* what comes back undoes no veto */
     ym_check_keep(p->c, p->seen, approved ? p->i + 1 : 0, "a|%s|%s", ym_entry_text(p->e, "study"),
                   ym_entry_text(p->e, "plan"));
 }
@@ -204,6 +212,8 @@ static void check_approval(struct pass *p)
 
 static void check_policy(struct pass *p)
 {
+    if (p->returning && p->have_policy)
+        return; /* it may have been charged under a policy that is lost */
     if (!p->have_policy)
         FIND(p, CHARGE_BEFORE_POLICY, "no policy had set a cap");
     else if (ym_entry_int(p->e, "epsilon_cap_micro") != p->cap || ym_entry_int(p->e, "delta_e18") != p->delta)
@@ -288,11 +298,11 @@ static void check_spent(struct pass *p, struct dataset *d, const struct ym_event
         FIND(p, EPSILON_SPENT, "the charges of '%s' cannot be composed", d->name);
         return;
     }
-    if (said != spent)
+    if (said != spent && !(p->returning && said < spent))
         FIND(p, EPSILON_SPENT, "it says %" PRId64 " millionths spent, recomputed %" PRId64, said, spent);
     if (p->have_policy && spent > p->cap)
         FIND(p, CAP_EXCEEDED, "%" PRId64 " millionths spent of a cap of %" PRId64, spent, p->cap);
-    if (p->have_policy && month > p->month_limit)
+    if (!p->returning && p->have_policy && month > p->month_limit)
         FIND(p, MONTH_EXCEEDED, "%" PRId64 " millionths in this month, of %" PRId64, month, p->month_limit);
     keep_line(p, round_micro, spent, tight, month);
 }
@@ -322,11 +332,12 @@ static void take_charge(struct pass *p)
     size_t d = find_dataset(p, ym_entry_text(p->e, "dataset"));
     struct ym_events events;
 
-    if (ym_vmap_get(p->seen, NULL, "c|%s|%" PRId64 "|%" PRId64, study, round, attempt))
+    if (!p->returning && ym_vmap_get(p->seen, NULL, "c|%s|%" PRId64 "|%" PRId64, study, round, attempt))
         FIND(p, CHARGE_REPEATED, "round %" PRId64 " attempt %" PRId64 " of '%s' is charged twice", round, attempt,
              study);
     check_policy(p);
-    check_approval(p);
+    if (!p->returning)
+        check_approval(p);
     if (d == NOT_FOUND)
         FIND(p, CHARGE_DATASET, "no card describes '%s'", ym_entry_text(p->e, "dataset"));
     else
@@ -358,6 +369,23 @@ static void take_release(struct pass *p)
         mark_released(p, at);
 }
 
+/* What nobody holds any more, as an event that spends as much. */
+static void take_recover(struct pass *p)
+{
+    struct ym_entry_event said;
+    struct ym_event e;
+
+    for (size_t k = 0; ym_entry_event_at(p->e, "lost", k, &said); k++) {
+        size_t d = strlen(said.use) < 64 ? add_dataset(p, said.use) : NOT_FOUND;
+        struct dataset *group = d == NOT_FOUND ? NULL : &p->dataset[p->dataset[d].group];
+
+        if (!group || !ym_spend_event(said.noise_variance, said.sampling_k, said.steps, &e) ||
+            ym_spend_add(&group->spend, &e, NULL) != YM_OK || ym_spend_add(&group->month, &e, NULL) != YM_OK)
+            FIND(p, RECOVER_DIFFERS, "lost charges of '%.63s' cannot be composed", said.use);
+    }
+    ym_return_begin(p->c, p->log, p->i, p->e, &p->back);
+}
+
 /* Only the owner's own clock moves the month, and never back. */
 static void take_time(struct pass *p)
 {
@@ -377,6 +405,7 @@ static void take(void *ctx, size_t i, const struct ym_entry *e)
     p->i = i;
     p->e = e;
     take_time(p);
+    p->returning = ym_return_take(p->c, p->log, e, &p->back);
     switch (p->e->type) {
     case YM_ENTRY_POLICY:
         take_policy(p);
@@ -401,6 +430,9 @@ static void take(void *ctx, size_t i, const struct ym_entry *e)
         break;
     case YM_ENTRY_RELEASE:
         take_release(p);
+        break;
+    case YM_ENTRY_RECOVER:
+        take_recover(p);
         break;
     default:
         break;
@@ -442,6 +474,7 @@ static void end(void *pass)
 {
     struct pass *p = pass;
 
+    ym_return_end(p->c, p->log, &p->back);
     for (size_t d = 0; p->c->certified && d < p->dataset_count; d++)
         keep_certified(p, &p->dataset[d]);
     for (size_t d = 0; d < p->dataset_count; d++)

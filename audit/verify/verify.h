@@ -61,6 +61,7 @@ enum ym_verdict {
     X(COSIGNATURE_MISSING, cosignature_missing, GAP)           /* no checkpoint has the policy's quorum */             \
     X(COSIGNATURE_BEHIND, cosignature_behind, GAP)             /* two rounds ended since the last one that has it */   \
     X(SEEN_AHEAD, seen_ahead, GAP)                             /* another party saw more of this log than there is */  \
+    X(RECOVER_DIFFERS, recover_differs, BUDGET)                /* not the entries that a recover took back */          \
     X(POLICY_ORDER, policy_order, BUDGET)                      /* an order off the grid, or changed later */           \
     X(CHARGE_REPEATED, charge_repeated, BUDGET)                /* one attempt charged twice */                         \
     X(CHARGE_BEFORE_POLICY, charge_before_policy, BUDGET)      /* no policy allowed it */                              \
@@ -147,6 +148,7 @@ struct ym_log_summary {
                                                     where it asks nothing, with any witness's line; 0: none */
     uint64_t cosigners, seen;                    /* witnesses on that checkpoint; checkpoint_seen entries held against
                                                     the logs they name */
+    uint64_t recovers, returned;                 /* recover entries, and how many entries they took back */
     uint64_t signatures, unchecked;              /* leaf signatures checked; foreign ones without a key */
     uint64_t charges, releases, results, states; /* states recomputed */
     uint64_t updates, sums;                      /* updates that are what their release says; sums that they give */

@@ -120,6 +120,25 @@ static const char *yes_no(const json_t *o, const char *key)
     return json_is_true(json_object_get(o, key)) ? T(SITE_YES) : T(SITE_NO);
 }
 
+/* A state of worker/trainer/watch.h, for people. */
+static const char *log_text(const char *word)
+{
+    static const struct {
+        const char *word;
+        enum ym_text_id id;
+    } text[] = {{"blind", YM_TEXT_SITE_LOG_BLIND},
+                {"good", YM_TEXT_SITE_LOG_GOOD},
+                {"hub_behind", YM_TEXT_SITE_LOG_HUB_BEHIND},
+                {"hub_differs", YM_TEXT_SITE_LOG_HUB_DIFFERS},
+                {"ledger_behind", YM_TEXT_SITE_LOG_LEDGER_BEHIND},
+                {"ledger_forked", YM_TEXT_SITE_LOG_LEDGER_FORKED}};
+
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++)
+        if (strcmp(text[i].word, word) == 0)
+            return ym_text(text[i].id);
+    return word;
+}
+
 static void show_status(const json_t *o)
 {
     static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_STUDY, YM_TEXT_SITE_COL_DECISION, YM_TEXT_SITE_COL_PHASE,
@@ -136,6 +155,9 @@ static void show_status(const json_t *o)
     printf(T(SITE_STATUS_LINKS), yes_no(o, "gateway"), yes_no(o, "hub"),
            ym_time_text(ym_get_int(o, "certificate_until")));
     printf(T(SITE_STATUS_WITNESS), ym_get_text(o, "witness"));
+    printf(T(SITE_STATUS_LOG), log_text(ym_get_text(o, "log")));
+    if (json_is_true(json_object_get(o, "other_worker")))
+        printf("%s\n", T(SITE_OTHER_WORKER));
     if (json_array_size(list) == 0)
         return;
     ym_listing_head(&t, head);
@@ -153,6 +175,63 @@ static void show_status(const json_t *o)
 int ym_site_cmd_status(const struct ym_cli_args *a)
 {
     return ym_site_run(a, json_pack("{s:s}", "do", "status"), show_status);
+}
+
+/* ---- recover ---- */
+
+static void show_missing(const json_t *list)
+{
+    static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_TYPE, YM_TEXT_SITE_COL_WHEN, YM_TEXT_SITE_COL_STUDY,
+                                           YM_TEXT_SITE_COL_ROUND, YM_TEXT_SITE_COL_SPENT};
+    struct ym_listing t = {.columns = sizeof head / sizeof *head};
+    const json_t *row;
+    size_t i;
+
+    ym_listing_head(&t, head);
+    json_array_foreach(list, i, row)
+    {
+        ym_listing_add(&t, "%s", ym_get_text(row, "type"));
+        ym_listing_add(&t, "%s", ym_time_text(ym_get_int(row, "time")));
+        ym_listing_add(&t, "%s", ym_get_text(row, "study"));
+        ym_listing_add(&t, "%lld.%lld", ym_get_int(row, "round"), ym_get_int(row, "attempt"));
+        ym_listing_add(&t, "%s", ym_epsilon_text(ym_get_int(row, "epsilon_spent_micro")));
+    }
+    ym_listing_print(&t);
+}
+
+static bool disagrees(const json_t *o)
+{
+    return strcmp(ym_get_text(o, "state"), "good") != 0 && strcmp(ym_get_text(o, "state"), "blind") != 0;
+}
+
+static void show_recover(const json_t *o)
+{
+    printf(T(SITE_RECOVER_STATE), ym_get_text(o, "name"), ym_get_int(o, "leaves"), ym_get_int(o, "known"),
+           ym_get_int(o, "hub_size"), log_text(ym_get_text(o, "state")));
+    if (ym_get_int(o, "missing_count") > 0) {
+        printf(T(SITE_RECOVER_LOST), ym_get_int(o, "missing_count"));
+        show_missing(json_object_get(o, "missing"));
+    }
+    if (!disagrees(o))
+        return;
+    if (strncmp(ym_get_text(o, "state"), "hub", 3) == 0)
+        printf("%s\n", T(SITE_RECOVER_HUB));
+    else
+        fputs(T(SITE_RECOVER_HOW), stdout);
+}
+
+static void show_recovered(const json_t *o)
+{
+    fputs(T(SITE_RECOVER_DONE), stdout);
+    show_recover(o);
+}
+
+int ym_site_cmd_recover(const struct ym_cli_args *a)
+{
+    const char *reason = ym_cli_get(a, "reason");
+
+    return ym_site_run(a, json_pack("{s:s, s:s}", "do", "recover", "reason", reason ? reason : ""),
+                       reason ? show_recovered : show_recover);
 }
 
 /* ---- budget and egress: from the trainer, or from the folder at rest ---- */

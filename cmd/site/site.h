@@ -56,6 +56,7 @@ int ym_site_cmd_plans_pause(const struct ym_cli_args *a);
 int ym_site_cmd_policy_show(const struct ym_cli_args *a);
 int ym_site_cmd_policy_sign(const struct ym_cli_args *a);
 int ym_site_cmd_budget(const struct ym_cli_args *a);
+int ym_site_cmd_recover(const struct ym_cli_args *a);
 int ym_site_cmd_egress(const struct ym_cli_args *a);
 
 #endif

@@ -4,6 +4,7 @@
 #include "ledger_help.h"
 
 #include "audit/ledger/budget.h"
+#include "audit/ledger/recover.h"
 #include "audit/limits.h"
 #include "audit/spend.h"
 #include "privacy/clip.h"
@@ -496,6 +497,96 @@ static void the_same_attempt_charged_twice_is_a_full_stop(void **state)
     assert_null(b);
 }
 
+/* ---- taking back what was lost ---- */
+
+static struct ym_buf line_of(struct fixture *f, const char *type, json_t *members)
+{
+    struct ym_buf line = {0};
+
+    assert_non_null(members);
+    assert_int_equal(ym_leaf_sign(type, members, "h1", 1700000000, f->key, &line, NULL), YM_OK);
+    json_decref(members);
+    return line;
+}
+
+static struct ym_buf charge_line(struct fixture *f, uint32_t round, int64_t spent_micro)
+{
+    json_t *o = charge("s1", round, "a");
+
+    json_object_set_new(o, "epsilon_spent_micro", json_integer(spent_micro));
+    return line_of(f, "charge", o);
+}
+
+/* The recover leaf for one line, and both appended. */
+static json_t *take_back(struct fixture *f, struct ym_buf *line)
+{
+    struct ym_bytes lines[2];
+    struct ym_recover r = {.hub_size = 9, .line = &lines[1], .count = 1, .reason = "an old backup"};
+    struct ym_buf leaf;
+    json_t *members = NULL;
+
+    lines[1] = (struct ym_bytes){line->data, line->len};
+    assert_int_equal(ym_recover_members(f->l, &r, &members, NULL), YM_OK);
+    leaf = line_of(f, "recover", json_incref(members));
+    lines[0] = (struct ym_bytes){leaf.data, leaf.len};
+    assert_int_equal(ym_ledger_append(f->l, lines, 2, NULL, NULL), YM_OK);
+    ym_buf_release(&leaf);
+    ym_buf_release(line);
+    return members;
+}
+
+static void a_charge_that_comes_back_is_spent_as_before(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_buf line;
+    json_t *members;
+
+    put_policy(f, 5000000, 10000000000000);
+    put_card(f, "a", NULL);
+    put(f, "charge", charge("s1", 1, "a"));
+    line = charge_line(f, 2, expected(2, 1e-5));
+    members = take_back(f, &line);
+    assert_int_equal(json_array_size(json_object_get(members, "lost")), 0);
+    assert_figure(spent(f, "a"), expected(2, 1e-5));
+    json_decref(members);
+}
+
+/* Rounds 2 to 4 are lost; the hub holds 4 alone, which says what was spent with all of them. */
+static void spent_is_the_largest_figure_that_a_line_tells_of(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_buf line;
+    json_t *members;
+    int64_t now;
+
+    put_policy(f, 9000000, 10000000000000);
+    put_card(f, "a", NULL);
+    put(f, "charge", charge("s1", 1, "a"));
+    line = charge_line(f, 4, expected(4, 1e-5));
+    members = take_back(f, &line);
+    now = spent(f, "a");
+    assert_int_equal(json_array_size(json_object_get(members, "lost")), 1);
+    assert_true(now >= expected(4, 1e-5) && now <= expected(4, 1e-5) + 100);
+    json_decref(members);
+}
+
+/* Two workers charged the same attempt: both happened. */
+static void an_attempt_that_comes_back_besides_another_is_spent_twice(void **state)
+{
+    struct fixture *f = *state;
+    struct ym_buf line;
+    struct ym_budget *b = NULL;
+
+    put_policy(f, 5000000, 10000000000000);
+    put_card(f, "a", NULL);
+    put(f, "charge", charge("s1", 1, "a"));
+    line = charge_line(f, 1, expected(1, 1e-5));
+    json_decref(take_back(f, &line));
+    assert_figure(spent(f, "a"), expected(2, 1e-5));
+    put(f, "charge", charge("s1", 1, "a")); /* behind what came back, once is once again */
+    assert_int_equal(ym_budget_fold(f->l, &b, NULL), YM_CORRUPT);
+}
+
 static void a_policy_of_another_signer_is_a_full_stop(void **state)
 {
     struct fixture *f = *state;
@@ -800,6 +891,9 @@ int main(void)
         CASE(an_event_that_cannot_be_understood_is_a_full_stop),
         CASE(charges_that_cannot_be_understood_are_a_full_stop),
         CASE(the_same_attempt_charged_twice_is_a_full_stop),
+        CASE(a_charge_that_comes_back_is_spent_as_before),
+        CASE(spent_is_the_largest_figure_that_a_line_tells_of),
+        CASE(an_attempt_that_comes_back_besides_another_is_spent_twice),
         CASE(a_policy_of_another_signer_is_a_full_stop),
         CASE(a_cap_above_twenty_needs_an_earlier_override),
         CASE(an_override_explains_one_subject_up_to_its_epsilon),

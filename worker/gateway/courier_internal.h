@@ -34,7 +34,6 @@ struct ym_courier {
     bool other_worker; /* the hub refused the last session for another's sake */
     bool had_session;
     struct ym_buf session; /* empty: no trainer has said who it is */
-    uint8_t instance[16];  /* of session */
     bool log_due;
     uint64_t log_next;    /* entry that the trainer wants */
     uint64_t log_turn;    /* a new session begins a new one */

@@ -145,7 +145,7 @@ void *ym_listen_main(void *arg)
         enum ym_code code = subscribe(c, w, &st);
 
         ym_wire_put(c, w);
-        set_other_worker(c, code == YM_CONFLICT && strncmp(st.message, "another_worker", 14) == 0);
+        set_other_worker(c, code == YM_CONFLICT && strstr(st.message, "another_worker") != NULL);
         if (code == YM_DENIED || code == YM_CONFLICT)
             ym_log(YM_LOG_ERROR, "gateway.refused", "why=\"%s\"", st.message);
         else if (code != YM_OK)

@@ -42,35 +42,29 @@ void ym_courier_log_done(struct ym_courier *c)
 
 /* ---- sessions ---- */
 
-static enum ym_code read_session(struct ym_bytes line, uint8_t instance[16], uint64_t *from, struct ym_status *st)
+static enum ym_code read_session(struct ym_bytes line, uint64_t *from, struct ym_status *st)
 {
     json_t *o = NULL;
-    const char *hex = "";
     int64_t next = 0;
     enum ym_code code = ym_leaf_parse(line, &o, st);
 
     if (code == YM_OK)
-        code = ym_json_get_str(o, "instance", &hex, st);
-    if (code == YM_OK)
         code = ym_json_get_int(o, "log_from", 0, INT64_MAX, &next, st);
-    if (code == YM_OK && (strlen(hex) != 32 || ym_hex_decode(hex, 32, instance, 16) != YM_OK))
-        code = ym_status_set(st, YM_INVALID, "a session without an instance");
     *from = (uint64_t)next;
     json_decref(o);
     return code;
 }
 
-/* True when another run of the trainer was subscribed. */
-static bool adopt_session(struct ym_courier *c, struct ym_bytes line, const uint8_t instance[16], uint64_t from)
+/* True when the stream that stands was opened with another session. */
+static bool adopt_session(struct ym_courier *c, struct ym_bytes line, uint64_t from)
 {
     bool other;
 
     pthread_mutex_lock(&c->lock);
-    other = c->had_session && memcmp(c->instance, instance, 16) != 0;
+    other = c->had_session;
     c->had_session = true;
     ym_buf_clear(&c->session);
     ym_buf_append(&c->session, line.data, line.len);
-    memcpy(c->instance, instance, 16);
     c->log_next = from;
     c->log_turn++;
     c->log_due = true;
@@ -102,12 +96,11 @@ bool ym_courier_event_stale(struct ym_courier *c, const struct ym_courier_event 
 
 enum ym_code ym_courier_session(struct ym_courier *c, struct ym_bytes line, struct ym_status *st)
 {
-    uint8_t instance[16];
     uint64_t from;
-    enum ym_code code = read_session(line, instance, &from, st);
+    enum ym_code code = read_session(line, &from, st);
 
-    if (code == YM_OK && adopt_session(c, line, instance, from))
-        code = ym_wire_renew(c, st); /* the old stream is another run's */
+    if (code == YM_OK && adopt_session(c, line, from))
+        code = ym_wire_renew(c, st); /* the hub shall hear what this one says */
     return code;
 }
 

@@ -67,6 +67,8 @@ static enum ym_code take_decision(struct ym_core *c, uint64_t index, struct ym_b
         code = ym_json_get_hash(o, "data", s->data, st);
     if (code != YM_OK)
         return code;
+    if (c->returning > 0 && s->decision == YM_VETOED)
+        return YM_OK; /* no approval that comes back undoes a veto */
     s->decision = decision;
     s->decision_index = index;
     s->decision_delivered = false;
@@ -97,6 +99,12 @@ static enum ym_code take_pause(struct ym_core *c, uint64_t index, struct ym_byte
     return YM_OK;
 }
 
+/* What comes back may lie before what the ledger holds. */
+static bool older(const struct ym_core_study *s, uint32_t round, uint32_t attempt)
+{
+    return round < s->charged_round || (round == s->charged_round && attempt <= s->charged_attempt);
+}
+
 static enum ym_code take_charge(struct ym_core *c, struct ym_bytes line, const json_t *o, struct ym_status *st)
 {
     struct ym_core_study *s;
@@ -107,6 +115,8 @@ static enum ym_code take_charge(struct ym_core *c, struct ym_bytes line, const j
         code = ym_core_get_u32(o, "round", &round, st);
     if (code == YM_OK)
         code = ym_core_get_u32(o, "attempt", &attempt, st);
+    if (code == YM_OK && c->returning > 0 && older(s, round, attempt))
+        return YM_OK;
     if (code == YM_OK)
         code = ym_json_get_hash(o, "state", s->charged_state, st);
     if (code == YM_OK)
@@ -131,6 +141,8 @@ static enum ym_code take_release(struct ym_core *c, struct ym_bytes line, const 
         code = ym_core_get_u32(o, "round", &round, st);
     if (code == YM_OK)
         code = ym_core_get_u32(o, "attempt", &attempt, st);
+    if (code == YM_OK && c->returning > 0 && (round != s->charged_round || attempt != s->charged_attempt))
+        return YM_OK;
     if (code == YM_OK && (round != s->charged_round || attempt != s->charged_attempt))
         code = ym_status_set(st, YM_CORRUPT, "release of study \"%s\" round %u without its charge", s->study, round);
     if (code == YM_OK)
@@ -141,6 +153,16 @@ static enum ym_code take_release(struct ym_core *c, struct ym_bytes line, const 
         code = ym_core_keep_line(&s->last_charge, ym_buf_bytes(&s->charge_line), st);
     if (code == YM_OK)
         hash_line(line, s->release_hash);
+    return code;
+}
+
+static enum ym_code take_recover(struct ym_core *c, const json_t *o, struct ym_status *st)
+{
+    int64_t count;
+    enum ym_code code = ym_json_get_int(o, "count", 0, INT64_MAX - 1, &count, st);
+
+    if (code == YM_OK)
+        c->returning = (uint64_t)count + 1; /* this leaf is counted too */
     return code;
 }
 
@@ -166,6 +188,10 @@ enum ym_code ym_core_take(struct ym_core *c, uint64_t index, struct ym_bytes lin
         code = take_charge(c, line, o, st);
     else if (code == YM_OK && strcmp(type, "release") == 0)
         code = take_release(c, line, o, st);
+    else if (code == YM_OK && strcmp(type, "recover") == 0)
+        code = take_recover(c, o, st);
+    if (code == YM_OK && c->returning > 0)
+        c->returning--;
     json_decref(o);
     return code == YM_OK ? code : ym_status_wrap(st, YM_CORRUPT, "ledger leaf %" PRIu64, index);
 }

@@ -14,6 +14,7 @@ struct ym_core {
     size_t study_count, study_cap;
     struct ym_core_dataset *dataset;
     size_t dataset_count, dataset_cap;
+    uint64_t returning; /* ledger lines to come that are taken back after a loss: their order may not be ours */
 };
 
 struct ym_attempt {

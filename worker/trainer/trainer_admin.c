@@ -100,11 +100,13 @@ static void do_status(struct ym_trainer *t, const struct ym_ticket *ticket)
 
     ym_site_witness(t->site.name, t->key, &witness, NULL);
     reply_new(t, ticket,
-              json_pack("{s:b, s:s, s:b, s:s, s:s, s:I, s:b, s:b, s:s, s:I, s:s, s:o}", "ok", 1, "name", t->site.name,
-                        "enrolled", t->enrolled, "federation", t->enrolled ? t->trust.federation : "", "sandbox",
-                        t->sandbox.text, "leaves", (json_int_t)ym_ledger_size(t->ledger), "gateway", link, "hub",
-                        link && t->gateway.connected, "hub_address", t->gateway.hub, "certificate_until",
-                        (json_int_t)t->gateway.not_after, "witness", ym_buf_str(&witness), "studies", studies_json(t)));
+              json_pack("{s:b, s:s, s:b, s:s, s:b, s:s, s:s, s:I, s:b, s:b, s:s, s:I, s:s, s:o}", "ok", 1, "log",
+                        ym_watch_word(ym_watch_state(t->watch)), "other_worker", link && t->gateway.other_worker,
+                        "name", t->site.name, "enrolled", t->enrolled, "federation",
+                        t->enrolled ? t->trust.federation : "", "sandbox", t->sandbox.text, "leaves",
+                        (json_int_t)ym_ledger_size(t->ledger), "gateway", link, "hub", link && t->gateway.connected,
+                        "hub_address", t->gateway.hub, "certificate_until", (json_int_t)t->gateway.not_after, "witness",
+                        ym_buf_str(&witness), "studies", studies_json(t)));
     ym_buf_release(&witness);
 }
 
@@ -502,6 +504,28 @@ static enum ym_code do_enrol(struct ym_trainer *t, const struct ym_ticket *ticke
     return code;
 }
 
+static enum ym_code do_recover(struct ym_trainer *t, const struct ym_ticket *ticket, const json_t *request,
+                               struct ym_status *st)
+{
+    const char *reason = get(request, "reason");
+    enum ym_code code = reason[0] ? ym_trainer_recover(t, reason, st) : YM_OK;
+
+    if (code == YM_OK)
+        reply_new(t, ticket, ym_trainer_recover_json(t));
+    return code;
+}
+
+/* What would build on a ledger that lacks entries. Vetoes and pauses are always taken. */
+static bool builds(const char *what)
+{
+    static const char *const words[] = {"data_add", "plan_approve", "policy_sign"};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(words[i], what) == 0)
+            return true;
+    return false;
+}
+
 void ym_trainer_admin(void *ctx, const struct ym_ticket *ticket, const json_t *request)
 {
     struct ym_trainer *t = ctx;
@@ -509,8 +533,12 @@ void ym_trainer_admin(void *ctx, const struct ym_ticket *ticket, const json_t *r
     const char *what = get(request, "do");
     enum ym_code code = YM_OK;
 
-    if (strcmp(what, "status") == 0)
+    if (builds(what) && ym_trainer_not_halted(t, &st) != YM_OK)
+        code = st.code;
+    else if (strcmp(what, "status") == 0)
         do_status(t, ticket);
+    else if (strcmp(what, "recover") == 0)
+        code = do_recover(t, ticket, request, &st);
     else if (strcmp(what, "enrol") == 0)
         code = do_enrol(t, ticket, request, &st);
     else if (strcmp(what, "data_add") == 0)

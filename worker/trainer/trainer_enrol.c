@@ -242,6 +242,7 @@ static enum ym_code adopt(struct ym_trainer *t, const struct answer *a, struct y
     struct ym_trust trust = {0};
     char path[YM_SITE_PATH];
     uint64_t index;
+    bool ask;
     enum ym_code code = check_ca(t, a, st);
 
     if (code == YM_OK)
@@ -260,8 +261,10 @@ static enum ym_code adopt(struct ym_trainer *t, const struct answer *a, struct y
     t->trust = trust;
     t->enrolled = true;
     ym_core_trust(t->core, &t->trust);
+    ask = ym_watch_next(t->watch) > 0; /* what came before could not be compared */
     ym_watch_trust(t->watch, &t->trust);
-    ym_trainer_session(t);
+    if (ask)
+        ym_trainer_session(t);
     if (ym_site_path(&t->site, "enrol.json", NULL, path) == YM_OK)
         remove(path);
     return YM_OK;

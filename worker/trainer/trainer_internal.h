@@ -106,6 +106,11 @@ enum ym_code ym_trainer_not_halted(const struct ym_trainer *t, struct ym_status 
 /* trainer_cosign.c: cosign the checkpoint that the watch found good, when it ends a round */
 void ym_trainer_cosign(struct ym_trainer *t);
 
+/* trainer_recover.c: a ledger that was set back */
+json_t *ym_trainer_recover_json(struct ym_trainer *t); /* new */
+/* Take back what the hub's log holds of ours, on people's word. YM_DENIED, YM_INVALID say why not. */
+enum ym_code ym_trainer_recover(struct ym_trainer *t, const char *reason, struct ym_status *st);
+
 /* trainer_plans.c: plans/ */
 enum ym_code ym_trainer_keep_plan(struct ym_trainer *t, const struct ym_core_study *s, struct ym_bytes parts,
                                   struct ym_status *st);
