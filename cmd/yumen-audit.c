@@ -44,21 +44,34 @@ static int run_verify(const struct ym_cli_args *a)
     return rc;
 }
 
+static bool any_hospital(const struct ym_verification *v, bool *anchored)
+{
+    bool any = false;
+
+    *anchored = true;
+    for (size_t i = 0; i < v->log_count; i++) {
+        any |= strcmp(v->log[i].role, "hub") != 0;
+        *anchored &= v->log[i].anchored;
+    }
+    return any;
+}
+
 static int print_budget(const struct ym_cli_args *a, const struct ym_verification *v)
 {
     enum audit_form form = ym_cli_has(a, "json") ? AUDIT_JSON : ym_cli_has(a, "csv") ? AUDIT_CSV : AUDIT_TABLE;
+    bool anchored;
 
     if (ym_verification_worst(v)) {
         audit_report_worst(v, stderr);
         return (int)ym_verification_verdict(v);
     }
-    if (strcmp(v->log[0].role, "hub") == 0) {
+    if (!any_hospital(v, &anchored)) {
         fprintf(stderr, PROGRAM ": ");
         fprintf(stderr, T(AUDIT_BUDGET_HUB), a->positional[0]);
         fputc('\n', stderr);
         return YM_EXIT_NO;
     }
-    if (!v->log[0].anchored)
+    if (!anchored)
         fprintf(stderr, "%s\n", T(AUDIT_BUDGET_UNANCHORED));
     return audit_budget(v, form) ? YM_EXIT_NO : YM_EXIT_DONE;
 }
@@ -70,7 +83,7 @@ static int run_budget(const struct ym_cli_args *a)
     struct ym_status st = YM_STATUS_INIT;
     int rc;
 
-    if (audit_inputs_take(a, 1, &in, &st) == YM_OK)
+    if (audit_inputs_take(a, a->positional_count, &in, &st) == YM_OK)
         audit_inputs_verify(&in, true, &v, &st);
     rc = v ? print_budget(a, v) : ym_cli_fail(PROGRAM, &st);
     ym_verification_free(v);
@@ -158,7 +171,7 @@ static const struct ym_cli_option epsilon_options[] = {
 
 static const struct ym_cli_command commands[] = {
     {"verify", "DIR...", YM_TEXT_AUDIT_HELP_VERIFY, 1, -1, verify_options, run_verify},
-    {"budget", "DIR", YM_TEXT_AUDIT_HELP_BUDGET, 1, 1, budget_options, run_budget},
+    {"budget", "DIR...", YM_TEXT_AUDIT_HELP_BUDGET, 1, -1, budget_options, run_budget},
     {"epsilon", "", YM_TEXT_AUDIT_HELP_EPSILON, 0, 0, epsilon_options, audit_epsilon},
     {"entry", "DIR INDEX", YM_TEXT_AUDIT_HELP_ENTRY, 2, 2, entry_options, run_entry},
     {"fetch", "URL DIR", YM_TEXT_AUDIT_HELP_FETCH, 2, 2, audit_fetch_options, audit_fetch},

@@ -127,8 +127,7 @@ static void print_spent(const struct ym_verification *v, const struct ym_charge_
         say(stdout, T(AUDIT_SPENT_ALONE), v->log[l->log].name, l->dataset, spent, (double)l->delta_e18 / 1e18, cap);
 }
 
-/* The most of each hospital's data sets, over hospitals: what a patient of all of them may have spent. */
-static void print_sum(const struct ym_verification *v)
+void audit_report_sum(const struct ym_verification *v)
 {
     int64_t sum = 0;
     size_t hospitals = 0;
@@ -165,7 +164,7 @@ static void print_epsilons(const struct ym_verification *v)
     }
     if (shown > SPENT_MOST)
         say(stdout, T(AUDIT_SPENT_MORE), shown - SPENT_MOST);
-    print_sum(v);
+    audit_report_sum(v);
 }
 
 void audit_report_text(const struct ym_verification *v, int with_objects, int with_updates)

@@ -19,7 +19,10 @@ void audit_report_worst(const struct ym_verification *v, FILE *out);
 #define AUDIT_CELL 72
 void audit_micro(int64_t micro, char out[AUDIT_CELL]);
 
-/* The charges of the first log as a table, CSV or JSON. */
+/* With several hospitals: the most of each one's data sets, added up, which is what a patient of all may have spent. */
+void audit_report_sum(const struct ym_verification *v);
+
+/* The charges of all hospitals as a table, CSV or JSON. */
 enum audit_form { AUDIT_TABLE, AUDIT_CSV, AUDIT_JSON };
 int audit_budget(const struct ym_verification *v, enum audit_form form);
 

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "audit/verify/crypto.h"
 #include "audit/verify/folder.h"
 #include "audit/verify/verify.h"
 #include "base/fs.h"
@@ -1926,6 +1927,58 @@ static void data_sets_that_share_patients_are_one_budget_to_the_verifier(void **
     }
 }
 
+/* The leaves and roots that Certificate Transparency implementations share, by the verifier's own code. */
+static void the_verifiers_roots_match_rfc6962_vectors(void **state)
+{
+    static const struct {
+        const char *leaf;
+        size_t len;
+        const char *root;
+    } step[] = {
+        {"", 0, "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"},
+        {"\x00", 1, "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"},
+        {"\x10", 1, "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77"},
+        {"\x20\x21", 2, "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"},
+        {"\x30\x31", 2, "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4"},
+        {"\x40\x41\x42\x43", 4, "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef"},
+        {"\x50\x51\x52\x53\x54\x55\x56\x57", 8, "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c"},
+        {"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f", 16,
+         "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"},
+    };
+    uint8_t hash[8][32], root[32], expected[32];
+
+    (void)state;
+    for (size_t i = 0; i < 8; i++) {
+        ym_vleaf_hash((struct ym_bytes){(const uint8_t *)step[i].leaf, step[i].len}, hash[i]);
+        ym_vroot((const uint8_t(*)[32])hash, i + 1, root);
+        assert_true(ym_vhex(step[i].root, 64, expected, 32));
+        assert_memory_equal(root, expected, 32);
+    }
+}
+
+/* Three levels of tiles; RFC 6962's recursion over the leaves is the other way to the same root. */
+static void roots_of_earlier_sizes_are_those_of_their_leaves(void **state)
+{
+    static const size_t size[] = {0, 1, 2, 255, 256, 257, 511, 513, 65535, 65536, 65537, 66048, 131071, 131072, 140000};
+    struct ym_folder f = {.dir = strdup("/nonexistent"), .count = 140000};
+    uint8_t root[32], expected[32];
+
+    (void)state;
+    f.hash = malloc(f.count * 32);
+    assert_non_null(f.hash);
+    for (size_t i = 0; i < f.count; i++)
+        ym_vleaf_hash((struct ym_bytes){(const uint8_t *)&i, sizeof(i)}, f.hash[i]);
+    ym_folder_check_tree(&f);
+    assert_true(f.faulty && f.fault == YM_REASON_ROOT_MISMATCH);
+    for (size_t i = 0; i < sizeof(size) / sizeof(size[0]); i++) {
+        assert_true(ym_folder_root_at(&f, size[i], root));
+        ym_vroot((const uint8_t(*)[32])f.hash, size[i], expected);
+        assert_memory_equal(root, expected, 32);
+    }
+    assert_false(ym_folder_root_at(&f, f.count + 1, root));
+    ym_folder_release(&f);
+}
+
 static void an_entry_that_changed_since_it_was_hashed_is_not_read(void **state)
 {
     struct world *w = *state;
@@ -2034,6 +2087,8 @@ int main(int argc, char **argv)
         CASE(a_veto_while_the_hub_adds_up_is_no_crime),
         CASE(strangers_in_a_log_alone_are_counted),
         CASE(what_the_ledger_writes_is_what_the_verifier_reads),
+        cmocka_unit_test(the_verifiers_roots_match_rfc6962_vectors),
+        cmocka_unit_test(roots_of_earlier_sizes_are_those_of_their_leaves),
         CASE(an_entry_that_changed_since_it_was_hashed_is_not_read),
         CASE(a_second_copy_of_a_log_that_tells_another_story_is_noticed),
         CASE(folders_that_cannot_be_read_are_not_verdicts),
