@@ -18,10 +18,10 @@
 
 enum { TRIES = 5, CHECKPOINT_BYTES = 1 << 20 };
 
-const struct ym_cli_option audit_bundle_options[] = {{"trust", "FILE", YM_TEXT_AUDIT_HELP_TRUST, false},
-                                                     {"objects", "DIR", YM_TEXT_AUDIT_HELP_OBJECTS, false},
-                                                     {"out", "PATH", YM_TEXT_AUDIT_HELP_OUT_BUNDLE, false},
-                                                     {NULL, NULL, 0, false}};
+const struct ym_cli_option audit_bundle_options[] = {
+    {"trust", "FILE", YM_TEXT_AUDIT_HELP_TRUST, false},    {"objects", "DIR", YM_TEXT_AUDIT_HELP_OBJECTS, false},
+    {"updates", "DIR", YM_TEXT_AUDIT_HELP_UPDATES, false}, {"checkpoint", "FILE", YM_TEXT_AUDIT_HELP_CHECKPOINT, true},
+    {"out", "PATH", YM_TEXT_AUDIT_HELP_OUT_BUNDLE, false}, {NULL, NULL, 0, false}};
 
 struct making {
     const struct audit_inputs *in;
@@ -152,11 +152,38 @@ static enum ym_code copy_trust(const struct making *m, struct ym_status *st)
     return code;
 }
 
+static enum ym_code copy_hashed(const struct making *m, const char *from, const char *name, struct ym_status *st)
+{
+    char to[PATH_MAX];
+    struct copying c = {.to = to, .objects_only = true};
+    enum ym_code code = path_in(m, name, to, st);
+
+    if (code == YM_OK)
+        code = ym_fs_mkdirs(to, 0755, st);
+    return code == YM_OK ? audit_folder_each(from, copy_one, &c, st) : code;
+}
+
+static enum ym_code copy_older(const struct making *m, size_t i, struct ym_status *st)
+{
+    struct ym_buf bytes = {0};
+    char folder[PATH_MAX], name[48];
+    enum ym_code code = path_in(m, BUNDLE_OLDER, folder, st);
+
+    snprintf(name, sizeof(name), BUNDLE_OLDER "/%06zu", i + 1);
+    if (code == YM_OK)
+        code = ym_fs_mkdirs(folder, 0755, st);
+    if (code == YM_OK)
+        code = ym_fs_read(m->in->older[i], CHECKPOINT_BYTES, &bytes, st);
+    if (code == YM_OK)
+        code = write_in(m, name, ym_buf_bytes(&bytes), st);
+    ym_buf_release(&bytes);
+    return code;
+}
+
 static enum ym_code copy_all(struct making *m, struct ym_status *st)
 {
     struct ym_verification *v = NULL;
     char to[PATH_MAX];
-    struct copying objects = {.to = to, .objects_only = true};
     enum ym_code code = audit_inputs_verify(m->in, false, &v, st); /* who they are */
 
     for (size_t i = 0; code == YM_OK && i < v->log_count; i++) {
@@ -167,8 +194,12 @@ static enum ym_code copy_all(struct making *m, struct ym_status *st)
     ym_verification_free(v);
     if (code == YM_OK && m->in->trust)
         code = copy_trust(m, st);
-    if (code == YM_OK && m->in->objects && (code = path_in(m, BUNDLE_OBJECTS, to, st)) == YM_OK)
-        code = audit_folder_each(m->in->objects, copy_one, &objects, st);
+    if (code == YM_OK && m->in->objects)
+        code = copy_hashed(m, m->in->objects, BUNDLE_OBJECTS, st);
+    if (code == YM_OK && m->in->updates)
+        code = copy_hashed(m, m->in->updates, BUNDLE_UPDATES, st);
+    for (size_t i = 0; code == YM_OK && i < m->in->older_count; i++)
+        code = copy_older(m, i, st);
     return code;
 }
 

@@ -9,10 +9,10 @@
 
 #define PROGRAM "yumen-audit"
 
-const struct ym_cli_option audit_document_options[] = {{"trust", "FILE", YM_TEXT_AUDIT_HELP_TRUST, false},
-                                                       {"objects", "DIR", YM_TEXT_AUDIT_HELP_OBJECTS, false},
-                                                       {"out", "FILE", YM_TEXT_AUDIT_HELP_OUT_HTML, false},
-                                                       {NULL, NULL, 0, false}};
+const struct ym_cli_option audit_document_options[] = {
+    {"trust", "FILE", YM_TEXT_AUDIT_HELP_TRUST, false},    {"objects", "DIR", YM_TEXT_AUDIT_HELP_OBJECTS, false},
+    {"updates", "DIR", YM_TEXT_AUDIT_HELP_UPDATES, false}, {"checkpoint", "FILE", YM_TEXT_AUDIT_HELP_CHECKPOINT, true},
+    {"out", "FILE", YM_TEXT_AUDIT_HELP_OUT_HTML, false},   {NULL, NULL, 0, false}};
 
 static const char style[] =
     "\n:root{--ink:#1d1d1b;--soft:#5f5e58;--line:#d9d6cd;--jade:#0b5d48;--rust:#9a2f1d;--ground:#f7f5ef}\n"

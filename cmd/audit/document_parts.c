@@ -62,16 +62,20 @@ static void bad_verdict(struct document *d)
 
 static void level(struct document *d)
 {
-    uint64_t states = 0, results = 0;
+    uint64_t states = 0, results = 0, updates = 0, sums = 0;
 
     for (size_t i = 0; i < d->v->log_count; i++) {
         states += d->v->log[i].states;
         results += d->v->log[i].results;
+        updates += d->v->log[i].updates;
+        sums += d->v->log[i].sums;
     }
-    if (d->in->objects)
-        SAY(d, "p", LEVEL_STATES, states, results);
+    if (!d->in->objects)
+        html_element_say(&d->h, "p", YM_TEXT_AUDIT_LEVEL_LEDGER);
+    else if (!d->in->updates)
+        html_element_say(&d->h, "p", YM_TEXT_AUDIT_LEVEL_SUMS, states, results);
     else
-        SAY(d, "p", LEVEL_LEDGER);
+        html_element_say(&d->h, "p", YM_TEXT_AUDIT_LEVEL_UPDATES, states, results, updates, sums, results);
     if (d->in->trust_inside)
         html_element_say(&d->h, "p", YM_TEXT_AUDIT_TRUST_INSIDE);
     html_raw(&d->h, "</div>\n");

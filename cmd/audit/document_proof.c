@@ -83,6 +83,19 @@ static void findings(struct document *d)
 
 static void unchecked(struct document *d)
 {
+    uint64_t planless = 0, alone = 0, older = 0;
+
+    for (size_t i = 0; i < d->v->log_count; i++) {
+        planless += d->v->log[i].planless;
+        alone += d->v->log[i].alone;
+        older += d->v->log[i].checkpoints;
+    }
+    if (older)
+        html_element_say(&d->h, "p", YM_TEXT_AUDIT_OLDER, older);
+    if (planless && d->in->objects)
+        html_element_say(&d->h, "p", YM_TEXT_AUDIT_PLANLESS, planless);
+    if (alone)
+        html_element_say(&d->h, "p", YM_TEXT_AUDIT_ALONE, alone);
     for (size_t i = 0; i < d->v->log_count; i++)
         if (d->v->log[i].unchecked)
             html_element_say(&d->h, "p", YM_TEXT_AUDIT_UNCHECKED, d->v->log[i].origin, d->v->log[i].unchecked);

@@ -43,6 +43,34 @@ static enum ym_code make_room(struct audit_inputs *in, size_t count, struct ym_s
     return YM_OK;
 }
 
+/* A folder of the bundle, NULL when it has none. */
+static const char *part_of(const char *dir, const char *name, char out[AUDIT_PATH])
+{
+    return ym_fs_join(out, AUDIT_PATH, dir, name) == YM_OK && ym_fs_exists(out) ? out : NULL;
+}
+
+static enum ym_code take_bundle_older(const char *dir, struct audit_inputs *in, struct ym_status *st)
+{
+    char folder[AUDIT_PATH], **names = NULL;
+    size_t count = 0;
+    enum ym_code code = part_of(dir, BUNDLE_OLDER, folder) ? ym_fs_list(folder, &names, &count, st) : YM_OK;
+
+    if (code == YM_OK && count > 0) {
+        free(in->older);
+        in->older_path = calloc(count, sizeof(*in->older_path));
+        in->older = calloc(count, sizeof(*in->older));
+        if (!in->older_path || !in->older)
+            code = ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    }
+    for (size_t i = 0; code == YM_OK && i < count; i++) {
+        code = ym_fs_join(in->older_path[i], AUDIT_PATH, folder, names[i]);
+        in->older[i] = in->older_path[i];
+        in->older_count = i + 1;
+    }
+    ym_fs_names_free(names, count);
+    return code;
+}
+
 static enum ym_code take_bundle(const char *dir, struct audit_inputs *in, struct ym_status *st)
 {
     char logs[AUDIT_PATH], **names = NULL;
@@ -56,10 +84,11 @@ static enum ym_code take_bundle(const char *dir, struct audit_inputs *in, struct
     for (size_t i = 0; code == YM_OK && i < count; i++)
         code = ym_fs_join(in->path[i], AUDIT_PATH, logs, names[i]);
     ym_fs_names_free(names, count);
-    if (code == YM_OK && !in->objects && ym_fs_join(in->objects_path, AUDIT_PATH, dir, BUNDLE_OBJECTS) == YM_OK &&
-        ym_fs_exists(in->objects_path))
-        in->objects = in->objects_path;
-    return code;
+    if (!in->objects)
+        in->objects = part_of(dir, BUNDLE_OBJECTS, in->objects_path);
+    if (!in->updates && in->objects)
+        in->updates = part_of(dir, BUNDLE_UPDATES, in->updates_path);
+    return code == YM_OK && in->older_count == 0 ? take_bundle_older(dir, in, st) : code;
 }
 
 enum ym_code audit_inputs_bundle(const char *dir, const char *trust, struct audit_inputs *out, struct ym_status *st)
@@ -151,6 +180,7 @@ void audit_inputs_release(struct audit_inputs *in)
     free(in->path);
     free(in->dir);
     free(in->older);
+    free(in->older_path);
     memset(in, 0, sizeof(*in));
 }
 

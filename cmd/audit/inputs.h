@@ -16,7 +16,9 @@ struct audit_inputs {
     size_t count, older_count;
     const char *objects, *trust, *updates; /* NULL: none */
     bool trust_inside;                     /* the trust file lies in the bundle itself: it proves no origin */
-    char objects_path[AUDIT_PATH], scratch[AUDIT_PATH]; /* scratch: a tar unpacked, removed at the end; "" for none */
+    char (*older_path)[AUDIT_PATH];        /* of a bundle */
+    char objects_path[AUDIT_PATH], updates_path[AUDIT_PATH],
+        scratch[AUDIT_PATH]; /* scratch: a tar unpacked, removed at the end; "" for none */
 };
 
 enum ym_code audit_inputs_take(const struct ym_cli_args *a, size_t count, struct audit_inputs *out,

@@ -90,7 +90,7 @@ def main(root):
     for figure in ("3.625782", "20.000000", "0123456789abcdef0123456789abcdef01234567"):
         assert all(figure in text for text in page.text.values()), figure
     assert "not proved" in page.text["en"] and "未被证明" in page.text["zh-Hans"]
-    assert "Level reached: ledgers" in page.text["en"]
+    assert "Level: ledgers." in page.text["en"]
     assert report(out, 0, logs(GOLDEN), "--trust", os.path.join(GOLDEN, "trust"))[0] == source, "not the same bytes again"
     chinese, _ = report(out, 0, logs(GOLDEN), "--trust", os.path.join(GOLDEN, "trust"), "--lang", "zh")
     assert '<html lang="zh-Hans">' in chinese and 'id="zh" checked' in chinese
