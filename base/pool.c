@@ -3,11 +3,16 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "base/status.h"
+
+#define LOOKS                                                                                                          \
+    500 /* before a thread sleeps, some 20 microseconds: waking it takes longer than most shares of a step             \
+         */
 
 struct ym_pool {
     size_t width, started;
@@ -16,9 +21,9 @@ struct ym_pool {
     pthread_cond_t work, done;
     void (*fn)(void *ctx, size_t i);
     void *ctx;
-    uint64_t turn; /* counts runs: a thread works once in each */
-    size_t busy;
-    bool ending;
+    _Atomic uint64_t turn; /* counts runs: a thread works once in each; published after fn and ctx */
+    atomic_size_t busy;
+    atomic_bool ending;
 };
 
 struct start { /* read by the new thread before pool_new returns */
@@ -40,6 +45,42 @@ size_t ym_pool_cores(void)
     return count < 1 ? 1 : count > YM_POOL_MOST ? YM_POOL_MOST : (size_t)count;
 }
 
+static void look_away(void)
+{
+#ifdef __x86_64__
+    __builtin_ia32_pause();
+#endif
+}
+
+static bool called(const struct ym_pool *p, uint64_t seen)
+{
+    return atomic_load(&p->turn) != seen || atomic_load(&p->ending);
+}
+
+static void await_call(struct ym_pool *p, uint64_t seen)
+{
+    for (int i = 0; i < LOOKS && !called(p, seen); i++)
+        look_away();
+    if (called(p, seen))
+        return;
+    pthread_mutex_lock(&p->lock);
+    while (!called(p, seen))
+        pthread_cond_wait(&p->work, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void await_others(struct ym_pool *p)
+{
+    for (int i = 0; i < LOOKS && atomic_load(&p->busy) > 0; i++)
+        look_away();
+    if (atomic_load(&p->busy) == 0)
+        return;
+    pthread_mutex_lock(&p->lock);
+    while (atomic_load(&p->busy) > 0)
+        pthread_cond_wait(&p->done, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+}
+
 static void *serve(void *arg)
 {
     struct start *start = arg;
@@ -50,19 +91,16 @@ static void *serve(void *arg)
     pthread_mutex_lock(&p->lock);
     p->started++;
     pthread_cond_signal(&p->done);
-    for (;;) {
-        while (!p->ending && p->turn == seen)
-            pthread_cond_wait(&p->work, &p->lock);
-        if (p->ending)
-            break;
-        seen = p->turn;
-        pthread_mutex_unlock(&p->lock);
-        p->fn(p->ctx, i);
-        pthread_mutex_lock(&p->lock);
-        if (--p->busy == 0)
-            pthread_cond_signal(&p->done);
-    }
     pthread_mutex_unlock(&p->lock);
+    for (await_call(p, seen); !atomic_load(&p->ending); await_call(p, seen)) {
+        seen = atomic_load(&p->turn);
+        p->fn(p->ctx, i);
+        if (atomic_fetch_sub(&p->busy, 1) > 1)
+            continue;
+        pthread_mutex_lock(&p->lock); /* the caller looks at busy under it before it sleeps */
+        pthread_cond_signal(&p->done);
+        pthread_mutex_unlock(&p->lock);
+    }
     return NULL;
 }
 
@@ -110,18 +148,15 @@ size_t ym_pool_width(const struct ym_pool *p)
 
 void ym_pool_run(struct ym_pool *p, void (*fn)(void *ctx, size_t i), void *ctx)
 {
-    pthread_mutex_lock(&p->lock);
     p->fn = fn;
     p->ctx = ctx;
-    p->busy = p->width - 1;
-    p->turn++;
+    atomic_store(&p->busy, p->width - 1);
+    pthread_mutex_lock(&p->lock);
+    atomic_fetch_add(&p->turn, 1);
     pthread_cond_broadcast(&p->work);
     pthread_mutex_unlock(&p->lock);
     fn(ctx, 0);
-    pthread_mutex_lock(&p->lock);
-    while (p->busy > 0)
-        pthread_cond_wait(&p->done, &p->lock);
-    pthread_mutex_unlock(&p->lock);
+    await_others(p);
 }
 
 void ym_pool_free(struct ym_pool *p)
@@ -129,7 +164,7 @@ void ym_pool_free(struct ym_pool *p)
     if (!p)
         return;
     pthread_mutex_lock(&p->lock);
-    p->ending = true;
+    atomic_store(&p->ending, true);
     pthread_cond_broadcast(&p->work);
     pthread_mutex_unlock(&p->lock);
     for (size_t i = 1; i <= p->started; i++)
