@@ -14,7 +14,7 @@ _Static_assert(YM_RNG_STREAM_BYTES % 16 == 0, "whole AES blocks");
 
 #define SPARES 8
 #define DIRECT_BYTES 1024             /* fills at least as long go past the stream */
-#define DIRECT_MOST ((size_t)1 << 20) /* whole AES blocks, and an int */
+#define DIRECT_MOST ((size_t)1 << 20) /* whole AES blocks */
 #define FIRST_BYTES 256 /* of keystream, for many generators are asked for little; each refill doubles it */
 
 static EVP_CIPHER *cipher;
@@ -128,6 +128,7 @@ void ym_rng_close(struct ym_rng **rng)
  * when freed; between calls the key exists in the locked page alone. len: whole AES blocks. */
 static void make(struct ym_rng *rng, uint8_t *out, size_t len)
 {
+    static const uint8_t zeros[8192];
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     uint8_t counter[16] = {0};
     int made = 0;
@@ -135,10 +136,13 @@ static void make(struct ym_rng *rng, uint8_t *out, size_t len)
     YM_ASSERT(rng->started && ctx);
     for (int i = 0; i < 8; i++)
         counter[15 - i] = (uint8_t)(rng->block >> 8 * i);
-    memset(out, 0, len);
     YM_ASSERT(EVP_EncryptInit_ex2(ctx, cipher, rng->key, counter, NULL) == 1);
-    YM_ASSERT(EVP_EncryptUpdate(ctx, out, &made, out, (int)len) == 1);
-    YM_ASSERT(made == (int)len);
+    for (size_t at = 0; at < len; at += (size_t)made) {
+        size_t n = len - at < sizeof zeros ? len - at : sizeof zeros;
+
+        YM_ASSERT(EVP_EncryptUpdate(ctx, out + at, &made, zeros, (int)n) == 1);
+        YM_ASSERT(made == (int)n);
+    }
     EVP_CIPHER_CTX_free(ctx);
     rng->block += len / 16;
 }

@@ -8,7 +8,7 @@
 
 #define SIGMA_MAX ((uint64_t)1 << 40)
 #define SLOT_BITS 14
-#define BATCH 2048
+#define BATCH 4096
 #define FEW_WORDS 16
 #define PLACE_SHIFT (SLOT_BITS + 1)
 #define BIN_SHIFT 6  /* a bin is 2^-6 wide, */

@@ -420,7 +420,7 @@ static void wide_variant_gives_the_same_integers(void **state)
 
 static void vector_is_its_words_drawn_one_by_one(void **state)
 {
-    enum { N = 5000, BATCH = 2048 };
+    enum { N = 5000, BATCH = 4096 };
     const struct ym_noise_boxes *b = ym_noise_boxes_get();
     uint8_t key[32];
     struct ym_rng *first, *second;

@@ -157,10 +157,23 @@ static void move_clip(const struct ym_plan *plan, int64_t bits, double *log_clip
     *log_clip = ym_state_log_clip_clamp(*log_clip - plan->clip_lr * (fraction - plan->clip_quantile));
 }
 
+/* (double)v by halves, rounded once, for most vectors have no such conversion: 2^52 + the lower,
+ * and 2^84 + 2^63 + the upper, whose sign bit is turned. */
+static inline double to_double(int64_t v)
+{
+    uint64_t low = ((uint64_t)v & UINT32_MAX) | UINT64_C(0x4330000000000000);
+    uint64_t high = (uint64_t)v >> 32 ^ UINT64_C(0x4530000080000000);
+    double l, h;
+
+    memcpy(&l, &low, sizeof l);
+    memcpy(&h, &high, sizeof h);
+    return (h - (0x1p84 + 0x1p63 + 0x1p52)) + l;
+}
+
 YM_LANES static void to_gradient(const int64_t *restrict sum, size_t n, double scale, double *restrict gradient)
 {
     for (size_t i = 0; i < n; i++)
-        gradient[i] = (double)sum[i] * scale;
+        gradient[i] = to_double(sum[i]) * scale;
 }
 
 YM_LANES static void to_float(const double *theta, size_t dim, float *params)
