@@ -1,6 +1,8 @@
 #ifndef YM_VERIFY_CHECK_H
 #define YM_VERIFY_CHECK_H
 
+#include <time.h>
+
 #include "audit/spend.h"
 #include "audit/verify/entry.h"
 #include "audit/verify/folder.h"
@@ -95,7 +97,7 @@ void ym_return_end(struct ym_check *c, size_t log, struct ym_vreturn *r);
 /* What the hub's log said of this hospital's ledger in that entry was settled by a later recover. */
 bool ym_return_settled(const struct ym_check *c, size_t log, uint64_t hub_entry);
 
-double ym_check_now_s(void); /* for telling how long it took */
+double ym_check_now_s(clockid_t clock); /* for telling how long it took */
 void ym_check_find(struct ym_check *c, size_t log, int64_t entry, enum ym_reason reason, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 /* Remember in a log's map; out of memory ends the run. */

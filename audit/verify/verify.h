@@ -170,6 +170,7 @@ struct ym_verification {
     size_t override_count;
     size_t costs; /* distinct charges whose epsilon three accountants were asked for, and agreed on */
     double tree_s, rules_s, signatures_s; /* wall time: files and tree; parsing, chain and budget; leaf signatures */
+    double cpu_s;                         /* of the first two, all threads together */
 };
 
 struct ym_verify_options {

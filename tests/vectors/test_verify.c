@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "audit/ledger/tree.h"
 #include "audit/verify/crypto.h"
 #include "audit/verify/folder.h"
 #include "audit/verify/verify.h"
@@ -1428,6 +1429,103 @@ static void last_round_repeated_after_the_end(struct world *w)
     world_add(w, WORLD_HUB, world_at(w, WORLD_HUB, "round_result", 1));
 }
 
+/* ---- a ledger that was set back ---- */
+
+static void hex_of(const uint8_t hash[32], char out[65])
+{
+    for (size_t i = 0; i < 32; i++)
+        snprintf(out + 2 * i, 3, "%02x", hash[i]);
+}
+
+/* h1's ledger was set back before its second charge, and took charge and release back from the hub. */
+static struct world_leaf *set_back(struct world *w)
+{
+    const struct world_log *hub = &w->log[WORLD_HUB], *h1 = &w->log[WORLD_H1];
+    size_t at = world_find(w, WORLD_H1, "charge", 1), size = world_find(w, WORLD_HUB, "round_result", 1);
+    struct ym_tree *t = calloc(1, sizeof(*t));
+    uint8_t hash[2][32], root[32];
+    char root_hex[65], digest[65];
+    struct world_leaf *l;
+
+    assert_non_null(t);
+    for (size_t i = 0; i < size; i++) {
+        struct ym_bytes line;
+
+        line.data = (const uint8_t *)world_line(hub->leaf[i], &line.len);
+        ym_tree_leaf_hash(line, root);
+        ym_tree_push(t, root, NULL, NULL);
+    }
+    ym_tree_root(t, root);
+    hex_of(root, root_hex);
+    for (size_t i = 0; i < 2; i++) {
+        size_t len;
+        const char *line = world_line(h1->leaf[at + i], &len);
+
+        ym_sha256(line, len, hash[i]);
+    }
+    ym_sha256(hash, sizeof(hash), root);
+    hex_of(root, digest);
+    l = world_leaf(w, "recover",
+                   json_pack("{s:I,s:s,s:i,s:i,s:s,s:s,s:[]}", "hub_size", (json_int_t)size, "hub_root", root_hex,
+                             "known_size", 0, "count", 2, "digest", digest, "reason", "a disk was restored", "lost"),
+                   "h1", w->h1);
+    world_insert(w, WORLD_H1, at, l);
+    free(t);
+    return l;
+}
+
+static void comes_back_other(struct world *w)
+{
+    json_object_set_new(set_back(w)->members, "digest", json_string(world_hash("others")));
+}
+
+static void comes_back_in_part(struct world *w)
+{
+    json_object_set_new(set_back(w)->members, "count", json_integer(1));
+}
+
+static void comes_back_without_end(struct world *w)
+{
+    json_object_set_new(set_back(w)->members, "count", json_integer(INT64_MAX));
+}
+
+static void comes_back_from_another_hub(struct world *w)
+{
+    json_object_set_new(set_back(w)->members, "hub_root", json_string(world_hash("another hub")));
+}
+
+static void comes_back_from_a_longer_hub(struct world *w)
+{
+    json_object_set_new(set_back(w)->members, "hub_size", json_integer(1000));
+}
+
+static void set_back_by_another(struct world *w)
+{
+    struct world_leaf *l = set_back(w);
+
+    l->key = w->h2;
+    l->by[1] = '2';
+}
+
+static void set_back_at_the_hub(struct world *w)
+{
+    world_add(w, WORLD_HUB, set_back(w));
+}
+
+/* The budget goes on as if what came back had not been spent. */
+static void charge_after_it_forgets_what_came_back(struct world *w)
+{
+    set_back(w);
+    world_add(w, WORLD_H1, world_leaf(w, "charge", world_charge(w, "wdbc", 2, 2, w->state[1], "a", 2), "h1", w->h1));
+}
+
+static void lost_charge_of_nothing_known(struct world *w)
+{
+    json_object_set_new(
+        set_back(w)->members, "lost",
+        json_pack("[{s:s,s:s,s:s,s:i}]", "for", "a", "noise_variance", "3", "sampling_k", "1", "steps", 1));
+}
+
 #define BEFORE(fn) #fn, fn, NULL
 #define AFTER(fn) #fn, NULL, fn
 
@@ -1620,6 +1718,15 @@ static const struct trick {
     {BEFORE(round_after_the_abort), 13, "study_ended"},
     {BEFORE(results_swapped), 13, "result_without_open"},
     {BEFORE(last_round_repeated_after_the_end), 13, "result_repeated"},
+    {BEFORE(comes_back_other), 12, "recover_differs"},
+    {BEFORE(comes_back_in_part), 12, "recover_differs"},
+    {BEFORE(comes_back_without_end), 10, "leaf_fields"},
+    {BEFORE(comes_back_from_another_hub), 12, "recover_differs"},
+    {BEFORE(comes_back_from_a_longer_hub), 12, "recover_differs"},
+    {BEFORE(set_back_by_another), 10, "leaf_signer"},
+    {BEFORE(set_back_at_the_hub), 10, "leaf_type"},
+    {BEFORE(charge_after_it_forgets_what_came_back), 12, "epsilon_spent"},
+    {BEFORE(lost_charge_of_nothing_known), 12, "recover_differs"},
 };
 
 static enum ym_code verify_world(const struct world *w, const char *trust, int only, struct ym_verification **v,
@@ -1776,6 +1883,21 @@ static void a_veto_while_the_hub_adds_up_is_no_crime(void **state)
 }
 
 /* A hospital's log alone: the sponsor's plan cannot be checked, and that is said. */
+static void what_a_ledger_took_back_is_accounted_for(void **state)
+{
+    struct world *w = *state;
+    struct ym_verification *v = NULL;
+
+    set_back(w);
+    world_write(w);
+    assert_int_equal(verify_world(w, w->trust, 0, &v, NULL), YM_OK);
+    print_findings(v);
+    assert_int_equal(ym_verification_verdict(v), YM_VERDICT_GOOD);
+    assert_int_equal(v->log[WORLD_H1].recovers, 1);
+    assert_int_equal(v->log[WORLD_H1].returned, 2);
+    ym_verification_free(v);
+}
+
 static void strangers_in_a_log_alone_are_counted(void **state)
 {
     struct world *w = *state;
@@ -2085,6 +2207,7 @@ int main(int argc, char **argv)
         CASE(without_a_trust_file_the_origin_is_not_checked),
         CASE(a_log_that_the_trust_file_lacks_is_refused),
         CASE(a_veto_while_the_hub_adds_up_is_no_crime),
+        CASE(what_a_ledger_took_back_is_accounted_for),
         CASE(strangers_in_a_log_alone_are_counted),
         CASE(what_the_ledger_writes_is_what_the_verifier_reads),
         cmocka_unit_test(the_verifiers_roots_match_rfc6962_vectors),
