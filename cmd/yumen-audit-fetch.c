@@ -21,6 +21,7 @@ struct fetch {
     struct ym_web_client *web;
     bool reached, watched;
     uint64_t shown;
+    struct ym_trust trust;
 };
 
 static void pause_s(int seconds)
@@ -55,36 +56,52 @@ static void show_progress(void *ctx, uint64_t have, uint64_t size)
     fflush(stderr);
 }
 
-/* The key that must sign: from the trust file; without one, the key of leaf 0. */
-static enum ym_code find_key(const struct ym_cli_args *a, const struct ym_pull_source *source, char origin[256],
-                             uint8_t pub[YM_PUBKEY_BYTES], struct ym_status *st)
+/* A good cosignature of a witness that the trust file names. */
+static bool keep_line(void *ctx, struct ym_bytes text, struct ym_bytes line)
 {
-    const char *path = ym_cli_get(a, "trust");
-    const struct ym_vkey *key;
-    struct ym_trust trust = {0};
-    enum ym_code code = path ? ym_trust_load(path, &trust, st) : YM_OK;
+    const struct fetch *f = ctx;
+    struct ym_buf note = {0};
+    struct ym_vnote parsed;
+    bool good = ym_buf_append(&note, text.data, text.len) == YM_OK && ym_buf_puts(&note, "\n") == YM_OK &&
+                ym_buf_append(&note, line.data, line.len) == YM_OK && ym_vnote_parse(ym_buf_bytes(&note), &parsed);
+    bool known = false;
 
-    if (code == YM_OK)
-        code = ym_pull_origin(source, origin, st);
-    if (code == YM_OK && !path)
-        code = ym_pull_owner(source, pub, st);
-    key = code == YM_OK && path ? ym_trust_find(&trust, origin) : NULL;
-    if (key)
-        memcpy(pub, key->pub, YM_PUBKEY_BYTES);
-    else if (code == YM_OK && path)
-        code = ym_status_set(st, YM_DENIED, "the log calls itself '%.200s'; '%.200s' has no key of that name", origin,
-                             path);
-    ym_trust_release(&trust);
-    return code;
+    for (size_t i = 0; good && !known && i < f->trust.witness_count; i++)
+        known = ym_vnote_check(&parsed, &f->trust.witness[i]) == YM_VNOTE_SIGNED;
+    ym_buf_release(&note);
+    return known;
+}
+
+/* The key that must sign: from the trust file; without one, the key of leaf 0. */
+static enum ym_code find_key(const struct ym_cli_args *a, const struct fetch *f, const struct ym_pull_source *source,
+                             char origin[256], uint8_t pub[YM_PUBKEY_BYTES], struct ym_status *st)
+{
+    const struct ym_vkey *key;
+    enum ym_code code = ym_pull_origin(source, origin, st);
+
+    if (code != YM_OK || !ym_cli_has(a, "trust"))
+        return code == YM_OK ? ym_pull_owner(source, pub, st) : code;
+    key = ym_trust_find(&f->trust, origin);
+    if (!key)
+        return ym_status_set(st, YM_DENIED, "the log calls itself '%.200s'; '%.200s' has no key of that name", origin,
+                             ym_cli_get(a, "trust"));
+    memcpy(pub, key->pub, YM_PUBKEY_BYTES);
+    return YM_OK;
 }
 
 static enum ym_code fetch(const struct ym_cli_args *a, struct fetch *f, char origin[256], struct ym_pulled *out,
                           struct ym_status *st)
 {
-    struct ym_pull_source source = {get_file, show_progress, f};
+    struct ym_pull_source source = {.get = get_file, .progress = show_progress, .ctx = f};
     uint8_t pub[YM_PUBKEY_BYTES];
-    enum ym_code code = find_key(a, &source, origin, pub, st);
+    enum ym_code code = YM_OK;
 
+    if (ym_cli_has(a, "trust"))
+        code = ym_trust_load(ym_cli_get(a, "trust"), &f->trust, st);
+    if (f->trust.witness_count > 0)
+        source.keep_line = keep_line;
+    if (code == YM_OK)
+        code = find_key(a, f, &source, origin, pub, st);
     return code == YM_OK ? ym_ledger_pull(a->positional[1], origin, pub, &source, out, st) : code;
 }
 
@@ -139,6 +156,7 @@ static int run(const struct ym_cli_args *a)
     if (code == YM_OK)
         code = fetch(a, &f, origin, &pulled, &st);
     ym_web_client_close(&f.web);
+    ym_trust_release(&f.trust);
     if (code != YM_OK)
         return explain(&st, f.reached);
     print_done(a, origin, &pulled);

@@ -201,6 +201,8 @@ static enum ym_code offer_one(struct hub_witness *w, struct offer *o, struct ym_
 
     if (o->sealed) {
         code = ym_seal_read(w->hub->ledger_dir, o->size, &o->note, st);
+        if (code == YM_NOT_FOUND)
+            return YM_OK; /* somebody took it away: the next one */
         if (code == YM_OK &&
             ym_cosign_open(ym_buf_bytes(&o->note), w->config->name, w->config->pub, &(uint64_t){0}, NULL) == YM_OK)
             return YM_OK; /* has its line since before a restart */

@@ -82,6 +82,39 @@ static enum ym_code get_tile(const struct ym_pull_source *s, int level, uint64_t
     return code == YM_OK ? cut_tile(level, width, out, st) : code;
 }
 
+static bool worth_keeping(const struct pull *p, struct ym_bytes text, struct ym_bytes line)
+{
+    static const char dash[] = "\xe2\x80\x94 ";
+    size_t name = strlen(p->l->origin);
+
+    if (line.len > 4 + name && memcmp(line.data, dash, 4) == 0 && memcmp(line.data + 4, p->l->origin, name) == 0 &&
+        line.data[4 + name] == ' ')
+        return true; /* the log's own, judged by ym_checkpoint_open */
+    return p->source->keep_line(p->source->ctx, text, line);
+}
+
+/* Takes lines out that nobody wants: whoever stands between could add false ones. */
+static void judge_lines(const struct pull *p, struct ym_buf *note)
+{
+    struct ym_bytes text;
+    size_t at, kept, len;
+
+    if (!p->source->keep_line || !ym_cosign_text(ym_buf_bytes(note), &text))
+        return;
+    for (at = kept = text.len + 1; at < note->len; at += len) {
+        const uint8_t *end = memchr(note->data + at, '\n', note->len - at);
+        bool keep;
+
+        len = end ? (size_t)(end - note->data) + 1 - at : note->len - at;
+        keep = end && worth_keeping(p, text, (struct ym_bytes){note->data + at, len});
+        if (keep)
+            memmove(note->data + kept, note->data + at, len);
+        kept += keep ? len : 0;
+    }
+    note->len = kept;
+    note->data[kept] = 0;
+}
+
 static enum ym_code get_checkpoint(struct pull *p)
 {
     struct ym_ledger *l = p->l;
@@ -89,6 +122,8 @@ static enum ym_code get_checkpoint(struct pull *p)
 
     ym_buf_clear(&p->note);
     code = p->source->get(p->source->ctx, "checkpoint", YM_CHECKPOINT_MAX, &p->note, p->st);
+    if (code == YM_OK)
+        judge_lines(p, &p->note);
     if (code == YM_OK)
         code = ym_checkpoint_open(ym_buf_bytes(&p->note), l->origin, l->pub, &p->promise.size, p->promise.root, p->st);
     p->promise.note = ym_buf_bytes(&p->note);
@@ -499,6 +534,8 @@ static enum ym_code get_seal(struct pull *p, uint64_t size)
 
     snprintf(name, sizeof name, "cosigned/%020" PRIu64, size);
     code = p->source->get(p->source->ctx, name, YM_COSIGNED_MAX, &note, p->st);
+    if (code == YM_OK)
+        judge_lines(p, &note);
     if (code == YM_OK)
         code = keep_seal(p, size, &note);
     ym_buf_release(&note);

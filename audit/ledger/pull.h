@@ -10,7 +10,7 @@
  * is there, so a pull that was killed goes on where it was; the copy in dir is
  * the old one, whole, until everything new is there. Sealed checkpoints
  * (audit/ledger/seal.h) come along where the source has them: signed by the log,
- * of a root that the copy has; lines of cosigners are kept unjudged. */
+ * of a root that the copy has; lines of cosigners are for keep_line to judge. */
 #define YM_PULL_LEAVES_MAX ((uint64_t)1 << 24)
 
 struct ym_pull_source {
@@ -18,6 +18,8 @@ struct ym_pull_source {
      * YM_EXHAUSTED, a file that is not there YM_NOT_FOUND. */
     enum ym_code (*get)(void *ctx, const char *path, size_t limit, struct ym_buf *out, struct ym_status *st);
     void (*progress)(void *ctx, uint64_t have, uint64_t size); /* entries; NULL: nobody looks */
+    /* A line, with its newline, behind a checkpoint's text and not the log's own: keep it? NULL: all are kept. */
+    bool (*keep_line)(void *ctx, struct ym_bytes text, struct ym_bytes line);
     void *ctx;
 };
 

@@ -289,6 +289,29 @@ def cosignatures_of_the_same_checkpoint_are_added():
         assert line.encode() in c.files("copy")["checkpoint"], "a cosignature was lost"
 
 
+def lines_of_unknown_or_false_cosigners_are_left_out_where_the_trust_file_names_witnesses():
+    with Case(20) as c:
+        c.log.leaves.append(b'{"round":1,"type":"round_result"}')
+        c.rewrite()
+        key, name = tlog.Key(), "auditor.example/w"
+        with open(c.trust, "a", encoding="utf-8") as f:
+            f.write(f"witness auditor {key.vkey(name, 4)}\nquorum auditor\n")
+        good = tlog.cosign(key, name, c.log.text(), 1700000000)
+        false = tlog.cosign(key, name, c.log.text(20), 1700000001)  # of another checkpoint
+        stranger = tlog.cosign(tlog.Key(), "other.example/w", c.log.text(), 1700000000)
+        note = c.log.note()
+        served = note + false + stranger + "rubbish\n" + good + "more"
+        os.makedirs(c.at("log", "cosigned"))
+        for path in (c.at("log", "checkpoint"), c.at("log", "cosigned", f"{21:020}")):
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(served)
+        c.fetch()
+        c.fetch()
+        for path in (c.at("copy", "checkpoint"), c.at("copy", "cosigned", f"{21:020}")):
+            with open(path, encoding="utf-8") as f:
+                assert f.read() == note + good, path
+
+
 def sealed_checkpoints_come_along():
     """cosigned/<size> after entries that end a round: signed by the log, of the copy's root; later lines are added."""
     with Case(20) as c:
@@ -334,7 +357,8 @@ for test in (whole_copy_is_the_log_byte_for_byte, tile_of_level_two_is_crossed, 
              killed_fetch_goes_on_where_it_was, killed_anywhere_it_ends_whole, staged_damage_is_fetched_again,
              old_partial_tiles_may_be_gone, lying_servers_change_nothing, shorter_log_is_refused,
              other_history_is_refused_and_kept_as_evidence, forged_log_is_refused_and_nothing_is_written,
-             network_trouble_has_its_own_words, cosignatures_of_the_same_checkpoint_are_added, sealed_checkpoints_come_along):
+             network_trouble_has_its_own_words, cosignatures_of_the_same_checkpoint_are_added,
+             lines_of_unknown_or_false_cosigners_are_left_out_where_the_trust_file_names_witnesses, sealed_checkpoints_come_along):
     if sys.argv[1:] and test.__name__ not in sys.argv[1:]:
         continue
     begin = time.monotonic()

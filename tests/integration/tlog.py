@@ -66,6 +66,12 @@ class Key:
         return f"{name}+{self.id(name, kind).hex()}+{base64.b64encode(bytes([kind]) + self.pub).decode()}"
 
 
+def cosign(key, name, text, stamp):
+    """A line of cosignature/v1 (C2SP tlog-cosignature)."""
+    signature = key.sign(f"cosignature/v1\ntime {stamp}\n{text}".encode())
+    return f"\u2014 {name} {base64.b64encode(key.id(name, 4) + stamp.to_bytes(8, 'big') + signature).decode()}\n"
+
+
 def verify(pub, data, signature):
     with tempfile.TemporaryDirectory() as d:
         def put(name, value):

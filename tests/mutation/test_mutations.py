@@ -41,6 +41,8 @@ MUTATIONS = [
     ("report-text-turned", "cmd/audit/html.c", "(c >= 0x2028 && c <= 0x202e)", "c == 0x2028", ["test_audit_report.py"]),
     ("program-unnamed", "audit/verify/entry.c", "case BUILD:\n        return n->text_len == BUILD_HEX &&",
      "case BUILD:\n        return n->text_len > 0 ||", ["test_verify"]),
+    ("mirror-keeps-any-line", "audit/ledger/pull.c", "return p->source->keep_line(p->source->ctx, text, line);",
+     "return p->source->keep_line(p->source->ctx, text, line) || line.len > 0;", ["test_fetch.py"]),
     ("mirror-takes-any-bundle", "audit/ledger/pull.c", "if (memcmp(root, p->bundle_root[b], sizeof root) != 0)\n            code",
      "if (memcmp(root, p->bundle_root[b], 0) != 0)\n            code", ["test_fetch.py"]),
     ("mirror-takes-another-past", "audit/ledger/pull.c", "if (memcmp(o->hash[i - first], p->l->leaf_hash[i], YM_HASH_BYTES) != 0)",
