@@ -80,19 +80,21 @@ static void wipe_free(void *p, size_t len)
 
 void ym_local_work_free(struct ym_local_work *w)
 {
+    size_t formed = w && w->formed ? w->dim : 0; /* wiping pages that nobody touched would make them */
+
     if (!w)
         return;
     ym_model_work_free(w->model);
-    wipe_free(w->gradient, w->dim * sizeof *w->gradient);
+    wipe_free(w->gradient, formed * sizeof *w->gradient);
     wipe_free(w->rows, w->rows_len * sizeof *w->rows);
     wipe_free(w->view, w->view_len * sizeof *w->view);
     wipe_free(w->view_y, w->view_y_len * sizeof *w->view_y);
-    wipe_free(w->clipped, (w->dim + 1) * sizeof *w->clipped);
+    wipe_free(w->clipped, (formed + 1) * sizeof *w->clipped);
     wipe_free(w->chosen, w->patients * sizeof *w->chosen);
     ym_batch_free(w->batch);
     wipe_free(w->label, w->patients * sizeof *w->label);
     wipe_free(w->member, 2 * w->patients * sizeof *w->member);
-    wipe_free(w->held, (w->dim + 1) * sizeof *w->held);
+    wipe_free(w->held, (formed + 1) * sizeof *w->held);
     wipe_free(w->own, (w->dim + 1) * sizeof *w->own);
     ym_pool_free(w->pool);
     for (size_t i = 0; i < YM_POOL_MOST - 1; i++)
@@ -117,6 +119,7 @@ void ym_local_add_patient(const struct ym_local_step *s, size_t patient, uint64_
     uint64_t first = d->first_row[patient], rows = d->first_row[patient + 1] - first;
     const float *x = ym_table_rows(d, first, rows, w->rows), *y = d->y + first * ym_model_targets(s->m);
 
+    w->formed = true;
     if (w->view) {
         ym_augment_views(s->plan, x, y, rows, draw, w->view, w->view_y);
         x = w->view;

@@ -26,6 +26,7 @@ typedef void (*ym_local_take_fn)(void *taker, size_t first, size_t count, const 
 struct ym_local_work {
     size_t dim, patients;
     struct ym_model_work *model;
+    bool formed;     /* a patient's gradient was, here: else gradient, clipped and held were never touched */
     float *gradient; /* [dim] one patient's */
     float *rows;     /* one patient's, where they are made of bytes (ym_table_rows) */
     size_t rows_len;
