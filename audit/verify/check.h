@@ -118,6 +118,8 @@ void ym_check_once(struct ym_check *c, size_t log, size_t i, const struct ym_ent
 bool ym_check_round_epsilon(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e,
                             struct ym_events *events, int64_t *micro);
 bool ym_check_same_events(const struct ym_events *a, const struct ym_events *b);
+/* Which program made a charge or result: a change is counted. */
+void ym_check_program(struct ym_check *c, size_t log, const struct ym_entry *e);
 /* What a charge consists of; false when its noise is no square or a count is out of range. */
 bool ym_check_events(const struct ym_entry *e, struct ym_events *events);
 /* `seen` maps "h|<hash of a charge's line>" to this: where the charge is, and whether it was released. */

@@ -347,6 +347,7 @@ static void take_charge(struct pass *p)
     ym_check_keep(p->c, p->seen, p->i, "c|%s|%" PRId64 "|%" PRId64, study, round, attempt);
     ym_check_keep(p->c, p->seen, YM_SEEN_CHARGE(p->i), "h|%s", p->e->hash);
     p->c->v->log[p->log].charges++;
+    ym_check_program(p->c, p->log, p->e);
 }
 
 static void mark_released(struct pass *p, size_t charge)

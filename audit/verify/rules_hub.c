@@ -245,6 +245,7 @@ static void take_result(struct pass *p)
     struct study *s = find_study(p);
 
     p->c->v->log[p->log].results++;
+    ym_check_program(p->c, p->log, p->e);
     if (s && round <= s->done) {
         FIND(p, RESULT_REPEATED, "round %" PRId64 " of '%s' has a second result", round, s->name);
         return;

@@ -118,6 +118,15 @@ bool ym_check_same_events(const struct ym_events *a, const struct ym_events *b)
     return same;
 }
 
+void ym_check_program(struct ym_check *c, size_t log, const struct ym_entry *e)
+{
+    struct ym_log_summary *s = &c->v->log[log];
+    const char *binary = ym_entry_text(e, "binary");
+
+    s->programs += strcmp(s->binary, binary) != 0;
+    memcpy(s->binary, binary, sizeof(s->binary));
+}
+
 bool ym_check_events(const struct ym_entry *e, struct ym_events *events)
 {
     struct ym_entry_event also;

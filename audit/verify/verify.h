@@ -154,7 +154,9 @@ struct ym_log_summary {
     uint64_t updates, sums;                      /* updates that are what their release says; sums that they give */
     uint64_t planless, alone; /* approvals and charges whose plan was not given; charges at the hub of
                                  hospitals whose own ledger was not given */
-    uint64_t checkpoints;     /* older ones that were given and signed */
+    uint64_t programs;        /* that made its charges or results, one after another; the newest: */
+    char binary[65];
+    uint64_t checkpoints; /* older ones that were given and signed */
 };
 
 struct ym_verification {

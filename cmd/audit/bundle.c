@@ -219,7 +219,7 @@ static enum ym_code write_report(struct making *m, struct ym_status *st)
     enum ym_code code = audit_inputs_bundle(m->dir, m->in->trust, &copies, st);
 
     if (code == YM_OK)
-        code = audit_inputs_verify(&copies, false, &m->v, st);
+        code = audit_inputs_verify(&copies, true, &m->v, st);
     if (code == YM_OK)
         code = audit_document_make(&copies, m->v, &page, st);
     if (code == YM_OK)

@@ -157,7 +157,7 @@ static enum ym_code make_file(const struct ym_cli_args *a, const struct audit_in
                               struct ym_status *st)
 {
     struct ym_buf page = {0};
-    enum ym_code code = audit_inputs_verify(in, false, v, st);
+    enum ym_code code = audit_inputs_verify(in, true, v, st);
 
     if (code == YM_OK)
         code = audit_document_make(in, *v, &page, st);

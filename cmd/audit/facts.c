@@ -369,8 +369,10 @@ static void take(struct reading *r)
         add_event(r, FACT_REVOKED, text(r, "name"), text(r, "reason"));
         break;
     case YM_ENTRY_INCIDENT:
-    case YM_ENTRY_RECOVER:
         add_event(r, FACT_INCIDENT, r->e->by, text(r, "reason"));
+        break;
+    case YM_ENTRY_RECOVER:
+        add_event(r, FACT_RECOVERED, r->e->by, text(r, "reason"));
         break;
     default:
         break;

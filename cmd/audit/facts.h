@@ -57,6 +57,7 @@ struct fact_program {
 enum fact_event_kind {
     FACT_OVERRIDE,
     FACT_INCIDENT,
+    FACT_RECOVERED,
     FACT_ABORT,
     FACT_STUDY_ABORT,
     FACT_VETOED,

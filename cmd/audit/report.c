@@ -54,6 +54,8 @@ static void print_log(const struct ym_log_summary *s)
         say(stdout, T(AUDIT_COSIGNED), s->origin, s->cosigned - 1, s->cosigners);
     if (s->recovers)
         say(stdout, T(AUDIT_RECOVERED), s->origin, s->recovers, s->returned);
+    if (s->programs > 1)
+        say(stdout, T(AUDIT_PROGRAMS), s->origin, s->programs, s->binary);
     if (s->seen)
         say(stdout, T(AUDIT_SEEN), s->origin, s->seen);
 }
@@ -190,15 +192,16 @@ static json_t *log_json(const struct ym_log_summary *s)
     char root[65];
 
     ym_vhex_text(s->root, sizeof(s->root), root);
-    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
-                     "dir", s->dir, "origin", s->origin, "role", s->role, "name", s->name, "size", (json_int_t)s->size,
-                     "root", root, "anchored", s->anchored, "signatures", (json_int_t)s->signatures, "unchecked",
-                     (json_int_t)s->unchecked, "charges", (json_int_t)s->charges, "releases", (json_int_t)s->releases,
-                     "results", (json_int_t)s->results, "states", (json_int_t)s->states, "cosigned",
-                     (json_int_t)s->cosigned, "cosigners", (json_int_t)s->cosigners, "seen", (json_int_t)s->seen,
-                     "recovers", (json_int_t)s->recovers, "returned", (json_int_t)s->returned, "updates",
-                     (json_int_t)s->updates, "sums", (json_int_t)s->sums, "planless", (json_int_t)s->planless, "alone",
-                     (json_int_t)s->alone, "checkpoints", (json_int_t)s->checkpoints);
+    return json_pack(
+        "{s:s,s:s,s:s,s:s,s:I,s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "dir",
+        s->dir, "origin", s->origin, "role", s->role, "name", s->name, "size", (json_int_t)s->size, "root", root,
+        "anchored", s->anchored, "signatures", (json_int_t)s->signatures, "unchecked", (json_int_t)s->unchecked,
+        "charges", (json_int_t)s->charges, "releases", (json_int_t)s->releases, "results", (json_int_t)s->results,
+        "states", (json_int_t)s->states, "cosigned", (json_int_t)s->cosigned, "cosigners", (json_int_t)s->cosigners,
+        "seen", (json_int_t)s->seen, "recovers", (json_int_t)s->recovers, "returned", (json_int_t)s->returned,
+        "updates", (json_int_t)s->updates, "sums", (json_int_t)s->sums, "planless", (json_int_t)s->planless, "alone",
+        (json_int_t)s->alone, "checkpoints", (json_int_t)s->checkpoints, "programs", (json_int_t)s->programs, "binary",
+        s->binary);
 }
 
 /* Of each data set its newest charge: what was spent in all. */

@@ -2162,6 +2162,31 @@ static void folders_that_cannot_be_read_are_not_verdicts(void **state)
 }
 
 /* Ledgers written once, with keys that are gone: what was published stays readable, and costs what it cost. */
+/* No crime, but counted: by the hospital's second charge and the hub's second result. */
+static void a_change_of_program_is_counted(void **state)
+{
+    struct world w = {0};
+    struct ym_verification *v = NULL;
+    char dir[64];
+
+    (void)state;
+    make_dir(dir);
+    world_open(&w, dir, 0);
+    json_object_set_new(world_at(&w, WORLD_H1, "charge", 1)->members, "binary", json_string(world_hash("newer")));
+    json_object_set_new(world_at(&w, WORLD_HUB, "round_result", 1)->members, "binary",
+                        json_string(world_hash("newer")));
+    world_write(&w);
+    assert_int_equal(verify_world(&w, w.trust, 0, &v, NULL), YM_OK);
+    assert_int_equal(ym_verification_verdict(v), YM_VERDICT_GOOD);
+    assert_int_equal(v->log[WORLD_HUB].programs, 2);
+    assert_int_equal(v->log[WORLD_H1].programs, 2);
+    assert_int_equal(v->log[WORLD_H2].programs, 1);
+    assert_string_equal(v->log[WORLD_H1].binary, world_hash("newer"));
+    ym_verification_free(v);
+    world_close(&w);
+    remove_tree(dir);
+}
+
 static void golden_ledgers_still_verify(void **state)
 {
     static const char golden[] = YM_TEST_SOURCE_ROOT "/tests/vectors/ledger/golden";
@@ -2219,6 +2244,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_override_before_it_explains_a_large_epsilon),
         cmocka_unit_test(data_sets_that_share_patients_are_one_budget_to_the_verifier),
         cmocka_unit_test(a_charge_in_the_next_month_has_the_next_months_room),
+        cmocka_unit_test(a_change_of_program_is_counted),
         cmocka_unit_test(golden_ledgers_still_verify),
     };
 
