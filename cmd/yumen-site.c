@@ -23,6 +23,7 @@ static const struct ym_cli_option init_options[] = {DIR,
                                                     OPTION("min-patients", "N", MIN),
                                                     OPTION("epsilon-month", "EPSILON", MONTH),
                                                     OPTION("override", "REASON", OVERRIDE_CAP),
+                                                    OPTION("border-off", "REASON", BORDER_REASON),
                                                     OPTION("gateway", "DIR", GATEWAY),
                                                     END};
 static const struct ym_cli_option enrol_options[] = {
@@ -44,6 +45,20 @@ static const struct ym_cli_option approve_options[] = {DIR, DATASET, OPTION("ove
 static const struct ym_cli_option recover_options[] = {DIR, OPTION("reason", "WHY", REASON), JSON, END};
 static const struct ym_cli_option pause_options[] = {DIR, OPTION("off", NULL, OFF), JSON, END};
 
+static const struct ym_cli_option no_options[] = {END};
+static const struct ym_cli_option border_options[] = {DIR, DATASET, OPTION("forecast", NULL, FORECAST), JSON, END};
+static const struct ym_cli_option off_options[] = {DIR, OPTION("reason", "REASON", BORDER_REASON), JSON, END};
+static const struct ym_cli_option filing_options[] = {DIR,
+                                                      OPTION("study", "HASH|STUDY", FILING_STUDY),
+                                                      DATASET,
+                                                      OPTION("document", "FILE", FILING_DOCUMENT),
+                                                      OPTION("issuer", "WHO", FILING_ISSUER),
+                                                      OPTION("number", "NUMBER", FILING_NUMBER),
+                                                      OPTION("from", "DATE", FILING_FROM),
+                                                      OPTION("until", "DATE", FILING_UNTIL),
+                                                      JSON,
+                                                      END};
+
 #define COMMAND(words, arguments, help, count, options, run)                                                           \
     {                                                                                                                  \
         words, arguments, YM_TEXT_SITE_HELP_##help, count, count, options, run                                         \
@@ -64,6 +79,16 @@ static const struct ym_cli_command commands[] = {
     COMMAND("plans pause", "STUDY", PLANS_PAUSE, 1, pause_options, ym_site_cmd_plans_pause),
     COMMAND("policy show", "", POLICY_SHOW, 0, plain_options, ym_site_cmd_policy_show),
     COMMAND("policy sign", "", POLICY_SIGN, 0, sign_options, ym_site_cmd_policy_sign),
+    COMMAND("rules list", "", RULES_LIST, 0, plain_options, ym_site_cmd_rules_list),
+    COMMAND("rules check", "FILE.yaml", RULES_CHECK, 1, no_options, ym_site_cmd_rules_check),
+    COMMAND("rules sign", "FILE.yaml", RULES_SIGN, 1, plain_options, ym_site_cmd_rules_sign),
+    COMMAND("rules withdraw", "NAME", RULES_WITHDRAW, 1, plain_options, ym_site_cmd_rules_withdraw),
+    COMMAND("dossier list", "", DOSSIER_LIST, 0, plain_options, ym_site_cmd_dossier_list),
+    COMMAND("dossier add", "RECORD", DOSSIER_ADD, 1, filing_options, ym_site_cmd_dossier_add),
+    COMMAND("dossier withdraw", "DOCUMENT", DOSSIER_WITHDRAW, 1, plain_options, ym_site_cmd_dossier_withdraw),
+    COMMAND("border show", "HASH|STUDY", BORDER_SHOW, 1, border_options, ym_site_cmd_border_show),
+    COMMAND("border on", "", BORDER_ON, 0, plain_options, ym_site_cmd_border_on),
+    COMMAND("border off", "", BORDER_OFF, 0, off_options, ym_site_cmd_border_off),
     COMMAND("budget", "", BUDGET, 0, plain_options, ym_site_cmd_budget),
     COMMAND("recover", "", RECOVER, 0, recover_options, ym_site_cmd_recover),
     COMMAND("egress list", "", EGRESS, 0, plain_options, ym_site_cmd_egress),

@@ -157,6 +157,14 @@ static const struct member recover[] = {
     COUNT("hub_size", 1), {"hub_root", HASH},   COUNT("known_size", 0), {"count", INT, 0, 4095},
     {"digest", HASH},     {"lost", EVENTS, 64}, {"reason", TEXT},       {NULL}};
 static const struct member incident[] = {{"reason", TEXT}, {NULL}};
+static const struct member ruleset[] = {{"name", NAME},  COUNT("version", 1), {"file", HASH}, {"effective_from", TEXT},
+                                        {"draft", BOOL}, {"withdrawn", BOOL}, {NULL}};
+static const struct member dossier[] = {
+    {"record", TEXT},     {"document", HASH},    {"issuer", TEXT},     {"number", TEXT},    STUDY, {"dataset", NAME},
+    {"valid_from", TEXT}, {"valid_until", TEXT}, {"material", OBJECT}, {"withdrawn", BOOL}, {NULL}};
+static const struct member border[] = {{"asked", BOOL}, {"reason", TEXT}, {NULL}};
+static const struct member decision[] = {
+    STUDY, {"plan", HASH}, {"dataset", NAME}, {"facts", OBJECT}, {"decision", OBJECT}, {"rules", OBJECT}, {NULL}};
 static const struct member envelope[] = {{"type", TEXT}, {"v", INT, 1, 1}, COUNT("time", 0),
                                          {"by", NAME},   {"key", TEXT},    {NULL}};
 
@@ -181,6 +189,10 @@ static const struct {
     [YM_ENTRY_ABORT] = {"abort", abort_, YM_BY_HUB | YM_BY_SPONSOR, YM_IN_HUB},
     [YM_ENTRY_OVERRIDE] = {"override", override_, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_SEEN] = {"checkpoint_seen", seen, YM_BY_OWNER, YM_IN_HUB | YM_IN_HOSPITAL},
+    [YM_ENTRY_RULESET] = {"ruleset", ruleset, YM_BY_OWNER, YM_IN_HOSPITAL},
+    [YM_ENTRY_DOSSIER] = {"dossier", dossier, YM_BY_OWNER, YM_IN_HOSPITAL},
+    [YM_ENTRY_BORDER] = {"border", border, YM_BY_OWNER, YM_IN_HOSPITAL},
+    [YM_ENTRY_DECISION] = {"decision", decision, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_INCIDENT] = {"incident", incident, YM_BY_OWNER, YM_IN_HUB | YM_IN_HOSPITAL},
     [YM_ENTRY_RECOVER] = {"recover", recover, YM_BY_OWNER, YM_IN_HOSPITAL},
 };

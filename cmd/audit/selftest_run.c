@@ -333,9 +333,22 @@ enum ym_code bench_hospital(struct bench *b, const char *name, const char *cap, 
     bench_path(b, name, site);
     snprintf(gateway, sizeof gateway, "gw-%s", name);
     bench_path(b, gateway, gate);
-    const char *init[] = {"init", "--dir",   site,  "--name",         name, "--epsilon-cap",
-                          cap,    "--delta", delta, "--min-patients", "20", "--gateway",
-                          gate,   NULL};
+    const char *init[] = {"init",
+                          "--dir",
+                          site,
+                          "--name",
+                          name,
+                          "--epsilon-cap",
+                          cap,
+                          "--delta",
+                          delta,
+                          "--min-patients",
+                          "20",
+                          "--border-off",
+                          "self-test on pseudo-patients",
+                          "--gateway",
+                          gate,
+                          NULL};
     const char *trainer[] = {"--dir", site, NULL}, *courier[] = {"--dir", gate, NULL};
     const char *enrol[] = {"enrol", "--dir", site, "--token", token, "--hub", b->hub, "--enrol", b->enrol, NULL};
     const char *add[] = {"data", "add", card, "--dir", site, NULL};

@@ -44,12 +44,18 @@ int ym_site_cmd_init(const struct ym_cli_args *a)
 
     if (rc != YM_EXIT_DONE)
         return rc;
+    policy.border_off = ym_cli_get(a, "border-off");
+    if (policy.border_off && !ym_site_reason_valid(policy.border_off)) {
+        fprintf(stderr, "yumen-site: %s\n", T(REFUSE_REASON));
+        return YM_EXIT_USAGE;
+    }
     if (ym_site_init(dir, name, &policy, ym_cli_get(a, "gateway"), ym_clock_unix(), &vkey, &st) != YM_OK) {
         ym_buf_release(&vkey);
         return ym_site_fail(NULL, &st);
     }
     printf(T(SITE_INIT_DONE), name, dir, ym_buf_str(&vkey));
     fputs(T(SITE_INIT_KEEP), stdout);
+    fputs(policy.border_off ? "" : T(SITE_INIT_BORDER), stdout);
     if (!ym_cli_get(a, "gateway") && realpath(dir, path))
         printf(T(SITE_INIT_NO_GATEWAY), name, path);
     ym_buf_release(&vkey);

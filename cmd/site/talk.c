@@ -46,6 +46,8 @@ enum ym_code ym_site_ask(const struct ym_site *s, json_t *request, json_t **repl
             ym_fs_unlock(&fd);
         code = ym_status_set(st, YM_UNAVAILABLE, T(SITE_NO_TRAINER), s->dir);
     }
+    if (code == YM_OK && json_object_set_new(request, "lang", json_string(ym_text_lang() == YM_LANG_ZH ? "zh" : "en")))
+        code = ym_status_set(st, YM_EXHAUSTED, "no memory for the request");
     if (code == YM_OK)
         code = ym_admin_call(endpoint, request, YM_SITE_WAIT_MS, reply, st);
     json_decref(request);

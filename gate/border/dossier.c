@@ -22,24 +22,16 @@ int ym_record_years(enum ym_record r)
 
 json_t *ym_filing_members(const struct ym_filing *f)
 {
-    json_t *material = json_array();
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "record", ym_record_word(f->record), "issuer",
-                          f->issuer, "number", f->number, "study", f->study, "dataset", f->dataset, "valid_from",
-                          f->valid_from, "valid_until", f->valid_until, "withdrawn", f->withdrawn);
-    struct ym_buf hex = {0};
-    for (size_t i = 0; i < YM_MATERIAL_COUNT; i++) {
-        ym_buf_clear(&hex);
-        if (ym_hex_encode(f->material[i], YM_HASH_BYTES, &hex) != YM_OK ||
-            json_array_append_new(material, json_string(ym_buf_str(&hex))))
-            break;
-    }
-    ym_buf_release(&hex);
+    json_t *material = json_object();
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:O}", "record", ym_record_word(f->record), "issuer",
+                  f->issuer, "number", f->number, "study", f->study, "dataset", f->dataset, "valid_from", f->valid_from,
+                  "valid_until", f->valid_until, "withdrawn", f->withdrawn, "material", material);
+    for (int i = 0; i < YM_MATERIAL_COUNT; i++)
+        ym_json_set_hash(material, ym_material_word((enum ym_material)i), f->material[i]);
+    json_decref(material);
     if (o)
         ym_json_set_hash(o, "document", f->document);
-    if (!o || json_array_size(material) != YM_MATERIAL_COUNT || json_object_set_new(o, "material", material)) {
-        json_decref(o);
-        return NULL;
-    }
     return o;
 }
 
@@ -70,15 +62,13 @@ static enum ym_code get_date(const json_t *o, const char *key, char out[16], str
 
 static enum ym_code get_material(const json_t *o, struct ym_filing *f, struct ym_status *st)
 {
-    const json_t *list = json_object_get(o, "material");
-    if (!json_is_array(list) || json_array_size(list) != YM_MATERIAL_COUNT)
-        return ym_status_set(st, YM_INVALID, "\"material\" must hold %d hashes", YM_MATERIAL_COUNT);
-    for (size_t i = 0; i < YM_MATERIAL_COUNT; i++) {
-        const char *hex = json_string_value(json_array_get(list, i));
-        if (!hex || ym_hex_decode(hex, strlen(hex), f->material[i], YM_HASH_BYTES) != YM_OK)
-            return ym_status_set(st, YM_INVALID, "\"material\" must hold %d hashes", YM_MATERIAL_COUNT);
-    }
-    return YM_OK;
+    const json_t *material = json_object_get(o, "material");
+    enum ym_code code = json_object_size(material) == YM_MATERIAL_COUNT
+                            ? YM_OK
+                            : ym_status_set(st, YM_INVALID, "\"material\" must hold %d hashes", YM_MATERIAL_COUNT);
+    for (int i = 0; i < YM_MATERIAL_COUNT && code == YM_OK; i++)
+        code = ym_json_get_hash(material, ym_material_word((enum ym_material)i), f->material[i], st);
+    return code;
 }
 
 static enum ym_code get_record(const json_t *o, struct ym_filing *f, struct ym_status *st)
@@ -157,13 +147,21 @@ static int first_change(const struct ym_filing *f, const struct ym_transfer *t)
     return -1;
 }
 
-static enum ym_record_state state_of(const struct ym_filing *f, const char *today, const struct ym_transfer *t)
+enum ym_record_state ym_filing_state(const struct ym_filing *f, const char *today, const struct ym_transfer *t,
+                                     int *changed)
 {
+    int change = first_change(f, t);
+    if (changed)
+        *changed = -1;
     if (strcmp(f->study, t->study) != 0 || strcmp(f->dataset, t->dataset) != 0 || strcmp(today, f->valid_from) < 0)
         return YM_RECORD_OUT_OF_SCOPE;
     if (strcmp(today, f->valid_until) > 0)
         return YM_RECORD_EXPIRED;
-    return first_change(f, t) >= 0 ? YM_RECORD_STALE : YM_RECORD_LIVE;
+    if (change < 0)
+        return YM_RECORD_LIVE;
+    if (changed)
+        *changed = change;
+    return YM_RECORD_STALE;
 }
 
 /* Of several, which to tell: one that is live opens; else the nearest to it. */
@@ -182,12 +180,13 @@ enum ym_record_state ym_dossier_state(const struct ym_dossier *d, enum ym_record
     for (size_t i = 0; i < d->count; i++) {
         if (d->item[i].record != r)
             continue;
-        enum ym_record_state s = state_of(&d->item[i], today, t);
+        int change;
+        enum ym_record_state s = ym_filing_state(&d->item[i], today, t, &change);
         if (telling(s) < telling(best))
             continue;
         best = s;
         if (changed)
-            *changed = s == YM_RECORD_STALE ? first_change(&d->item[i], t) : -1;
+            *changed = change;
     }
     return best;
 }

@@ -26,7 +26,7 @@ struct ym_dossier {
 void ym_dossier_release(struct ym_dossier *d);
 
 /* Members of a leaf and back: record, document, issuer, number, study, dataset,
- * valid_from, valid_until, material [6 hex], withdrawn. YM_INVALID names the member. */
+ * valid_from, valid_until, material {six words: hash}, withdrawn. YM_INVALID names the member. */
 json_t *ym_filing_members(const struct ym_filing *f);
 enum ym_code ym_filing_read(const json_t *members, struct ym_filing *out, struct ym_status *st);
 enum ym_code ym_dossier_take(struct ym_dossier *d, const struct ym_filing *f, struct ym_status *st);
@@ -36,6 +36,9 @@ struct ym_transfer {
     const char *study, *dataset;
     uint8_t material[YM_MATERIAL_COUNT][YM_HASH_BYTES];
 };
+/* Of one filing. changed (may be NULL): of a stale one, which fact; -1. */
+enum ym_record_state ym_filing_state(const struct ym_filing *f, const char *today, const struct ym_transfer *t,
+                                     int *changed);
 /* The best of all filings of the record: live only when it is for this study
  * and data set, today is within its dates, and no material fact has changed.
  * changed (may be NULL): of a stale one, which; -1. */

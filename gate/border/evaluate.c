@@ -192,9 +192,9 @@ static struct ym_track_decision decide_artefact(const struct ym_facts *f)
 }
 
 void ym_border_decide(const struct ym_rules_in *sets, size_t count, const struct ym_facts *f, const char *today,
-                      bool forecast, struct ym_decision *out)
+                      bool forecast, struct ym_crossing *out)
 {
-    *out = (struct ym_decision){.artefact = decide_artefact(f), .forecast = forecast};
+    *out = (struct ym_crossing){.artefact = decide_artefact(f), .forecast = forecast};
     out->outcome = out->artefact.outcome;
     out->label = out->artefact.label;
     for (size_t t = 0; t < YM_TRACK_COUNT; t++) {
@@ -249,7 +249,7 @@ static enum ym_code print_track(const char *name, const struct ym_track_decision
     return code == YM_OK ? ym_buf_puts(out, "\n") : code;
 }
 
-enum ym_code ym_decision_print(const struct ym_decision *d, struct ym_buf *out)
+enum ym_code ym_crossing_print(const struct ym_crossing *d, struct ym_buf *out)
 {
     enum ym_code code = YM_OK;
     if (d->forecast)
@@ -264,6 +264,25 @@ enum ym_code ym_decision_print(const struct ym_decision *d, struct ym_buf *out)
     return code;
 }
 
+enum ym_code ym_crossing_reasons(const struct ym_crossing *d, struct ym_buf *out)
+{
+    const struct ym_track_decision *all[YM_TRACK_COUNT + 1] = {&d->artefact};
+    enum ym_code code = YM_OK;
+    for (size_t t = 0; t < YM_TRACK_COUNT; t++)
+        all[t + 1] = &d->track[t];
+    for (size_t i = 0; code == YM_OK && i <= YM_TRACK_COUNT; i++) {
+        if (all[i]->outcome == YM_PROCEED)
+            continue;
+        code =
+            ym_buf_printf(out, "%s%s: ", out->len ? "; " : "", i ? ym_track_word((enum ym_track)(i - 1)) : "artefact");
+        if (code == YM_OK)
+            code = print_reason(all[i], out);
+        if (code == YM_OK)
+            code = ym_buf_printf(out, T(BORDER_WHO), ym_office_word(all[i]->role));
+    }
+    return code;
+}
+
 static json_t *track_json(const char *name, const struct ym_track_decision *d)
 {
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I}", "track", name, "outcome", ym_outcome_word(d->outcome),
@@ -273,7 +292,7 @@ static json_t *track_json(const char *name, const struct ym_track_decision *d)
                      d->rule ? d->rule->id : "", "version", (json_int_t)(d->rules ? d->rules->version : 0));
 }
 
-json_t *ym_decision_json(const struct ym_decision *d)
+json_t *ym_crossing_json(const struct ym_crossing *d)
 {
     json_t *tracks = json_array();
     json_array_append_new(tracks, track_json("artefact", &d->artefact));

@@ -39,7 +39,7 @@ struct ym_track_decision {
     enum ym_record_state record_state;
 };
 
-struct ym_decision {
+struct ym_crossing {
     struct ym_track_decision artefact; /* what leaves: fixed by the product, no rule set */
     struct ym_track_decision track[YM_TRACK_COUNT];
     enum ym_label label;     /* worst of the tracks */
@@ -57,13 +57,15 @@ struct ym_rules_in {
  * force. forecast: drafts count in place of the set of the same tracks, and the
  * outcome is marked. */
 void ym_border_decide(const struct ym_rules_in *sets, size_t count, const struct ym_facts *f, const char *today,
-                      bool forecast, struct ym_decision *out);
+                      bool forecast, struct ym_crossing *out);
 
 /* One line a track, in English or Chinese, ending with the line that the
  * software gives no legal advice (docs/border.md). */
-enum ym_code ym_decision_print(const struct ym_decision *d, struct ym_buf *out);
+enum ym_code ym_crossing_print(const struct ym_crossing *d, struct ym_buf *out);
+/* What keeps it from proceeding, a sentence a track, on one line. */
+enum ym_code ym_crossing_reasons(const struct ym_crossing *d, struct ym_buf *out);
 /* As restricted JSON: {forecast, label, outcome, tracks: [{fact, ground, label,
  * outcome, record, role, rule, ruleset, track, version}]}. New reference. */
-json_t *ym_decision_json(const struct ym_decision *d);
+json_t *ym_crossing_json(const struct ym_crossing *d);
 
 #endif

@@ -25,13 +25,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ym_doc *doc = NULL;
     struct ym_problems p = {0};
     struct ym_buf text = {0};
-    struct ym_decision d;
+    struct ym_crossing d;
     if (ym_doc_parse("rules.yaml", data, size, &doc, &p, NULL) == YM_OK &&
         ym_rules_read(doc, &rules, &p, NULL) == YM_OK) {
         struct ym_facts f = facts_of(data, size);
         struct ym_rules_in in = {rules, true};
         ym_border_decide(&in, 1, &f, "2026-11-22", false, &d);
-        YM_ASSERT(ym_decision_print(&d, &text) == YM_OK);
+        YM_ASSERT(ym_crossing_print(&d, &text) == YM_OK);
         in.is_signed = false;
         ym_border_decide(&in, 1, &f, "2026-11-22", true, &d);
         YM_ASSERT(d.outcome != YM_PROCEED);

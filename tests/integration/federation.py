@@ -77,10 +77,11 @@ class Daemon:
 
 
 class Federation:
-    def __init__(self, sites=("h1", "h2", "h3", "h4"), root=None, epsilon_cap="10", delta="1e-5", min_patients="5"):
+    def __init__(self, sites=("h1", "h2", "h3", "h4"), root=None, epsilon_cap="10", delta="1e-5", min_patients="5", border=False):
         self.root = root or tempfile.mkdtemp(prefix="yumen-")
         self.names, self.daemons, self.vkeys = list(sites), {}, []
         self.cap, self.delta, self.min_patients = epsilon_cap, delta, min_patients
+        self.border = border  # rule sets are asked
         self.port = free_port_pair()
         self.hub_addr = f"127.0.0.1:{self.port}"
 
@@ -133,7 +134,8 @@ class Federation:
 
     def init_site(self, name):
         p = self.run("yumen-site", "init", "--dir", self.path(name), "--name", name, "--epsilon-cap", self.cap, "--delta", self.delta,
-                     "--min-patients", self.min_patients, "--gateway", self.path("gw-" + name))
+                     "--min-patients", self.min_patients, "--gateway", self.path("gw-" + name),
+                     *(() if self.border else ("--border-off", "a test")))
         self.vkeys.append(self.vkey_of(p.stdout))
         self.daemon("trainer-" + name, "yumen-trainer", "--dir", self.path(name)).start()
         self.daemon("gateway-" + name, "yumen-gateway", "--dir", self.path("gw-" + name)).start()

@@ -133,7 +133,7 @@ def main():
     trainer = peer = None
     try:
         os.makedirs(fed.root, exist_ok=True)
-        fed.run("yumen-site", "init", "--dir", fed.path("h1"), "--name", "h1", "--epsilon-cap", "3", "--min-patients", "5",
+        fed.run("yumen-site", "init", "--dir", fed.path("h1"), "--name", "h1", "--epsilon-cap", "3", "--min-patients", "5", "--border-off", "a test",
                 "--gateway", fed.path("gw-h1"))
         trainer = fed.daemon("trainer-h1", "yumen-trainer", "--dir", fed.path("h1")).start()
         capture = fed.path("capture.bin")

@@ -52,9 +52,9 @@ static struct ym_facts completed(struct ym_facts f)
     return f;
 }
 
-static struct ym_decision decide(const struct ym_facts *f)
+static struct ym_crossing decide(const struct ym_facts *f)
 {
-    struct ym_decision d;
+    struct ym_crossing d;
     ym_border_decide(sets, 2, f, "2026-11-22", false, &d);
     return d;
 }
@@ -62,12 +62,12 @@ static struct ym_decision decide(const struct ym_facts *f)
 /* Prints both cases when the second opens what the first kept shut. */
 static void must_not_open(const struct ym_facts *shut, const struct ym_facts *other)
 {
-    struct ym_decision a = decide(shut), b = decide(other);
+    struct ym_crossing a = decide(shut), b = decide(other);
     if (b.outcome >= a.outcome)
         return;
     struct ym_buf text = {0};
-    ym_decision_print(&a, &text);
-    ym_decision_print(&b, &text);
+    ym_crossing_print(&a, &text);
+    ym_crossing_print(&b, &text);
     fprintf(stderr, "%s%s\n", ym_buf_str(&text), json_dumps(ym_facts_json(other), JSON_COMPACT));
     fail();
 }
@@ -79,7 +79,7 @@ static void every_combination_has_an_answer_that_prints(void **state)
     (void)state;
     for (size_t n = 0; n < CASES; n++) {
         struct ym_facts f = random_facts();
-        struct ym_decision d = decide(&f);
+        struct ym_crossing d = decide(&f);
         assert_in_range(d.outcome, YM_PROCEED, YM_REFUSE);
         assert_true(d.outcome >= d.artefact.outcome);
         for (size_t t = 0; t < YM_TRACK_COUNT; t++)
@@ -88,9 +88,9 @@ static void every_combination_has_an_answer_that_prints(void **state)
         if (n % 97)
             continue;
         ym_buf_clear(&text);
-        assert_int_equal(ym_decision_print(&d, &text), YM_OK);
+        assert_int_equal(ym_crossing_print(&d, &text), YM_OK);
         assert_non_null(strstr(ym_buf_str(&text), ym_text(YM_TEXT_BORDER_NOT_ADVICE)));
-        json_t *json = ym_decision_json(&d);
+        json_t *json = ym_crossing_json(&d);
         assert_int_equal(json_array_size(json_object_get(json, "tracks")), YM_TRACK_COUNT + 1);
         json_decref(json);
     }
@@ -160,7 +160,7 @@ static void tracks_do_not_see_each_other(void **state)
         enum ym_choice c = hgr_only[draw(sizeof hgr_only / sizeof *hgr_only)];
         b.choice[c] = (uint8_t)draw(values_of(c));
         b.record[YM_RECORD_HGR_APPROVAL] = (uint8_t)draw(YM_RECORD_STATES);
-        struct ym_decision x = decide(&a), y = decide(&b);
+        struct ym_crossing x = decide(&a), y = decide(&b);
         for (size_t t = 0; t < YM_TRACK_COUNT; t++)
             if (t != YM_TRACK_HGR)
                 assert_true(x.track[t].outcome == y.track[t].outcome && x.track[t].label == y.track[t].label);
@@ -183,7 +183,7 @@ static void facts_come_back_as_they_were_said(void **state)
 static void what_nobody_signed_decides_nothing(void **state)
 {
     struct ym_facts f = facts_v1();
-    struct ym_decision d;
+    struct ym_crossing d;
     struct ym_rules_in in[2] = {{sets[0].rules, false}, sets[1]};
     (void)state;
     ym_border_decide(in, 2, &f, "2026-11-22", false, &d);
@@ -200,7 +200,7 @@ static void what_nobody_signed_decides_nothing(void **state)
 static void a_draft_only_forecasts(void **state)
 {
     struct ym_facts f = facts_v1();
-    struct ym_decision d;
+    struct ym_crossing d;
     struct ym_rules draft = *sets[0].rules;
     (void)state;
     draft.draft = true;

@@ -11,6 +11,7 @@ struct facts {
     enum ym_core_log log;
     enum ym_code budget;
     int64_t now;
+    enum ym_code border;
 };
 
 static int64_t fact_now(void *ctx)
@@ -58,6 +59,15 @@ static enum ym_code fact_budget(void *ctx, const struct ym_plan *p, const char *
     (void)dataset;
     (void)round;
     return code == YM_OK ? code : ym_status_set(st, code, "no");
+}
+
+static enum ym_code fact_border(void *ctx, const struct ym_plan *p, const char *dataset, struct ym_status *st)
+{
+    enum ym_code code = ((struct facts *)ctx)->border;
+
+    (void)p;
+    (void)dataset;
+    return code == YM_OK ? code : ym_status_set(st, code, "a record is missing");
 }
 
 struct kit {
@@ -135,7 +145,8 @@ static int open_kit(void **state)
                                   .data = fact_data,
                                   .disk = fact_disk,
                                   .log = fact_log,
-                                  .budget = fact_budget};
+                                  .budget = fact_budget,
+                                  .border = fact_border};
 
     memcpy(trust.hub_key, hub.pub, sizeof hub.pub);
     k->facts = (struct facts){true, true, true, true, YM_CORE_LOG_SEEN, YM_OK, 2500};
@@ -276,6 +287,11 @@ static void no_file(struct kit *k)
     k->facts.data = false;
 }
 
+static void no_border(struct kit *k)
+{
+    k->facts.border = YM_DENIED;
+}
+
 static void no_disk(struct kit *k)
 {
     k->facts.disk = false;
@@ -333,10 +349,19 @@ static void every_reason_to_decline_has_its_word_and_charges_nothing(void **stat
         void (*when)(struct kit *);
         const char *reason;
     } table[] = {
-        {no_sandbox, "sandbox"}, {no_state, "state_mismatch"}, {no_file, "no_data"},
-        {no_disk, "disk"},       {disagreeing, "recover"},     {no_budget, "budget"},
-        {other_data, "no_data"}, {vetoed, "vetoed"},           {paused, "paused"},
-        {newer_charge, "stale"}, {this_charge, "crashed"},     {this_charge_other_state, "state_mismatch"},
+        {no_sandbox, "sandbox"},
+        {no_state, "state_mismatch"},
+        {no_file, "no_data"},
+        {no_disk, "disk"},
+        {no_border, "border"},
+        {disagreeing, "recover"},
+        {no_budget, "budget"},
+        {other_data, "no_data"},
+        {vetoed, "vetoed"},
+        {paused, "paused"},
+        {newer_charge, "stale"},
+        {this_charge, "crashed"},
+        {this_charge_other_state, "state_mismatch"},
         {study_over, "stale"},
     };
 
@@ -359,8 +384,9 @@ static void what_changed_since_ready_still_stops_the_charge(void **state)
     static const struct {
         void (*when)(struct kit *);
         const char *reason;
-    } table[] = {{no_sandbox, "sandbox"}, {no_state, "state_mismatch"}, {no_file, "no_data"}, {no_disk, "disk"},
-                 {no_budget, "budget"},   {other_data, "no_data"},      {vetoed, "vetoed"},   {paused, "paused"}};
+    } table[] = {{no_sandbox, "sandbox"}, {no_state, "state_mismatch"}, {no_file, "no_data"},
+                 {no_disk, "disk"},       {no_border, "border"},        {no_budget, "budget"},
+                 {other_data, "no_data"}, {vetoed, "vetoed"},           {paused, "paused"}};
 
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -394,7 +420,8 @@ static void an_undecided_plan_means_no(void **state)
                                                        .state = fact_state,
                                                        .data = fact_data,
                                                        .disk = fact_disk,
-                                                       .budget = fact_budget});
+                                                       .budget = fact_budget,
+                                                       .border = fact_border});
     ym_core_trust(k.core, &trust);
     open_round(&k, 1, 1); /* no plan at all */
     expect_declined(&k, "not_approved");
@@ -829,8 +856,9 @@ static void what_changed_while_a_charge_waited_stops_it(void **state)
     static const struct {
         void (*when)(struct kit *);
         const char *reason;
-    } table[] = {{no_sandbox, "sandbox"}, {no_state, "state_mismatch"}, {no_file, "no_data"}, {no_disk, "disk"},
-                 {no_budget, "budget"},   {other_data, "no_data"},      {vetoed, "vetoed"},   {paused, "paused"}};
+    } table[] = {{no_sandbox, "sandbox"}, {no_state, "state_mismatch"}, {no_file, "no_data"},
+                 {no_disk, "disk"},       {no_border, "border"},        {no_budget, "budget"},
+                 {other_data, "no_data"}, {vetoed, "vetoed"},           {paused, "paused"}};
 
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

@@ -3,21 +3,21 @@
 
 static struct ym_rules_in sets[2];
 
-static struct ym_decision decide_on(const struct ym_facts *f, const char *today)
+static struct ym_crossing decide_on(const struct ym_facts *f, const char *today)
 {
-    struct ym_decision d;
+    struct ym_crossing d;
     ym_border_decide(sets, 2, f, today, false, &d);
     return d;
 }
 
-static struct ym_decision decide(const struct ym_facts *f)
+static struct ym_crossing decide(const struct ym_facts *f)
 {
     return decide_on(f, "2026-11-22");
 }
 
 static void expect(const struct ym_facts *f, enum ym_label label, enum ym_outcome outcome)
 {
-    struct ym_decision d = decide(f);
+    struct ym_crossing d = decide(f);
     assert_string_equal(ym_label_word(d.label), ym_label_word(label));
     assert_string_equal(ym_outcome_word(d.outcome), ym_outcome_word(outcome));
 }
@@ -217,7 +217,7 @@ static void v17_who_knows_nothing_waits_for_somebody_named(void **state)
     ym_facts_init(&f);
     choose(&f, YM_CHOICE_ARTEFACT, "update");
     choose(&f, YM_CHOICE_PROTECTION, "complete");
-    struct ym_decision d = decide(&f);
+    struct ym_crossing d = decide(&f);
     assert_int_equal(d.outcome, YM_HOLD);
     for (size_t t = 0; t < YM_TRACK_COUNT; t++) {
         assert_int_equal(d.track[t].outcome, YM_HOLD);

@@ -370,3 +370,28 @@ enum ym_code ym_frozen_load(const char *path, struct ym_frozen **out, struct ym_
     ym_buf_release(&bytes);
     return code;
 }
+
+enum ym_code ym_frozen_size(const char *path, int64_t *patients, int64_t *rows, struct ym_status *st)
+{
+    struct ym_buf head = {0};
+    json_t *header = NULL;
+    size_t len = 0;
+    FILE *f = fopen(path, "rbe");
+    if (!f)
+        return ym_status_set(st, YM_NOT_FOUND, "the frozen data set cannot be opened");
+    enum ym_code code = ym_buf_reserve(&head, HEADER_AT + HEADER_MAX + 64);
+    if (code == YM_OK)
+        head.len = fread(head.data, 1, HEADER_AT + HEADER_MAX + 64, f);
+    fclose(f);
+    if (code == YM_OK && !header_span(&head, &len))
+        code = corrupt(st, "not a frozen set of this version");
+    if (code == YM_OK)
+        code = header_parse(&head, len, &header, st);
+    if (code == YM_OK)
+        code = ym_json_get_int(header, "patients", 1, YM_FROZEN_MAX_PATIENTS, patients, st);
+    if (code == YM_OK)
+        code = ym_json_get_int(header, "rows", *patients, INT64_MAX, rows, st);
+    json_decref(header);
+    ym_buf_release(&head);
+    return code;
+}

@@ -49,6 +49,8 @@ enum ym_code ym_freeze_file(const struct ym_card *card, const char *path, const 
  * anything is allocated, values against their columns. YM_CORRUPT. */
 enum ym_code ym_frozen_parse(struct ym_bytes bytes, struct ym_frozen **out, struct ym_status *st);
 enum ym_code ym_frozen_load(const char *path, struct ym_frozen **out, struct ym_status *st);
+/* How many patients and rows a file says it holds, from its head alone. */
+enum ym_code ym_frozen_size(const char *path, int64_t *patients, int64_t *rows, struct ym_status *st);
 void ym_frozen_free(struct ym_frozen *f);
 
 /* The training view of a plan on a frozen set: scaled design matrix and target,

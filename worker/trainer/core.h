@@ -88,6 +88,8 @@ struct ym_core_world {
     enum ym_core_log (*log)(void *ctx, const char *study, uint32_t round, uint32_t attempt);
     enum ym_code (*budget)(void *ctx, const struct ym_plan *plan, const char *dataset, uint32_t round,
                            struct ym_status *st);
+    /* The site's gate (border.h): YM_OK, or YM_DENIED with its reasons. */
+    enum ym_code (*border)(void *ctx, const struct ym_plan *plan, const char *dataset, struct ym_status *st);
 };
 
 enum ym_action_kind {

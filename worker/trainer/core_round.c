@@ -111,6 +111,8 @@ static const char *refusal(struct ym_core *c, struct ym_core_study *s, uint32_t 
         return "budget";
     if (w->budget(w->ctx, s->plan, s->dataset, round, st) != YM_OK)
         return "budget";
+    if (w->border(w->ctx, s->plan, s->dataset, st) != YM_OK)
+        return "border";
     if (!w->disk(w->ctx, s->plan))
         return "disk";
     return NULL;

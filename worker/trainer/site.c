@@ -230,8 +230,8 @@ static enum ym_code first_leaves(const struct ym_site *s, const struct ym_key *k
                                  int64_t now, struct ym_status *st)
 {
     struct ym_ledger *ledger = NULL;
-    struct ym_buf line[3] = {{0}};
-    struct ym_bytes bytes[3];
+    struct ym_buf line[4] = {{0}};
+    struct ym_bytes bytes[4];
     size_t count = 0;
     enum ym_code code = open_ledger(s, key, &ledger, st);
 
@@ -243,6 +243,9 @@ static enum ym_code first_leaves(const struct ym_site *s, const struct ym_key *k
                              s->name, now, key, st);
         if (code == YM_OK)
             code = sign_into(&line[count++], "policy", policy_members(policy), s->name, now, key, st);
+        if (code == YM_OK && policy->border_off)
+            code = sign_into(&line[count++], "border",
+                             json_pack("{s:b, s:s}", "asked", 0, "reason", policy->border_off), s->name, now, key, st);
         for (size_t i = 0; i < count; i++)
             bytes[i] = ym_buf_bytes(&line[i]);
         if (code == YM_OK)

@@ -51,7 +51,8 @@ struct ym_site_policy {
     struct ym_decimal epsilon_cap, delta;
     struct ym_decimal epsilon_month; /* what a calendar month may add; the cap where nothing else is asked */
     int64_t min_patients;
-    const char *override; /* why a cap that needs one is right; NULL: none */
+    const char *override;   /* why a cap that needs one is right; NULL: none */
+    const char *border_off; /* init: why rule sets are not asked here; NULL: they are */
 };
 struct ym_site_policy_leaf {
     int64_t cap_micro, delta_e18, order_milli, min_patients, month_micro;

@@ -74,6 +74,11 @@ static enum ym_code world_budget(void *ctx, const struct ym_plan *plan, const ch
     return ym_door_may_charge(t->door, plan, dataset, round, ym_clock_unix(), &alone, &after, st);
 }
 
+static enum ym_code world_border(void *ctx, const struct ym_plan *plan, const char *dataset, struct ym_status *st)
+{
+    return ym_trainer_may_cross(ctx, plan, dataset, st);
+}
+
 /* ---- start ---- */
 
 /* A walk over the ledger and how it went. */
@@ -87,7 +92,7 @@ static bool fold_leaf(void *ctx, uint64_t index, struct ym_bytes leaf)
 {
     struct stored *s = ctx;
 
-    s->code = ym_core_take(s->t->core, index, leaf, s->st);
+    s->code = ym_trainer_take(s->t, index, leaf, s->st);
     return s->code == YM_OK;
 }
 
@@ -155,10 +160,13 @@ static enum ym_code open_state(struct ym_trainer *t, struct ym_status *st)
                                         .data = world_data,
                                         .disk = world_disk,
                                         .log = world_log,
-                                        .budget = world_budget};
+                                        .budget = world_budget,
+                                        .border = world_border};
     enum ym_code code = open_ledger(t, st);
 
     if (code == YM_OK && !(t->core = ym_core_new(t->site.name, &world)))
+        code = ym_status_set(st, YM_EXHAUSTED, "no memory");
+    if (code == YM_OK && !(t->border = ym_border_new(&t->site)))
         code = ym_status_set(st, YM_EXHAUSTED, "no memory");
     if (code == YM_OK)
         code = ym_trainer_watch_open(t, st);
@@ -268,6 +276,7 @@ static void stop(struct ym_trainer *t)
         zmq_ctx_term(t->zmq);
     free(t->pending.item);
     ym_core_free(t->core);
+    ym_border_free(t->border);
     ym_watch_free(t->watch);
     ym_budget_free(t->budget);
     ym_ledger_close(&t->ledger);

@@ -37,13 +37,26 @@ static enum ym_code note_append(struct ym_trainer *t, enum ym_code code, struct 
     return code;
 }
 
+enum ym_code ym_trainer_take(struct ym_trainer *t, uint64_t index, struct ym_bytes line, struct ym_status *st)
+{
+    json_t *o = NULL;
+    enum ym_code code = ym_core_take(t->core, index, line, st);
+
+    if (code == YM_OK)
+        code = ym_leaf_parse(line, &o, st);
+    if (code == YM_OK)
+        code = ym_border_take(t->border, o, st);
+    json_decref(o);
+    return code;
+}
+
 enum ym_code ym_trainer_record(struct ym_trainer *t, struct ym_bytes line, bool post, struct ym_status *st)
 {
     uint64_t index;
     enum ym_code code = note_append(t, ym_door_append(t->door, line, &index, st), st);
 
     if (code == YM_OK)
-        code = note_append(t, ym_core_take(t->core, index, line, st), st);
+        code = note_append(t, ym_trainer_take(t, index, line, st), st);
     if (code == YM_OK && post && ym_door_control(t->door, line, st) != YM_OK)
         ym_log(YM_LOG_WARN, "trainer.post", "why=\"%s\"", st->message); /* recorded; given again at the next pair */
     return code;
@@ -198,6 +211,8 @@ static enum ym_code charge(struct ym_trainer *t, const struct ym_action *a, cons
         r.dim = ym_model_update_dim(&m);
         code = can_charge(t, s, a->round, r.dim, reason, st);
     }
+    if (code == YM_OK)
+        code = note_append(t, ym_trainer_decide(t, s->plan, s->dataset, st), st);
     if (code == YM_OK)
         code = note_append(t, ym_door_charge(t->door, &r, &t->charged, &line, st), st);
     if (code == YM_CONFLICT)

@@ -14,12 +14,11 @@
 
 /* What yumen-site asks. Every answer stays in the data zone. */
 
-enum { CARD_MAX = 1024 * 1024 };
-
 /* A dry run that somebody waits for; approve: the plan is approved when it went well. */
 struct waiting {
     struct ym_ticket ticket;
     bool approve;
+    enum ym_lang lang; /* of who asked */
     char dataset[64];
     char override[513]; /* why an epsilon that needs an override is right; "" */
 };
@@ -182,32 +181,6 @@ static enum ym_code do_egress(struct ym_trainer *t, const struct ym_ticket *tick
 
 /* ---- data ---- */
 
-static enum ym_code load_card(struct ym_trainer *t, const char *name, struct ym_card **out, struct ym_status *st)
-{
-    struct ym_problems problems = {0};
-    struct ym_buf text = {0};
-    struct ym_doc *doc = NULL;
-    json_t *o = NULL;
-    char file[80], path[YM_SITE_PATH];
-    enum ym_code code;
-
-    snprintf(file, sizeof file, "%s.card.json", name);
-    code = ym_site_path(&t->site, "data", file, path);
-    if (code == YM_OK)
-        code = ym_fs_read(path, CARD_MAX, &text, st);
-    if (code == YM_OK)
-        code = ym_json_parse(text.data, text.len, CARD_MAX, &o, st);
-    if (code == YM_OK && !(doc = ym_doc_wrap(file, o)))
-        code = ym_status_set(st, YM_EXHAUSTED, "no memory for the card");
-    if (code == YM_OK)
-        code = ym_card_read(doc, out, &problems, st);
-    ym_doc_free(doc);
-    json_decref(o);
-    ym_buf_release(&text);
-    ym_problems_release(&problems);
-    return code;
-}
-
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -278,7 +251,7 @@ static enum ym_code do_data_add(struct ym_trainer *t, const struct ym_ticket *ti
     uint8_t data[YM_HASH_BYTES];
     bool same = false;
     enum ym_code code = ym_name_valid(get(request, "dataset"))
-                            ? load_card(t, get(request, "dataset"), &card, st)
+                            ? ym_site_card(&t->site, get(request, "dataset"), &card, st)
                             : ym_status_set(st, YM_INVALID, "a data set's name is missing");
 
     if (code == YM_OK)
@@ -352,7 +325,7 @@ static struct ym_job *check_job(struct ym_trainer *t, struct ym_core_study *s, c
 static enum ym_code do_check(struct ym_trainer *t, const struct ym_ticket *ticket, const json_t *request, bool approve,
                              struct ym_status *st)
 {
-    struct waiting w = {.ticket = *ticket, .approve = approve};
+    struct waiting w = {.ticket = *ticket, .approve = approve, .lang = ym_text_lang()};
     const struct ym_core_dataset *d;
     struct ym_core_study *s;
     struct ym_job *j;
@@ -439,9 +412,26 @@ static enum ym_code approve_checked(struct ym_trainer *t, struct ym_job *j, cons
     return code;
 }
 
+/* Words are those of who asks, whatever the trainer was started in. The language before. */
+static enum ym_lang speak(enum ym_lang lang)
+{
+    enum ym_lang before = ym_text_lang();
+
+    ym_text_init(lang == YM_LANG_ZH ? "zh" : "en");
+    return before;
+}
+
+static enum ym_lang asked_in(const json_t *request)
+{
+    const char *lang = get(request, "lang");
+
+    return lang[0] == '\0' ? ym_text_lang() : strcmp(lang, "zh") == 0 ? YM_LANG_ZH : YM_LANG_EN;
+}
+
 void ym_trainer_checked(struct ym_trainer *t, struct ym_job *j)
 {
     struct waiting *w = j->user;
+    enum ym_lang own = speak(w->lang);
     struct ym_status st = YM_STATUS_INIT;
     enum ym_code code = note_override(t, j, w, &st);
     json_t *reply = checked_reply(t, j, w);
@@ -455,6 +445,7 @@ void ym_trainer_checked(struct ym_trainer *t, struct ym_job *j)
         json_object_set_new(reply, "approved", json_boolean(good && w->approve));
         ym_admin_reply(t->admin, &w->ticket, reply);
     }
+    speak(own);
     json_decref(reply);
     free(w);
     j->user = NULL;
@@ -518,7 +509,8 @@ static enum ym_code do_recover(struct ym_trainer *t, const struct ym_ticket *tic
 /* What would build on a ledger that lacks entries. Vetoes and pauses are always taken. */
 static bool builds(const char *what)
 {
-    static const char *const words[] = {"data_add", "plan_approve", "policy_sign"};
+    static const char *const words[] = {"data_add",    "plan_approve",  "policy_sign",    "rules_sign",
+                                        "dossier_add", "border_switch", "rules_withdraw", "dossier_withdraw"};
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(words[i], what) == 0)
@@ -526,11 +518,44 @@ static bool builds(const char *what)
     return false;
 }
 
+/* What the gate is asked at the desk. */
+static enum ym_code border_request(struct ym_trainer *t, const char *what, const json_t *request, json_t **reply,
+                                   struct ym_status *st)
+{
+    static const struct {
+        const char *what;
+        enum ym_code (*fn)(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
+    } table[] = {{"border", ym_trainer_border_show},      {"border_switch", ym_trainer_border_switch},
+                 {"rules_sign", ym_trainer_rules_sign},   {"rules_withdraw", ym_trainer_rules_withdraw},
+                 {"dossier_add", ym_trainer_dossier_add}, {"dossier_withdraw", ym_trainer_dossier_withdraw}};
+
+    if (strcmp(what, "rules_list") == 0)
+        return (*reply = ym_trainer_rules_list(t)) ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory");
+    if (strcmp(what, "dossier_list") == 0)
+        return (*reply = ym_trainer_dossier_list(t)) ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory");
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (strcmp(table[i].what, what) == 0)
+            return table[i].fn(t, request, reply, st);
+    return ym_status_set(st, YM_INVALID, "\"%.40s\" is no request this trainer knows", what);
+}
+
+static enum ym_code do_border(struct ym_trainer *t, const struct ym_ticket *ticket, const char *what,
+                              const json_t *request, struct ym_status *st)
+{
+    json_t *reply = NULL;
+    enum ym_code code = border_request(t, what, request, &reply, st);
+
+    if (code == YM_OK)
+        reply_new(t, ticket, reply);
+    return code;
+}
+
 void ym_trainer_admin(void *ctx, const struct ym_ticket *ticket, const json_t *request)
 {
     struct ym_trainer *t = ctx;
     struct ym_status st = YM_STATUS_INIT;
     const char *what = get(request, "do");
+    enum ym_lang own = speak(asked_in(request));
     enum ym_code code = YM_OK;
 
     if (builds(what) && ym_trainer_not_halted(t, &st) != YM_OK)
@@ -566,7 +591,8 @@ void ym_trainer_admin(void *ctx, const struct ym_ticket *ticket, const json_t *r
     else if (strcmp(what, "egress") == 0)
         code = do_egress(t, ticket, &st);
     else
-        code = ym_status_set(&st, YM_INVALID, "\"%.40s\" is no request this trainer knows", what);
+        code = do_border(t, ticket, what, request, &st);
     if (code != YM_OK)
         ym_admin_fail(t->admin, ticket, &st);
+    speak(own);
 }

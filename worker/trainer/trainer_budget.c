@@ -26,20 +26,6 @@ json_t *ym_trainer_policy_json(struct ym_trainer *t)
                      (json_int_t)ym_core_min_patients(t->core), "unit", "patient", "relation", "add-or-remove-one");
 }
 
-/* Signs and records; takes members. */
-static enum ym_code record(struct ym_trainer *t, const char *type, json_t *members, struct ym_status *st)
-{
-    struct ym_buf line = {0};
-    enum ym_code code = members ? ym_trainer_sign(t, type, members, &line, st)
-                                : ym_status_set(st, YM_EXHAUSTED, "no memory for a %s leaf", type);
-
-    if (code == YM_OK)
-        code = ym_trainer_record(t, ym_buf_bytes(&line), false, st);
-    json_decref(members);
-    ym_buf_release(&line);
-    return code;
-}
-
 enum ym_code ym_trainer_override(struct ym_trainer *t, const char *subject, int64_t epsilon_micro, const char *reason,
                                  struct ym_status *st)
 {
@@ -47,7 +33,7 @@ enum ym_code ym_trainer_override(struct ym_trainer *t, const char *subject, int6
         return YM_OK;
     if (!ym_site_reason_valid(reason))
         return ym_status_set(st, YM_INVALID, "%s", T(REFUSE_REASON));
-    return record(t, "override", ym_site_override_members(subject, epsilon_micro, reason), st);
+    return ym_trainer_record_new(t, "override", ym_site_override_members(subject, epsilon_micro, reason), st);
 }
 
 enum ym_code ym_trainer_policy_sign(struct ym_trainer *t, const json_t *request, struct ym_status *st)
@@ -72,7 +58,7 @@ enum ym_code ym_trainer_policy_sign(struct ym_trainer *t, const json_t *request,
                              YM_EPSILON_PLAIN_MICRO / 1000000);
     if (code == YM_OK)
         code = ym_trainer_override(t, "policy", p.cap_micro, reason, st);
-    return code == YM_OK ? record(t, "policy", ym_site_policy_members(&p), st) : code;
+    return code == YM_OK ? ym_trainer_record_new(t, "policy", ym_site_policy_members(&p), st) : code;
 }
 
 /* ---- what a plan costs ---- */

@@ -2,6 +2,7 @@
 #define YM_TRAINER_INTERNAL_H
 
 #include "worker/trainer/admin.h"
+#include "worker/trainer/border.h"
 #include "worker/trainer/core.h"
 #include "worker/trainer/door.h"
 #include "worker/trainer/sandbox.h"
@@ -39,6 +40,7 @@ struct ym_trainer {
     struct ym_ledger *ledger;
     struct ym_budget *budget;
     struct ym_core *core;
+    struct ym_border *border;
     struct ym_door *door;
     struct ym_watch *watch;
     uint8_t instance[16]; /* of this run */
@@ -67,6 +69,8 @@ void ym_trainer_act(struct ym_trainer *t, struct ym_actions *a);
 /* Sign a leaf of ours; members is borrowed. */
 enum ym_code ym_trainer_sign(struct ym_trainer *t, const char *type, const json_t *members, struct ym_buf *line,
                              struct ym_status *st);
+/* Fold a line of the own ledger into core and gate. */
+enum ym_code ym_trainer_take(struct ym_trainer *t, uint64_t index, struct ym_bytes line, struct ym_status *st);
 /* Append, fold into budget and core, queue for the gateway when post. */
 enum ym_code ym_trainer_record(struct ym_trainer *t, struct ym_bytes line, bool post, struct ym_status *st);
 
@@ -110,6 +114,27 @@ void ym_trainer_cosign(struct ym_trainer *t);
 json_t *ym_trainer_recover_json(struct ym_trainer *t); /* new */
 /* Take back what the hub's log holds of ours, on people's word. YM_DENIED, YM_INVALID say why not. */
 enum ym_code ym_trainer_recover(struct ym_trainer *t, const char *reason, struct ym_status *st);
+
+/* trainer_border.c. may_cross: YM_OK, or YM_DENIED with the reasons. decide: what
+ * is decided now goes into the ledger, unless the newest decision says the same. */
+enum ym_code ym_trainer_may_cross(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,
+                                  struct ym_status *st);
+enum ym_code ym_trainer_decide(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,
+                               struct ym_status *st);
+/* Sign a leaf of ours and record it, unposted; takes members, NULL is out of memory. */
+enum ym_code ym_trainer_record_new(struct ym_trainer *t, const char *type, json_t *members, struct ym_status *st);
+/* The desk's; *reply is new. */
+enum ym_code ym_trainer_border_show(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
+enum ym_code ym_trainer_border_switch(struct ym_trainer *t, const json_t *request, json_t **reply,
+                                      struct ym_status *st);
+json_t *ym_trainer_rules_list(struct ym_trainer *t);
+enum ym_code ym_trainer_rules_sign(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
+enum ym_code ym_trainer_rules_withdraw(struct ym_trainer *t, const json_t *request, json_t **reply,
+                                       struct ym_status *st);
+json_t *ym_trainer_dossier_list(struct ym_trainer *t);
+enum ym_code ym_trainer_dossier_add(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
+enum ym_code ym_trainer_dossier_withdraw(struct ym_trainer *t, const json_t *request, json_t **reply,
+                                         struct ym_status *st);
 
 /* trainer_plans.c: plans/ */
 enum ym_code ym_trainer_keep_plan(struct ym_trainer *t, const struct ym_core_study *s, struct ym_bytes parts,

@@ -1,0 +1,227 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "cmd/site/site.h"
+#include "gate/border/rules.h"
+
+/* The site's gate at the desk: rule sets, the dossier of outside documents, and what is decided. */
+
+enum { DOCUMENT_MAX = 1 << 30, TEXT_MAX = 48 * 1024 };
+
+static int need(const char *option)
+{
+    fprintf(stderr, "yumen-site: ");
+    fprintf(stderr, T(SITE_NEED_OPTION), option);
+    fprintf(stderr, "\n");
+    return YM_EXIT_USAGE;
+}
+
+static const char *given(const struct ym_cli_args *a, const char *option)
+{
+    const char *text = ym_cli_get(a, option);
+
+    return text ? text : "";
+}
+
+static void show_switch(const json_t *o)
+{
+    if (json_is_true(json_object_get(o, "asked")))
+        fputs(T(SITE_BORDER_ON), stdout);
+    else
+        printf(T(SITE_BORDER_OFF), ym_get_text(o, "why_not"));
+}
+
+/* ---- rule sets ---- */
+
+static void show_rules(const json_t *o)
+{
+    const json_t *r, *c;
+    size_t i, k;
+
+    show_switch(o);
+    json_array_foreach(json_object_get(o, "rules"), i, r)
+    {
+        printf("%s/%lld  %s  %.8s  %s\n ", ym_get_text(r, "name"), ym_get_int(r, "version"),
+               ym_get_text(r, "effective_from"), ym_get_text(r, "file"),
+               ym_get_text(r, ym_text_lang() == YM_LANG_ZH ? "title_zh" : "title_en"));
+        json_array_foreach(json_object_get(r, "covers"), k, c) printf(" %s", json_string_value(c));
+        puts(json_is_true(json_object_get(r, "draft")) ? T(SITE_RULES_DRAFT) : "");
+    }
+    if (!json_array_size(json_object_get(o, "rules")))
+        fputs(T(SITE_NONE), stdout);
+    puts(T(BORDER_NOT_ADVICE));
+}
+
+int ym_site_cmd_rules_list(const struct ym_cli_args *a)
+{
+    return ym_site_run(a, json_pack("{s:s}", "do", "rules_list"), show_rules);
+}
+
+int ym_site_cmd_rules_check(const struct ym_cli_args *a)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_problems problems = {0};
+    struct ym_buf text = {0};
+    struct ym_rules *r = NULL;
+    struct ym_doc *doc = NULL;
+    enum ym_code code = ym_doc_load(a->positional[0], &doc, &problems, &st);
+
+    if (code == YM_OK)
+        code = ym_rules_read(doc, &r, &problems, &st);
+    if (code == YM_OK)
+        printf(T(SITE_RULES_GOOD), r->name, (long long)r->version, r->effective_from, T(BORDER_NOT_ADVICE));
+    else if (ym_problems_format(&problems, &text) == YM_OK)
+        fputs(ym_buf_str(&text), stderr);
+    ym_rules_free(r);
+    ym_doc_free(doc);
+    ym_buf_release(&text);
+    ym_problems_release(&problems);
+    return code == YM_OK ? YM_EXIT_DONE : code == YM_INVALID ? YM_EXIT_USAGE : ym_site_fail(NULL, &st);
+}
+
+int ym_site_cmd_rules_sign(const struct ym_cli_args *a)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_buf text = {0};
+    json_t *request = NULL;
+
+    if (ym_fs_read(a->positional[0], TEXT_MAX, &text, &st) != YM_OK)
+        return ym_site_fail(NULL, &st);
+    request = json_pack("{s:s, s:s, s:s}", "do", "rules_sign", "file", a->positional[0], "text", ym_buf_str(&text));
+    ym_buf_release(&text);
+    return ym_site_run(a, request, show_rules);
+}
+
+int ym_site_cmd_rules_withdraw(const struct ym_cli_args *a)
+{
+    return ym_site_run(a, json_pack("{s:s, s:s}", "do", "rules_withdraw", "name", a->positional[0]), show_rules);
+}
+
+/* ---- the dossier ---- */
+
+static void show_dossier(const json_t *o)
+{
+    static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_RECORD,   YM_TEXT_SITE_COL_STUDY, YM_TEXT_SITE_COL_DATASET,
+                                           YM_TEXT_SITE_COL_DOCUMENT, YM_TEXT_SITE_COL_UNTIL, YM_TEXT_SITE_COL_STATE,
+                                           YM_TEXT_SITE_COL_ISSUER};
+    struct ym_listing t = {.columns = sizeof head / sizeof *head};
+    const json_t *f;
+    size_t i;
+
+    ym_listing_head(&t, head);
+    json_array_foreach(json_object_get(o, "filings"), i, f)
+    {
+        const char *changed = ym_get_text(f, "changed");
+
+        ym_listing_add(&t, "%s", ym_get_text(f, "record"));
+        ym_listing_add(&t, "%s", ym_get_text(f, "study"));
+        ym_listing_add(&t, "%s", ym_get_text(f, "dataset"));
+        ym_listing_add(&t, "%.8s", ym_get_text(f, "document"));
+        ym_listing_add(&t, "%s", ym_get_text(f, "valid_until"));
+        ym_listing_add(&t, "%s%s%s", ym_get_text(f, "state"), changed[0] ? ": " : "", changed);
+        ym_listing_add(&t, "%s %s", ym_get_text(f, "issuer"), ym_get_text(f, "number"));
+    }
+    ym_listing_print(&t);
+    if (!json_array_size(json_object_get(o, "filings")))
+        fputs(T(SITE_NONE), stdout);
+    puts(T(BORDER_NOT_ADVICE));
+}
+
+int ym_site_cmd_dossier_list(const struct ym_cli_args *a)
+{
+    return ym_site_run(a, json_pack("{s:s}", "do", "dossier_list"), show_dossier);
+}
+
+/* The document stays where it is; its hash alone is recorded. */
+static enum ym_code hash_file(const char *path, uint8_t out[YM_HASH_BYTES], struct ym_status *st)
+{
+    struct ym_buf bytes = {0};
+    enum ym_code code = ym_fs_read(path, DOCUMENT_MAX, &bytes, st);
+
+    if (code == YM_OK)
+        ym_sha256(bytes.data, bytes.len, out);
+    ym_buf_release(&bytes);
+    return code;
+}
+
+int ym_site_cmd_dossier_add(const struct ym_cli_args *a)
+{
+    static const char *const needed[] = {"study", "document", "issuer"};
+    struct ym_status st = YM_STATUS_INIT;
+    uint8_t hash[YM_HASH_BYTES];
+    json_t *filing;
+
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        if (!ym_cli_get(a, needed[i]))
+            return need(needed[i]);
+    if (hash_file(ym_cli_get(a, "document"), hash, &st) != YM_OK)
+        return ym_site_fail(NULL, &st);
+    filing =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "record", a->positional[0], "issuer", given(a, "issuer"), "number",
+                  given(a, "number"), "valid_from", given(a, "from"), "valid_until", given(a, "until"), "withdrawn", 0);
+    if (filing)
+        ym_json_set_hash(filing, "document", hash);
+    return ym_site_run(a,
+                       json_pack("{s:s, s:s, s:s, s:o}", "do", "dossier_add", "plan", given(a, "study"), "dataset",
+                                 given(a, "dataset"), "filing", filing),
+                       show_dossier);
+}
+
+int ym_site_cmd_dossier_withdraw(const struct ym_cli_args *a)
+{
+    return ym_site_run(a, json_pack("{s:s, s:s}", "do", "dossier_withdraw", "document", a->positional[0]),
+                       show_dossier);
+}
+
+/* ---- what is decided ---- */
+
+static void show_decision(const json_t *o)
+{
+    if (!json_is_true(json_object_get(o, "asked")))
+        show_switch(o);
+    printf(T(SITE_BORDER_OF), ym_get_text(o, "study"), ym_get_text(o, "dataset"));
+    fputs(ym_get_text(o, "text"), stdout);
+}
+
+int ym_site_cmd_border_show(const struct ym_cli_args *a)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_site site;
+    json_t *reply = NULL;
+    const char *outcome;
+    int rc;
+    enum ym_code code = ym_site_open(a, &site, &st);
+
+    if (code == YM_OK)
+        code = ym_site_ask(&site,
+                           json_pack("{s:s, s:s, s:s, s:b}", "do", "border", "plan", a->positional[0], "dataset",
+                                     given(a, "dataset"), "forecast", ym_cli_has(a, "forecast")),
+                           &reply, &st);
+    if (code != YM_OK)
+        return ym_site_fail(&site, &st);
+    if (ym_cli_has(a, "json"))
+        ym_site_print_json(reply);
+    else
+        show_decision(reply);
+    outcome = ym_get_text(json_object_get(reply, "decision"), "outcome");
+    rc = strcmp(outcome, "proceed") == 0 || !json_is_true(json_object_get(reply, "asked")) ? YM_EXIT_DONE : YM_EXIT_NO;
+    json_decref(reply);
+    return rc;
+}
+
+int ym_site_cmd_border_off(const struct ym_cli_args *a)
+{
+    if (!ym_cli_get(a, "reason"))
+        return need("reason");
+    return ym_site_run(a, json_pack("{s:s, s:b, s:s}", "do", "border_switch", "asked", 0, "reason", given(a, "reason")),
+                       show_switch);
+}
+
+int ym_site_cmd_border_on(const struct ym_cli_args *a)
+{
+    return ym_site_run(a, json_pack("{s:s, s:b, s:s}", "do", "border_switch", "asked", 1, "reason", ""), show_switch);
+}

@@ -1,0 +1,156 @@
+#!/usr/bin/python3
+"""The site's gate from end to end: a hospital with nothing signed lets nothing out and says why; with a rule set and the
+documents that it asks for the round runs; a document that is withdrawn or stale stops the next one."""
+
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from federation import Federation  # noqa: E402
+
+SOURCE = os.environ["YM_SOURCE_ROOT"]
+CARD = """border:
+  exporter: Example Hospital
+  declares: {ciio: "no", pi: "yes", sensitive_pi: "yes", position: p1, claim: none, zone: none, aggregation: single, surveillance: "no", hgr: "no", us_persons: "no"}
+"""
+PLAN = """border:
+  recipient: Acme Inc., Basel
+  contact: privacy@acme.example
+  method: download of the model
+  categories: laboratory values
+  rights: by letter to the hospital
+  storage: Basel
+  foreign_law: Swiss data protection act
+  declares: {recipient: outside, overseas_access: possible, public_service: "no"}
+  ai: {sourcing: a, consent: a, data_quality: a, data_security: a, annotation: a, content_labels: a, misuse_prevention: a, explainability: a}
+"""
+RECORDS = ("self_assessment", "standard_contract", "pipia", "ethics", "hospital")
+ADVICE = "not legal advice"
+
+
+def record(fed, kind, until="2999-12-31", check=True):
+    document = fed.path(kind + ".pdf")
+    with open(document, "w", encoding="utf-8") as f:
+        f.write("the document " + kind)
+    return fed.site("h1", "dossier", "add", kind, "--study", "trial", "--dataset", "wards", "--document", document,
+                    "--issuer", "签发方", "--number", "2026-7", "--until", until, check=check)
+
+
+def border(fed, *more):
+    p = fed.site("h1", "border", "show", "trial", "--dataset", "wards", *more, check=False)
+    assert ADVICE in p.stdout, p.stdout + p.stderr
+    return p
+
+
+def declined(fed):
+    rows = json.loads(fed.site("h1", "plans", "list", "--json").stdout)["plans"]
+    return rows[0]["reason"]
+
+
+def leaves(fed, kind):
+    return [leaf for leaf in fed.leaves(fed.path("h1", "ledger")) if leaf["type"] == kind]
+
+
+def a_study_at_a_site_that_asks(fed):
+    fed.init_hub()
+    fed.init_site("h1")
+    fed.enrol_site("h1")
+    card = fed.add_data("h1")
+    with open(card, "a", encoding="utf-8") as f:
+        f.write(CARD)
+    fed.site("h1", "data", "add", card)
+    fed.enrol_sponsor()
+    fed.sponsor("study", "submit", fed.plan(hospitals="{name: h1}", quorum=1, rounds=2, ready=3, attempts=50, extra=PLAN))
+    fed.wait(lambda: "trial" in fed.site("h1", "plans", "list").stdout, 20, "the plan")
+    fed.site("h1", "plans", "approve", "trial", "--dataset", "wards")
+
+
+def nothing_signed_lets_nothing_out(fed):
+    p = border(fed)
+    assert p.returncode == 1 and p.stdout.count("no signed rule set in force covers this track") == 6, p.stdout
+    assert "意见" in fed.site("h1", "border", "show", "trial", "--dataset", "wards", check=False, env={"YUMEN_LANG": "zh"}).stdout
+    fed.wait(lambda: declined(fed) == "border", 30, "the refusal")
+    assert not leaves(fed, "charge") and not leaves(fed, "decision")
+
+
+def a_set_and_its_records_open_it(fed):
+    bad = fed.path("bad.yaml")
+    with open(os.path.join(SOURCE, "gate/border/us-28cfr202.yaml"), encoding="utf-8") as f:
+        text = f.read()
+    with open(bad, "w", encoding="utf-8") as f:
+        f.write(text.replace("from: 101}", "from: 0}"))
+    p = fed.site("h1", "rules", "sign", bad, check=False)
+    assert p.returncode != 0 and "bands.us_genome_n" in p.stderr, p.stderr
+    for name in ("cn-health", "us-28cfr202"):
+        path = os.path.join(SOURCE, "gate/border", name + ".yaml")
+        assert ADVICE in fed.run("yumen-site", "rules", "check", path).stdout
+        fed.site("h1", "rules", "sign", path)
+    p = border(fed)
+    assert 'needs the record "self_assessment", which is absent; it waits for: data_office [D-04, cn-health/1]' in p.stdout, p.stdout
+    assert record(fed, "ethics", until="2026-02-30", check=False).returncode != 0
+    for kind in RECORDS[:-1]:
+        record(fed, kind)
+    assert not leaves(fed, "charge")
+    out = border(fed)
+    assert out.returncode == 1 and "hospital" in out.stdout
+    record(fed, RECORDS[-1])
+    assert border(fed).returncode == 0, border(fed).stdout
+    fed.wait(lambda: leaves(fed, "charge"), 60, "a charge")
+    first = fed.leaves(fed.path("h1", "ledger"))
+    kinds = [leaf["type"] for leaf in first]
+    assert kinds.index("decision") < kinds.index("charge"), kinds
+    d = leaves(fed, "decision")[0]
+    assert d["decision"]["outcome"] == "proceed" and d["decision"]["label"] == "contract_or_certificate", d
+    assert d["facts"]["people"]["n_sensitive"] == 100, d  # 60 patients: rounded up, never exact
+    assert set(d["rules"]) == {"cn-health", "us-28cfr202"}
+
+
+def what_is_withdrawn_is_absent(fed):
+    listed = json.loads(fed.site("h1", "dossier", "list", "--json").stdout)["filings"]
+    assert [f["state"] for f in listed] == ["live"] * 5 and listed[0]["days_left"] > 300000, listed
+    ethics = next(f for f in listed if f["record"] == "ethics")
+    fed.site("h1", "dossier", "withdraw", ethics["document"][:10])
+    p = border(fed)
+    assert p.returncode == 1 and 'needs the record "ethics", which is absent' in p.stdout, p.stdout
+    fed.site("h1", "rules", "withdraw", "us-28cfr202")
+    assert "no signed rule set" in border(fed).stdout
+
+
+def a_restart_knows_all_of_it(fed):
+    before = border(fed).stdout
+    fed.daemons["trainer-h1"].kill()
+    fed.daemons["trainer-h1"].start()
+    assert border(fed).stdout == before
+    name = next(n for n in os.listdir(fed.path("h1", "rules")))
+    fed.daemons["trainer-h1"].kill()
+    path = fed.path("h1", "rules", name)
+    with open(path, "rb") as f:
+        good = f.read()
+    with open(path, "wb") as f:
+        f.write(good.replace(b"cn-health", b"cn-wealth"))
+    p = fed.run("yumen-trainer", "--dir", fed.path("h1"), "-n", check=False)
+    assert p.returncode != 0 and "rule set" in p.stderr, p.stderr
+    with open(path, "wb") as f:
+        f.write(good)
+    fed.daemons["trainer-h1"].start()
+
+
+def it_can_be_left_unasked_on_the_record(fed):
+    assert fed.site("h1", "border", "off", check=False).returncode == 2
+    fed.site("h1", "border", "off", "--reason", "public data")
+    assert leaves(fed, "border")[-1]["reason"] == "public data"
+    fed.wait_phase({"done"}, timeout=60)
+    assert "NOT asked" in fed.site("h1", "rules", "list").stdout
+    fed.run("yumen-audit", "verify", fed.path("hub", "ledger"), fed.path("h1", "ledger"), "--trust", fed.trust_file(),
+            "--objects", fed.path("hub", "objects"))
+
+
+with Federation(sites=("h1",), border=True) as federation:
+    a_study_at_a_site_that_asks(federation)
+    nothing_signed_lets_nothing_out(federation)
+    a_set_and_its_records_open_it(federation)
+    what_is_withdrawn_is_absent(federation)
+    a_restart_knows_all_of_it(federation)
+    it_can_be_left_unasked_on_the_record(federation)
+print("the gate held, opened, held again, and was left unasked on the record")

@@ -1,0 +1,54 @@
+#ifndef YM_TRAINER_BORDER_H
+#define YM_TRAINER_BORDER_H
+
+#include "gate/border/dossier.h"
+#include "gate/border/evaluate.h"
+#include "gate/card.h"
+#include "worker/trainer/site.h"
+
+/* The site's own gate (docs/border.md): a fold over its ledger of the rule sets
+ * it signed, the outside documents it filed and what was last decided. Until
+ * the ledger says otherwise the gate is asked before every charge, and with
+ * nothing signed nothing passes. One thread. */
+
+struct ym_border;
+struct ym_border *ym_border_new(const struct ym_site *site); /* borrowed */
+void ym_border_free(struct ym_border *b);
+
+/* Fold one leaf of the own ledger; others than ruleset, dossier, border and
+ * decision change nothing. YM_CORRUPT: a leaf that cannot be, or a signed rule
+ * set whose file is gone or another. */
+enum ym_code ym_border_take(struct ym_border *b, const json_t *leaf, struct ym_status *st);
+
+bool ym_border_asked(const struct ym_border *b);
+/* Why it is not asked, as somebody signed; "" otherwise. */
+const char *ym_border_why_not(const struct ym_border *b);
+
+/* People of this calendar year in China, the round in question included; below 0: unknown. */
+struct ym_border_people {
+    int64_t people, records;
+};
+
+/* What is decided for a plan on a card today. out borrows from b, until the next take. */
+void ym_border_ask(const struct ym_border *b, const struct ym_plan *plan, const struct ym_card *card,
+                   const struct ym_border_people *n, int64_t now, bool forecast, struct ym_facts *facts,
+                   struct ym_crossing *out);
+/* Members of a decision leaf: people rounded up to 100, the sets that were in
+ * force by hash. NULL: out of memory. */
+json_t *ym_border_decision_members(const struct ym_border *b, const struct ym_plan *plan, const char *dataset,
+                                   const struct ym_facts *facts, const struct ym_crossing *d);
+/* Does the newest decision leaf of this plan and data set say the same? */
+bool ym_border_decided(const struct ym_border *b, const json_t *members);
+
+/* Members of a ruleset leaf. Reads the text (YAML) and keeps its canonical form in
+ * rules/<hash>.json, fsynced, first. problems: what is wrong with the text. */
+enum ym_code ym_border_keep_rules(struct ym_border *b, const char *file, struct ym_bytes text, json_t **members,
+                                  struct ym_problems *problems, struct ym_status *st);
+size_t ym_border_rules_count(const struct ym_border *b);
+const struct ym_rules *ym_border_rules_at(const struct ym_border *b, size_t i);
+const struct ym_dossier *ym_border_dossier(const struct ym_border *b);
+
+/* data/<dataset>.card.json. *out new. */
+enum ym_code ym_site_card(const struct ym_site *site, const char *dataset, struct ym_card **out, struct ym_status *st);
+
+#endif

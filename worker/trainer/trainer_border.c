@@ -1,0 +1,347 @@
+#include <string.h>
+
+#include "base/calendar.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "worker/data/frozen.h"
+#include "worker/trainer/trainer_internal.h"
+
+/* The gate's questions: before a charge, and at the desk. */
+
+enum { MOST_FILINGS = 32768 };
+
+/* Everybody in the frozen set counts, sampled or not. */
+static struct ym_border_people count_people(const struct ym_trainer *t, const char *dataset)
+{
+    struct ym_border_people n = {-1, -1};
+    char path[YM_SITE_PATH];
+
+    if (ym_trainer_data_path(t, dataset, path) != YM_OK || ym_frozen_size(path, &n.people, &n.records, NULL) != YM_OK)
+        n = (struct ym_border_people){-1, -1};
+    return n;
+}
+
+static enum ym_code ask(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset, bool forecast,
+                        struct ym_facts *facts, struct ym_crossing *d, struct ym_status *st)
+{
+    struct ym_border_people n = count_people(t, dataset);
+    struct ym_card *card = NULL;
+    enum ym_code code = ym_site_card(&t->site, dataset, &card, st);
+
+    if (code == YM_OK)
+        ym_border_ask(t->border, plan, card, &n, ym_clock_unix(), forecast, facts, d);
+    ym_card_free(card);
+    return code;
+}
+
+enum ym_code ym_trainer_record_new(struct ym_trainer *t, const char *type, json_t *members, struct ym_status *st)
+{
+    struct ym_buf line = {0};
+    enum ym_code code = members ? ym_trainer_sign(t, type, members, &line, st)
+                                : ym_status_set(st, YM_EXHAUSTED, "no memory for a %s leaf", type);
+
+    if (code == YM_OK)
+        code = ym_trainer_record(t, ym_buf_bytes(&line), false, st);
+    json_decref(members);
+    ym_buf_release(&line);
+    return code;
+}
+
+enum ym_code ym_trainer_may_cross(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,
+                                  struct ym_status *st)
+{
+    struct ym_facts facts;
+    struct ym_crossing d;
+    struct ym_buf text = {0};
+    enum ym_code code;
+
+    if (!ym_border_asked(t->border))
+        return YM_OK;
+    code = ask(t, plan, dataset, false, &facts, &d, st);
+    if (code != YM_OK || d.outcome == YM_PROCEED)
+        return code;
+    code = ym_crossing_reasons(&d, &text);
+    ym_status_set(st, YM_DENIED, "%s", code == YM_OK ? ym_buf_str(&text) : "no memory");
+    ym_buf_release(&text);
+    return YM_DENIED;
+}
+
+enum ym_code ym_trainer_decide(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,
+                               struct ym_status *st)
+{
+    struct ym_facts facts;
+    struct ym_crossing d;
+    json_t *members;
+    enum ym_code code;
+
+    if (!ym_border_asked(t->border))
+        return YM_OK;
+    code = ask(t, plan, dataset, false, &facts, &d, st);
+    if (code != YM_OK)
+        return code;
+    members = ym_border_decision_members(t->border, plan, dataset, &facts, &d);
+    if (members && ym_border_decided(t->border, members)) {
+        json_decref(members);
+        return YM_OK;
+    }
+    return ym_trainer_record_new(t, "decision", members, st);
+}
+
+/* ---- the desk ---- */
+
+static const char *get(const json_t *request, const char *key)
+{
+    const char *text = "";
+
+    ym_json_get_str(request, key, &text, NULL);
+    return text;
+}
+
+static json_t *text_reply(struct ym_buf *text)
+{
+    json_t *o = json_pack("{s:b, s:s}", "ok", 1, "text", ym_buf_str(text));
+
+    ym_buf_release(text);
+    return o;
+}
+
+static enum ym_code find_both(struct ym_trainer *t, const json_t *request, struct ym_core_study **s,
+                              const char **dataset, struct ym_status *st)
+{
+    enum ym_code code = ym_core_find(t->core, get(request, "plan"), s, st);
+
+    if (code != YM_OK)
+        return code;
+    *dataset = get(request, "dataset")[0] ? get(request, "dataset") : (*s)->dataset;
+    if (!ym_core_dataset_find(t->core, *dataset))
+        return ym_status_set(st, YM_NOT_FOUND, "%s", T(BORDER_NEED_DATASET));
+    return YM_OK;
+}
+
+enum ym_code ym_trainer_border_show(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
+{
+    bool forecast = json_is_true(json_object_get(request, "forecast"));
+    struct ym_core_study *s;
+    struct ym_facts facts;
+    struct ym_crossing d;
+    struct ym_buf text = {0};
+    const char *dataset;
+    enum ym_code code = find_both(t, request, &s, &dataset, st);
+
+    if (code == YM_OK)
+        code = ask(t, s->plan, dataset, forecast, &facts, &d, st);
+    if (code == YM_OK)
+        code = ym_crossing_print(&d, &text);
+    if (code != YM_OK)
+        return code;
+    *reply = text_reply(&text);
+    json_object_set_new(*reply, "study", json_string(s->study));
+    json_object_set_new(*reply, "dataset", json_string(dataset));
+    json_object_set_new(*reply, "asked", json_boolean(ym_border_asked(t->border)));
+    json_object_set_new(*reply, "why_not", json_string(ym_border_why_not(t->border)));
+    json_object_set_new(*reply, "decision", ym_crossing_json(&d));
+    json_object_set_new(*reply, "facts", ym_facts_json(&facts));
+    return YM_OK;
+}
+
+enum ym_code ym_trainer_border_switch(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
+{
+    bool asked = json_is_true(json_object_get(request, "asked"));
+    const char *reason = get(request, "reason");
+    enum ym_code code = YM_OK;
+
+    if (!asked && !ym_site_reason_valid(reason))
+        return ym_status_set(st, YM_INVALID, "%s", T(REFUSE_REASON));
+    if (asked != ym_border_asked(t->border) || (!asked && strcmp(reason, ym_border_why_not(t->border)) != 0))
+        code = ym_trainer_record_new(t, "border",
+                                     json_pack("{s:b, s:s}", "asked", asked, "reason", asked ? "" : reason), st);
+    if (code == YM_OK)
+        *reply = json_pack("{s:b, s:b, s:s}", "ok", 1, "asked", asked, "why_not", ym_border_why_not(t->border));
+    return code;
+}
+
+static json_t *rules_json(const struct ym_rules *r)
+{
+    json_t *covers = json_array();
+    json_t *o = json_pack("{s:s, s:I, s:s, s:b, s:s, s:s, s:o}", "name", r->name, "version", (json_int_t)r->version,
+                          "effective_from", r->effective_from, "draft", r->draft, "title_en", r->title[0], "title_zh",
+                          r->title[1], "covers", covers);
+
+    for (size_t i = 0; i < YM_TRACK_COUNT; i++)
+        if (r->covers[i])
+            json_array_append_new(covers, json_string(ym_track_word((enum ym_track)i)));
+    if (o)
+        ym_json_set_hash(o, "file", r->hash);
+    return o;
+}
+
+json_t *ym_trainer_rules_list(struct ym_trainer *t)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < ym_border_rules_count(t->border); i++)
+        json_array_append_new(list, rules_json(ym_border_rules_at(t->border, i)));
+    return json_pack("{s:b, s:b, s:s, s:o}", "ok", 1, "asked", ym_border_asked(t->border), "why_not",
+                     ym_border_why_not(t->border), "rules", list);
+}
+
+enum ym_code ym_trainer_rules_sign(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
+{
+    const char *text = get(request, "text");
+    struct ym_problems problems = {0};
+    struct ym_buf all = {0};
+    json_t *members = NULL;
+    enum ym_code code =
+        ym_border_keep_rules(t->border, get(request, "file"), (struct ym_bytes){(const uint8_t *)text, strlen(text)},
+                             &members, &problems, st);
+
+    if (code != YM_OK && problems.count && ym_problems_format(&problems, &all) == YM_OK)
+        ym_status_set(st, code, "%s", ym_buf_str(&all));
+    if (code == YM_OK)
+        code = ym_trainer_record_new(t, "ruleset", members, st);
+    if (code == YM_OK)
+        *reply = ym_trainer_rules_list(t);
+    ym_buf_release(&all);
+    ym_problems_release(&problems);
+    return code;
+}
+
+enum ym_code ym_trainer_rules_withdraw(struct ym_trainer *t, const json_t *request, json_t **reply,
+                                       struct ym_status *st)
+{
+    const struct ym_rules *r = NULL;
+    json_t *members;
+    enum ym_code code;
+
+    for (size_t i = 0; i < ym_border_rules_count(t->border); i++)
+        if (strcmp(ym_border_rules_at(t->border, i)->name, get(request, "name")) == 0)
+            r = ym_border_rules_at(t->border, i);
+    if (!r)
+        return ym_status_set(st, YM_NOT_FOUND, "no rule set \"%.64s\" is signed", get(request, "name"));
+    members = json_pack("{s:s, s:I, s:s, s:b, s:b}", "name", r->name, "version", (json_int_t)r->version,
+                        "effective_from", r->effective_from, "draft", r->draft, "withdrawn", 1);
+    if (members)
+        ym_json_set_hash(members, "file", r->hash);
+    code = ym_trainer_record_new(t, "ruleset", members, st);
+    if (code == YM_OK)
+        *reply = ym_trainer_rules_list(t);
+    return code;
+}
+
+/* ---- the dossier ---- */
+
+static json_t *filing_json(const struct ym_trainer *t, const struct ym_filing *f)
+{
+    struct ym_transfer transfer = {.study = f->study, .dataset = f->dataset};
+    struct ym_core_study *s = NULL;
+    struct ym_card *card = NULL;
+    char today[YM_DATE_BYTES];
+    json_t *o = ym_filing_members(f);
+    int changed = -1;
+
+    ym_date_of(ym_clock_unix(), today);
+    memcpy(transfer.material, f->material, sizeof transfer.material); /* of a study not known here any more */
+    if (ym_core_find(t->core, f->study, &s, NULL) == YM_OK && s->plan &&
+        ym_site_card(&t->site, f->dataset, &card, NULL) == YM_OK)
+        ym_material_of(s->plan, card, transfer.material);
+    ym_card_free(card);
+    json_object_set_new(o, "state", json_string(ym_record_state_word(ym_filing_state(f, today, &transfer, &changed))));
+    json_object_set_new(o, "changed", json_string(changed < 0 ? "" : ym_material_word((enum ym_material)changed)));
+    json_object_set_new(o, "days_left", json_integer(ym_date_days(today, f->valid_until)));
+    return o;
+}
+
+json_t *ym_trainer_dossier_list(struct ym_trainer *t)
+{
+    const struct ym_dossier *d = ym_border_dossier(t->border);
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < d->count; i++)
+        json_array_append_new(list, filing_json(t, &d->item[i]));
+    return json_pack("{s:b, s:o}", "ok", 1, "filings", list);
+}
+
+/* Dates where none were given: from today, as long as such a document lasts. */
+static enum ym_code fill_dates(json_t *filing, struct ym_status *st)
+{
+    char today[YM_DATE_BYTES], until[YM_DATE_BYTES];
+    int record = ym_record_find(get(filing, "record"));
+    int years = record < 0 ? 0 : ym_record_years((enum ym_record)record);
+
+    ym_date_of(ym_clock_unix(), today);
+    if (!get(filing, "valid_from")[0])
+        json_object_set_new(filing, "valid_from", json_string(today));
+    if (get(filing, "valid_until")[0])
+        return YM_OK;
+    if (!years || !ym_date_add_years(get(filing, "valid_from"), years, until))
+        return ym_status_set(st, YM_INVALID, "%s", T(BORDER_NEED_UNTIL));
+    json_object_set_new(filing, "valid_until", json_string(until));
+    return YM_OK;
+}
+
+enum ym_code ym_trainer_dossier_add(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
+{
+    struct ym_core_study *s;
+    struct ym_card *card = NULL;
+    struct ym_filing f;
+    uint8_t material[YM_MATERIAL_COUNT][YM_HASH_BYTES];
+    const char *dataset;
+    json_t *filing = json_deep_copy(json_object_get(request, "filing"));
+    enum ym_code code = find_both(t, request, &s, &dataset, st);
+
+    if (code == YM_OK && ym_border_dossier(t->border)->count >= MOST_FILINGS)
+        code = ym_status_set(st, YM_EXHAUSTED, "%d records are filed: withdraw what has expired", MOST_FILINGS);
+    if (code == YM_OK && !json_is_object(filing))
+        code = ym_status_set(st, YM_INVALID, "a filing is missing");
+    if (code == YM_OK)
+        code = ym_site_card(&t->site, dataset, &card, st);
+    if (code == YM_OK) {
+        json_t *hashes = json_object();
+
+        ym_material_of(s->plan, card, material);
+        for (int i = 0; i < YM_MATERIAL_COUNT; i++)
+            ym_json_set_hash(hashes, ym_material_word((enum ym_material)i), material[i]);
+        json_object_set_new(filing, "material", hashes);
+        json_object_set_new(filing, "study", json_string(s->study));
+        json_object_set_new(filing, "dataset", json_string(dataset));
+        code = fill_dates(filing, st);
+    }
+    if (code == YM_OK)
+        code = ym_filing_read(filing, &f, st);
+    if (code == YM_OK)
+        code = ym_trainer_record_new(t, "dossier", ym_filing_members(&f), st);
+    if (code == YM_OK)
+        *reply = ym_trainer_dossier_list(t);
+    ym_card_free(card);
+    json_decref(filing);
+    return code;
+}
+
+/* By the first digits of the document's hash. */
+enum ym_code ym_trainer_dossier_withdraw(struct ym_trainer *t, const json_t *request, json_t **reply,
+                                         struct ym_status *st)
+{
+    const struct ym_dossier *d = ym_border_dossier(t->border);
+    const char *digits = get(request, "document");
+    const struct ym_filing *found = NULL;
+    struct ym_filing f;
+    enum ym_code code;
+
+    for (size_t i = 0; i < d->count && strlen(digits) >= 8; i++) {
+        struct ym_buf hex = {0};
+
+        ym_hex_encode(d->item[i].document, YM_HASH_BYTES, &hex);
+        if (strncmp(ym_buf_str(&hex), digits, strlen(digits)) == 0)
+            found = &d->item[i];
+        ym_buf_release(&hex);
+    }
+    if (!found)
+        return ym_status_set(st, YM_NOT_FOUND, "%s", T(BORDER_NO_FILING));
+    f = *found;
+    f.withdrawn = true;
+    code = ym_trainer_record_new(t, "dossier", ym_filing_members(&f), st);
+    if (code == YM_OK)
+        *reply = ym_trainer_dossier_list(t);
+    return code;
+}
