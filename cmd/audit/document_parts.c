@@ -457,7 +457,13 @@ void document_budget(struct document *d)
         SAY(d, "p", BUDGET_NONE);
         return;
     }
-    SAY(d, "p", BUDGET_INTRO);
+    html_raw(&d->h, "<p>");
+    html_say(&d->h, YM_TEXT_DOC_BUDGET_INTRO);
+    if (!ym_verification_worst(d->v)) {
+        html_raw(&d->h, " ");
+        html_say(&d->h, YM_TEXT_DOC_BUDGET_EQUAL);
+    }
+    html_raw(&d->h, "</p>\n");
     budget_table(d);
     html_raw(&d->h, "<div class=\"charts\">\n");
     for (size_t i = 0; i < d->f.budget_count; i++) {

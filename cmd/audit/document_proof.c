@@ -183,6 +183,8 @@ void document_limits(struct document *d)
                                            YM_TEXT_DOC_OPEN_OTHER, YM_TEXT_DOC_OPEN_PROGRAM, YM_TEXT_DOC_OPEN_VIEW};
 
     SAY(d, "h2", CHECKED);
+    if (ym_verification_worst(d->v))
+        SAY(d, "p", CHECKED_BAD);
     html_raw(&d->h, "<ul>\n");
     for (size_t i = 0; i < sizeof(checked) / sizeof(*checked); i++)
         html_element_say(&d->h, "li", checked[i]);

@@ -90,6 +90,7 @@ def main(root):
     for figure in ("3.625782", "20.000000", "0123456789abcdef0123456789abcdef01234567"):
         assert all(figure in text for text in page.text.values()), figure
     assert "not proved" in page.text["en"] and "未被证明" in page.text["zh-Hans"]
+    assert "Each equals what its charge says" in page.text["en"]
     assert "Level: ledgers." in page.text["en"]
     assert report(out, 0, logs(GOLDEN), "--trust", os.path.join(GOLDEN, "trust"))[0] == source, "not the same bytes again"
     chinese, _ = report(out, 0, logs(GOLDEN), "--trust", os.path.join(GOLDEN, "trust"), "--lang", "zh")
@@ -109,6 +110,8 @@ def main(root):
         assert text.count(shown) >= 5, (language, text.count(shown))
         assert "\u202e" not in text and "\u0007" not in text
         assert "identified_differs" in text
+        assert "Each equals what its charge says" not in text and "均与扣费所载相符" not in text
+    assert "Each of these holds only where no finding" in page.text["en"]
     print("ok")
 
 
