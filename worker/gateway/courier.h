@@ -9,7 +9,7 @@
  * to the trainer never waits for a network. They redial for ever with jitter and
  * give what they got as events. Everything carried is signed by somebody else.
  *   listen  Subscribe, once the trainer has said who it is; tasks in order
- *   log     the hub's log and its checkpoint, at every round, decision and half minute
+ *   log     the hub's log and its checkpoint, at every round, its end, and half minute
  *   fetch   objects of tasks, from the offset reached, checked by SHA-256
  *   post    signed lines, in order
  *   upload  releases: charge, then bytes from the offset the hub has
