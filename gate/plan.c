@@ -150,6 +150,11 @@ bool ym_plan_metric_due(const struct ym_plan *plan, uint32_t round)
     return plan->metric_every && (round % plan->metric_every == 0 || round == plan->rounds);
 }
 
+size_t ym_plan_site_dim(const struct ym_plan *plan, uint32_t round)
+{
+    return plan->metric_per_site && ym_plan_metric_due(plan, round) ? ym_plan_metric_dim(plan) : 0;
+}
+
 size_t ym_plan_outputs(const struct ym_plan *plan)
 {
     if (plan->family == YM_FAMILY_LINEAR || plan->family == YM_FAMILY_LOGISTIC || plan->family == YM_FAMILY_POISSON ||

@@ -153,6 +153,7 @@ struct ym_plan {
     double scaling_least; /* smallest scale that a column is divided by */
     /* released metrics (docs/plan.md, "Metrics"); metric_every 0: none */
     uint32_t metric_every, metric_bins; /* metric_bins: of the score, even; 0 for more than two levels */
+    bool metric_per_site;               /* the hub keeps each hospital's counts too, behind the sum */
     uint64_t metric_sigma_units;        /* noise std of each count; one patient counts YM_CLIP_UNITS */
     enum ym_stop_figure stop_figure;    /* and what ends the study before its last round: this one, where it was */
     double stop_by;                     /* not better than the best so far by more than stop_by */
@@ -245,6 +246,9 @@ size_t ym_plan_exits(const struct ym_plan *plan);
 size_t ym_plan_metric_dim(const struct ym_plan *plan);
 /* Rounds in which they are filled: every metric_every-th and the last; zero in all others. */
 bool ym_plan_metric_due(const struct ym_plan *plan, uint32_t round);
+/* Numbers that stand behind the sum of a round for each of its survivors: its own counts; 0 where the plan does not
+ * ask. */
+size_t ym_plan_site_dim(const struct ym_plan *plan, uint32_t round);
 
 /* What a hospital's patients are charged for rounds first..last of the plan, from 1: like events added up, training
  * first, except in a scaling round alone. The one place that knows: the check, the door, advice, the simulator and the

@@ -437,8 +437,10 @@ static void read_metric_bins(struct ym_schema *s, const struct ym_at *at, struct
 
 static void read_metrics(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
-    static const char *const keys[] = {"every", "bins", "noise_multiplier", "stop", NULL};
+    static const char *const keys[] = {"every", "bins", "noise_multiplier", "stop", "per_site", NULL};
+    static const char *const truth[] = {"false", "true", NULL};
     struct ym_decimal z;
+    size_t per_site = 0;
     if (!ym_schema_has(root, "metrics"))
         return;
     struct ym_at at = ym_schema_object(s, root, "metrics", true);
@@ -447,6 +449,9 @@ static void read_metrics(struct ym_schema *s, const struct ym_at *root, struct y
     if (ym_schema_decimal(s, &at, "noise_multiplier", NULL, &noise_range, &z))
         plan->metric_sigma_units = sigma_from(z);
     ym_plan_read_stop(s, &at, plan);
+    if (ym_schema_has(&at, "per_site") && ym_schema_choice(s, &at, "per_site", NULL, truth, &per_site) && !per_site)
+        json_object_del(at.canon, "per_site");
+    plan->metric_per_site = per_site == 1;
     if (plan->outcome.kind == YM_VAR_NUMBER)
         ym_schema_say(s, root, "metrics", "%s", T(PLAN_METRICS_NUMBER));
     else if (plan->outcome.kind == YM_VAR_CATEGORY)

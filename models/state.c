@@ -259,6 +259,7 @@ enum ym_code ym_state_next_header(const struct ym_plan *plan, const struct ym_mo
     struct ym_state_meta meta = {.round = sum->round};
     const char *name[YM_STATE_SLOTS];
     uint8_t sum_hash[YM_HASH_BYTES];
+    size_t numbers = ym_model_update_dim(m) + sum->survivor_count * ym_plan_site_dim(plan, sum->round);
     enum ym_code code;
 
     if (sum->round != round + 1 || sum->round > plan->rounds)
@@ -267,7 +268,7 @@ enum ym_code ym_state_next_header(const struct ym_plan *plan, const struct ym_mo
     if (!zeros_fit(plan, m, sum))
         return ym_status_set(st, YM_INVALID, "sum of round %" PRIu32 " holds numbers where the plan has none",
                              sum->round);
-    ym_sha256(sum->sum, ym_model_update_dim(m) * sizeof *sum->sum, sum_hash);
+    ym_sha256(sum->sum, numbers * sizeof *sum->sum, sum_hash);
     hash_hex(sum_hash, meta.sum);
     hash_hex(previous, meta.previous);
     code = ym_state_meta_survivors(plan, sum->survivor, sum->survivor_count, &meta, st);

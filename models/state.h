@@ -26,7 +26,8 @@ enum ym_code ym_state_initial_from(const struct ym_plan *plan, struct ym_bytes s
 
 struct ym_round_sum {
     uint32_t round;
-    const int64_t *sum;          /* [update dim] sum over survivors of weight * update, update lattice units */
+    const int64_t *sum;          /* [update dim] sum over survivors of weight * update, update lattice units; behind it
+                                    [survivor_count][ym_plan_site_dim] what each counted */
     const char *const *survivor; /* names, plan order */
     size_t survivor_count;
 };

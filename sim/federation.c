@@ -119,7 +119,7 @@ static enum ym_code site_update(struct federation *f, const struct ym_sim_site *
 
 static enum ym_code add_updates(struct federation *f, struct ym_round_sum *sum, struct ym_status *st)
 {
-    size_t dim = ym_model_update_dim(&f->model);
+    size_t dim = ym_model_update_dim(&f->model), kept = ym_plan_site_dim(f->plan, sum->round);
 
     memset(f->sum, 0, dim * sizeof *f->sum);
     for (size_t i = 0; i < f->plan->site_count; i++) {
@@ -136,6 +136,8 @@ static enum ym_code add_updates(struct federation *f, struct ym_round_sum *sum, 
             return ym_status_wrap(st, code, "hospital '%s', round %" PRIu32, p->name, sum->round);
         for (size_t j = 0; j < dim; j++)
             f->sum[j] += (j < f->model.averaged ? (int64_t)p->weight : 1) * f->update[j];
+        memcpy(f->sum + dim + sum->survivor_count * kept, f->update + ym_model_metric_at(&f->model),
+               kept * sizeof *f->sum);
         f->survivor[sum->survivor_count++] = p->name;
     }
     return YM_OK;
@@ -313,7 +315,7 @@ static enum ym_code begin(struct federation *f, struct ym_status *st)
     if (code != YM_OK)
         return code;
     f->update = calloc(ym_model_update_dim(&f->model), sizeof *f->update);
-    f->sum = calloc(ym_model_update_dim(&f->model), sizeof *f->sum);
+    f->sum = calloc(ym_model_update_dim(&f->model) + f->site_count * f->model.metric_dim, sizeof *f->sum);
     f->score = calloc(f->site_count, sizeof *f->score);
     f->test = calloc(f->site_count, sizeof *f->test);
     f->table = calloc(f->site_count, sizeof *f->table);

@@ -101,6 +101,22 @@ static int64_t *decode_sum(const struct ym_buf *bytes, size_t dim)
     return sum;
 }
 
+/* What each survivor counted, behind the sum, adds up to it. */
+static bool sites_add_up(const struct ym_model *m, const int64_t *sum, size_t kept, size_t sites)
+{
+    const int64_t *own = sum + ym_model_update_dim(m);
+
+    for (size_t k = 0; k < kept; k++) {
+        uint64_t left = (uint64_t)sum[ym_model_metric_at(m) + k];
+
+        for (size_t i = 0; i < sites; i++)
+            left -= (uint64_t)own[i * kept + k];
+        if (left != 0)
+            return false;
+    }
+    return true;
+}
+
 /* The study ends with the plan's last round, or where the plan lets the state say so (models/stop.h). */
 static bool is_last(const struct step *s, const struct ym_model *model)
 {
@@ -118,13 +134,19 @@ static void check_next(struct step *s)
     struct ym_status st = YM_STATUS_INIT;
     struct ym_model model;
     int64_t *values = NULL;
+    size_t kept = ym_plan_site_dim(s->plan, sum.round);
 
     while (sum.survivor_count <= YM_PLAN_MAX_SITES &&
            (survivor[sum.survivor_count] = ym_entry_nth(s->e, "survivors", sum.survivor_count)))
         sum.survivor_count++;
     if (ym_model_from_plan(s->plan, &model, &st) == YM_OK)
-        values = decode_sum(&s->sum, ym_model_update_dim(&model));
+        values = decode_sum(&s->sum, ym_model_update_dim(&model) + kept * sum.survivor_count);
     sum.sum = values;
+    if (values && !sites_add_up(&model, values, kept, sum.survivor_count)) {
+        FIND(s, STATE_RECOMPUTED, "round %" PRIu32 ": the hospitals' own counts do not add up to the sum's", sum.round);
+        free(values);
+        return;
+    }
     if (!values || sum.survivor_count > YM_PLAN_MAX_SITES ||
         ym_state_next(s->plan, (struct ym_bytes){s->before.data, s->before.len}, &sum, &s->after, &st) != YM_OK)
         FIND(s, STATE_RECOMPUTED, "round %" PRIu32 " cannot be recomputed: %.150s", sum.round, st.message);

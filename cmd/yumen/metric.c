@@ -1,6 +1,7 @@
 #include "cmd/yumen/metric.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,18 +30,9 @@ json_t *ym_state_metadata(struct ym_bytes state)
     return meta;
 }
 
-static size_t count_names(const char *list)
-{
-    size_t n = list && *list ? 1 : 0;
-
-    for (; list && *list; list++)
-        n += *list == ',';
-    return n;
-}
-
 static int64_t *decode_cells(const struct ym_buf *sum, size_t at, size_t count)
 {
-    int64_t *cells = calloc(count, sizeof *cells);
+    int64_t *cells = calloc(count + 1, sizeof *cells);
 
     for (size_t i = 0; cells && i < count; i++) {
         uint64_t v = 0;
@@ -52,23 +44,40 @@ static int64_t *decode_cells(const struct ym_buf *sum, size_t at, size_t count)
     return cells;
 }
 
-static enum ym_code read_sum(const struct ym_plan *plan, const struct ym_model *m, const struct ym_buf *sum,
-                             size_t sites, int64_t **cells, struct ym_metric *metric, struct ym_status *st)
+/* "h1,h2" into the report's sites, plan order as the state's header has them. */
+static size_t read_names(const char *list, struct ym_metric_report *r)
 {
-    int64_t *got;
+    size_t n = 0;
 
-    if (sum->len != 8 * ym_model_update_dim(m))
+    while (list && *list && n < YM_PLAN_MAX_SITES) {
+        size_t len = strcspn(list, ",");
+
+        snprintf(r->site[n++].name, sizeof r->site[0].name, "%.*s", (int)(len < 63 ? len : 63), list);
+        list += len + (list[len] == ',');
+    }
+    return n;
+}
+
+/* The metrics end the sum; what is kept of each site stands behind. */
+static enum ym_code read_sum(const struct ym_plan *plan, const struct ym_model *m, const struct ym_buf *sum,
+                             size_t sites, size_t kept, struct ym_metric_report *r, struct ym_status *st)
+{
+    size_t dim = ym_model_update_dim(m);
+
+    if (sum->len != 8 * (dim + sites * kept))
         return ym_status_set(st, YM_CORRUPT, "a sum of %zu bytes is not one of this plan", sum->len);
-    got = decode_cells(sum, ym_model_metric_at(m), m->metric_dim);
-    if (!got)
+    r->cell = decode_cells(sum, ym_model_metric_at(m), m->metric_dim + sites * kept);
+    if (!r->cell)
         return ym_status_set(st, YM_EXHAUSTED, "no memory for metrics");
-    ym_metric_read(plan, got, sites, metric);
-    *cells = got;
+    ym_metric_read(plan, r->cell, sites, &r->pooled);
+    r->site_count = kept > 0 ? sites : 0;
+    for (size_t i = 0; i < r->site_count; i++)
+        ym_metric_read(plan, r->cell + m->metric_dim + i * kept, 1, &r->site[i].metric);
     return YM_OK;
 }
 
 enum ym_code ym_metric_fetch(struct ym_party_home *h, const struct ym_plan *plan, struct ym_bytes state,
-                             int64_t **cells, struct ym_metric *metric, uint32_t *of, struct ym_status *st)
+                             struct ym_metric_report *out, struct ym_status *st)
 {
     struct ym_buf sum = {0};
     struct ym_model m;
@@ -76,7 +85,7 @@ enum ym_code ym_metric_fetch(struct ym_party_home *h, const struct ym_plan *plan
     const uint8_t *params;
     uint32_t round = 0;
     json_t *meta = ym_state_metadata(state);
-    size_t sites = count_names(json_string_value(json_object_get(meta, "survivors")));
+    size_t sites = read_names(json_string_value(json_object_get(meta, "survivors")), out), kept = 0;
     enum ym_code code = ym_state_params(plan, state, &round, &params, st);
 
     if (code == YM_OK && (round == 0 || !ym_plan_metric_due(plan, round)))
@@ -85,15 +94,23 @@ enum ym_code ym_metric_fetch(struct ym_party_home *h, const struct ym_plan *plan
         code = ym_model_from_plan(plan, &m, st);
     if (code == YM_OK)
         code = ym_json_get_hash(meta, "sum", hash, st);
+    if (code == YM_OK) {
+        kept = ym_plan_site_dim(plan, round);
+        code = ym_home_fetch(h, hash, 8 * (ym_model_update_dim(&m) + sites * kept), &sum, st);
+    }
     if (code == YM_OK)
-        code = ym_home_fetch(h, hash, 8 * ym_model_update_dim(&m), &sum, st);
+        code = read_sum(plan, &m, &sum, sites, kept, out, st);
     if (code == YM_OK)
-        code = read_sum(plan, &m, &sum, sites, cells, metric, st);
-    if (code == YM_OK)
-        *of = round - 1;
+        out->of = round - 1;
     ym_buf_release(&sum);
     json_decref(meta);
     return code;
+}
+
+void ym_metric_release(struct ym_metric_report *r)
+{
+    free(r->cell);
+    r->cell = NULL;
 }
 
 /* ---- for people ---- */
@@ -111,9 +128,8 @@ static void put(struct ym_buf *out, const char *name, struct ym_metric_figure f,
                       within(f.value - WITHIN * f.sd, most), places, within(f.value + WITHIN * f.sd, most));
 }
 
-void ym_print_metric(struct ym_buf *out, const struct ym_metric *m, uint32_t of)
+static void print_figures(struct ym_buf *out, const struct ym_metric *m)
 {
-    ym_buf_printf(out, T(SPONSOR_METRIC_OF), of);
     put(out, "AUC", m->auc, 1, 4);
     put(out, "C", m->concordance, 1, 4);
     put(out, T(SPONSOR_METRIC_ACCURACY), m->accuracy, 1, 4);
@@ -121,6 +137,21 @@ void ym_print_metric(struct ym_buf *out, const struct ym_metric *m, uint32_t of)
     put(out, T(SPONSOR_METRIC_EXPECTED), m->expected, 1, 4);
     put(out, T(SPONSOR_METRIC_OBSERVED), m->observed, 1, 4);
     put(out, T(SPONSOR_METRIC_PATIENTS), m->patients, INFINITY, 0);
+}
+
+void ym_print_metric(struct ym_buf *out, const struct ym_metric *m, uint32_t of)
+{
+    ym_buf_printf(out, T(SPONSOR_METRIC_OF), of);
+    print_figures(out, m);
+}
+
+void ym_print_report(struct ym_buf *out, const struct ym_metric_report *r)
+{
+    ym_print_metric(out, &r->pooled, r->of);
+    for (size_t i = 0; i < r->site_count; i++) {
+        ym_buf_printf(out, "\n    %s", r->site[i].name);
+        print_figures(out, &r->site[i].metric);
+    }
 }
 
 /* ---- for programs ---- */
@@ -147,4 +178,16 @@ json_t *ym_json_metric(const struct ym_metric *m, uint32_t of)
                      "cells", cells, "patients", figure_json(m->patients), "accuracy", figure_json(m->accuracy), "auc",
                      figure_json(m->auc), "brier", figure_json(m->brier), "expected", figure_json(m->expected),
                      "observed", figure_json(m->observed), "concordance", figure_json(m->concordance));
+}
+
+json_t *ym_json_report(const struct ym_metric_report *r)
+{
+    json_t *o = ym_json_metric(&r->pooled, r->of), *sites = json_object();
+
+    for (size_t i = 0; i < r->site_count; i++)
+        json_object_set_new(sites, r->site[i].name, ym_json_metric(&r->site[i].metric, r->of));
+    if (r->site_count > 0)
+        json_object_set(o, "sites", sites);
+    json_decref(sites);
+    return o;
 }

@@ -11,10 +11,25 @@
 
 /* "__metadata__" of a state: round, previous, sum, survivors. New reference, NULL when it has none. */
 json_t *ym_state_metadata(struct ym_bytes state);
-/* The metrics that came with the round that made this state, out of the hub's sum of it. cells: new, behind
- * metric->cell. of: the round of the state they describe. YM_NOT_FOUND when that round released none. */
+/* What came with the round that made a state, out of the hub's sum of it. Zero-initialised is empty. */
+struct ym_metric_report {
+    uint32_t of;   /* round of the state that is described */
+    int64_t *cell; /* behind all of them */
+    struct ym_metric pooled;
+    size_t site_count; /* of those whose own counts the plan has the hub keep, else 0 */
+    struct ym_metric_site {
+        char name[64];
+        struct ym_metric metric;
+    } site[YM_PLAN_MAX_SITES];
+};
+/* YM_NOT_FOUND when that round released none. */
 enum ym_code ym_metric_fetch(struct ym_party_home *h, const struct ym_plan *plan, struct ym_bytes state,
-                             int64_t **cells, struct ym_metric *metric, uint32_t *of, struct ym_status *st);
+                             struct ym_metric_report *out, struct ym_status *st);
+void ym_metric_release(struct ym_metric_report *r);
+/* A line for all, and one for each hospital. */
+void ym_print_report(struct ym_buf *out, const struct ym_metric_report *r);
+/* ym_json_metric, and sites: {name: the same}. New reference. */
+json_t *ym_json_report(const struct ym_metric_report *r);
 /* One line; each figure with the interval that holds 95 % of the noise. */
 void ym_print_metric(struct ym_buf *out, const struct ym_metric *m, uint32_t of);
 /* {of, count_sd, cells [label][bin or class], and {value, sd} of each figure}; null where undefined. New reference. */

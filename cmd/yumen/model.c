@@ -20,13 +20,10 @@
 /* What the hospitals released with this state's round, about the one before; null where there is nothing. */
 static json_t *metrics_json(struct ym_party_home *h, const struct ym_plan *plan, struct ym_bytes state)
 {
-    struct ym_metric metric;
-    int64_t *cells = NULL;
-    uint32_t of;
-    json_t *o = ym_metric_fetch(h, plan, state, &cells, &metric, &of, NULL) == YM_OK ? ym_json_metric(&metric, of)
-                                                                                     : json_null();
+    struct ym_metric_report metric = {0};
+    json_t *o = ym_metric_fetch(h, plan, state, &metric, NULL) == YM_OK ? ym_json_report(&metric) : json_null();
 
-    free(cells);
+    ym_metric_release(&metric);
     return o;
 }
 

@@ -263,6 +263,8 @@ static void show_metrics(const struct ym_plan *plan)
     if (plan->metric_every > 0)
         printf(T(SPONSOR_SHOW_METRICS), plan->metric_every, ym_plan_metric_dim(plan),
                ldexp((double)plan->metric_sigma_units, -24));
+    if (plan->metric_per_site)
+        printf("%s", T(SPONSOR_SHOW_PER_SITE));
     if (plan->stop_figure != YM_STOP_NEVER)
         printf(T(SPONSOR_SHOW_STOP), plan->stop_after, ym_plan_stop_word(plan->stop_figure), plan->stop_by);
 }

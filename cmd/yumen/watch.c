@@ -47,16 +47,15 @@ static void erase_table(struct watch *w)
 struct round_shown {
     uint32_t round;
     int64_t epsilon;
-    const struct ym_score *score;   /* NULL: no test file */
-    const struct ym_metric *metric; /* NULL: none with this round */
-    uint32_t metric_of;
+    const struct ym_score *score;          /* NULL: no test file */
+    const struct ym_metric_report *metric; /* NULL: none with this round */
 };
 
 static void print_metric_line(const struct round_shown *r)
 {
     struct ym_buf line = {0};
 
-    ym_print_metric(&line, r->metric, r->metric_of);
+    ym_print_report(&line, r->metric);
     puts(ym_buf_str(&line));
     ym_buf_release(&line);
 }
@@ -106,7 +105,7 @@ static void print_round_json(const struct round_shown *r)
     if (r->score != NULL)
         json_object_set_new(o, "test", ym_json_score(r->score));
     if (r->metric != NULL)
-        json_object_set_new(o, "metrics", ym_json_metric(r->metric, r->metric_of));
+        json_object_set_new(o, "metrics", ym_json_report(r->metric));
     ym_print_json(o);
     json_decref(o);
 }
@@ -115,8 +114,7 @@ static enum ym_code show_round(struct watch *w, struct ym_bytes state, struct ym
 {
     struct round_shown r = {0};
     struct ym_score score;
-    struct ym_metric metric;
-    int64_t *cells = NULL;
+    struct ym_metric_report metric = {0};
     float *params = NULL;
     enum ym_code code = ym_score_params(w->plan, &w->model, state, &r.round, &params, st);
 
@@ -125,7 +123,7 @@ static enum ym_code show_round(struct watch *w, struct ym_bytes state, struct ym
     if (code == YM_OK && r.round > 0)
         code = ym_plan_epsilon(w->plan, 1, r.round, &r.epsilon, st);
     /* a sum that cannot be had leaves its line out, no more */
-    if (code == YM_OK && ym_metric_fetch(&w->home, w->plan, state, &cells, &metric, &r.metric_of, NULL) == YM_OK)
+    if (code == YM_OK && ym_metric_fetch(&w->home, w->plan, state, &metric, NULL) == YM_OK)
         r.metric = &metric;
     if (code == YM_OK) {
         r.score = w->test != NULL ? &score : NULL;
@@ -136,7 +134,7 @@ static enum ym_code show_round(struct watch *w, struct ym_bytes state, struct ym
         w->round_shown = r.round;
     }
     free(params);
-    free(cells);
+    ym_metric_release(&metric);
     return code;
 }
 

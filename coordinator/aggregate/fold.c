@@ -14,7 +14,9 @@
 struct accumulator {
     int64_t *sum;
     int64_t weight;
-    size_t averaged; /* coordinates behind are summed as they are */
+    size_t averaged;        /* coordinates behind are summed as they are */
+    size_t metric_at, kept; /* from there on so many of each site are kept: at own */
+    int64_t *own;
     uint32_t width_bits;
     bool in_range;
 };
@@ -28,6 +30,9 @@ static void add_block(void *ctx, const int64_t *v, size_t first, size_t n)
         return; /* the plan's bound against wrapping holds for values in range only */
     for (size_t i = 0; i < n; i++)
         a->sum[first + i] += (first + i < a->averaged ? a->weight : 1) * v[i];
+    for (size_t i = 0; a->kept > 0 && i < n; i++)
+        if (first + i >= a->metric_at)
+            a->own[first + i - a->metric_at] = v[i];
 }
 
 static enum ym_code add_site(const struct ym_fold *f, size_t site, size_t dim, struct accumulator *a,
@@ -77,23 +82,27 @@ enum ym_code ym_fold_run(const struct ym_fold *f, uint8_t sum[YM_HASH_BYTES], ui
     uint8_t sum_hash[YM_HASH_BYTES], next_hash[YM_HASH_BYTES];
     enum ym_code code = ym_model_from_plan(f->plan, &model, st);
 
-    size_t dim;
+    size_t dim, numbers;
     bool ends = false;
 
     if (code != YM_OK)
         return code;
     dim = ym_model_update_dim(&model);
     a.averaged = model.averaged;
-    a.sum = calloc(dim, sizeof *a.sum);
+    a.metric_at = ym_model_metric_at(&model);
+    a.kept = ym_plan_site_dim(f->plan, f->round);
+    numbers = dim + f->site_count * a.kept;
+    a.sum = calloc(numbers, sizeof *a.sum);
     if (!a.sum)
-        return ym_status_set(st, YM_EXHAUSTED, "out of memory for a sum of %zu numbers", dim);
+        return ym_status_set(st, YM_EXHAUSTED, "out of memory for a sum of %zu numbers", numbers);
     for (size_t i = 0; code == YM_OK && i < f->site_count; i++) {
         survivor[i] = f->plan->site[f->site[i]].name;
+        a.own = a.sum + dim + i * a.kept;
         code = add_site(f, f->site[i], dim, &a, st);
     }
     if (code == YM_OK)
-        code =
-            ym_object_put(f->object_dir, (struct ym_bytes){(const uint8_t *)a.sum, dim * sizeof *a.sum}, sum_hash, st);
+        code = ym_object_put(f->object_dir, (struct ym_bytes){(const uint8_t *)a.sum, numbers * sizeof *a.sum},
+                             sum_hash, st);
     if (code == YM_OK)
         code = write_state(f, &(struct ym_round_sum){f->round, a.sum, survivor, f->site_count}, next_hash, &ends, st);
     if (code == YM_OK) {

@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from federation import CMD, Federation  # noqa: E402
 
 ROUNDS, Z = 5, 7
-METRICS = "metrics: {every: 2, bins: 16, noise_multiplier: 8}\n"
+METRICS = "metrics: {every: 2, bins: 16, noise_multiplier: 8, per_site: true}\n"
 SIGMA = 8 << 24
 
 
@@ -53,6 +53,13 @@ def federation_releases_and_charges():
             assert m["of"] == r - 1 and len(m["cells"]) == 2 and len(m["cells"][0]) == 16, m
             assert abs(m["count_sd"] - 3 ** 0.5 * 8) < 0.01, m  # three hospitals, each counted once whatever its weight
             near(m["patients"], 3 * 60)
+            assert sorted(m["sites"]) == ["h1", "h2", "h3"], m
+            for s in m["sites"].values():  # each one's own noise, and together the sum
+                assert abs(s["count_sd"] - 8) < 0.01 and len(s["cells"]) == 2, s
+                near(s["patients"], 60)
+            for label in range(2):
+                for k in range(16):
+                    assert sum(s["cells"][label][k] for s in m["sites"].values()) == m["cells"][label][k], m
         card = json.loads(fed.sponsor("model", "get", "trial", "--out", fed.path("m.safetensors"), "--json").stdout)
         assert card["metrics"] == rounds[5]["metrics"], card
         for n in fed.names:

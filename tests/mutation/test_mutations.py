@@ -103,6 +103,8 @@ MUTATIONS = [
     ("patient-counted-by-row", "worker/trainer/metric.c",
      "out[ym_metric_cell(plan, s->score, data->y + first, rows)] += YM_CLIP_UNITS;",
      "out[ym_metric_cell(plan, s->score, data->y + first, rows)] += (int64_t)rows * YM_CLIP_UNITS;", ["test_metric"]),
+    ("site-counts-not-added", "audit/verify/recompute.c", "left -= (uint64_t)own[i * kept + k];",
+     "left = own[i * kept + k] > INT64_MAX - 9;", ["test_recompute"]),
     ("survival-patient-counted-twice", "worker/trainer/metric.c",
      "out[exit_cell(plan, m, data, i, params, s)] += YM_CLIP_UNITS;",
      "out[exit_cell(plan, m, data, i, params, s)] += YM_CLIP_UNITS;\n            out[0] += YM_CLIP_UNITS;", ["test_metric_survival"]),

@@ -43,10 +43,14 @@ static const char plan_yaml[] = "yumen: plan/1\n"
                                 "  hospitals: [{name: h1, weight: 2}, {name: h2}]\n"
                                 "  quorum: 2\n";
 static const char metrics_yaml[] = "metrics: {every: 1, bins: 4, noise_multiplier: 4}\n";
+static const char per_site_yaml[] = "metrics: {every: 1, bins: 4, noise_multiplier: 4, per_site: true}\n";
+
+enum own { OWN_NONE, OWN_ADDS_UP, OWN_LIES }; /* what is kept of each hospital behind a sum */
 
 struct asked { /* what a plan says; charged: the charges have metrics */
     bool metrics, charged;
     const char *delta, *epsilon;
+    enum own own;
 };
 
 struct fixture {
@@ -82,19 +86,29 @@ static void put_object(struct fixture *f, int slot, const struct ym_buf *b)
 
 static struct ym_plan *read_plan(const struct asked *a)
 {
-    char text[sizeof(plan_yaml) + sizeof(metrics_yaml) + 32];
+    char text[sizeof(plan_yaml) + sizeof(per_site_yaml) + 32];
     int n;
     struct ym_problems p = {0};
     struct ym_plan *plan = NULL;
     struct ym_doc *doc = NULL;
 
     n = snprintf(text, sizeof(text), plan_yaml, a->delta, a->epsilon);
-    snprintf(text + n, sizeof(text) - (size_t)n, "%s", a->metrics ? metrics_yaml : "");
+    snprintf(text + n, sizeof(text) - (size_t)n, "%s", a->own ? per_site_yaml : a->metrics ? metrics_yaml : "");
     assert_int_equal(ym_doc_parse("p.yaml", text, strlen(text), &doc, &p, NULL), YM_OK);
     assert_int_equal(ym_plan_read(doc, &plan, &p, NULL), YM_OK);
     ym_doc_free(doc);
     ym_problems_release(&p);
     return plan;
+}
+
+/* Everything was counted at h1, and nothing at h2; a lie has one more. */
+static void fill_own(const struct ym_model *m, bool lie, int64_t *sum)
+{
+    int64_t *own = sum + ym_model_update_dim(m);
+
+    memcpy(own, sum + ym_model_metric_at(m), m->metric_dim * sizeof *own);
+    memset(own + m->metric_dim, 0, m->metric_dim * sizeof *own);
+    own[2 * m->metric_dim - 1] = lie;
 }
 
 /* Two rounds of sums that nobody trained, and their states. */
@@ -107,7 +121,7 @@ static void make_objects(struct fixture *f, const struct asked *a)
     int64_t *sum;
 
     assert_int_equal(ym_model_from_plan(plan, &model, NULL), YM_OK);
-    sum = calloc(ym_model_update_dim(&model), sizeof(*sum));
+    sum = calloc(ym_model_update_dim(&model) + 2 * model.metric_dim, sizeof(*sum));
     put_object(f, 0, &plan->canonical);
     assert_int_equal(ym_state_initial(plan, &state, NULL), YM_OK);
     f->w.state_bytes = state.len;
@@ -118,7 +132,10 @@ static void make_objects(struct fixture *f, const struct asked *a)
         for (size_t i = 0; i < ym_model_update_dim(&model); i++)
             sum[i] = (int64_t)(i + 1) * 1000003 * round;
         ym_buf_clear(&bytes);
-        ym_buf_append(&bytes, sum, 8 * ym_model_update_dim(&model)); /* little-endian host */
+        if (a->own)
+            fill_own(&model, a->own == OWN_LIES && round == 2, sum);
+        ym_buf_append(&bytes, sum, /* little-endian host */
+                      8 * (ym_model_update_dim(&model) + (a->own ? 2 * model.metric_dim : 0)));
         put_object(f, 3 + round, &bytes);
         ym_buf_clear(&next);
         assert_int_equal(ym_state_next(plan, (struct ym_bytes){state.data, state.len}, &r, &next, NULL), YM_OK);
@@ -171,6 +188,16 @@ static int setup_asked_not_charged(void **state)
 static int setup_metrics(void **state)
 {
     return open_fixture(state, (struct asked){true, true, "1e-5", "5"});
+}
+
+static int setup_per_site(void **state)
+{
+    return open_fixture(state, (struct asked){true, true, "1e-5", "5", OWN_ADDS_UP});
+}
+
+static int setup_per_site_lie(void **state)
+{
+    return open_fixture(state, (struct asked){true, true, "1e-5", "5", OWN_LIES});
 }
 
 /* The largest delta that the class 500-1999 allows is 1/19990. */
@@ -406,6 +433,12 @@ static void metrics_that_are_charged_recompute(void **state)
     expect(*state, NULL, 2);
 }
 
+/* Both times the hash is the one that the hub signed. */
+static void counts_of_hospitals_that_do_not_add_up_are_noticed(void **state)
+{
+    expect(*state, "state_recomputed", 1);
+}
+
 static void a_charge_for_other_events_than_the_plan_asks_is_noticed(void **state)
 {
     expect(*state, "charge_plan", 2);
@@ -498,6 +531,9 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_study_above_its_own_epsilon_is_noticed, setup_exact_epsilon, teardown),
         cmocka_unit_test_setup_teardown(metrics_that_are_charged_recompute, setup_metrics, teardown),
+        cmocka_unit_test_setup_teardown(metrics_that_are_charged_recompute, setup_per_site, teardown),
+        cmocka_unit_test_setup_teardown(counts_of_hospitals_that_do_not_add_up_are_noticed, setup_per_site_lie,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_charge_for_other_events_than_the_plan_asks_is_noticed,
                                         setup_charged_not_asked, teardown),
         cmocka_unit_test_setup_teardown(a_charge_for_other_events_than_the_plan_asks_is_noticed,
