@@ -6,6 +6,10 @@
 #include "base/lanes.h"
 #include "base/status.h"
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
 #pragma GCC optimize("fp-contract=fast") /* one rounding a term, in all variants of the kernel that can */
 
 #define TALL YM_ROWS_TALL
@@ -47,8 +51,16 @@
     }
 
 #ifdef __x86_64__
-KERNEL(tile_512, __attribute__((target("avx512f,avx512vl,avx512dq,fma"))), 16, 12, TALL)
-KERNEL(low_512, __attribute__((target("avx512f,avx512vl,avx512dq,fma"))), 16, NARROW, NARROW)
+#define WIDEST __attribute__((target("avx512f,avx512vl,avx512dq,fma")))
+
+static bool has_512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512dq");
+}
+
+KERNEL(tile_512, WIDEST, 16, 12, TALL)
+KERNEL(low_512, WIDEST, 16, NARROW, NARROW)
 KERNEL(tile_256, __attribute__((target("avx2,fma"))), 8, 6, TALL)
 KERNEL(low_256, __attribute__((target("avx2,fma"))), 8, NARROW, NARROW)
 #endif
@@ -62,7 +74,7 @@ typedef void (*tile_fn)(const float *a, size_t a_row, size_t a_term, const float
 static tile_fn tile(size_t high)
 {
 #ifdef __x86_64__
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+    if (has_512())
         return high <= NARROW ? low_512 : tile_512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         return high <= NARROW ? low_256 : tile_256;
@@ -184,26 +196,82 @@ void ym_rows_mul(const float *a, size_t a_step, size_t rows, const float *packed
             run(a + i * a_step, a_step, 1, packed + j * depth, WIDE, depth, c + i * c_step + j, c_step, false);
 }
 
-typedef double eight __attribute__((vector_size(64)));
-typedef float eight_floats __attribute__((vector_size(32), aligned(4), may_alias));
-typedef double four_doubles __attribute__((vector_size(32)));
+/* One column of tiles. */
+static void pack_tall(const float *e, size_t e_step, const double *scale, size_t rows, float *to)
+{
+    for (size_t r = 0; r < rows; r++, e += e_step, to += TALL)
+        for (size_t i = 0; i < TALL; i++)
+            to[i] = scale[r] != 0 ? (float)(e[i] * scale[r]) : 0; /* not times 0: it may be infinite */
+}
 
+static double square(const float *v, size_t n)
+{
+    double sum[8] = {0};
+
+    for (size_t i = 0; i < n; i += 8)
+        for (size_t k = 0; k < 8; k++)
+            sum[k] += (double)v[i + k] * v[i + k];
+    return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
+#ifdef __x86_64__
 _Static_assert(TALL == 12, "a tall row is eight and four");
 
-YM_LANES void ym_rows_pack_tall(const float *e, size_t e_step, const double *scale, size_t rows, size_t outs, float *to)
+WIDEST static void pack_tall_512(const float *e, size_t e_step, const double *scale, size_t rows, float *to)
 {
-    for (size_t j = 0; j < outs; j += TALL) {
-        for (size_t r = 0; r < rows; r++, to += TALL) {
-            const float *from = e + r * e_step + j;
-            eight low = __builtin_convertvector(*(const eight_floats *)from, eight) * scale[r];
-            four_doubles high = __builtin_convertvector(*(const four *)(from + 8), four_doubles) * scale[r];
+    for (size_t r = 0; r < rows; r++, e += e_step, to += TALL) {
+        __mmask8 there = scale[r] != 0 ? 255 : 0;
+        __m512d low = _mm512_maskz_mul_pd(there, _mm512_cvtps_pd(_mm256_loadu_ps(e)), _mm512_set1_pd(scale[r]));
+        __m256d high = _mm256_maskz_mul_pd(there, _mm256_cvtps_pd(_mm_loadu_ps(e + 8)), _mm256_set1_pd(scale[r]));
 
-            *(eight_floats *)to = __builtin_convertvector(low, eight_floats);
-            *(four *)(to + 8) = __builtin_convertvector(high, four);
-            if (scale[r] == 0) /* not times 0: it may be infinite */
-                memset(to, 0, TALL * sizeof *to);
-        }
+        _mm256_storeu_ps(to, _mm512_cvtpd_ps(low));
+        _mm_storeu_ps(to + 8, _mm256_cvtpd_ps(high));
     }
+}
+
+WIDEST static double square_512(const float *v, size_t n)
+{
+    __m512d sum[2] = {_mm512_setzero_pd(), _mm512_setzero_pd()};
+
+    for (size_t i = 0; i < n; i += 16) {
+        __m512d a = _mm512_cvtps_pd(_mm256_loadu_ps(v + i)), b = _mm512_cvtps_pd(_mm256_loadu_ps(v + i + 8));
+
+        sum[0] = _mm512_fmadd_pd(a, a, sum[0]);
+        sum[1] = _mm512_fmadd_pd(b, b, sum[1]);
+    }
+    return _mm512_reduce_add_pd(_mm512_add_pd(sum[0], sum[1]));
+}
+
+WIDEST static void squares_512(const float *v, size_t step, size_t rows, size_t n, double *out)
+{
+    for (size_t r = 0; r < rows; r++)
+        out[r] = square_512(v + r * step, n);
+}
+#endif
+
+void ym_rows_pack_tall(const float *e, size_t e_step, const double *scale, size_t rows, size_t outs, float *to)
+{
+    for (size_t j = 0; j < outs; j += TALL, to += rows * TALL) {
+#ifdef __x86_64__
+        if (has_512()) {
+            pack_tall_512(e + j, e_step, scale, rows, to);
+            continue;
+        }
+#endif
+        pack_tall(e + j, e_step, scale, rows, to);
+    }
+}
+
+void ym_rows_squares(const float *v, size_t step, size_t rows, size_t n, double *out)
+{
+#ifdef __x86_64__
+    if (has_512() && n > 1) {
+        squares_512(v, step, rows, n, out);
+        return;
+    }
+#endif
+    for (size_t r = 0; r < rows; r++)
+        out[r] = n == 1 ? (double)v[r * step] * v[r * step] : square(v + r * step, n);
 }
 
 static inline int64_t to_whole(float v)
@@ -294,28 +362,4 @@ YM_LANES double ym_rows_dot(const float *a, const float *b, size_t n)
     for (; i < n; i++)
         sum[0] += (double)a[i] * b[i];
     return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
-}
-
-#define SQUARE(at)                                                                                                     \
-    (__builtin_convertvector(*(const eight_floats *)(at), eight) *                                                     \
-     __builtin_convertvector(*(const eight_floats *)(at), eight))
-
-YM_LANES void ym_rows_squares(const float *v, size_t step, size_t rows, size_t n, double *out)
-{
-    for (size_t r = 0; r < rows && n == 1; r++)
-        out[r] = (double)v[r * step] * v[r * step];
-    for (size_t r = 0; r < rows && n > 1; r++, v += step) {
-        eight s[4] = {0};
-
-        if (n <= 8)
-            s[0] = SQUARE(v);
-        for (size_t i = 0; i < n && n > 8; i += 32) {
-            s[0] += SQUARE(v + i);
-            s[1] += SQUARE(v + i + 8);
-            s[2] += SQUARE(v + i + 16);
-            s[3] += SQUARE(v + i + 24);
-        }
-        s[0] = (s[0] + s[1]) + (s[2] + s[3]);
-        out[r] = ((s[0][0] + s[0][1]) + (s[0][2] + s[0][3])) + ((s[0][4] + s[0][5]) + (s[0][6] + s[0][7]));
-    }
 }

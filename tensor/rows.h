@@ -59,7 +59,7 @@ void ym_rows_outer(const float *e, size_t out, size_t outs, const float *a, size
 void ym_rows_pack_tall(const float *e, size_t e_step, const double *scale, size_t rows, size_t outs, float *to);
 
 /* out [rows] = the sum of the squares of each row of v [rows][step], of the first n columns
- * rounded up to 8 or to YM_ROWS_WIDE: what stands behind n is 0. In double and one fixed order. */
+ * rounded up to 16: what stands behind n is 0. In double and one fixed order. */
 void ym_rows_squares(const float *v, size_t step, size_t rows, size_t n, double *out);
 /* Sum of products, likewise. */
 double ym_rows_dot(const float *a, const float *b, size_t n);
