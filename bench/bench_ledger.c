@@ -5,8 +5,11 @@
 #include <sys/stat.h>
 
 #include "audit/ledger/checkpoint.h"
+#include "audit/ledger/cosign.h"
 #include "audit/ledger/leaf.h"
+#include "audit/ledger/ledger.h"
 #include "audit/ledger/proof.h"
+#include "audit/ledger/seal.h"
 #include "audit/ledger/tree.h"
 #include "audit/spend.h"
 #include "base/fs.h"
@@ -461,12 +464,75 @@ static int proofs(const char *dir, size_t count)
     return 0;
 }
 
+static double median(double *us, size_t count)
+{
+    qsort(us, count, sizeof *us, compare);
+    return us[count / 2];
+}
+
+/* What a round's end costs beside its own append, in the order in which it happens: the hub seals; a
+ * hospital writes checkpoint_seen and cosigns; the hub checks the line and adds it. */
+static int seals(const char *dir, size_t count)
+{
+    enum { SEAL, COSIGN, TAKE, PARTS };
+    double *us[PARTS];
+    struct ym_key *hub = NULL, *site = NULL;
+    struct ym_ledger *ledger = NULL;
+    char own[512];
+
+    snprintf(own, sizeof own, "%s/own", dir);
+    MUST(ym_key_generate(&hub, NULL) == YM_OK && ym_key_generate(&site, NULL) == YM_OK);
+    MUST(ym_ledger_open(own, "yumen/hospital/h1", site, &ledger, NULL) == YM_OK);
+    for (int k = 0; k < PARTS; k++)
+        MUST((us[k] = calloc(count + 1, sizeof **us)) != NULL);
+    for (uint64_t i = 0; i < count; i++) {
+        struct ym_buf note = {0}, seen = {0}, line = {0};
+        struct ym_bytes text, leaf;
+        struct ym_key *cosigner = NULL;
+        uint8_t root[YM_HASH_BYTES] = {1}, pub[YM_PUBKEY_BYTES];
+        uint64_t time;
+        double at[PARTS + 1];
+
+        MUST(ym_checkpoint_format("yumen/fed/hub", i + 1, root, hub, &note) == YM_OK);
+        at[SEAL] = ym_clock_us(CLOCK_MONOTONIC);
+        MUST(ym_seal_write(dir, i + 1, ym_buf_bytes(&note), NULL) == YM_OK);
+        at[COSIGN] = ym_clock_us(CLOCK_MONOTONIC);
+        MUST(ym_leaf_sign("checkpoint_seen", json_object(), "h1", (int64_t)i, site, &seen, NULL) == YM_OK);
+        leaf = ym_buf_bytes(&seen);
+        MUST(ym_ledger_append(ledger, &leaf, 1, NULL, NULL) == YM_OK && ym_cosign_text(ym_buf_bytes(&note), &text));
+        MUST(ym_key_derive(site, YM_COSIGN_LABEL, &cosigner, NULL) == YM_OK);
+        ym_key_public(cosigner, pub);
+        MUST(ym_cosign_append(text, "yumen/hospital/h1", cosigner, i + 1, &line) == YM_OK);
+        at[TAKE] = ym_clock_us(CLOCK_MONOTONIC);
+        MUST(ym_seal_add(dir, i + 1, ym_buf_bytes(&line), NULL) == YM_OK);
+        ym_buf_clear(&line);
+        MUST(ym_seal_read(dir, i + 1, &line, NULL) == YM_OK &&
+             ym_cosign_open(ym_buf_bytes(&line), "yumen/hospital/h1", pub, &time, NULL) == YM_OK);
+        at[PARTS] = ym_clock_us(CLOCK_MONOTONIC);
+        for (int k = 0; k < PARTS; k++)
+            us[k][i] = at[k + 1] - at[k];
+        ym_key_free(cosigner);
+        ym_buf_release(&note);
+        ym_buf_release(&seen);
+        ym_buf_release(&line);
+    }
+    printf("%.1f %.1f %.1f\n", median(us[SEAL], count), median(us[COSIGN], count), median(us[TAKE], count));
+    ym_ledger_close(&ledger);
+    ym_key_free(hub);
+    ym_key_free(site);
+    for (int k = 0; k < PARTS; k++)
+        free(us[k]);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "make") == 0)
         return make(argv[2], strtoull(argv[3], NULL, 10));
     if (argc == 4 && strcmp(argv[1], "proof") == 0)
         return proofs(argv[2], strtoull(argv[3], NULL, 10));
-    fprintf(stderr, "bench_ledger make DIR ROUNDS | proof DIR COUNT\n");
+    if (argc == 4 && strcmp(argv[1], "seal") == 0)
+        return seals(argv[2], strtoull(argv[3], NULL, 10));
+    fprintf(stderr, "bench_ledger make DIR ROUNDS | proof DIR COUNT | seal DIR COUNT\n");
     return 2;
 }

@@ -109,8 +109,10 @@ static bool scan_leaf(void *ctx, uint64_t index, struct ym_bytes leaf)
 enum ym_code hub_seal_load(struct ym_hub *h, struct ym_status *st)
 {
     struct scan s = {.h = h};
-    enum ym_code code = ym_seal_newest(h->ledger_dir, &h->sealed, st);
+    enum ym_code code = ym_seal_sweep(h->ledger_dir, st);
 
+    if (code == YM_OK)
+        code = ym_seal_newest(h->ledger_dir, &h->sealed, st);
     if (code != YM_OK && code != YM_NOT_FOUND)
         return code;
     code = ym_ledger_each(h->ledger, 0, scan_leaf, &s, st);

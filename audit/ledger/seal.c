@@ -1,11 +1,14 @@
 #include "audit/ledger/seal.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "audit/ledger/cosign.h"
+#include "audit/ledger/stage.h"
 #include "base/fs.h"
 
 #define NAME_DIGITS 20
@@ -29,6 +32,25 @@ static enum ym_code note_path(const char *dir, uint64_t size, char out[4096], st
     return code == YM_OK ? YM_OK : ym_status_set(st, code, "'%.200s' is too long a path", dir);
 }
 
+static enum ym_code put_unsynced(const char *path, struct ym_bytes note, struct ym_status *st)
+{
+    char temp[4096 + 8];
+    const char *name = strrchr(path, '/') + 1;
+    FILE *f;
+    bool good;
+    int error;
+
+    snprintf(temp, sizeof(temp), "%.*s.%s", (int)(name - path), path, name);
+    f = fopen(temp, "we");
+    good = f && fwrite(note.data, 1, note.len, f) == note.len;
+    good &= f && fclose(f) == 0;
+    if (good && rename(temp, path) == 0)
+        return YM_OK;
+    error = errno;
+    unlink(temp);
+    return ym_status_set(st, ym_disk_code(error, false), "cannot write '%.200s': %s", path, strerror(error));
+}
+
 enum ym_code ym_seal_write(const char *dir, uint64_t size, struct ym_bytes note, struct ym_status *st)
 {
     char path[4096];
@@ -40,7 +62,7 @@ enum ym_code ym_seal_write(const char *dir, uint64_t size, struct ym_bytes note,
         code = note_path(dir, size, path, st);
     if (code != YM_OK || ym_fs_exists(path))
         return code;
-    return ym_fs_write(path, note, 0644, st);
+    return put_unsynced(path, note, st);
 }
 
 /* "— name ": one line a name, so that nobody fills the note with keys. */
@@ -123,4 +145,32 @@ enum ym_code ym_seal_newest(const char *dir, uint64_t *size, struct ym_status *s
         code = YM_NOT_FOUND;
     ym_fs_names_free(name, count);
     return code == YM_NOT_FOUND ? ym_status_set(st, code, "'%.200s' holds no cosigned checkpoint", dir) : code;
+}
+
+static bool is_note(const char *path)
+{
+    struct ym_buf bytes = {0};
+    struct ym_bytes text;
+    enum ym_code code = ym_fs_read(path, YM_COSIGNED_MAX, &bytes, NULL);
+    bool good = code != YM_OK || (ym_cosign_text(ym_buf_bytes(&bytes), &text) && bytes.len > text.len + 2 &&
+                                  bytes.data[bytes.len - 1] == '\n');
+
+    ym_buf_release(&bytes);
+    return good;
+}
+
+enum ym_code ym_seal_sweep(const char *dir, struct ym_status *st)
+{
+    char folder[4096], path[4096], **name = NULL;
+    size_t count = 0;
+    enum ym_code code = folder_path(dir, folder, st);
+
+    if (code != YM_OK || !ym_fs_exists(folder))
+        return code;
+    code = ym_fs_list(folder, &name, &count, st);
+    for (size_t i = 0; code == YM_OK && i < count; i++)
+        if (is_size(name[i]) && ym_fs_join(path, sizeof(path), folder, name[i]) == YM_OK && !is_note(path))
+            unlink(path);
+    ym_fs_names_free(name, count);
+    return code;
 }

@@ -34,6 +34,10 @@ def results(fed):
     return [i + 1 for i, leaf in enumerate(hub) if leaf["type"] == "round_result"]
 
 
+def anchored(fed):
+    return {x["log"] for x in fed.leaves(fed.path("hub", "ledger")) if x["type"] == "checkpoint_seen"}
+
+
 def policy(fed):
     """Two of three hospitals, by the keys that their init printed."""
     path = fed.path("policy")
@@ -93,9 +97,7 @@ def main():
         fed.wait(lambda: seals(fed).get(ends[-1]) == set(fed.names), 30, "the last round's cosignatures")
         assert sorted(seals(fed)) == ends, (seals(fed), ends)
         check_memory(fed)
-        hub = fed.leaves(fed.path("hub", "ledger"))
-        anchored = {x["log"] for x in hub if x["type"] == "checkpoint_seen"}
-        assert anchored == {f"yumen/hospital/{n}" for n in fed.names}, anchored
+        fed.wait(lambda: anchored(fed) == {f"yumen/hospital/{n}" for n in fed.names}, 30, "the hospitals' checkpoints")
 
         trust = policy(fed)
         out = fed.run("yumen-audit", "verify", *[fed.path(d) for d in ["hub"] + fed.names], "--trust", trust)

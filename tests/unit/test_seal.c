@@ -57,6 +57,28 @@ static void newest_is_the_largest_size(void **state)
     help_remove(dir);
 }
 
+static void what_a_power_cut_tore_is_swept(void **state)
+{
+    char dir[64], path[128];
+    struct ym_buf got = {0};
+
+    (void)state;
+    help_temp(dir);
+    assert_int_equal(ym_seal_sweep(dir, NULL), YM_OK);
+    for (uint64_t size = 1; size <= 3; size++)
+        assert_int_equal(ym_seal_write(dir, size, view(NOTE), NULL), YM_OK);
+    snprintf(path, sizeof(path), "%s/cosigned/%020d", dir, 2);
+    assert_int_equal(truncate(path, 0), 0);
+    snprintf(path, sizeof(path), "%s/cosigned/%020d", dir, 3);
+    assert_int_equal(truncate(path, sizeof(NOTE) - 4), 0);
+    assert_int_equal(ym_seal_sweep(dir, NULL), YM_OK);
+    expect(dir, 1, NOTE);
+    assert_int_equal(ym_seal_read(dir, 2, &got, NULL), YM_NOT_FOUND);
+    assert_int_equal(ym_seal_read(dir, 3, &got, NULL), YM_NOT_FOUND);
+    ym_buf_release(&got);
+    help_remove(dir);
+}
+
 static void note_has_room_for_so_many_and_stays_whole(void **state)
 {
     struct ym_buf line = {0}, got = {0};
@@ -86,6 +108,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_line_of_a_name_is_kept),
         cmocka_unit_test(newest_is_the_largest_size),
+        cmocka_unit_test(what_a_power_cut_tore_is_swept),
         cmocka_unit_test(note_has_room_for_so_many_and_stays_whole),
     };
 

@@ -19,7 +19,7 @@
 #include "models/model.h"
 #include "worker/trainer/trainer_internal.h"
 
-enum { POLL_MS = 200 };
+enum { POLL_MS = 200, QUIET_MS = 1000 };
 
 /* ---- facts for the core ---- */
 
@@ -251,10 +251,13 @@ static void serve(struct ym_trainer *t, int signals)
                              {.fd = ym_work_fd(t->work), .events = ZMQ_POLLIN},
                              {.fd = signals, .events = ZMQ_POLLIN}};
 
+    int64_t busy = ym_clock_mono_ms();
+
     while (!t->stop) {
         int64_t now;
 
-        zmq_poll(item, sizeof item / sizeof *item, poll_ms(t));
+        if (zmq_poll(item, sizeof item / sizeof *item, poll_ms(t)) != 0)
+            busy = ym_clock_mono_ms();
         if (item[3].revents)
             return;
         ym_admin_step(t->admin); /* a veto comes before what it may stop */
@@ -262,6 +265,7 @@ static void serve(struct ym_trainer *t, int signals)
         ym_link_step(t->link, now);
         take_jobs(t);
         ym_door_pump(t->door, now);
+        ym_trainer_cosign_due(t, now - busy >= QUIET_MS);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "audit/ledger/checkpoint.h"
 #include "audit/ledger/cosign.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "worker/trainer/trainer_internal.h"
@@ -10,6 +11,8 @@
 /* Cosigning the hub's log. The watch has put every entry into a tree of its own and found the
  * hub's signed root; what this adds is the memory: the newest checkpoint_seen of the own ledger
  * is on disk before anything is signed, and nothing smaller or other is signed after it. */
+
+enum { COSIGN_WAIT_MS = 5000 };
 
 static bool set_bytes(json_t *o, const char *key, const void *data, size_t len)
 {
@@ -30,16 +33,13 @@ static json_t *tree_members(const char *log, uint64_t size, const uint8_t root[Y
     return o;
 }
 
-static enum ym_code remember(struct ym_trainer *t, uint64_t size, const uint8_t root[YM_HASH_BYTES],
-                             struct ym_status *st)
+static enum ym_code remember(struct ym_trainer *t, const struct ym_seal_due *d, struct ym_status *st)
 {
-    const char *origin = ym_watch_hub_origin(t->watch);
     struct ym_buf line = {0};
-    uint8_t sig[YM_SIG_BYTES];
-    json_t *o = tree_members(origin, size, root);
-    enum ym_code code = ym_checkpoint_signature(ym_watch_note(t->watch), origin, t->trust.hub_key, sig, st);
+    json_t *o = tree_members(ym_watch_hub_origin(t->watch), d->size, d->root);
+    enum ym_code code = YM_OK;
 
-    if (code == YM_OK && (!o || !set_bytes(o, "signature", sig, sizeof sig)))
+    if (!o || !set_bytes(o, "signature", d->signature, sizeof d->signature))
         code = ym_status_set(st, YM_EXHAUSTED, "no memory");
     if (code == YM_OK)
         code = ym_trainer_sign(t, "checkpoint_seen", o, &line, st);
@@ -125,19 +125,43 @@ static enum ym_code say_cosigned(struct ym_trainer *t, struct ym_status *st)
 void ym_trainer_cosign(struct ym_trainer *t)
 {
     struct ym_status st = YM_STATUS_INIT;
-    uint8_t root[YM_HASH_BYTES];
-    uint64_t size = ym_watch_size(t->watch), known = ym_watch_memory(t->watch)->size;
-    bool fresh = ym_watch_ends_round(t->watch) && size > known;
+    struct ym_seal_due d = {.size = ym_watch_size(t->watch), .since_ms = ym_clock_mono_ms()};
+    uint64_t known = ym_watch_memory(t->watch)->size;
+
+    if (ym_watch_state(t->watch) != YM_WATCH_GOOD)
+        return;
+    if (!ym_watch_ends_round(t->watch) || d.size <= known) {
+        t->again |= !t->cosigned && known > 0;
+        return;
+    }
+    ym_watch_root(t->watch, d.root);
+    if (ym_checkpoint_signature(ym_watch_note(t->watch), ym_watch_hub_origin(t->watch), t->trust.hub_key, d.signature,
+                                &st) != YM_OK)
+        return;
+    if (t->due.size > 0)
+        d.since_ms = t->due.since_ms;
+    t->due = d;
+}
+
+/* An entry costs several fsyncs, a round's end is when everybody wants the disk: so it waits for
+ * a quiet moment, but not for ever. */
+void ym_trainer_cosign_due(struct ym_trainer *t, bool quiet)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_seal_due d = t->due;
     enum ym_code code = YM_OK;
 
-    if (ym_watch_state(t->watch) != YM_WATCH_GOOD || (!fresh && (t->cosigned || known == 0)))
+    if ((d.size == 0 && !t->again) || (!quiet && ym_clock_mono_ms() - d.since_ms < COSIGN_WAIT_MS))
         return;
-    ym_watch_root(t->watch, root);
-    if (fresh)
-        code = remember(t, size, root, &st);
+    t->due.size = 0;
+    t->again = false;
+    if (ym_watch_state(t->watch) != YM_WATCH_GOOD)
+        return;
+    if (d.size > ym_watch_memory(t->watch)->size)
+        code = remember(t, &d, &st);
     if (code == YM_OK)
         code = say_cosigned(t, &st);
     t->cosigned |= code == YM_OK;
     if (code != YM_OK)
-        ym_log(YM_LOG_WARN, "trainer.cosign", "size=%" PRIu64 " why=\"%s\"", size, st.message);
+        ym_log(YM_LOG_WARN, "trainer.cosign", "size=%" PRIu64 " why=\"%s\"", d.size, st.message);
 }

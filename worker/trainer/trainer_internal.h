@@ -25,6 +25,12 @@ struct ym_incoming { /* the object that arrives */
     struct ym_sha256 *sha;
 };
 
+struct ym_seal_due { /* a checkpoint of the hub's log to cosign; size 0: none */
+    uint64_t size;
+    uint8_t root[YM_HASH_BYTES], signature[YM_SIG_BYTES];
+    int64_t since_ms;
+};
+
 #define YM_TRAINER_RECENT 16 /* objects that came and whose task may still come */
 
 struct ym_trainer {
@@ -45,8 +51,10 @@ struct ym_trainer {
     struct ym_watch *watch;
     uint8_t instance[16]; /* of this run */
     char noticed[256];    /* the incident that the hub told of in this run */
-    bool cosigned;        /* in this run */
-    int64_t asked_ms;     /* when the hub's log was asked for last */
+    struct ym_seal_due due;
+    bool again;       /* what was cosigned last is to be said once more */
+    bool cosigned;    /* in this run */
+    int64_t asked_ms; /* when the hub's log was asked for last */
     struct ym_work *work;
     void *zmq;
     struct ym_link *link;
@@ -107,8 +115,10 @@ void ym_trainer_notice(struct ym_trainer *t, struct ym_bytes line);
 /* YM_OK; YM_DENIED with what to do while ledger and log disagree. */
 enum ym_code ym_trainer_not_halted(const struct ym_trainer *t, struct ym_status *st);
 
-/* trainer_cosign.c: cosign the checkpoint that the watch found good, when it ends a round */
+/* trainer_cosign.c: the checkpoint that the watch found good becomes due, when it ends a round; it is
+ * cosigned when nothing has happened for a while (quiet), or it has waited 5 s */
 void ym_trainer_cosign(struct ym_trainer *t);
+void ym_trainer_cosign_due(struct ym_trainer *t, bool quiet);
 
 /* trainer_recover.c: a ledger that was set back */
 json_t *ym_trainer_recover_json(struct ym_trainer *t); /* new */
