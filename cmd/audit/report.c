@@ -248,9 +248,9 @@ int audit_report_json(const struct ym_verification *v)
         json_array_append_new(logs, log_json(&v->log[i]));
     for (size_t i = 0; i < v->finding_count; i++)
         json_array_append_new(findings, finding_json(v, &v->finding[i]));
-    return print_json(json_pack("{s:i,s:s?,s:o,s:o,s:I,s:o,s:I,s:{s:f,s:f,s:f}}", "code",
-                                (int)ym_verification_verdict(v), "reason", worst ? ym_reason_name(worst->reason) : NULL,
-                                "logs", logs, "findings", findings, "finding_total", (json_int_t)v->finding_total,
-                                "spent", spent_json(v), "charges_cross_checked", (json_int_t)v->costs, "seconds",
-                                "tree", v->tree_s, "rules", v->rules_s, "signatures", v->signatures_s));
+    return print_json(json_pack(
+        "{s:i,s:s?,s:o,s:o,s:I,s:o,s:I,s:{s:f,s:f,s:f,s:f}}", "code", (int)ym_verification_verdict(v), "reason",
+        worst ? ym_reason_name(worst->reason) : NULL, "logs", logs, "findings", findings, "finding_total",
+        (json_int_t)v->finding_total, "spent", spent_json(v), "charges_cross_checked", (json_int_t)v->costs, "seconds",
+        "tree", v->tree_s, "rules", v->rules_s, "signatures", v->signatures_s, "cpu", v->cpu_s));
 }
