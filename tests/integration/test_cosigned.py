@@ -82,15 +82,15 @@ def main():
         fed.sponsor("study", "submit", fed.plan(rounds=ROUNDS, steps=2, noise="40", attempts=5, ready=5, collect=8, quorum=2))
         fed.approve_all()
         old = fed.path("old-h1-ledger")
+        fed.daemons["trainer-h1"].kill()
+        shutil.copytree(fed.path("h1", "ledger"), old)
+        fed.daemons["trainer-h1"].start()
         for _ in range(4):
             time.sleep(rng.uniform(0.05, 0.4))
             victim = rng.choice(["hub"] + [f"trainer-{n}" for n in fed.names])
             fed.daemons[victim].kill()
             check_memory(fed)
             fed.daemons[victim].start()
-        fed.daemons["trainer-h1"].kill()
-        shutil.copytree(fed.path("h1", "ledger"), old)
-        fed.daemons["trainer-h1"].start()
         s = fed.wait_phase(("done", "paused", "aborted"), timeout=90)
         assert s["phase"] == "done", s
         ends = results(fed)

@@ -258,8 +258,10 @@ static void serve(struct ym_trainer *t, int signals)
 
         if (zmq_poll(item, sizeof item / sizeof *item, poll_ms(t)) != 0)
             busy = ym_clock_mono_ms();
-        if (item[3].revents)
+        if (item[3].revents) {
+            ym_trainer_cosign_due(t, true); /* hub.seen goes on behind it */
             return;
+        }
         ym_admin_step(t->admin); /* a veto comes before what it may stop */
         now = ym_clock_mono_ms();
         ym_link_step(t->link, now);
