@@ -145,25 +145,69 @@ static const char *log_text(const char *word)
     return word;
 }
 
-static void show_status(const json_t *o)
+/* Undecided plans: somebody here is asked. */
+static void show_asked(const json_t *studies)
+{
+    const json_t *s;
+    size_t i, count = 0;
+
+    json_array_foreach(studies, i, s)
+    {
+        if (strcmp(ym_get_text(s, "decision"), "undecided") != 0 || strcmp(ym_get_text(s, "phase"), "closed") == 0)
+            continue;
+        fputs(count++ ? "" : T(SITE_STATUS_ASKED), stdout);
+        printf(T(SITE_STATUS_ASK), ym_get_text(s, "study"), ym_get_text(s, "sponsor"), ym_get_text(s, "title"),
+               ym_epsilon_text(ym_get_int(s, "epsilon_study_micro")), ym_get_text(s, "study"));
+    }
+}
+
+static void show_waits(const json_t *o)
+{
+    const json_t *list = json_object_get(o, "waits"), *w;
+    size_t i;
+
+    if (!json_is_true(json_object_get(o, "border_asked")))
+        printf(T(SITE_BORDER_OFF), ym_get_text(o, "border_why_not"));
+    if (json_array_size(list) == 0)
+        return;
+    fputs(T(SITE_STATUS_WAITS), stdout);
+    json_array_foreach(list, i, w)
+    {
+        printf("  %s  %s  %s: %s\n", ym_get_text(w, "study"), ym_site_word(ym_get_text(w, "role")),
+               ym_get_text(w, "track"), ym_get_text(w, "why"));
+    }
+    puts(T(BORDER_NOT_ADVICE));
+}
+
+static void show_left(const json_t *o)
+{
+    const json_t *d, *week = json_object_get(o, "week"), *f;
+    size_t i;
+
+    json_array_foreach(json_object_get(o, "budgets"), i, d)
+    {
+        long long cap = ym_get_int(d, "cap_micro"), spent = ym_get_int(d, "spent_micro");
+
+        printf(T(SITE_STATUS_BUDGET), ym_get_text(d, "dataset"), ym_epsilon_text(spent), ym_epsilon_text(cap),
+               ym_epsilon_text(spent < cap ? cap - spent : 0));
+    }
+    printf(T(SITE_STATUS_WEEK), ym_get_int(week, "releases"), ym_get_int(week, "bytes"), ym_get_int(week, "studies"));
+    json_array_foreach(json_object_get(o, "expires"), i, f)
+    {
+        fputs(i ? "" : T(SITE_STATUS_EXPIRES), stdout);
+        printf("  %s  %s  %s  %s  %s\n", ym_get_text(f, "record"), ym_get_text(f, "study"),
+               ym_get_text(f, "valid_until"), ym_get_text(f, "state"), ym_get_text(f, "issuer"));
+    }
+}
+
+static void show_studies(const json_t *list)
 {
     static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_STUDY, YM_TEXT_SITE_COL_DECISION, YM_TEXT_SITE_COL_PHASE,
                                            YM_TEXT_SITE_COL_ROUND, YM_TEXT_SITE_COL_REASON};
     struct ym_listing t = {.columns = sizeof head / sizeof *head};
-    const json_t *list = json_object_get(o, "studies"), *s;
+    const json_t *s;
     size_t i;
 
-    printf(T(SITE_STATUS_HEAD), ym_get_text(o, "name"), ym_get_int(o, "leaves"), ym_get_text(o, "sandbox"));
-    if (json_is_true(json_object_get(o, "enrolled")))
-        printf(T(SITE_STATUS_JOINED), ym_get_text(o, "federation"));
-    else
-        printf("%s\n", T(SITE_STATUS_ALONE));
-    printf(T(SITE_STATUS_LINKS), yes_no(o, "gateway"), yes_no(o, "hub"),
-           ym_time_text(ym_get_int(o, "certificate_until")));
-    printf(T(SITE_STATUS_WITNESS), ym_get_text(o, "witness"));
-    printf(T(SITE_STATUS_LOG), log_text(ym_get_text(o, "log")));
-    if (json_is_true(json_object_get(o, "other_worker")))
-        printf("%s\n", T(SITE_OTHER_WORKER));
     if (json_array_size(list) == 0)
         return;
     ym_listing_head(&t, head);
@@ -173,9 +217,28 @@ static void show_status(const json_t *o)
         ym_listing_add(&t, "%s", ym_site_word(ym_get_text(s, "decision")));
         ym_listing_add(&t, "%s", ym_site_word(ym_get_text(s, "phase")));
         ym_listing_add(&t, "%lld/%lld", ym_get_int(s, "round"), ym_get_int(s, "rounds"));
-        ym_listing_add(&t, "%s", ym_get_text(s, "reason"));
+        ym_listing_add(&t, "%s", ym_site_word(ym_get_text(s, "reason")));
     }
     ym_listing_print(&t);
+}
+
+static void show_status(const json_t *o)
+{
+    printf(T(SITE_STATUS_HEAD), ym_get_text(o, "name"), ym_get_int(o, "leaves"), ym_get_text(o, "sandbox"));
+    if (json_is_true(json_object_get(o, "enrolled")))
+        printf(T(SITE_STATUS_JOINED), ym_get_text(o, "federation"));
+    else
+        printf("%s\n", T(SITE_STATUS_ALONE));
+    printf(T(SITE_STATUS_LINKS), yes_no(o, "gateway"), yes_no(o, "hub"),
+           ym_time_text(ym_get_int(o, "certificate_until")));
+    printf(T(SITE_STATUS_LOG), log_text(ym_get_text(o, "log")));
+    if (json_is_true(json_object_get(o, "other_worker")))
+        printf("%s\n", T(SITE_OTHER_WORKER));
+    show_asked(json_object_get(o, "studies"));
+    show_waits(o);
+    show_studies(json_object_get(o, "studies"));
+    show_left(o);
+    printf(T(SITE_STATUS_WITNESS), ym_get_text(o, "witness"));
 }
 
 int ym_site_cmd_status(const struct ym_cli_args *a)

@@ -165,7 +165,11 @@ const char *ym_site_word(const char *word)
         {"idle", YM_TEXT_SITE_WORD_IDLE},           {"paused", YM_TEXT_SITE_WORD_PAUSED},
         {"preparing", YM_TEXT_SITE_WORD_PREPARING}, {"ready", YM_TEXT_SITE_WORD_READY},
         {"training", YM_TEXT_SITE_WORD_TRAINING},   {"undecided", YM_TEXT_SITE_WORD_UNDECIDED},
-        {"vetoed", YM_TEXT_SITE_WORD_VETOED},
+        {"vetoed", YM_TEXT_SITE_WORD_VETOED},       {"it", YM_TEXT_SITE_WORD_IT},
+        {"ethics", YM_TEXT_SITE_WORD_ETHICS},       {"data_office", YM_TEXT_SITE_WORD_DATA_OFFICE},
+        {"audit", YM_TEXT_SITE_WORD_AUDIT},         {"sponsor", YM_TEXT_SITE_WORD_SPONSOR},
+        {"border", YM_TEXT_SITE_WORD_BORDER},       {"budget", YM_TEXT_SITE_WORD_BUDGET},
+        {"no_data", YM_TEXT_SITE_WORD_NO_DATA},     {"not_approved", YM_TEXT_SITE_WORD_NOT_APPROVED},
     };
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)

@@ -214,7 +214,7 @@ void ym_border_decide(const struct ym_rules_in *sets, size_t count, const struct
 
 /* ---- for people and programs ---- */
 
-static enum ym_code print_reason(const struct ym_track_decision *d, struct ym_buf *out)
+enum ym_code ym_track_reason(const struct ym_track_decision *d, struct ym_buf *out)
 {
     switch (d->ground) {
     case YM_GROUND_UNKNOWN:
@@ -241,7 +241,7 @@ static enum ym_code print_track(const char *name, const struct ym_track_decision
     enum ym_code code =
         ym_buf_printf(out, "%-9s %-8s %-24s ", name, ym_outcome_word(d->outcome), ym_label_word(d->label));
     if (code == YM_OK)
-        code = print_reason(d, out);
+        code = ym_track_reason(d, out);
     if (code == YM_OK && d->outcome != YM_PROCEED)
         code = ym_buf_printf(out, T(BORDER_WHO), ym_office_word(d->role));
     if (code == YM_OK && d->rule)
@@ -276,7 +276,7 @@ enum ym_code ym_crossing_reasons(const struct ym_crossing *d, struct ym_buf *out
         code =
             ym_buf_printf(out, "%s%s: ", out->len ? "; " : "", i ? ym_track_word((enum ym_track)(i - 1)) : "artefact");
         if (code == YM_OK)
-            code = print_reason(all[i], out);
+            code = ym_track_reason(all[i], out);
         if (code == YM_OK)
             code = ym_buf_printf(out, T(BORDER_WHO), ym_office_word(all[i]->role));
     }

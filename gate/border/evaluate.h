@@ -62,6 +62,8 @@ void ym_border_decide(const struct ym_rules_in *sets, size_t count, const struct
 /* One line a track, in English or Chinese, ending with the line that the
  * software gives no legal advice (docs/border.md). */
 enum ym_code ym_crossing_print(const struct ym_crossing *d, struct ym_buf *out);
+/* Why, in a sentence, without who can change it. */
+enum ym_code ym_track_reason(const struct ym_track_decision *d, struct ym_buf *out);
 /* What keeps it from proceeding, a sentence a track, on one line. */
 enum ym_code ym_crossing_reasons(const struct ym_crossing *d, struct ym_buf *out);
 /* As restricted JSON: {forecast, label, outcome, tracks: [{fact, ground, label,

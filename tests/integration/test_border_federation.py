@@ -74,6 +74,16 @@ def nothing_signed_lets_nothing_out(fed):
     assert not leaves(fed, "charge") and not leaves(fed, "decision")
 
 
+def status_says_what_waits_for_whom(fed):
+    p = fed.site("h1", "status")
+    assert "Held at the gate" in p.stdout and "data office  cac: no signed rule set" in p.stdout and ADVICE in p.stdout, p.stdout
+    assert "Budget of wards: spent 0.000000 of" in p.stdout and "0 updates, 0 bytes" in p.stdout, p.stdout
+    zh = fed.site("h1", "status", env={"YUMEN_LANG": "zh"}).stdout
+    assert "数据管理部门  cac: 没有已签署" in zh and "不构成法律意见" in zh, zh
+    told = json.loads(fed.site("h1", "status", "--json").stdout)
+    assert [w["track"] for w in told["waits"]] == ["cac", "hgr", "ethics", "consent", "ai", "us"], told
+
+
 def a_set_and_its_records_open_it(fed):
     bad = fed.path("bad.yaml")
     with open(os.path.join(SOURCE, "gate/border/us-28cfr202.yaml"), encoding="utf-8") as f:
@@ -106,9 +116,16 @@ def a_set_and_its_records_open_it(fed):
     assert set(d["rules"]) == {"cn-health", "us-28cfr202"}
 
 
+def week_of(fed):
+    told = json.loads(fed.site("h1", "status", "--json").stdout)
+    return told if told["week"]["bytes"] else None
+
+
 def what_is_withdrawn_is_absent(fed):
     listed = json.loads(fed.site("h1", "dossier", "list", "--json").stdout)["filings"]
     assert [f["state"] for f in listed] == ["live"] * 5 and listed[0]["days_left"] > 300000, listed
+    told = fed.wait(lambda: week_of(fed), 30, "a release")
+    assert told["waits"] == [] and told["expires"] == [] and told["week"]["studies"] == 1, told
     ethics = next(f for f in listed if f["record"] == "ethics")
     fed.site("h1", "dossier", "withdraw", ethics["document"][:10])
     p = border(fed)
@@ -149,6 +166,7 @@ def it_can_be_left_unasked_on_the_record(fed):
 with Federation(sites=("h1",), border=True) as federation:
     a_study_at_a_site_that_asks(federation)
     nothing_signed_lets_nothing_out(federation)
+    status_says_what_waits_for_whom(federation)
     a_set_and_its_records_open_it(federation)
     what_is_withdrawn_is_absent(federation)
     a_restart_knows_all_of_it(federation)

@@ -94,19 +94,10 @@ static json_t *studies_json(struct ym_trainer *t)
 
 static void do_status(struct ym_trainer *t, const struct ym_ticket *ticket)
 {
-    bool link = ym_link_connected(t->link, ym_clock_mono_ms());
-    struct ym_buf witness = {0};
+    json_t *o = ym_trainer_status_json(t);
 
-    ym_site_witness(t->site.name, t->key, &witness, NULL);
-    reply_new(t, ticket,
-              json_pack("{s:b, s:s, s:b, s:s, s:b, s:s, s:s, s:I, s:b, s:b, s:s, s:I, s:s, s:o}", "ok", 1, "log",
-                        ym_watch_word(ym_watch_state(t->watch)), "other_worker", link && t->gateway.other_worker,
-                        "name", t->site.name, "enrolled", t->enrolled, "federation",
-                        t->enrolled ? t->trust.federation : "", "sandbox", t->sandbox.text, "leaves",
-                        (json_int_t)ym_ledger_size(t->ledger), "gateway", link, "hub", link && t->gateway.connected,
-                        "hub_address", t->gateway.hub, "certificate_until", (json_int_t)t->gateway.not_after, "witness",
-                        ym_buf_str(&witness), "studies", studies_json(t)));
-    ym_buf_release(&witness);
+    json_object_set_new(o, "studies", studies_json(t));
+    reply_new(t, ticket, o);
 }
 
 static void do_plans_list(struct ym_trainer *t, const struct ym_ticket *ticket)

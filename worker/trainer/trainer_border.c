@@ -88,6 +88,36 @@ enum ym_code ym_trainer_decide(struct ym_trainer *t, const struct ym_plan *plan,
     return ym_trainer_record_new(t, "decision", members, st);
 }
 
+static void add_wait(json_t *list, const struct ym_core_study *s, const char *track, const struct ym_track_decision *d)
+{
+    struct ym_buf why = {0};
+
+    if (d->outcome != YM_PROCEED && ym_track_reason(d, &why) == YM_OK)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "study", s->study, "dataset",
+                                              s->dataset, "track", track, "outcome", ym_outcome_word(d->outcome),
+                                              "role", ym_office_word(d->role), "why", ym_buf_str(&why)));
+    ym_buf_release(&why);
+}
+
+json_t *ym_trainer_waits(struct ym_trainer *t)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; ym_border_asked(t->border) && i < ym_core_study_count(t->core); i++) {
+        const struct ym_core_study *s = ym_core_study_at(t->core, i);
+        struct ym_facts facts;
+        struct ym_crossing d;
+
+        if (!s->plan || s->closed || s->decision != YM_APPROVED ||
+            ask(t, s->plan, s->dataset, false, &facts, &d, NULL) != YM_OK)
+            continue;
+        add_wait(list, s, "artefact", &d.artefact);
+        for (size_t k = 0; k < YM_TRACK_COUNT; k++)
+            add_wait(list, s, ym_track_word((enum ym_track)k), &d.track[k]);
+    }
+    return list;
+}
+
 /* ---- the desk ---- */
 
 static const char *get(const json_t *request, const char *key)

@@ -125,6 +125,12 @@ json_t *ym_trainer_recover_json(struct ym_trainer *t); /* new */
 /* Take back what the hub's log holds of ours, on people's word. YM_DENIED, YM_INVALID say why not. */
 enum ym_code ym_trainer_recover(struct ym_trainer *t, const char *reason, struct ym_status *st);
 
+/* trainer_status.c: what yumen-site status tells, but for the studies */
+json_t *ym_trainer_status_json(struct ym_trainer *t);
+/* trainer_border.c: what an open, approved study waits for at the gate, a line a track that holds or refuses:
+ * [{study, dataset, track, outcome, role, why}]; nothing where rule sets are not asked. */
+json_t *ym_trainer_waits(struct ym_trainer *t);
+
 /* trainer_border.c. may_cross: YM_OK, or YM_DENIED with the reasons. decide: what
  * is decided now goes into the ledger, unless the newest decision says the same. */
 enum ym_code ym_trainer_may_cross(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,

@@ -1,0 +1,85 @@
+#include <string.h>
+
+#include "base/clock.h"
+#include "worker/trainer/trainer_internal.h"
+
+/* One screen about the site: who it is, what waits, what is left, what left, what ends soon. */
+
+enum { WEEK_S = 7 * 24 * 3600, SOON_DAYS = 90 };
+
+static long long get(const json_t *o, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(o, key));
+}
+
+/* Releases of the last seven days. */
+static json_t *week_json(struct ym_trainer *t, int64_t now)
+{
+    json_t *list = ym_show_egress(t->ledger), *studies = json_object();
+    const json_t *row;
+    json_int_t count = 0, bytes = 0;
+    size_t i;
+
+    json_array_foreach(list, i, row)
+    {
+        if (get(row, "time") < now - WEEK_S)
+            continue;
+        count++;
+        bytes += get(row, "bytes");
+        json_object_set_new(studies, json_string_value(json_object_get(row, "study")), json_true());
+    }
+    json_decref(list);
+    row = json_pack("{s:I, s:I, s:I}", "releases", count, "bytes", bytes, "studies",
+                    (json_int_t)json_object_size(studies));
+    json_decref(studies);
+    return (json_t *)row;
+}
+
+/* Documents that end within three months, have ended, or are stale. */
+static json_t *expires_json(struct ym_trainer *t)
+{
+    json_t *dossier = ym_trainer_dossier_list(t), *list = json_array(), *row;
+    size_t i;
+
+    json_array_foreach(json_object_get(dossier, "filings"), i, row)
+    {
+        bool live = strcmp(json_string_value(json_object_get(row, "state")), "live") == 0;
+
+        if (!live || get(row, "days_left") <= SOON_DAYS)
+            json_array_append(list, row);
+    }
+    json_decref(dossier);
+    return list;
+}
+
+static json_t *budgets_json(struct ym_trainer *t)
+{
+    json_t *all = ym_show_budget(t->ledger, t->budget);
+    json_t *list = json_incref(json_object_get(all, "datasets"));
+
+    json_decref(all);
+    return list ? list : json_array();
+}
+
+json_t *ym_trainer_status_json(struct ym_trainer *t)
+{
+    bool link = ym_link_connected(t->link, ym_clock_mono_ms());
+    struct ym_buf witness = {0};
+    json_t *o;
+
+    ym_site_witness(t->site.name, t->key, &witness, NULL);
+    o = json_pack("{s:b, s:s, s:b, s:s, s:b, s:s, s:s, s:I, s:b, s:b, s:s, s:I, s:s}", "ok", 1, "log",
+                  ym_watch_word(ym_watch_state(t->watch)), "other_worker", link && t->gateway.other_worker, "name",
+                  t->site.name, "enrolled", t->enrolled, "federation", t->enrolled ? t->trust.federation : "",
+                  "sandbox", t->sandbox.text, "leaves", (json_int_t)ym_ledger_size(t->ledger), "gateway", link, "hub",
+                  link && t->gateway.connected, "hub_address", t->gateway.hub, "certificate_until",
+                  (json_int_t)t->gateway.not_after, "witness", ym_buf_str(&witness));
+    ym_buf_release(&witness);
+    json_object_set_new(o, "border_asked", json_boolean(ym_border_asked(t->border)));
+    json_object_set_new(o, "border_why_not", json_string(ym_border_why_not(t->border)));
+    json_object_set_new(o, "waits", ym_trainer_waits(t));
+    json_object_set_new(o, "budgets", budgets_json(t));
+    json_object_set_new(o, "week", week_json(t, ym_clock_unix()));
+    json_object_set_new(o, "expires", expires_json(t));
+    return o;
+}
