@@ -19,6 +19,7 @@ enum kind {
     KEY,        /* base64 of 32 bytes */
     SIGNATURE,  /* base64 of 64 bytes */
     TEXT,       /* 1..512 bytes */
+    NOTE,       /* 0..512 bytes */
     ROLE,       /* hub, hospital, sponsor, auditor */
     IDENTIFIED, /* by what records were joined into patients: a card's words */
     INT,        /* low..high */
@@ -160,9 +161,9 @@ static const struct member incident[] = {{"reason", TEXT}, {NULL}};
 static const struct member ruleset[] = {{"name", NAME},  COUNT("version", 1), {"file", HASH}, {"effective_from", TEXT},
                                         {"draft", BOOL}, {"withdrawn", BOOL}, {NULL}};
 static const struct member dossier[] = {
-    {"record", TEXT},     {"document", HASH},    {"issuer", TEXT},     {"number", TEXT},    STUDY, {"dataset", NAME},
+    {"record", TEXT},     {"document", HASH},    {"issuer", TEXT},     {"number", NOTE},    STUDY, {"dataset", NAME},
     {"valid_from", TEXT}, {"valid_until", TEXT}, {"material", OBJECT}, {"withdrawn", BOOL}, {NULL}};
-static const struct member border[] = {{"asked", BOOL}, {"reason", TEXT}, {NULL}};
+static const struct member border[] = {{"asked", BOOL}, {"reason", NOTE}, {NULL}};
 static const struct member decision[] = {
     STUDY, {"plan", HASH}, {"dataset", NAME}, {"facts", OBJECT}, {"decision", OBJECT}, {"rules", OBJECT}, {NULL}};
 static const struct member envelope[] = {{"type", TEXT}, {"v", INT, 1, 1}, COUNT("time", 0),
@@ -276,6 +277,8 @@ static bool text_good(const struct member *m, const struct ym_vnode *n)
         return strcmp(n->text, "integer") == 0 || strcmp(n->text, "bounded") == 0;
     default:
         return n->text_len > 0 && n->text_len <= 512;
+    case NOTE:
+        return n->text_len <= 512;
     }
 }
 
