@@ -87,6 +87,7 @@ static const struct ym_cli_command commands[] = {
     COMMAND("dossier add", "RECORD", DOSSIER_ADD, 1, filing_options, ym_site_cmd_dossier_add),
     COMMAND("dossier withdraw", "DOCUMENT", DOSSIER_WITHDRAW, 1, plain_options, ym_site_cmd_dossier_withdraw),
     COMMAND("border show", "HASH|STUDY", BORDER_SHOW, 1, border_options, ym_site_cmd_border_show),
+    COMMAND("border again", "", BORDER_AGAIN, 0, plain_options, ym_site_cmd_border_again),
     COMMAND("border on", "", BORDER_ON, 0, plain_options, ym_site_cmd_border_on),
     COMMAND("border off", "", BORDER_OFF, 0, off_options, ym_site_cmd_border_off),
     COMMAND("budget", "", BUDGET, 0, plain_options, ym_site_cmd_budget),

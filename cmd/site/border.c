@@ -213,6 +213,28 @@ int ym_site_cmd_border_show(const struct ym_cli_args *a)
     return rc;
 }
 
+static void show_again(const json_t *o)
+{
+    const json_t *d, *c;
+    size_t i, k;
+
+    json_array_foreach(json_object_get(o, "decisions"), i, d)
+    {
+        printf("%s  %s  %s  %s -> %s\n", ym_time_text(ym_get_int(d, "time")), ym_get_text(d, "study"),
+               ym_get_text(d, "dataset"), ym_get_text(d, "was"), ym_get_text(d, "now"));
+        json_array_foreach(json_object_get(d, "changes"), k, c) printf(
+            "  %s: %s (%s) -> %s (%s) [%s]\n", ym_get_text(c, "track"), ym_get_text(c, "was"),
+            ym_get_text(c, "was_label"), ym_get_text(c, "now"), ym_get_text(c, "now_label"), ym_get_text(c, "rule"));
+    }
+    fputs(T(SITE_BORDER_AGAIN), stdout);
+    puts(T(BORDER_NOT_ADVICE));
+}
+
+int ym_site_cmd_border_again(const struct ym_cli_args *a)
+{
+    return ym_site_run(a, json_pack("{s:s}", "do", "border_again"), show_again);
+}
+
 int ym_site_cmd_border_off(const struct ym_cli_args *a)
 {
     if (!ym_cli_get(a, "reason"))

@@ -63,6 +63,7 @@ int ym_site_cmd_dossier_list(const struct ym_cli_args *a);
 int ym_site_cmd_dossier_add(const struct ym_cli_args *a);
 int ym_site_cmd_dossier_withdraw(const struct ym_cli_args *a);
 int ym_site_cmd_border_show(const struct ym_cli_args *a);
+int ym_site_cmd_border_again(const struct ym_cli_args *a);
 int ym_site_cmd_border_on(const struct ym_cli_args *a);
 int ym_site_cmd_border_off(const struct ym_cli_args *a);
 int ym_site_cmd_budget(const struct ym_cli_args *a);

@@ -132,6 +132,10 @@ def what_is_withdrawn_is_absent(fed):
     assert p.returncode == 1 and 'needs the record "ethics", which is absent' in p.stdout, p.stdout
     fed.site("h1", "rules", "withdraw", "us-28cfr202")
     assert "no signed rule set" in border(fed).stdout
+    again = json.loads(fed.site("h1", "border", "again", "--json").stdout)["decisions"]
+    assert again[0]["was"] == "proceed" and again[0]["now"] == "hold", again
+    assert [(c["track"], c["now"]) for c in again[0]["changes"]] == [("us", "hold")], again  # the filings' states are those of that day
+    assert "us: proceed (none) -> hold (hold)" in fed.site("h1", "border", "again").stdout
 
 
 def a_restart_knows_all_of_it(fed):

@@ -278,11 +278,27 @@ static void set_choice(struct ym_facts *f, enum ym_choice c, const char *value)
     f->choice[c] = (uint8_t)ym_choice_value_find(c, value);
 }
 
+static void decide(const struct ym_border *b, const struct ym_facts *facts, int64_t now, bool forecast,
+                   struct ym_crossing *out)
+{
+    struct ym_rules_in in[MOST_SETS];
+    char today[YM_DATE_BYTES];
+    ym_date_of(now, today);
+    for (size_t i = 0; i < b->rules_count; i++)
+        in[i] = (struct ym_rules_in){b->rules[i], true};
+    ym_border_decide(in, b->rules_count, facts, today, forecast, out);
+}
+
+void ym_border_decide_facts(const struct ym_border *b, const struct ym_facts *facts, int64_t now,
+                            struct ym_crossing *out)
+{
+    decide(b, facts, now, false, out);
+}
+
 void ym_border_ask(const struct ym_border *b, const struct ym_plan *plan, const struct ym_card *card,
                    const struct ym_border_people *n, int64_t now, bool forecast, struct ym_facts *facts,
                    struct ym_crossing *out)
 {
-    struct ym_rules_in in[MOST_SETS];
     struct ym_transfer t = {.study = plan->study, .dataset = card->name};
     char today[YM_DATE_BYTES];
     ym_border_facts(plan, card, facts);
@@ -295,9 +311,7 @@ void ym_border_ask(const struct ym_border *b, const struct ym_plan *plan, const 
     ym_material_of(plan, card, t.material);
     ym_date_of(now, today);
     ym_dossier_states(&b->dossier, today, &t, facts);
-    for (size_t i = 0; i < b->rules_count; i++)
-        in[i] = (struct ym_rules_in){b->rules[i], true};
-    ym_border_decide(in, b->rules_count, facts, today, forecast, out);
+    decide(b, facts, now, forecast, out);
 }
 
 static json_t *rounded_facts(const struct ym_facts *facts)

@@ -33,6 +33,9 @@ struct ym_border_people {
 void ym_border_ask(const struct ym_border *b, const struct ym_plan *plan, const struct ym_card *card,
                    const struct ym_border_people *n, int64_t now, bool forecast, struct ym_facts *facts,
                    struct ym_crossing *out);
+/* The same for facts as an old decision holds them. */
+void ym_border_decide_facts(const struct ym_border *b, const struct ym_facts *facts, int64_t now,
+                            struct ym_crossing *out);
 /* Members of a decision leaf: people rounded up to 100, the sets that were in
  * force by hash. NULL: out of memory. */
 json_t *ym_border_decision_members(const struct ym_border *b, const struct ym_plan *plan, const char *dataset,

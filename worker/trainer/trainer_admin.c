@@ -516,9 +516,13 @@ static enum ym_code border_request(struct ym_trainer *t, const char *what, const
     static const struct {
         const char *what;
         enum ym_code (*fn)(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
-    } table[] = {{"border", ym_trainer_border_show},      {"border_switch", ym_trainer_border_switch},
-                 {"rules_sign", ym_trainer_rules_sign},   {"rules_withdraw", ym_trainer_rules_withdraw},
-                 {"dossier_add", ym_trainer_dossier_add}, {"dossier_withdraw", ym_trainer_dossier_withdraw}};
+    } table[] = {{"border", ym_trainer_border_show},
+                 {"border_again", ym_trainer_border_again},
+                 {"border_switch", ym_trainer_border_switch},
+                 {"rules_sign", ym_trainer_rules_sign},
+                 {"rules_withdraw", ym_trainer_rules_withdraw},
+                 {"dossier_add", ym_trainer_dossier_add},
+                 {"dossier_withdraw", ym_trainer_dossier_withdraw}};
 
     if (strcmp(what, "rules_list") == 0)
         return (*reply = ym_trainer_rules_list(t)) ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory");

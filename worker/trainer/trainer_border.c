@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "audit/ledger/leaf.h"
 #include "base/calendar.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -188,6 +189,80 @@ enum ym_code ym_trainer_border_switch(struct ym_trainer *t, const json_t *reques
                                      json_pack("{s:b, s:s}", "asked", asked, "reason", asked ? "" : reason), st);
     if (code == YM_OK)
         *reply = json_pack("{s:b, s:b, s:s}", "ok", 1, "asked", asked, "why_not", ym_border_why_not(t->border));
+    return code;
+}
+
+/* ---- old decisions under the sets of today ---- */
+
+static const json_t *track_of(const json_t *decision, const char *name)
+{
+    const json_t *list = json_object_get(decision, "tracks"), *one;
+    size_t i;
+
+    json_array_foreach(list, i, one)
+    {
+        if (strcmp(get(one, "track"), name) == 0)
+            return one;
+    }
+    return NULL;
+}
+
+/* The tracks that would be decided otherwise: [{track, was, now, rule}]. */
+static json_t *changes(const json_t *was, const json_t *now)
+{
+    json_t *list = json_array();
+    const json_t *one, *old;
+    size_t i;
+
+    json_array_foreach(json_object_get(now, "tracks"), i, one)
+    {
+        old = track_of(was, get(one, "track"));
+        if (strcmp(get(old, "outcome"), get(one, "outcome")) == 0 && strcmp(get(old, "label"), get(one, "label")) == 0)
+            continue;
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "track", get(one, "track"), "was",
+                                        get(old, "outcome"), "was_label", get(old, "label"), "now", get(one, "outcome"),
+                                        "now_label", get(one, "label"), "rule", get(one, "rule")));
+    }
+    return list;
+}
+
+struct again {
+    struct ym_trainer *t;
+    json_t *list;
+};
+
+static bool decide_again(void *ctx, uint64_t index, struct ym_bytes line)
+{
+    struct again *a = ctx;
+    struct ym_facts facts;
+    struct ym_crossing d;
+    json_t *o = NULL, *now;
+
+    if (ym_leaf_parse(line, &o, NULL) == YM_OK && strcmp(get(o, "type"), "decision") == 0 &&
+        ym_facts_read(json_object_get(o, "facts"), &facts, NULL) == YM_OK) {
+        ym_border_decide_facts(a->t->border, &facts, ym_clock_unix(), &d);
+        now = ym_crossing_json(&d);
+        json_array_append_new(
+            a->list, json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:o}", "leaf", (json_int_t)index, "time",
+                               json_integer_value(json_object_get(o, "time")), "study", get(o, "study"), "dataset",
+                               get(o, "dataset"), "was", get(json_object_get(o, "decision"), "outcome"), "now",
+                               ym_outcome_word(d.outcome), "changes", changes(json_object_get(o, "decision"), now)));
+        json_decref(now);
+    }
+    json_decref(o);
+    return true;
+}
+
+enum ym_code ym_trainer_border_again(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
+{
+    struct again a = {t, json_array()};
+    enum ym_code code = ym_ledger_each(t->ledger, 0, decide_again, &a, st);
+
+    (void)request;
+    if (code == YM_OK)
+        *reply = json_pack("{s:b, s:O}", "ok", 1, "decisions", a.list);
+    json_decref(a.list);
     return code;
 }
 

@@ -143,6 +143,8 @@ enum ym_code ym_trainer_record_new(struct ym_trainer *t, const char *type, json_
 enum ym_code ym_trainer_border_show(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
 enum ym_code ym_trainer_border_switch(struct ym_trainer *t, const json_t *request, json_t **reply,
                                       struct ym_status *st);
+/* Every decision in the ledger, asked again of the sets in force today. */
+enum ym_code ym_trainer_border_again(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
 json_t *ym_trainer_rules_list(struct ym_trainer *t);
 enum ym_code ym_trainer_rules_sign(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
 enum ym_code ym_trainer_rules_withdraw(struct ym_trainer *t, const json_t *request, json_t **reply,
