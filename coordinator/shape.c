@@ -23,7 +23,8 @@ enum kind {
     OBJECT,
     EVENTS, /* at most low of `event` */
     WORD,
-    ROUTE
+    ROUTE,
+    PEOPLE /* one or two years */
 };
 
 struct member {
@@ -74,6 +75,9 @@ static const struct member charge[] = {{"study", NAME},
                                        {"sandbox", TEXT},
                                        {"build", BUILD},
                                        {"binary", HASH},
+                                       {"exporter", HASH},
+                                       {"people", PEOPLE},
+                                       {"decision", HASH},
                                        {NULL}};
 static const struct member release[] = {{"study", NAME},
                                         {"round", NUMBER, 1, UINT32_MAX},
@@ -159,6 +163,27 @@ static bool events_good(const json_t *list, const struct member *m)
     return true;
 }
 
+static bool people_good(const json_t *list)
+{
+    static const struct member year[] = {
+        {"year", NUMBER, 1970, 9999}, {"people", NUMBER, 0, INT32_MAX}, {"set", HASH}, {NULL}};
+    size_t n = json_array_size(list);
+    json_int_t before = 0;
+
+    if (!json_is_array(list) || n < 1 || n > 2)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *o = json_array_get(list, i);
+        json_int_t at = json_integer_value(json_object_get(o, "year"));
+
+        if (count_good(o, year) != json_object_size(o) || json_integer_value(json_object_get(o, "people")) % 100 != 0 ||
+            (before && at != before + 1))
+            return false;
+        before = at;
+    }
+    return true;
+}
+
 static bool member_good(const json_t *v, const struct member *m)
 {
     switch (m->kind) {
@@ -174,6 +199,8 @@ static bool member_good(const json_t *v, const struct member *m)
         return json_is_object(v);
     case EVENTS:
         return events_good(v, m);
+    case PEOPLE:
+        return people_good(v);
     default:
         return text_good(json_string_value(v), m);
     }

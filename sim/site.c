@@ -18,7 +18,7 @@ enum ym_code ym_sim_table(const struct ym_plan *plan, const struct ym_card *card
     static const uint8_t salt[32];
     struct ym_buf bytes = {0};
     struct ym_frozen *frozen = NULL;
-    enum ym_code code = ym_freeze_file(card, path, folder, salt, false, &bytes, report, st);
+    enum ym_code code = ym_freeze_file(card, path, folder, salt, false, &bytes, NULL, report, st);
 
     if (code == YM_OK)
         code = ym_frozen_parse((struct ym_bytes){bytes.data, bytes.len}, &frozen, st);

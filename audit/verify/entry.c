@@ -28,7 +28,8 @@ enum kind {
     OBJECT,
     EVENTS, /* at most low of {for, noise_variance, sampling_k, steps} */
     WORD,   /* the constant text */
-    ROUTE   /* integer, bounded */
+    ROUTE,  /* integer, bounded */
+    PEOPLE  /* of one year or of two that follow each other, {year, people, set}; people in hundreds */
 };
 
 struct member {
@@ -129,6 +130,9 @@ static const struct member charge[] = {STUDY,
                                        {"identified", IDENTIFIED},
                                        {"sandbox", TEXT},
                                        PROGRAM,
+                                       {"exporter", HASH},
+                                       {"people", PEOPLE},
+                                       {"decision", HASH},
                                        {NULL}};
 static const struct member release[] = {STUDY,
                                         ROUND(1),
@@ -285,14 +289,19 @@ static bool text_good(const struct member *m, const struct ym_vnode *n)
 static const struct member event[] = {
     {"for", TEXT}, {"noise_variance", DIGITS}, {"sampling_k", DIGITS}, COUNT("steps", 1), {NULL}};
 
-static bool event_good(const struct ym_vjson *j, const struct ym_vnode *n)
+static const struct member people_year[] = {
+    {"year", INT, 1970, 9999}, {"people", INT, 0, INT32_MAX}, {"set", HASH}, {NULL}};
+
+/* An object of these members, texts and numbers, and no other. */
+static bool object_good(const struct ym_vjson *j, const struct member *table, const struct ym_vnode *n)
 {
     size_t count = 0;
 
-    for (const struct member *m = event; n->kind == YM_V_OBJECT && m->name; m++, count++) {
+    for (const struct member *m = table; n->kind == YM_V_OBJECT && m->name; m++, count++) {
         const struct ym_vnode *v = ym_vjson_get(j, n, m->name);
 
-        if (!v || !(m->kind == INT ? v->kind == YM_V_INT && v->integer >= m->low : text_good(m, v)))
+        if (!v ||
+            !(m->kind == INT ? v->kind == YM_V_INT && v->integer >= m->low && v->integer <= m->high : text_good(m, v)))
             return false;
     }
     return count > 0 && n->count == count;
@@ -303,7 +312,20 @@ static bool events_good(const struct ym_vjson *j, const struct member *m, const 
     bool good = list->kind == YM_V_ARRAY && list->count <= (size_t)m->low;
 
     for (const struct ym_vnode *n = good ? ym_vjson_first(j, list) : NULL; n && good; n = ym_vjson_next(j, n))
-        good = event_good(j, n);
+        good = object_good(j, event, n);
+    return good;
+}
+
+static bool people_good(const struct ym_vjson *j, const struct ym_vnode *list)
+{
+    bool good = list->kind == YM_V_ARRAY && list->count >= 1 && list->count <= 2;
+    int64_t before = 0;
+
+    for (const struct ym_vnode *n = good ? ym_vjson_first(j, list) : NULL; n && good; n = ym_vjson_next(j, n)) {
+        good = object_good(j, people_year, n) && ym_vjson_get(j, n, "people")->integer % 100 == 0 &&
+               (!before || ym_vjson_get(j, n, "year")->integer == before + 1);
+        before = good ? ym_vjson_get(j, n, "year")->integer : 0;
+    }
     return good;
 }
 
@@ -322,6 +344,8 @@ static bool member_good(const struct ym_vjson *j, const struct member *m, const 
         return n->kind == YM_V_OBJECT;
     case EVENTS:
         return events_good(j, m, n);
+    case PEOPLE:
+        return people_good(j, n);
     default:
         return text_good(m, n);
     }

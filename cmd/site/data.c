@@ -66,7 +66,7 @@ static enum ym_code load_salt(const struct ym_site *s, uint8_t salt[SALT_BYTES],
 
 struct loaded {
     struct ym_card *card;
-    struct ym_buf frozen, report;
+    struct ym_buf frozen, people, report;
     struct ym_frozen *view;
 };
 
@@ -75,6 +75,7 @@ static void loaded_release(struct loaded *l)
     ym_card_free(l->card);
     ym_frozen_free(l->view);
     ym_buf_wipe(&l->frozen);
+    ym_buf_wipe(&l->people);
     ym_buf_wipe(&l->report);
 }
 
@@ -90,7 +91,8 @@ static enum ym_code load(const struct ym_cli_args *a, const struct ym_site *s, s
     if (code == YM_OK)
         code = load_salt(s, salt, st);
     if (code == YM_OK)
-        code = ym_freeze_file(l->card, source, NULL, salt, ym_cli_has(a, "skip-bad"), &l->frozen, &l->report, st);
+        code = ym_freeze_file(l->card, source, NULL, salt, ym_cli_has(a, "skip-bad"), &l->frozen, &l->people,
+                              &l->report, st);
     ym_wipe(salt, sizeof salt);
     if (l->report.len > 0) {
         fprintf(stderr, T(SITE_DATA_BAD), source);
@@ -121,21 +123,25 @@ int ym_site_cmd_data_check(const struct ym_cli_args *a)
     return code == YM_INVALID ? YM_EXIT_NO : rc;
 }
 
-static enum ym_code store(const struct ym_site *s, const struct loaded *l, struct ym_status *st)
+static enum ym_code store_one(const struct ym_site *s, const char *dataset, const char *suffix, struct ym_bytes bytes,
+                              struct ym_status *st)
 {
     char file[80], path[YM_SITE_PATH];
     enum ym_code code;
 
-    snprintf(file, sizeof file, "%s.frozen", l->card->name);
+    snprintf(file, sizeof file, "%s%s", dataset, suffix);
     code = ym_site_path(s, "data", file, path);
+    return code == YM_OK ? ym_fs_write(path, bytes, 0600, st) : code;
+}
+
+static enum ym_code store(const struct ym_site *s, const struct loaded *l, struct ym_status *st)
+{
+    const char *name = l->card->name;
+    enum ym_code code = store_one(s, name, ".people", ym_buf_bytes(&l->people), st);
+
     if (code == YM_OK)
-        code = ym_fs_write(path, (struct ym_bytes){l->frozen.data, l->frozen.len}, 0600, st);
-    snprintf(file, sizeof file, "%s.card.json", l->card->name);
-    if (code == YM_OK)
-        code = ym_site_path(s, "data", file, path);
-    if (code == YM_OK)
-        code = ym_fs_write(path, (struct ym_bytes){l->card->canonical.data, l->card->canonical.len}, 0600, st);
-    return code;
+        code = store_one(s, name, ".frozen", ym_buf_bytes(&l->frozen), st);
+    return code == YM_OK ? store_one(s, name, ".card.json", ym_buf_bytes(&l->card->canonical), st) : code;
 }
 
 /* Was it registered before? Asked before the files are written, so that nothing is when no trainer answers. */

@@ -181,3 +181,23 @@ void ym_border_facts(const struct ym_plan *plan, const struct ym_card *card, str
     out->choice[YM_CHOICE_TIER] = (uint8_t)(tier < 0 ? 0 : tier);
     out->choice[YM_CHOICE_CONSENT] = 0;
 }
+
+static bool blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+void ym_exporter_of(const struct ym_card *card, uint8_t out[YM_HASH_BYTES])
+{
+    static const char context[] = "yumen/exporter/v1"; /* with its NUL */
+    char text[sizeof context + sizeof card->border.exporter];
+    size_t len = sizeof context;
+    memcpy(text, context, len);
+    for (const char *c = card->border.exporter; *c; c++)
+        if (!blank(*c)) {
+            if (c > card->border.exporter && blank(c[-1]) && len > sizeof context)
+                text[len++] = ' ';
+            text[len++] = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
+        }
+    ym_sha256(text, len, out);
+}

@@ -47,6 +47,10 @@ void ym_material_of(const struct ym_plan *plan, const struct ym_card *card,
  * recipient, contact, purpose, method, categories, rights. */
 void ym_notice_of(const struct ym_plan *plan, uint8_t out[YM_HASH_BYTES]);
 
+/* Who exports, as the people meter knows them: a hash of the card's exporter, whose
+ * case (ASCII) and white space do not count. None recorded is an exporter too. */
+void ym_exporter_of(const struct ym_card *card, uint8_t out[YM_HASH_BYTES]);
+
 /* Facts of a round on a card: both declarations, the tier, and what is computed
  * from them (exporter, sections on AI). Unknown stays unknown. People and
  * records are the caller's. */

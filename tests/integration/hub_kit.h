@@ -519,6 +519,11 @@ static inline json_t *kit_charge_members(const struct ym_plan *plan, const struc
                      "none", "build", "0123456789abcdef0123456789abcdef01234567"));
     ym_json_set_hash(o, "data", data);
     ym_json_set_hash(o, "binary", data);
+    ym_json_set_hash(o, "exporter", data);
+    ym_json_set_hash(o, "decision", data);
+    json_object_set_new(o, "people",
+                        json_pack("[{s:i, s:i, s:s}]", "year", 2026, "people", 500, "set",
+                                  json_string_value(json_object_get(o, "binary"))));
     return o;
 }
 

@@ -348,6 +348,11 @@ static void a_line_out_of_shape_never_enters_the_log(void **state)
         {"dataset_card", with(card_members("d1", 3), "group", json_pack("[s, s]", "d1", "d1"))},
         {"charge", without(kit_charge_members(plan, NULL), "sandbox")},
         {"charge", without(kit_charge_members(plan, NULL), "binary")},
+        {"charge", without(kit_charge_members(plan, NULL), "decision")},
+        {"charge", with(kit_charge_members(plan, NULL), "people", json_array())},
+        {"charge", with(kit_charge_members(plan, NULL), "people",
+                        json_pack("[{s:i, s:i, s:s}]", "year", 2026, "people", 512, "set",
+                                  "0303030303030303030303030303030303030303030303030303030303030303"))},
         {"charge", with(kit_charge_members(plan, NULL), "build", json_string("v0.1.0"))},
         {"charge", with(kit_charge_members(plan, NULL), "noise_variance", json_string("01"))},
     };

@@ -167,14 +167,16 @@ json_t *world_charge(const struct world *w, const char *study, int round, int at
     snprintf(variance, sizeof(variance), "%llu", (unsigned long long)(SIGMA * SIGMA));
     snprintf(k, sizeof(k), "%llu", (unsigned long long)SAMPLING);
     return json_pack(
-        "{s:s,s:i,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:i,s:o,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s,s:s,s:s,s:s}",
+        "{s:s,s:i,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:i,s:o,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:s,"
+        "s:[{s:i,s:i,s:s}],s:s}",
         "study", study, "round", round, "attempt", attempt, "plan", w->plan, "state", state, "dataset", dataset, "data",
         world_hash(dataset), "mechanism", "poisson-sampled rounded gaussian", "route", "integer", "clip_units",
         YM_CLIP_UNITS, "noise_variance", variance, "sampling_k", k, "steps", STEPS, "also", also(w), "unit", "patient",
         "relation", "add-or-remove-one", "accountant", "rdp/1", "epsilon_round_micro", (json_int_t)epsilon(w, 1, 0),
         "epsilon_spent_micro", (json_int_t)epsilon(w, after, w->order_milli), "epsilon_cap_micro",
         (json_int_t)w->cap_micro, "delta_e18", (json_int_t)w->delta_e18, "identified", "hospital_id", "sandbox",
-        "seccomp", "build", WORLD_BUILD, "binary", world_hash("trainer"));
+        "seccomp", "build", WORLD_BUILD, "binary", world_hash("trainer"), "exporter", world_hash(dataset), "people",
+        "year", 2023, "people", 600, "set", world_hash("people"), "decision", WORLD_UNASKED);
 }
 
 static json_t *release(const struct world *w, const char *study, int round, int attempt, const char *state,

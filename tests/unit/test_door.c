@@ -18,6 +18,7 @@ struct house {
     struct ym_key *key;
     struct ym_ledger *ledger;
     struct ym_budget *budget;
+    struct ym_meter *meter;
     struct ym_door *door;
     struct ym_link *link;
     struct ym_buf sent; /* everything the link emitted */
@@ -29,6 +30,17 @@ static const uint8_t state_hash[32] = {0xaa}, data_hash[32] = {0xdd};
 
 static const struct ym_program program = {"0123456789abcdef0123456789abcdef01234567",
                                           "aa00000000000000000000000000000000000000000000000000000000000000"};
+
+/* Who is counted, and when it is. */
+static const uint8_t salt[YM_SITE_SALT] = {7}, exporter[32] = {0xee};
+static uint8_t somebody[2][32] = {{1}, {2}};
+static const struct ym_cohort cohort = {somebody, 2};
+static int64_t door_time = 2000;
+
+static int64_t clock_2000(void)
+{
+    return door_time;
+}
 
 static void keep(void *ctx, const uint8_t *message, size_t len)
 {
@@ -71,11 +83,14 @@ static void house_open(struct house *h, const char *dir)
     assert_int_equal(ym_site_key(&h->site, &h->key, NULL), YM_OK);
     assert_int_equal(ym_site_ledger(&h->site, h->key, &h->ledger, NULL), YM_OK);
     assert_int_equal(ym_budget_fold(h->ledger, &h->budget, NULL), YM_OK);
+    assert_int_equal(ym_meter_fold(&h->site, salt, h->ledger, &h->meter, NULL), YM_OK);
     h->door = ym_door_new(&(struct ym_door_options){.site = &h->site,
                                                     .key = h->key,
                                                     .ledger = h->ledger,
                                                     .budget = h->budget,
                                                     .sandbox = "test",
+                                                    .meter = h->meter,
+                                                    .clock = clock_2000,
                                                     .program = &program});
     open_link(h);
     ym_door_attach(h->door, h->link);
@@ -88,6 +103,7 @@ static void house_close(struct house *h)
     ym_door_free(h->door);
     ym_link_free(h->link);
     ym_budget_free(h->budget);
+    ym_meter_free(h->meter);
     ym_ledger_close(&h->ledger);
     ym_key_free(h->key);
     ym_buf_release(&h->sent);
@@ -128,7 +144,10 @@ static struct ym_door_request request(uint32_t round)
                                     .round = round,
                                     .attempt = 1,
                                     .dim = DIM,
-                                    .now = 2000};
+                                    .now = 2000,
+                                    .until = 2100,
+                                    .exporter = exporter,
+                                    .cohort = &cohort};
 }
 
 static int64_t spent(const struct house *h)

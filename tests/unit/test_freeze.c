@@ -253,7 +253,7 @@ static void a_report_is_cut_after_a_hundred_lines(void **state)
         ym_buf_printf(&csv, "%d,old%d,女\n", i, i);
     snprintf(path, sizeof path, "%s/x.csv", dir);
     assert_int_equal(ym_fs_write(path, bytes_in(&csv), 0600, NULL), YM_OK);
-    assert_int_equal(ym_freeze_file(card, path, NULL, salt, false, &bytes, &report, NULL), YM_INVALID);
+    assert_int_equal(ym_freeze_file(card, path, NULL, salt, false, &bytes, NULL, &report, NULL), YM_INVALID);
     for (size_t i = 0; i < report.len; i++)
         lines += report.data[i] == '\n';
     assert_int_equal(lines, 101);
@@ -270,9 +270,9 @@ static void files_that_cannot_be_read_say_so(void **state)
     struct ym_card *card = card_must(card_text);
     struct ym_status st;
     snprintf(path, sizeof path, "%s/none.csv", dir);
-    assert_int_equal(ym_freeze_file(card, path, NULL, salt, false, &bytes, &report, &st), YM_NOT_FOUND);
+    assert_int_equal(ym_freeze_file(card, path, NULL, salt, false, &bytes, NULL, &report, &st), YM_NOT_FOUND);
     assert_non_null(strstr(st.message, "none.csv"));
-    assert_int_equal(ym_freeze_file(card, dir, NULL, salt, false, &bytes, &report, &st), YM_INVALID);
+    assert_int_equal(ym_freeze_file(card, dir, NULL, salt, false, &bytes, NULL, &report, &st), YM_INVALID);
     assert_non_null(strstr(st.message, "regular file"));
     ym_card_free(card);
 }

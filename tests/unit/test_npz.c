@@ -325,7 +325,7 @@ static void real_chest_films_freeze(void **state)
         skip();
     struct ym_card *card = card_must(card_yaml);
     snprintf(path, sizeof path, "%s/imaging/pneumoniamnist.npz", getenv("YUMEN_DATA"));
-    assert_int_equal(ym_freeze_file(card, path, NULL, salt, false, &bytes, &report, NULL), YM_OK);
+    assert_int_equal(ym_freeze_file(card, path, NULL, salt, false, &bytes, NULL, &report, NULL), YM_OK);
     assert_int_equal(ym_frozen_parse(ym_buf_bytes(&bytes), &f, NULL), YM_OK);
     assert_int_equal(f->patient_count, 624);
     for (size_t i = 0; i < f->row_count; i++)

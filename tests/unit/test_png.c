@@ -122,7 +122,7 @@ static struct frozen_folder freeze(const char *csv, bool skip_bad)
     put(dir, "broken.png", (struct ym_bytes){gray.data, gray.len - 20});
     put(dir, "list.csv", (struct ym_bytes){(const uint8_t *)csv, strlen(csv)});
     snprintf(path, sizeof path, "%s/list.csv", dir);
-    r.code = ym_freeze_file(card, path, NULL, salt, skip_bad, &out, &r.report, NULL);
+    r.code = ym_freeze_file(card, path, NULL, salt, skip_bad, &out, NULL, &r.report, NULL);
     if (r.code == YM_OK)
         assert_int_equal(ym_frozen_parse(ym_buf_bytes(&out), &r.f, NULL), YM_OK);
     snprintf(command, sizeof command, "rm -r %s", dir);

@@ -335,6 +335,32 @@ static void build_no_id(struct world *w)
     edit(w, WORLD_H2, "charge", 0, "build", json_string("0.1.0"));
 }
 
+/* Year n of who was counted. */
+static json_t *counted(int from, int64_t people)
+{
+    return json_pack("{s:i,s:I,s:s}", "year", from, "people", (json_int_t)people, "set", world_hash("people"));
+}
+
+static void people_exact(struct world *w)
+{
+    edit(w, WORLD_H2, "charge", 0, "people", json_pack("[o]", counted(2023, 569)));
+}
+
+static void people_years_apart(struct world *w)
+{
+    edit(w, WORLD_H2, "charge", 0, "people", json_pack("[o,o]", counted(2023, 600), counted(2025, 600)));
+}
+
+static void nobody_counted(struct world *w)
+{
+    edit(w, WORLD_H2, "charge", 0, "people", json_array());
+}
+
+static void exporter_unnamed(struct world *w)
+{
+    json_object_del(world_at(w, WORLD_H2, "charge", 0)->members, "exporter");
+}
+
 static void coordinator_unnamed(struct world *w)
 {
     json_object_del(world_at(w, WORLD_HUB, "round_result", 1)->members, "build");
@@ -1567,6 +1593,10 @@ static const struct trick {
     {BEFORE(variance_no_square), 10, "leaf_fields"},
     {BEFORE(trainer_unnamed), 10, "leaf_fields"},
     {BEFORE(build_no_id), 10, "leaf_fields"},
+    {BEFORE(people_exact), 10, "leaf_fields"},
+    {BEFORE(people_years_apart), 10, "leaf_fields"},
+    {BEFORE(nobody_counted), 10, "leaf_fields"},
+    {BEFORE(exporter_unnamed), 10, "leaf_fields"},
     {BEFORE(coordinator_unnamed), 10, "leaf_fields"},
     {BEFORE(type_unknown), 10, "leaf_type"},
     {BEFORE(type_of_another_log), 10, "leaf_type"},

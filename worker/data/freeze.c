@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "gate/schema.h"
 #include "worker/data/freeze_report.h"
+#include "worker/data/people.h"
 #include "worker/data/recode.h"
 
 struct row {
@@ -446,4 +447,20 @@ enum ym_code ym_freeze_finish(struct ym_freeze *f, struct ym_buf *frozen_bytes, 
         return ym_status_set(st, YM_INVALID, "data set '%s' has lines that cannot be read", f->card->name);
     note_ranges(f);
     return encode(f, frozen_bytes, st);
+}
+
+enum ym_code ym_freeze_people(const struct ym_freeze *f, struct ym_bytes frozen, struct ym_buf *out,
+                              struct ym_status *st)
+{
+    uint8_t hash[YM_HASH_BYTES], (*id)[YM_HASH_BYTES] = calloc(f->row_count + 1, sizeof *id);
+    size_t patients = 0;
+    if (!id)
+        return ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    ym_sha256(frozen.data, frozen.len, hash);
+    for (size_t i = 0; i < f->row_count; i++)
+        if (!i || memcmp(f->row[i - 1].patient, f->row[i].patient, YM_HASH_BYTES))
+            ym_pseudonym(f->salt, f->card->identifier, f->card->name, hash, f->row[i].patient, id[patients++]);
+    enum ym_code code = ym_people_encode(hash, (const uint8_t(*)[YM_HASH_BYTES])id, patients, out, st);
+    free(id);
+    return code;
 }

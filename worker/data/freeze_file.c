@@ -140,7 +140,8 @@ static enum ym_code push_npz(struct ym_freeze *f, const struct ym_card *card, co
 }
 
 enum ym_code ym_freeze_file(const struct ym_card *card, const char *path, const char *folder, const uint8_t salt[32],
-                            bool skip_bad, struct ym_buf *frozen_bytes, struct ym_buf *report, struct ym_status *st)
+                            bool skip_bad, struct ym_buf *frozen_bytes, struct ym_buf *people, struct ym_buf *report,
+                            struct ym_status *st)
 {
     struct ym_freeze *f = NULL;
     struct folder images = {.card = card};
@@ -149,6 +150,8 @@ enum ym_code ym_freeze_file(const struct ym_card *card, const char *path, const 
         code = ym_card_is_npz(card) ? push_npz(f, card, path, st) : push_csv(f, &images, path, folder, st);
     if (code == YM_OK)
         code = ym_freeze_finish(f, frozen_bytes, st);
+    if (code == YM_OK && people)
+        code = ym_freeze_people(f, ym_buf_bytes(frozen_bytes), people, st);
     if (f)
         ym_report_end(ym_freeze_report(f));
     ym_freeze_free(f);

@@ -41,9 +41,11 @@ struct ym_frozen {
 /* Read the CSV or NPZ a card names and freeze it. A cell of an image names a PNG in folder (NULL: the one of path).
  * Failing lines are appended to report (line, column, what; for the site's own screen only: it quotes cells) and make
  * the answer YM_INVALID unless skip_bad, which drops the whole patient. Report
- * may hold notes on YM_OK. A line over 1 MiB is an error, never an allocation. */
+ * may hold notes on YM_OK. people (NULL: not wanted): the side file of people.h. A line over 1 MiB is an error, never
+ * an allocation. */
 enum ym_code ym_freeze_file(const struct ym_card *card, const char *path, const char *folder, const uint8_t salt[32],
-                            bool skip_bad, struct ym_buf *frozen_bytes, struct ym_buf *report, struct ym_status *st);
+                            bool skip_bad, struct ym_buf *frozen_bytes, struct ym_buf *people, struct ym_buf *report,
+                            struct ym_status *st);
 
 /* Bytes of another process: sizes are checked against the length before
  * anything is allocated, values against their columns. YM_CORRUPT. */
@@ -64,6 +66,7 @@ struct ym_table {
     float shade[256];    /* what a byte of it counts: (byte / 255 - mean) / scale */
     float *y;            /* [rows][targets], targets 1: number in scaled units, or level index; 2: {count, offset} */
     uint64_t *first_row; /* [patients + 1] */
+    uint32_t *who;       /* [patients] which patient of the frozen set each is */
     /* Survival: a patient's rows are its time bins, as far as it was watched, each with whether the event came in it
      * (discrete_hazard) or {event, log of the time spent in it, in units of the time's high} (piecewise_exponential).
      * A time above the range ends there, without event. Who was not watched to the end of a first bin has no rows. */

@@ -47,6 +47,7 @@ void ym_table_free(struct ym_table *t)
     free(t->pixel);
     free(t->y);
     free(t->first_row);
+    free(t->who);
     free(t->time);
     free(t->event);
     exact_free(t->exact);
@@ -306,8 +307,10 @@ static void fill_patient(struct build *b, struct ym_table *t, size_t patient)
             records++;
         }
     }
-    if (t->rows > first)
-        t->first_row[++t->patients] = t->rows;
+    if (t->rows == first)
+        return;
+    t->who[t->patients] = (uint32_t)patient;
+    t->first_row[++t->patients] = t->rows;
 }
 
 /* ---- the whole ---- */
@@ -362,6 +365,7 @@ static bool table_allocate(const struct build *b, struct ym_table *t)
         t->x = calloc(cells + 1, sizeof *t->x);
     t->y = calloc(rows + 1, ym_plan_targets(b->plan) * sizeof *t->y);
     t->first_row = calloc(b->f->patient_count + 1, sizeof *t->first_row);
+    t->who = calloc(b->f->patient_count + 1, sizeof *t->who);
     if (ym_plan_survival(b->plan)) {
         t->time = calloc(b->f->patient_count, sizeof *t->time);
         t->event = calloc(b->f->patient_count, sizeof *t->event);
@@ -372,7 +376,7 @@ static bool table_allocate(const struct build *b, struct ym_table *t)
         return false;
     if (t->pixel)
         shade_fill(&b->plan->input[0], t->shade);
-    return (t->x || t->pixel) && t->y && t->first_row;
+    return (t->x || t->pixel) && t->y && t->first_row && t->who;
 }
 
 static struct ym_table *table_new(const struct build *b)

@@ -13,6 +13,7 @@ enum { MOST_SETS = 32, CARD_MAX = 1024 * 1024, MOST_DECISIONS = 8192 };
 struct decided { /* newest decision of a plan on a data set */
     char plan[2 * YM_HASH_BYTES + 1], dataset[64];
     uint8_t hash[YM_HASH_BYTES]; /* of its canonical members */
+    uint8_t line[YM_HASH_BYTES];
 };
 
 struct ym_border {
@@ -231,7 +232,7 @@ static struct decided *add_decided(struct ym_border *b, const char *plan, const 
     return d;
 }
 
-static enum ym_code take_decision(struct ym_border *b, const json_t *leaf, struct ym_status *st)
+static enum ym_code take_decision(struct ym_border *b, const json_t *leaf, struct ym_bytes line, struct ym_status *st)
 {
     uint8_t hash[YM_HASH_BYTES];
     const char *plan, *dataset;
@@ -241,12 +242,15 @@ static enum ym_code take_decision(struct ym_border *b, const json_t *leaf, struc
         code = ym_json_get_str(leaf, "dataset", &dataset, st);
     if (code == YM_OK)
         code = hash_decision(leaf, hash, st);
-    if (code == YM_OK && (d = add_decided(b, plan, dataset)) != NULL) /* one that is not remembered is written again */
+    if (code == YM_OK &&
+        (d = add_decided(b, plan, dataset)) != NULL) { /* one that is not remembered is written again */
         memcpy(d->hash, hash, sizeof hash);
+        ym_sha256(line.data, line.len, d->line);
+    }
     return code;
 }
 
-enum ym_code ym_border_take(struct ym_border *b, const json_t *leaf, struct ym_status *st)
+enum ym_code ym_border_take(struct ym_border *b, const json_t *leaf, struct ym_bytes line, struct ym_status *st)
 {
     const char *type;
     enum ym_code code = ym_json_get_str(leaf, "type", &type, st);
@@ -257,7 +261,7 @@ enum ym_code ym_border_take(struct ym_border *b, const json_t *leaf, struct ym_s
     else if (code == YM_OK && strcmp(type, "border") == 0)
         code = take_switch(b, leaf, st);
     else if (code == YM_OK && strcmp(type, "decision") == 0)
-        code = take_decision(b, leaf, st);
+        code = take_decision(b, leaf, line, st);
     return code;
 }
 
@@ -344,6 +348,16 @@ bool ym_border_decided(const struct ym_border *b, const json_t *members)
     const char *dataset = json_string_value(json_object_get(members, "dataset"));
     const struct decided *d = plan && dataset ? find_decided(b, plan, dataset) : NULL;
     return d && hash_decision(members, hash, NULL) == YM_OK && memcmp(hash, d->hash, sizeof hash) == 0;
+}
+
+const uint8_t *ym_border_decision(const struct ym_border *b, const struct ym_plan *plan, const char *dataset)
+{
+    struct ym_buf hex = {0};
+    const struct decided *d = NULL;
+    if (!b->off && ym_hex_encode(plan->hash, sizeof plan->hash, &hex) == YM_OK)
+        d = find_decided(b, ym_buf_str(&hex), dataset);
+    ym_buf_release(&hex);
+    return d ? d->line : NULL;
 }
 
 /* ---- the card ---- */

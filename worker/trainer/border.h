@@ -15,10 +15,12 @@ struct ym_border;
 struct ym_border *ym_border_new(const struct ym_site *site); /* borrowed */
 void ym_border_free(struct ym_border *b);
 
-/* Fold one leaf of the own ledger; others than ruleset, dossier, border and
+/* Fold one leaf of the own ledger and its line; others than ruleset, dossier, border and
  * decision change nothing. YM_CORRUPT: a leaf that cannot be, or a signed rule
  * set whose file is gone or another. */
-enum ym_code ym_border_take(struct ym_border *b, const json_t *leaf, struct ym_status *st);
+enum ym_code ym_border_take(struct ym_border *b, const json_t *leaf, struct ym_bytes line, struct ym_status *st);
+/* SHA-256 of the newest decision leaf's line of this plan and data set; NULL: none, or rule sets are not asked. */
+const uint8_t *ym_border_decision(const struct ym_border *b, const struct ym_plan *plan, const char *dataset);
 
 bool ym_border_asked(const struct ym_border *b);
 /* Why it is not asked, as somebody signed; "" otherwise. */

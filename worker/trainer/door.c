@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "audit/ledger/leaf.h"
+#include "base/calendar.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "privacy/clip.h"
 #include "worker/trainer/core.h"
 
@@ -69,6 +71,8 @@ enum ym_code ym_door_append(struct ym_door *d, struct ym_bytes line, uint64_t *i
 
     if (code == YM_OK)
         code = ym_budget_take(d->o.budget, line, st);
+    if (code == YM_OK)
+        code = ym_meter_take(d->o.meter, line, st);
     return code;
 }
 
@@ -222,6 +226,11 @@ static bool send_release(struct ym_door *d, int64_t now_ms)
 {
     const struct ym_release *r = d->release[0];
 
+    if (ym_year_of(d->o.clock()) > r->last_year) {
+        ym_log(YM_LOG_WARN, "door.year", "counted=%d", r->last_year); /* its people were not counted this year */
+        ym_door_remove_at(d, 0);
+        return true;
+    }
     if (!(d->fd < 0 ? send_head(d, r, now_ms) : send_chunk(d, r, now_ms))) {
         ym_door_remove_at(d, 0); /* unreadable outbox: the next restart or task looks again */
         return false;

@@ -5,6 +5,7 @@
 #include "base/program.h"
 #include "gate/plan.h"
 #include "worker/link.h"
+#include "worker/trainer/meter.h"
 #include "worker/trainer/site.h"
 
 /* The one door. Every frame from trainer to gateway leaves through door.c; no
@@ -30,6 +31,8 @@ struct ym_door_options {
     const struct ym_key *key;
     struct ym_ledger *ledger;
     struct ym_budget *budget;         /* folded over ledger; the door keeps it up to date */
+    struct ym_meter *meter;           /* likewise */
+    int64_t (*clock)(void);           /* unix seconds */
     const char *sandbox;              /* level reached, for charge leaves */
     const struct ym_program *program; /* which trainer this is, likewise */
 };
@@ -54,6 +57,10 @@ struct ym_door_request {
     uint32_t round, attempt;
     size_t dim;
     int64_t now;
+    int64_t until;                  /* after it nobody takes the update; a year that begins before counts too */
+    const uint8_t *exporter;        /* hash of who exports */
+    const struct ym_cohort *cohort; /* who is eligible */
+    const uint8_t *decision;        /* hash of the decision leaf's line; NULL: rule sets are not asked */
 };
 /* Would rounds first..last of the plan fit the data set's budget and the plan's
  * own epsilon_max on top of all charges so far? Nothing changes. YM_EXHAUSTED: no.
@@ -65,7 +72,7 @@ enum ym_code ym_door_fits(const struct ym_door *d, const struct ym_plan *plan, c
 enum ym_code ym_door_may_charge(const struct ym_door *d, const struct ym_plan *plan, const char *dataset,
                                 uint32_t round, int64_t now, int64_t *alone_micro, int64_t *after_micro,
                                 struct ym_status *st);
-/* Reserve the outbox file, check again, append the charge. On failure nothing
+/* Reserve the outbox file, check again, write who is counted, append the charge. On failure nothing
  * was charged, but for YM_UNCERTAIN. line: out, the charge leaf. */
 enum ym_code ym_door_charge(struct ym_door *d, const struct ym_door_request *r, struct ym_charged **out,
                             struct ym_buf *line, struct ym_status *st);
@@ -80,8 +87,8 @@ enum ym_code ym_door_seal(struct ym_door *d, struct ym_charged **c, int64_t now,
  * hash checked. YM_NOT_FOUND: gone; YM_CORRUPT: other bytes. */
 enum ym_code ym_door_recover(struct ym_door *d, struct ym_bytes charge_line, struct ym_bytes release_line,
                              struct ym_release **out, struct ym_status *st);
-/* Queue for sending; takes *r. A release of the same leaf that waits already is
- * not queued twice. */
+/* Queue for sending; takes *r. In a year that its charge does not count for it does not leave. A release of the same
+ * leaf that waits already is not queued twice. */
 enum ym_code ym_door_send(struct ym_door *d, struct ym_release **r, struct ym_status *st);
 /* Forget a release and remove its outbox file, or keep that; what is being sent stops. */
 void ym_door_drop(struct ym_door *d, struct ym_bytes charge_line, bool keep);

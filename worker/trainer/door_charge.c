@@ -11,6 +11,7 @@
 #include "audit/ledger/leaf.h"
 #include "audit/limits.h"
 #include "audit/spend.h"
+#include "base/calendar.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -118,8 +119,40 @@ static bool put_events(json_t *o, const struct ym_events *e)
     return json_object_set_new(o, "also", also) == 0 && good;
 }
 
+/* At most two: a window longer than a year would count the same people over and over. */
+static int last_year(const struct ym_door_request *r)
+{
+    int first = ym_year_of(r->now);
+
+    return ym_year_of(r->until) > first ? first + 1 : first;
+}
+
+/* Who exports how many people, on disk before the charge, and on what decision. */
+static enum ym_code count_people(const struct ym_door *d, const struct ym_door_request *r, json_t **out,
+                                 struct ym_status *st)
+{
+    static const uint8_t nothing[YM_HASH_BYTES];
+    const struct ym_meter_charge c = {.exporter = r->exporter,
+                                      .study = r->plan->study,
+                                      .round = r->round,
+                                      .attempt = r->attempt,
+                                      .first_year = ym_year_of(r->now),
+                                      .last_year = last_year(r),
+                                      .cohort = r->cohort};
+    json_t *o, *people = NULL;
+    enum ym_code code = r->cohort && r->exporter
+                            ? ym_meter_keep(d->o.meter, &c, &people, st)
+                            : ym_status_set(st, YM_DENIED, "nobody said whose data this round uses");
+
+    if (code != YM_OK)
+        return code;
+    o = json_pack("{s:o}", "people", people);
+    *out = with_hash(with_hash(o, "exporter", r->exporter), "decision", r->decision ? r->decision : nothing);
+    return o ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory for a charge leaf");
+}
+
 static json_t *charge_members(const struct ym_door *d, const struct ym_door_request *r, int64_t alone, int64_t after,
-                              int64_t cap, int64_t delta)
+                              int64_t cap, int64_t delta, json_t *counted)
 {
     const struct ym_plan *p = r->plan;
     struct ym_events events;
@@ -134,7 +167,7 @@ static json_t *charge_members(const struct ym_door *d, const struct ym_door_requ
                   d->o.program->build, "binary", d->o.program->binary);
 
     ym_plan_events(p, r->round, r->round, &events);
-    if (!put_events(o, &events)) {
+    if (!put_events(o, &events) || json_object_update(o, counted) != 0) {
         json_decref(o);
         return NULL;
     }
@@ -194,6 +227,7 @@ enum ym_code ym_door_charge(struct ym_door *d, const struct ym_door_request *r, 
                             struct ym_buf *line, struct ym_status *st)
 {
     struct ym_charged *c = NULL;
+    json_t *counted = NULL;
     int64_t alone, after, spent, cap, delta;
     enum ym_code code = charged_new(d, r, &c, st);
 
@@ -207,7 +241,11 @@ enum ym_code ym_door_charge(struct ym_door *d, const struct ym_door_request *r, 
     if (code == YM_OK)
         code = ym_budget_spent(d->o.budget, r->dataset, &spent, &cap, &delta, st);
     if (code == YM_OK)
-        code = sign_line(d, "charge", charge_members(d, r, alone, after, cap, delta), r->now, &c->charge_line, st);
+        code = count_people(d, r, &counted, st);
+    if (code == YM_OK)
+        code = sign_line(d, "charge", charge_members(d, r, alone, after, cap, delta, counted), r->now, &c->charge_line,
+                         st);
+    json_decref(counted);
     if (code == YM_OK)
         code = ym_buf_append(line, c->charge_line.data, c->charge_line.len);
     if (code == YM_OK)
@@ -216,6 +254,7 @@ enum ym_code ym_door_charge(struct ym_door *d, const struct ym_door_request *r, 
         ym_charged_free(&c);
         return code;
     }
+    ym_meter_sweep(d->o.meter);
     ym_sha256(c->charge_line.data, c->charge_line.len, c->charge);
     *out = c;
     return YM_OK;
@@ -342,6 +381,7 @@ enum ym_code ym_door_seal(struct ym_door *d, struct ym_charged **charged, int64_
     memcpy(r->charge, c->charge, sizeof r->charge);
     snprintf(r->path, sizeof r->path, "%s", c->path);
     r->bytes = c->r.dim * sizeof *c->update;
+    r->last_year = last_year(&c->r);
     c->path[0] = 0; /* the file stays */
     ym_charged_free(charged);
     *out = r;

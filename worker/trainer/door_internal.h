@@ -23,6 +23,7 @@ struct ym_release {
     struct ym_buf charge_line, release_line;
     uint8_t charge[YM_HASH_BYTES];
     char path[YM_SITE_PATH];
+    int last_year; /* that its charge counts for */
     uint64_t bytes;
 };
 

@@ -52,6 +52,7 @@ static enum ym_code read_release(const struct ym_door *d, struct ym_bytes charge
     enum ym_code code = ym_leaf_open(release_line, d->pub, "release", &o, st);
 
     ym_sha256(charge_line.data, charge_line.len, r->charge);
+    r->last_year = ym_meter_last_year(charge_line);
     if (code == YM_OK)
         code = ym_json_get_hash(o, "charge", charge, st);
     if (code == YM_OK && memcmp(charge, r->charge, sizeof charge) != 0)

@@ -102,7 +102,9 @@ static enum ym_code open_ledger(struct ym_trainer *t, struct ym_status *st)
 
     if (code == YM_OK && ym_ledger_size(t->ledger) == 0)
         code = ym_status_set(st, YM_CORRUPT, "the ledger is empty: bring its newest copy back");
-    return code == YM_OK ? ym_budget_fold(t->ledger, &t->budget, st) : code;
+    if (code == YM_OK)
+        code = ym_budget_fold(t->ledger, &t->budget, st);
+    return code == YM_OK ? ym_meter_fold(&t->site, t->salt, t->ledger, &t->meter, st) : code;
 }
 
 static enum ym_code fold_core(struct ym_trainer *t, struct ym_status *st)
@@ -179,6 +181,8 @@ static enum ym_code open_state(struct ym_trainer *t, struct ym_status *st)
                                                         .key = t->key,
                                                         .ledger = t->ledger,
                                                         .budget = t->budget,
+                                                        .meter = t->meter,
+                                                        .clock = ym_clock_unix,
                                                         .sandbox = t->sandbox.text,
                                                         .program = &t->program});
         code = t->door ? sweep_outbox(t, st) : ym_status_set(st, YM_EXHAUSTED, "no memory");
@@ -285,6 +289,9 @@ static void stop(struct ym_trainer *t)
     ym_border_free(t->border);
     ym_watch_free(t->watch);
     ym_budget_free(t->budget);
+    ym_meter_free(t->meter);
+    for (size_t i = 0; i < YM_TRAINER_COHORTS; i++)
+        ym_cohort_release(&t->eligible[i].who);
     ym_ledger_close(&t->ledger);
     ym_trust_release(&t->trust);
     ym_key_free(t->key);

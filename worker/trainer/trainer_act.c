@@ -45,7 +45,7 @@ enum ym_code ym_trainer_take(struct ym_trainer *t, uint64_t index, struct ym_byt
     if (code == YM_OK)
         code = ym_leaf_parse(line, &o, st);
     if (code == YM_OK)
-        code = ym_border_take(t->border, o, st);
+        code = ym_border_take(t->border, o, line, st);
     json_decref(o);
     return code;
 }
@@ -62,12 +62,23 @@ enum ym_code ym_trainer_record(struct ym_trainer *t, struct ym_bytes line, bool 
     return code;
 }
 
-enum ym_code ym_trainer_data_path(const struct ym_trainer *t, const char *dataset, char out[YM_SITE_PATH])
+static enum ym_code data_path(const struct ym_trainer *t, const char *dataset, const char *suffix,
+                              char out[YM_SITE_PATH])
 {
     char name[80];
 
-    snprintf(name, sizeof name, "%s.frozen", dataset);
+    snprintf(name, sizeof name, "%s%s", dataset, suffix);
     return ym_site_path(&t->site, "data", name, out);
+}
+
+enum ym_code ym_trainer_data_path(const struct ym_trainer *t, const char *dataset, char out[YM_SITE_PATH])
+{
+    return data_path(t, dataset, ".frozen", out);
+}
+
+enum ym_code ym_trainer_people_path(const struct ym_trainer *t, const char *dataset, char out[YM_SITE_PATH])
+{
+    return data_path(t, dataset, ".people", out);
 }
 
 /* ---- actions ---- */
@@ -157,6 +168,7 @@ static struct ym_job *job_for(struct ym_trainer *t, const struct ym_action *a, e
     memcpy(j->state, a->study->state, sizeof j->state);
     j->min_patients = ym_core_min_patients(t->core);
     if (last_release(t, a->study, j) != YM_OK || ym_trainer_data_path(t, a->study->dataset, j->data_path) != YM_OK ||
+        ym_trainer_people_path(t, a->study->dataset, j->people_path) != YM_OK ||
         ym_site_hash_path(&t->site, "objects", j->state, ".state", j->state_path) != YM_OK)
         ym_job_free(&j);
     return j;
@@ -193,9 +205,26 @@ static enum ym_code can_charge(struct ym_trainer *t, const struct ym_core_study 
     return YM_OK;
 }
 
+/* The exporter, from the card as it is now, and whom the round uses. */
+static enum ym_code whose_data(struct ym_trainer *t, struct ym_core_study *s, struct ym_door_request *r,
+                               uint8_t exporter[YM_HASH_BYTES], struct ym_status *st)
+{
+    struct ym_card *card = NULL;
+    enum ym_code code = ym_site_card(&t->site, s->dataset, &card, st);
+
+    if (code == YM_OK)
+        ym_exporter_of(card, exporter);
+    ym_card_free(card);
+    r->exporter = exporter;
+    r->cohort = ym_trainer_cohort(t, s->plan, s->dataset);
+    r->decision = ym_border_decision(t->border, s->plan, s->dataset);
+    return code;
+}
+
 static enum ym_code charge(struct ym_trainer *t, const struct ym_action *a, const char **reason, struct ym_status *st)
 {
     struct ym_core_study *s = a->study;
+    uint8_t exporter[YM_HASH_BYTES];
     struct ym_model m;
     struct ym_buf line = {0};
     struct ym_door_request r = {.plan = s->plan,
@@ -207,12 +236,18 @@ static enum ym_code charge(struct ym_trainer *t, const struct ym_action *a, cons
                                 .now = ym_clock_unix()};
     enum ym_code code = ym_model_from_plan(s->plan, &m, st);
 
+    r.until = r.now + s->plan->collect_ms / 1000 + 1 + YM_CORE_CLOCK_SKEW_S;
+
     if (code == YM_OK) {
         r.dim = ym_model_update_dim(&m);
         code = can_charge(t, s, a->round, r.dim, reason, st);
     }
     if (code == YM_OK)
         code = note_append(t, ym_trainer_decide(t, s->plan, s->dataset, st), st);
+    if (code == YM_DENIED)
+        *reason = "border";
+    if (code == YM_OK)
+        code = whose_data(t, s, &r, exporter, st);
     if (code == YM_OK)
         code = note_append(t, ym_door_charge(t->door, &r, &t->charged, &line, st), st);
     if (code == YM_CONFLICT)
@@ -426,6 +461,25 @@ static void start_waiting_charge(struct ym_trainer *t, struct ym_actions *a)
     }
 }
 
+/* What a charge counts is whom the table used; a table that uses others by the time of the training does not train. */
+static void trust_cohort(struct ym_trainer *t, struct ym_job *j)
+{
+    const struct ym_cohort *charged;
+    struct ym_status st = YM_STATUS_INIT;
+
+    if (j->reason || !j->plan)
+        return;
+    if (j->kind != YM_JOB_TRAIN) {
+        ym_trainer_know_cohort(t, j);
+        if (j->kind == YM_JOB_PREPARE && ym_trainer_may_cross(t, j->plan, j->study->dataset, &st) != YM_OK)
+            j->reason = "border";
+        return;
+    }
+    charged = ym_trainer_cohort(t, j->plan, j->study->dataset);
+    if (!charged || !ym_cohort_within(&j->cohort, charged))
+        j->reason = "crashed";
+}
+
 void ym_trainer_finish(struct ym_trainer *t, struct ym_job *j)
 {
     struct ym_actions a = {0};
@@ -433,6 +487,7 @@ void ym_trainer_finish(struct ym_trainer *t, struct ym_job *j)
     if (j->reason && j->kind != YM_JOB_CHECK)
         ym_log(YM_LOG_WARN, "trainer.job", "study=%s round=%u reason=%s why=\"%s\"", j->study->study, j->round,
                j->reason, j->st.message);
+    trust_cohort(t, j);
     if (j->kind == YM_JOB_PREPARE)
         ym_core_prepared(t->core, j->study, j->round, j->attempt, j->reason, &a);
     else if (j->kind == YM_JOB_TRAIN)

@@ -292,7 +292,6 @@ static struct ym_job *check_job(struct ym_trainer *t, struct ym_core_study *s, c
                                 const struct waiting *w)
 {
     struct ym_job *j = calloc(1, sizeof *j);
-    char file[80];
 
     if (!j)
         return NULL;
@@ -302,9 +301,9 @@ static struct ym_job *check_job(struct ym_trainer *t, struct ym_core_study *s, c
     j->min_patients = ym_core_min_patients(t->core);
     memcpy(j->salt, t->salt, sizeof j->salt);
     memcpy(j->data, d->data, sizeof j->data);
-    snprintf(file, sizeof file, "%s.frozen", d->name);
     j->user = malloc(sizeof *w);
-    if (!j->user || ym_site_path(&t->site, "data", file, j->data_path) != YM_OK) {
+    if (!j->user || ym_trainer_data_path(t, d->name, j->data_path) != YM_OK ||
+        ym_trainer_people_path(t, d->name, j->people_path) != YM_OK) {
         free(j->user);
         ym_job_free(&j);
         return NULL;

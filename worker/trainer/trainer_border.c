@@ -5,33 +5,23 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "worker/data/frozen.h"
 #include "worker/trainer/trainer_internal.h"
 
 /* The gate's questions: before a charge, and at the desk. */
 
 enum { MOST_FILINGS = 32768 };
 
-/* Everybody in the frozen set counts, sampled or not. */
-static struct ym_border_people count_people(const struct ym_trainer *t, const char *dataset)
-{
-    struct ym_border_people n = {-1, -1};
-    char path[YM_SITE_PATH];
-
-    if (ym_trainer_data_path(t, dataset, path) != YM_OK || ym_frozen_size(path, &n.people, &n.records, NULL) != YM_OK)
-        n = (struct ym_border_people){-1, -1};
-    return n;
-}
-
 static enum ym_code ask(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset, bool forecast,
-                        struct ym_facts *facts, struct ym_crossing *d, struct ym_status *st)
+                        enum ym_people_bound bound, struct ym_facts *facts, struct ym_crossing *d, struct ym_status *st)
 {
-    struct ym_border_people n = count_people(t, dataset);
     struct ym_card *card = NULL;
     enum ym_code code = ym_site_card(&t->site, dataset, &card, st);
 
-    if (code == YM_OK)
+    if (code == YM_OK) {
+        struct ym_border_people n = ym_trainer_count(t, plan, card, bound);
+
         ym_border_ask(t->border, plan, card, &n, ym_clock_unix(), forecast, facts, d);
+    }
     ym_card_free(card);
     return code;
 }
@@ -49,23 +39,31 @@ enum ym_code ym_trainer_record_new(struct ym_trainer *t, const char *type, json_
     return code;
 }
 
+/* What it says is an error of its own: YM_DENIED with the reasons, unless it proceeds. */
+static enum ym_code proceeds(const struct ym_crossing *d, struct ym_status *st)
+{
+    struct ym_buf text = {0};
+    enum ym_code code;
+
+    if (d->outcome == YM_PROCEED)
+        return YM_OK;
+    code = ym_crossing_reasons(d, &text);
+    ym_status_set(st, YM_DENIED, "%s", code == YM_OK ? ym_buf_str(&text) : "no memory");
+    ym_buf_release(&text);
+    return YM_DENIED;
+}
+
 enum ym_code ym_trainer_may_cross(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,
                                   struct ym_status *st)
 {
     struct ym_facts facts;
     struct ym_crossing d;
-    struct ym_buf text = {0};
     enum ym_code code;
 
     if (!ym_border_asked(t->border))
         return YM_OK;
-    code = ask(t, plan, dataset, false, &facts, &d, st);
-    if (code != YM_OK || d.outcome == YM_PROCEED)
-        return code;
-    code = ym_crossing_reasons(&d, &text);
-    ym_status_set(st, YM_DENIED, "%s", code == YM_OK ? ym_buf_str(&text) : "no memory");
-    ym_buf_release(&text);
-    return YM_DENIED;
+    code = ask(t, plan, dataset, false, YM_PEOPLE_LEAST, &facts, &d, st); /* the charge asks of the exact number */
+    return code == YM_OK ? proceeds(&d, st) : code;
 }
 
 enum ym_code ym_trainer_decide(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,
@@ -78,15 +76,15 @@ enum ym_code ym_trainer_decide(struct ym_trainer *t, const struct ym_plan *plan,
 
     if (!ym_border_asked(t->border))
         return YM_OK;
-    code = ask(t, plan, dataset, false, &facts, &d, st);
+    code = ask(t, plan, dataset, false, YM_PEOPLE_EXACT, &facts, &d, st);
     if (code != YM_OK)
         return code;
     members = ym_border_decision_members(t->border, plan, dataset, &facts, &d);
-    if (members && ym_border_decided(t->border, members)) {
+    if (members && ym_border_decided(t->border, members))
         json_decref(members);
-        return YM_OK;
-    }
-    return ym_trainer_record_new(t, "decision", members, st);
+    else
+        code = ym_trainer_record_new(t, "decision", members, st);
+    return code == YM_OK ? proceeds(&d, st) : code;
 }
 
 static void add_wait(json_t *list, const struct ym_core_study *s, const char *track, const struct ym_track_decision *d)
@@ -110,7 +108,7 @@ json_t *ym_trainer_waits(struct ym_trainer *t)
         struct ym_crossing d;
 
         if (!s->plan || s->closed || s->decision != YM_APPROVED ||
-            ask(t, s->plan, s->dataset, false, &facts, &d, NULL) != YM_OK)
+            ask(t, s->plan, s->dataset, false, YM_PEOPLE_MOST, &facts, &d, NULL) != YM_OK)
             continue;
         add_wait(list, s, "artefact", &d.artefact);
         for (size_t k = 0; k < YM_TRACK_COUNT; k++)
@@ -161,7 +159,7 @@ enum ym_code ym_trainer_border_show(struct ym_trainer *t, const json_t *request,
     enum ym_code code = find_both(t, request, &s, &dataset, st);
 
     if (code == YM_OK)
-        code = ask(t, s->plan, dataset, forecast, &facts, &d, st);
+        code = ask(t, s->plan, dataset, forecast, YM_PEOPLE_MOST, &facts, &d, st);
     if (code == YM_OK)
         code = ym_crossing_print(&d, &text);
     if (code != YM_OK)

@@ -31,6 +31,14 @@ struct ym_seal_due { /* a checkpoint of the hub's log to cosign; size 0: none */
     int64_t since_ms;
 };
 
+#define YM_TRAINER_COHORTS 16 /* plans whose eligible patients are known at a time */
+
+struct ym_eligible { /* whom the plan uses of a data set, as the worker thread found */
+    bool known;
+    uint8_t plan[YM_HASH_BYTES], data[YM_HASH_BYTES];
+    struct ym_cohort who;
+};
+
 #define YM_TRAINER_RECENT 16 /* objects that came and whose task may still come */
 
 struct ym_trainer {
@@ -47,6 +55,9 @@ struct ym_trainer {
     struct ym_budget *budget;
     struct ym_core *core;
     struct ym_border *border;
+    struct ym_meter *meter;
+    struct ym_eligible eligible[YM_TRAINER_COHORTS]; /* in a ring */
+    size_t eligible_next;
     struct ym_door *door;
     struct ym_watch *watch;
     uint8_t instance[16]; /* of this run */
@@ -86,6 +97,8 @@ enum ym_code ym_trainer_record(struct ym_trainer *t, struct ym_bytes line, bool 
 void ym_trainer_finish(struct ym_trainer *t, struct ym_job *job);
 /* data/<dataset>.frozen */
 enum ym_code ym_trainer_data_path(const struct ym_trainer *t, const char *dataset, char out[YM_SITE_PATH]);
+/* data/<dataset>.people */
+enum ym_code ym_trainer_people_path(const struct ym_trainer *t, const char *dataset, char out[YM_SITE_PATH]);
 
 /* The study's next round begins from its last release, whose outbox file must stay. */
 bool ym_trainer_needs_last(const struct ym_core_study *s);
@@ -137,6 +150,16 @@ enum ym_code ym_trainer_may_cross(struct ym_trainer *t, const struct ym_plan *pl
                                   struct ym_status *st);
 enum ym_code ym_trainer_decide(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,
                                struct ym_status *st);
+
+/* trainer_people.c: the people meter's questions */
+void ym_trainer_know_cohort(struct ym_trainer *t, struct ym_job *job); /* takes job's cohort */
+/* NULL: the worker thread has not looked since the start. */
+const struct ym_cohort *ym_trainer_cohort(const struct ym_trainer *t, const struct ym_plan *plan, const char *dataset);
+enum ym_people_bound { YM_PEOPLE_LEAST, YM_PEOPLE_MOST, YM_PEOPLE_EXACT };
+/* People of this year with the plan's cohort on top, and the data set's rows. Where the cohort is not
+ * known yet: the least or the most that it can be; below 0: unknown. */
+struct ym_border_people ym_trainer_count(struct ym_trainer *t, const struct ym_plan *plan, const struct ym_card *card,
+                                         enum ym_people_bound bound);
 /* Sign a leaf of ours and record it, unposted; takes members, NULL is out of memory. */
 enum ym_code ym_trainer_record_new(struct ym_trainer *t, const char *type, json_t *members, struct ym_status *st);
 /* The desk's; *reply is new. */

@@ -91,6 +91,8 @@ static enum ym_code append(struct ym_trainer *t, const struct ym_bytes *line, si
     for (size_t i = 0; code == YM_OK && i < count; i++) {
         code = ym_budget_take(t->budget, line[i], st);
         if (code == YM_OK)
+            code = ym_meter_take(t->meter, line[i], st);
+        if (code == YM_OK)
             code = ym_core_take(t->core, first + i, line[i], st);
     }
     if (code == YM_UNCERTAIN || code == YM_CORRUPT)

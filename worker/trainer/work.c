@@ -28,12 +28,14 @@ struct ym_work {
     /* the worker thread's own */
     struct ym_table *table;
     uint8_t table_plan[YM_HASH_BYTES], table_data[YM_HASH_BYTES];
+    struct ym_cohort cohort; /* of the table */
 };
 
 void ym_job_free(struct ym_job **job)
 {
     if (*job) {
         ym_buf_wipe(&(*job)->report);
+        ym_cohort_release(&(*job)->cohort);
         ym_wipe((*job)->salt, sizeof(*job)->salt);
     }
     free(*job);
@@ -46,7 +48,23 @@ static void forget(struct ym_work *w)
 {
     ym_table_free(w->table);
     w->table = NULL;
+    ym_cohort_release(&w->cohort);
     malloc_trim(0);
+}
+
+static enum ym_code find_people(struct ym_work *w, struct ym_job *j, const struct ym_frozen *f,
+                                const struct ym_table *t)
+{
+    struct ym_cohort held = {0}, own = {0};
+    enum ym_code code = ym_people_load(j->people_path, f->hash, t->who, t->patients, &own, &j->st);
+
+    if (code == YM_OK && t->held)
+        code = ym_people_load(j->people_path, f->hash, t->held->who, t->held->patients, &held, &j->st);
+    if (code == YM_OK)
+        code = ym_cohort_union(&own, &held, &w->cohort, &j->st);
+    ym_cohort_release(&own);
+    ym_cohort_release(&held);
+    return code;
 }
 
 static enum ym_code load_table(struct ym_work *w, struct ym_job *j)
@@ -66,6 +84,8 @@ static enum ym_code load_table(struct ym_work *w, struct ym_job *j)
         code = ym_table_build(j->plan, f, &t, &j->report, &j->st);
     if (code == YM_OK && t->patients < (size_t)j->min_patients)
         code = ym_status_set(&j->st, YM_DENIED, "fewer patients are eligible than the site's policy asks for");
+    if (code == YM_OK)
+        code = find_people(w, j, f, t);
     ym_frozen_free(f);
     if (code != YM_OK) {
         ym_table_free(t);
@@ -77,12 +97,17 @@ static enum ym_code load_table(struct ym_work *w, struct ym_job *j)
     return YM_OK;
 }
 
+static bool have_table(const struct ym_work *w, const struct ym_job *j)
+{
+    return w->table && memcmp(w->table_plan, j->plan->hash, YM_HASH_BYTES) == 0 &&
+           memcmp(w->table_data, j->data, YM_HASH_BYTES) == 0;
+}
+
 static enum ym_code need_table(struct ym_work *w, struct ym_job *j)
 {
-    if (w->table && memcmp(w->table_plan, j->plan->hash, YM_HASH_BYTES) == 0 &&
-        memcmp(w->table_data, j->data, YM_HASH_BYTES) == 0)
-        return YM_OK;
-    return load_table(w, j);
+    enum ym_code code = have_table(w, j) ? YM_OK : load_table(w, j);
+
+    return code == YM_OK ? ym_cohort_union(&w->cohort, &(struct ym_cohort){0}, &j->cohort, &j->st) : code;
 }
 
 /* What a round starts from. */
@@ -245,7 +270,8 @@ static const char *check(struct ym_work *w, struct ym_job *j)
         return "state_mismatch";
     j->dim = m.dim;
     j->update_dim = ym_model_update_dim(&m);
-    if (load_table(w, j) != YM_OK)
+    forget(w);
+    if (need_table(w, j) != YM_OK)
         return "no_data";
     return time_steps(w, j, &m) == YM_OK ? NULL : "crashed";
 }

@@ -3,6 +3,7 @@
 
 #include "gate/plan.h"
 #include "models/model.h"
+#include "worker/data/people.h"
 #include "worker/trainer/core.h"
 
 /* The thread that reads rows and trains, so that vetoes and the hospital's
@@ -29,7 +30,7 @@ struct ym_job {
     const struct ym_plan *plan;  /* borrowed; must outlive the job */
     struct ym_core_study *study; /* for the owner only */
     uint32_t round, attempt;
-    char data_path[YM_SITE_PATH], state_path[YM_SITE_PATH];
+    char data_path[YM_SITE_PATH], people_path[YM_SITE_PATH], state_path[YM_SITE_PATH];
     uint8_t salt[YM_SITE_SALT];
     char last_path[YM_SITE_PATH]; /* of the study's last release, for a plan with scaffold; "": there is none */
     uint8_t last[YM_HASH_BYTES];  /* of its bytes, as the ledger says */
@@ -39,8 +40,9 @@ struct ym_job {
     void *user;
     int64_t asked_ms, due_ms; /* of ym_clock_mono_ms; when it may be taken */
     /* answers */
-    const char *reason;   /* NULL: well; else a word of say_declined */
-    struct ym_buf report; /* CHECK: for the site's own screen only */
+    struct ym_cohort cohort; /* PREPARE, TRAIN, CHECK: whom the plan's table uses, the held out included */
+    const char *reason;      /* NULL: well; else a word of say_declined */
+    struct ym_buf report;    /* CHECK: for the site's own screen only */
     struct ym_status st;
     int64_t step_ms; /* CHECK: the slower of the two steps */
     size_t dim, update_dim;
