@@ -195,7 +195,7 @@ MUTATIONS = [
      "run(a + i * a_step, a_step, 1, packed + j * depth, WIDE, depth - (rows & 1), c + i * c_step + j, c_step, false);", ["test_bounded"]),
     ("batched-clip-off", "worker/trainer/local_bounded.c", "ym_batch_scale(s->w->batch, i, ym_bounded_factor(",
      "ym_batch_scale(s->w->batch, i, p->unit + 0 * ym_bounded_factor(", ["test_bounded"]),
-    ("noise-off", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);", "(void)noise;",
+    ("noise-off", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);", "(void)noise;\n    (void)plan;",
      ["test_local_step"]),
     ("noise-one-percent-low", "worker/trainer/local.c", "ym_noise_add(sum, dim, plan->sigma_units, noise);",
      "ym_noise_add(sum, dim, plan->sigma_units - plan->sigma_units / 100, noise);", ["test_local_step"]),
