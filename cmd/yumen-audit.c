@@ -116,10 +116,39 @@ static int print_line(struct ym_folder *f, uint64_t index, bool raw)
     return o ? YM_EXIT_DONE : (int)YM_VERDICT_TAMPERED;
 }
 
+/* What a released model calls itself: ORIGIN#INDEX:LEAF-HASH. False: this ledger holds no such entry. */
+static bool content_entry(const struct ym_folder *f, const char *text, uint64_t *index)
+{
+    const char *mark = strrchr(text, '#');
+    uint8_t hash[YM_VHASH];
+    char *end;
+
+    if (strlen(f->note.origin) != (size_t)(mark - text) || strncmp(text, f->note.origin, (size_t)(mark - text)) != 0)
+        return false;
+    *index = strtoull(mark + 1, &end, 10);
+    return mark[1] >= '0' && mark[1] <= '9' && *end == ':' && ym_vhex(end + 1, strlen(end + 1), hash, sizeof hash) &&
+           *index < f->count && memcmp(hash, f->hash[*index], sizeof hash) == 0;
+}
+
+static int print_content(struct ym_folder *f, const char *text, bool raw)
+{
+    uint64_t index;
+
+    if (content_entry(f, text, &index))
+        return print_line(f, index, raw);
+    fprintf(stderr, PROGRAM ": ");
+    fprintf(stderr, T(AUDIT_ENTRY_CONTENT), text, f->note.origin, (uint64_t)f->count);
+    fputc('\n', stderr);
+    return YM_EXIT_NO;
+}
+
 static int print_entry(struct ym_folder *f, const char *text, bool raw)
 {
     char *end;
     uint64_t index = strtoull(text, &end, 10);
+
+    if (strchr(text, '#'))
+        return print_content(f, text, raw);
 
     if (*text < '0' || *text > '9' || *end || index >= f->count) {
         fprintf(stderr, PROGRAM ": ");
@@ -173,7 +202,7 @@ static const struct ym_cli_command commands[] = {
     {"verify", "DIR...", YM_TEXT_AUDIT_HELP_VERIFY, 1, -1, verify_options, run_verify},
     {"budget", "DIR...", YM_TEXT_AUDIT_HELP_BUDGET, 1, -1, budget_options, run_budget},
     {"epsilon", "", YM_TEXT_AUDIT_HELP_EPSILON, 0, 0, epsilon_options, audit_epsilon},
-    {"entry", "DIR INDEX", YM_TEXT_AUDIT_HELP_ENTRY, 2, 2, entry_options, run_entry},
+    {"entry", "DIR INDEX|CONTENT-ID", YM_TEXT_AUDIT_HELP_ENTRY, 2, 2, entry_options, run_entry},
     {"fetch", "URL DIR", YM_TEXT_AUDIT_HELP_FETCH, 2, 2, audit_fetch_options, audit_fetch},
     {"report", "DIR...", YM_TEXT_AUDIT_HELP_REPORT, 1, -1, audit_document_options, audit_document},
     {"receipt", "DIR INDEX | FILE", YM_TEXT_AUDIT_HELP_RECEIPT, 1, 2, audit_receipt_options, audit_receipt},

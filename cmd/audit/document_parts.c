@@ -354,7 +354,11 @@ static void study(struct document *d, size_t i)
     pair(d, YM_TEXT_DOC_PLAN_HASH, "code", s->plan_hash);
     if (s->last_state[0])
         pair(d, YM_TEXT_DOC_MODEL_HASH, "code", s->last_state);
+    if (s->content[0])
+        pair(d, YM_TEXT_DOC_CONTENT, "code", s->content);
     end_table(d);
+    if (s->content[0])
+        html_element_say(&d->h, "p class=\"note\"", YM_TEXT_MODEL_NOTICE);
     if (!s->plan)
         html_element_say(&d->h, "p class=\"note\"", YM_TEXT_DOC_NO_PLAN);
     decisions(d, i);

@@ -1,5 +1,6 @@
 #include "cmd/audit/facts.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,6 +282,17 @@ static void take_part(struct reading *r, struct fact_study *s, const char *membe
     }
 }
 
+/* As the files of the model name it (docs/results.md, "Notices"). */
+static void name_content(const struct reading *r, struct fact_study *s)
+{
+    uint8_t hash[YM_VHASH];
+    char hex[2 * YM_VHASH + 1];
+
+    ym_vleaf_hash(r->e->line, hash);
+    ym_vhex_text(hash, sizeof hash, hex);
+    snprintf(s->content, sizeof s->content, "%s#%" PRIu64 ":%s", r->v->log[r->log].origin, r->at, hex);
+}
+
 static void take_result(struct reading *r)
 {
     size_t s = study_of(r, text(r, "study"));
@@ -293,6 +305,7 @@ static void take_result(struct reading *r)
     r->f->study[s].ended = number(r, "time");
     COPY(r->f->study[s].last_state, text(r, "state_after"));
     COPY(r->f->study[s].last_sum, text(r, "sum"));
+    name_content(r, &r->f->study[s]);
     take_part(r, &r->f->study[s], "survivors", true);
     take_part(r, &r->f->study[s], "left_out", false);
     for (size_t i = 0; (name = ym_entry_nth(r->e, "left_out", i)); i++)

@@ -25,6 +25,7 @@ struct fact_member { /* of a study, as its results name them */
 struct fact_study {
     char name[64], sponsor[64], plan_hash[65];
     char first_state[65], last_state[65], last_sum[65]; /* "" before the first */
+    char content[384];                                  /* content id of the last model; "" before the first */
     int64_t offered, begun, ended;                      /* 0: not known, not yet */
     int64_t rounds;                                     /* of the newest result */
     bool done, aborted;

@@ -55,15 +55,15 @@ static void put_head(const json_t *card, struct ym_buf *out)
 {
     ym_buf_puts(out, "# ");
     put_safe(out, text_of(card, "title"));
-    ym_buf_printf(out, "\n\n> %s\n\n", text_of(card, "notice"));
+    ym_buf_printf(out, "\n\n> %s\n>\n> %s\n\n", text_of(card, "notice"), text_of(card, "notice_zh"));
     put_marks(card, out);
     ym_buf_printf(out, T(SPONSOR_CARD_STUDY), text_of(card, "study"), text_of(card, "sponsor"));
     ym_buf_puts(out, T(SPONSOR_CARD_PURPOSE));
     put_safe(out, text_of(card, "purpose"));
     ym_buf_printf(out, T(SPONSOR_CARD_MODEL), text_of(card, "family"), (int)int_of(card, "round"),
                   (int)int_of(card, "rounds"));
-    ym_buf_printf(out, "\n* plan `%s`\n* state `%s`\n* safetensors `%s`\n", text_of(card, "plan"),
-                  text_of(card, "state"), text_of(card, "file"));
+    ym_buf_printf(out, "\n* content `%s`\n* plan `%s`\n* state `%s`\n* safetensors `%s`\n", text_of(card, "content_id"),
+                  text_of(card, "plan"), text_of(card, "state"), text_of(card, "file"));
 }
 
 static void put_variable(const json_t *v, struct ym_buf *out)

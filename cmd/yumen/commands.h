@@ -17,6 +17,7 @@ int ym_cmd_study_cancel(const struct ym_cli_args *a);
 int ym_cmd_data_list(const struct ym_cli_args *a);
 int ym_cmd_model_get(const struct ym_cli_args *a);
 int ym_cmd_model_score(const struct ym_cli_args *a);
+int ym_cmd_model_check(const struct ym_cli_args *a);
 int ym_cmd_model_show(const struct ym_cli_args *a);
 int ym_cmd_log_fetch(const struct ym_cli_args *a);
 

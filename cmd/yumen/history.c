@@ -1,9 +1,11 @@
 #include "cmd/yumen/history.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "audit/ledger/leaf.h"
+#include "audit/ledger/tree.h"
 #include "audit/spend.h"
 #include "base/json.h"
 #include "proto/message.h"
@@ -17,6 +19,10 @@ struct history {
     struct ym_spend spend[YM_PLAN_MAX_SITES]; /* of this study's charges */
     int64_t delta_e18[YM_PLAN_MAX_SITES];
     json_int_t rounds_run;
+    struct ym_buf state;                 /* hex */
+    uint64_t content;                    /* index of the entry that the state came from, */
+    uint8_t content_hash[YM_HASH_BYTES]; /* its leaf hash, */
+    bool have_content;                   /* if there is one */
     struct ym_status *st;
     enum ym_code code;
 };
@@ -107,7 +113,19 @@ static void take_result(struct history *h, const json_t *leaf)
     take_names(h, json_object_get(leaf, "left_out"), "left_out");
 }
 
-static enum ym_code take_leaf(struct history *h, struct ym_bytes line)
+/* The state before any round is the plan's own. */
+static void take_content(struct history *h, const json_t *leaf, uint64_t index, struct ym_bytes line)
+{
+    bool result = strcmp(text_of(leaf, "state_after"), ym_buf_str(&h->state)) == 0;
+
+    if (!result && (h->have_content || strcmp(text_of(leaf, "type"), "plan") != 0))
+        return;
+    h->content = index;
+    h->have_content = true;
+    ym_tree_leaf_hash(line, h->content_hash);
+}
+
+static enum ym_code take_leaf(struct history *h, uint64_t index, struct ym_bytes line)
 {
     json_t *leaf = NULL;
     enum ym_code code = ym_leaf_parse(line, &leaf, h->st);
@@ -122,6 +140,8 @@ static enum ym_code take_leaf(struct history *h, struct ym_bytes line)
         code = take_charge(h, leaf);
     else if (code == YM_OK && ours && strcmp(type, "round_result") == 0)
         take_result(h, leaf);
+    if (code == YM_OK && ours)
+        take_content(h, leaf, index, line);
     json_decref(leaf);
     return code;
 }
@@ -133,7 +153,7 @@ static bool on_leaf(void *ctx, struct ym_bytes message)
 
     h->code = ym_message_unpack(&yumen__v1__log_entry__descriptor, message, &e, h->st);
     if (h->code == YM_OK)
-        h->code = take_leaf(h, ym_message_view(e->leaf));
+        h->code = take_leaf(h, e->index, ym_message_view(e->leaf));
     ym_message_free(e);
     return h->code == YM_OK;
 }
@@ -190,13 +210,41 @@ static enum ym_code finish(struct history *h, json_t **out)
     return code;
 }
 
-enum ym_code ym_history_read(struct ym_party_home *home, const struct ym_plan *plan, json_t **out, struct ym_status *st)
+static enum ym_code name_content(struct ym_party_home *home, const struct history *h, json_t *out)
+{
+    char origin[256];
+    uint8_t pub[YM_PUBKEY_BYTES];
+    struct ym_buf hash = {0};
+    enum ym_code code = ym_home_log_key(home, origin, pub, h->st);
+
+    if (code == YM_OK && !h->have_content)
+        return ym_status_set(h->st, YM_CORRUPT, "the hub's log has no entry that this model came from");
+    if (code != YM_OK)
+        return code;
+    ym_hex_encode(h->content_hash, YM_HASH_BYTES, &hash);
+    json_object_set_new(out, "content_id", json_sprintf("%s#%" PRIu64 ":%s", origin, h->content, ym_buf_str(&hash)));
+    ym_buf_release(&hash);
+    return YM_OK;
+}
+
+enum ym_code ym_history_read(struct ym_party_home *home, const struct ym_plan *plan, const uint8_t state[YM_HASH_BYTES],
+                             json_t **out, struct ym_status *st)
 {
     struct history h = {.plan = plan, .card = json_object(), .st = st};
-    enum ym_code code = read_log(home, &h);
+    json_t *made = NULL;
+    enum ym_code code = ym_hex_encode(state, YM_HASH_BYTES, &h.state);
 
     if (code == YM_OK)
-        code = finish(&h, out);
+        code = read_log(home, &h);
+    if (code == YM_OK)
+        code = finish(&h, &made);
+    if (code == YM_OK)
+        code = name_content(home, &h, made);
+    if (code == YM_OK)
+        *out = made;
+    else
+        json_decref(made);
+    ym_buf_release(&h.state);
     for (size_t i = 0; i < plan->site_count; i++) {
         json_decref(h.member[i]);
         ym_spend_release(&h.spend[i]);

@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "audit/ledger/ledger.h"
-#include "base/fs.h"
-#include "base/json.h"
 #include "cmd/yumen/commands.h"
 #include "cmd/yumen/party.h"
 #include "proto/message.h"
@@ -92,30 +90,6 @@ static enum ym_code note_size(const Yumen__V1__Checkpoint *c, uint64_t *size, st
     return YM_OK;
 }
 
-/* The verifier key that the hub gave at enrolment. */
-static enum ym_code log_key(const struct ym_party_home *h, char name[256], uint8_t pub[YM_PUBKEY_BYTES],
-                            struct ym_status *st)
-{
-    char path[1200];
-    struct ym_buf bytes = {0};
-    json_t *hub = NULL;
-    const char *vkey;
-    enum ym_code code = YM_OK;
-
-    if (ym_fs_join(path, sizeof path, h->dir, "hub.json") != YM_OK)
-        return ym_status_set(st, YM_INVALID, "the path of the folder is too long");
-    code = ym_fs_read(path, 256 * 1024, &bytes, st);
-    if (code == YM_OK)
-        code = ym_json_parse(bytes.data, bytes.len, 256 * 1024, &hub, st);
-    if (code == YM_OK)
-        code = ym_json_get_str(hub, "log", &vkey, st);
-    if (code == YM_OK)
-        code = ym_vkey_parse(vkey, YM_NOTE_LOG, name, pub, st);
-    json_decref(hub);
-    ym_buf_release(&bytes);
-    return code;
-}
-
 static enum ym_code mirror(struct ym_party_home *h, const char *dir, struct log_mirror *m, struct ym_status *st)
 {
     Yumen__V1__GetCheckpointRequest request = YUMEN__V1__GET_CHECKPOINT_REQUEST__INIT;
@@ -123,7 +97,7 @@ static enum ym_code mirror(struct ym_party_home *h, const char *dir, struct log_
     char origin[256];
     uint8_t pub[YM_PUBKEY_BYTES];
     uint64_t size = 0;
-    enum ym_code code = log_key(h, origin, pub, st);
+    enum ym_code code = ym_home_log_key(h, origin, pub, st);
 
     if (code == YM_OK)
         code = ym_home_call(h, "/yumen.v1.Federation/GetCheckpoint", &request, &yumen__v1__checkpoint__descriptor,

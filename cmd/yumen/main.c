@@ -27,6 +27,7 @@ static const struct ym_cli_option enrol_options[] = {
     {"name", "NAME", YM_TEXT_SPONSOR_OPT_NAME, false},
     OPTION_END,
 };
+static const struct ym_cli_option no_option[] = {OPTION_END};
 static const struct ym_cli_option json_option[] = {OPTION_JSON, OPTION_END};
 static const struct ym_cli_option dir_option[] = {OPTION_DIR, OPTION_END};
 static const struct ym_cli_option dir_json_options[] = {OPTION_DIR, OPTION_JSON, OPTION_END};
@@ -87,6 +88,7 @@ static const struct ym_cli_command commands[] = {
     {"study watch", "STUDY", YM_TEXT_SPONSOR_CMD_STUDY_WATCH, 1, 1, watch_options, ym_cmd_study_watch},
     {"study cancel", "STUDY", YM_TEXT_SPONSOR_CMD_STUDY_CANCEL, 1, 1, dir_option, ym_cmd_study_cancel},
     {"model get", "STUDY", YM_TEXT_SPONSOR_CMD_MODEL_GET, 1, 1, model_options, ym_cmd_model_get},
+    {"model check", "FILE", YM_TEXT_SPONSOR_CMD_MODEL_CHECK, 1, 1, no_option, ym_cmd_model_check},
     {"model show", "FILE", YM_TEXT_SPONSOR_CMD_MODEL_SHOW, 1, 1, json_option, ym_cmd_model_show},
     {"model score", "MODEL FILE", YM_TEXT_SPONSOR_CMD_MODEL_SCORE, 2, 2, score_options, ym_cmd_model_score},
     {"log fetch", "DIR", YM_TEXT_SPONSOR_CMD_LOG_FETCH, 1, 1, dir_option, ym_cmd_log_fetch},

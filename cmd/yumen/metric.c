@@ -7,28 +7,10 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "models/results/notice.h"
 #include "models/state.h"
 
-#define HEADER_MAX (256 * 1024)
 #define WITHIN 1.959963984540054 /* standard deviations that hold 95 % */
-
-json_t *ym_state_metadata(struct ym_bytes state)
-{
-    uint64_t len = 0;
-    json_t *header = NULL, *meta;
-
-    for (int i = 0; i < 8 && state.len >= 8; i++)
-        len |= (uint64_t)state.data[i] << (8 * i);
-    if (state.len < 8 || len > HEADER_MAX || len > state.len - 8)
-        return NULL;
-    while (len > 0 && state.data[8 + len - 1] == ' ')
-        len--;
-    if (ym_json_parse(state.data + 8, len, HEADER_MAX, &header, NULL) != YM_OK)
-        return NULL;
-    meta = json_incref(json_object_get(header, "__metadata__"));
-    json_decref(header);
-    return meta;
-}
 
 static int64_t *decode_cells(const struct ym_buf *sum, size_t at, size_t count)
 {
@@ -84,7 +66,7 @@ enum ym_code ym_metric_fetch(struct ym_party_home *h, const struct ym_plan *plan
     uint8_t hash[YM_HASH_BYTES];
     const uint8_t *params;
     uint32_t round = 0;
-    json_t *meta = ym_state_metadata(state);
+    json_t *meta = ym_notice_tensors(state);
     size_t sites = read_names(json_string_value(json_object_get(meta, "survivors")), out), kept = 0;
     enum ym_code code = ym_state_params(plan, state, &round, &params, st);
 

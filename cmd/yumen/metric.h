@@ -9,8 +9,6 @@
 /* Released metrics as the sponsor's commands show them. The sum of round r tells
  * of the state that the round started from: `of` is r - 1. */
 
-/* "__metadata__" of a state: round, previous, sum, survivors. New reference, NULL when it has none. */
-json_t *ym_state_metadata(struct ym_bytes state);
 /* What came with the round that made a state, out of the hub's sum of it. Zero-initialised is empty. */
 struct ym_metric_report {
     uint32_t of;   /* round of the state that is described */

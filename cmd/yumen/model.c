@@ -11,6 +11,8 @@
 #include "cmd/yumen/print.h"
 #include "cmd/yumen/result.h"
 #include "cmd/yumen/study.h"
+#include "models/results/notice.h"
+#include "models/start.h"
 
 #define HEADER_MAX (256 * 1024)
 #define MODEL_MAX_BYTES ((size_t)YM_PLAN_MAX_PARAMS * 4 + HEADER_MAX)
@@ -31,8 +33,11 @@ static json_t *metrics_json(struct ym_party_home *h, const struct ym_plan *plan,
 static enum ym_code read_facts(struct ym_party_home *h, const struct ym_plan *plan, struct ym_bytes state, json_t **out,
                                struct ym_status *st)
 {
-    enum ym_code code = ym_history_read(h, plan, out, st);
+    uint8_t hash[YM_HASH_BYTES];
+    enum ym_code code;
 
+    ym_sha256(state.data, state.len, hash);
+    code = ym_history_read(h, plan, hash, out, st);
     if (code == YM_OK)
         json_object_set_new(*out, "metrics", metrics_json(h, plan, state));
     return code;
@@ -114,12 +119,12 @@ static enum ym_code parse_header(const struct ym_buf *file, json_t **header, siz
     for (int i = 0; i < 8 && file->len >= 8; i++)
         len |= (uint64_t)file->data[i] << (8 * i);
     if (file->len < 8 || len > HEADER_MAX || len > file->len - 8)
-        return ym_status_set(st, YM_CORRUPT, "%s", T(SPONSOR_MODEL_NOT));
+        return ym_status_set(st, YM_CORRUPT, "%s", T(MODEL_NOT));
     *data = 8 + (size_t)len;
     while (len > 0 && file->data[8 + len - 1] == ' ')
         len--;
     if (ym_json_parse(file->data + 8, (size_t)len, HEADER_MAX, header, st) != YM_OK)
-        return ym_status_set(st, YM_CORRUPT, "%s", T(SPONSOR_MODEL_NOT));
+        return ym_status_set(st, YM_CORRUPT, "%s", T(MODEL_NOT));
     return YM_OK;
 }
 
@@ -172,4 +177,39 @@ int ym_cmd_model_show(const struct ym_cli_args *a)
     json_decref(header);
     ym_buf_release(&file);
     return code == YM_OK ? YM_EXIT_DONE : ym_cli_fail("yumen", &st);
+}
+
+/* ---- model check ---- */
+
+static int print_lacks(const char *path, const json_t *notice)
+{
+    const char *lacks[YM_NOTICE_KEYS], *id = json_string_value(json_object_get(notice, "content_id"));
+    size_t count = ym_notice_lacks(notice, lacks);
+    struct ym_content_id at;
+
+    for (size_t i = 0; i < count; i++)
+        printf(T(SPONSOR_MODEL_LACKS), path, lacks[i]);
+    if (count > 0)
+        return YM_EXIT_NO;
+    printf(T(SPONSOR_MODEL_LABELLED), path, json_string_value(json_object_get(notice, "study")),
+           json_string_value(json_object_get(notice, "round")), json_string_value(json_object_get(notice, "producer")));
+    printf(ym_content_id_parse(id, &at) ? T(SPONSOR_MODEL_RESOLVE) : T(SPONSOR_MODEL_SIMULATED), id);
+    return YM_EXIT_DONE;
+}
+
+int ym_cmd_model_check(const struct ym_cli_args *a)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_buf file = {0};
+    json_t *notice = NULL;
+    const char *path = a->positional[0];
+    enum ym_code code = ym_fs_read(path, YM_START_MAX_BYTES, &file, &st);
+    int rc;
+
+    if (code == YM_OK && (notice = ym_notice_read(ym_buf_bytes(&file))) == NULL)
+        code = ym_status_set(&st, YM_INVALID, "'%s' %s", path, T(MODEL_NOT));
+    rc = code == YM_OK ? print_lacks(path, notice) : ym_cli_fail("yumen", &st);
+    json_decref(notice);
+    ym_buf_release(&file);
+    return rc;
 }

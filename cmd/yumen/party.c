@@ -251,3 +251,26 @@ enum ym_code ym_home_fetch_state(struct ym_party_home *h, const struct ym_plan *
         code = ym_home_fetch(h, sha256, model.dim * 20 + model.state_extra * 8 + STATE_HEADER_BYTES, out, st);
     return code == YM_OK ? code : ym_status_wrap(st, code, "state");
 }
+
+enum ym_code ym_home_log_key(const struct ym_party_home *h, char name[256], uint8_t pub[YM_PUBKEY_BYTES],
+                             struct ym_status *st)
+{
+    char path[1200];
+    struct ym_buf bytes = {0};
+    json_t *hub = NULL;
+    const char *vkey;
+    enum ym_code code = YM_OK;
+
+    if (ym_fs_join(path, sizeof path, h->dir, "hub.json") != YM_OK)
+        return ym_status_set(st, YM_INVALID, "the path of the folder is too long");
+    code = ym_fs_read(path, 256 * 1024, &bytes, st);
+    if (code == YM_OK)
+        code = ym_json_parse(bytes.data, bytes.len, 256 * 1024, &hub, st);
+    if (code == YM_OK)
+        code = ym_json_get_str(hub, "log", &vkey, st);
+    if (code == YM_OK)
+        code = ym_vkey_parse(vkey, YM_NOTE_LOG, name, pub, st);
+    json_decref(hub);
+    ym_buf_release(&bytes);
+    return code;
+}

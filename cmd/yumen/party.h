@@ -27,6 +27,10 @@ const char *ym_home_dir(const struct ym_cli_args *a);
 enum ym_code ym_home_open(const char *dir, struct ym_party_home *out, struct ym_status *st);
 void ym_home_close(struct ym_party_home *h);
 
+/* The hub's ledger, as the hub named it at enrolment: its origin and verifier key. */
+enum ym_code ym_home_log_key(const struct ym_party_home *h, char name[256], uint8_t pub[YM_PUBKEY_BYTES],
+                             struct ym_status *st);
+
 /* One unary call: pack request, send, unpack the reply of that type. */
 enum ym_code ym_home_call(struct ym_party_home *h, const char *path, const void *request,
                           const ProtobufCMessageDescriptor *type, void *reply, struct ym_status *st);

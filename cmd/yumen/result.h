@@ -6,8 +6,6 @@
 #include "gate/plan.h"
 #include "models/model.h"
 
-#define YM_RESULT_FORMAT "yumen-model/1" /* "format" in the metadata */
-
 /* What is taken away at the end of a study or a simulation, as files that others
  * read (docs/results.md). Zero-initialised is empty. */
 struct ym_result {
@@ -24,7 +22,8 @@ enum ym_code ym_result_open(const struct ym_plan *plan, struct ym_bytes state, s
 void ym_result_release(struct ym_result *r);
 
 /* Writes path (safetensors) and beside it, named alike, the card (.json, .md), ONNX (.onnx) and, of a model without
- * hidden layers, its coefficients (.csv). facts: members for the card beyond what plan and parameters tell; taken.
+ * hidden layers, its coefficients (.csv), all with the notices of models/results/notice.h. facts: members for the card
+ * beyond what plan and parameters tell, "content_id" (none: a simulation) among them; taken.
  * *card: the card, new reference. */
 enum ym_code ym_result_write(const struct ym_result *r, const char *path, json_t *facts, json_t **card,
                              struct ym_status *st);

@@ -11,6 +11,7 @@
 #include "cmd/yumen/metric.h"
 #include "cmd/yumen/print.h"
 #include "cmd/yumen/study.h"
+#include "models/results/notice.h"
 #include "models/state.h"
 #include "sim/site.h"
 
@@ -141,7 +142,7 @@ static enum ym_code show_round(struct watch *w, struct ym_bytes state, struct ym
 /* Where a state came from, out of its header. False at round 0. */
 static bool previous_of(struct ym_bytes state, uint8_t out[YM_HASH_BYTES])
 {
-    json_t *meta = ym_state_metadata(state);
+    json_t *meta = ym_notice_tensors(state);
     bool found = ym_json_get_hash(meta, "previous", out, NULL) == YM_OK;
 
     json_decref(meta);

@@ -105,8 +105,9 @@ def made(home, family, outcome, more=""):
     told = run(home, "simulate", "plan.yaml", "--site", "h1=card.yaml", "--no-privacy", "--json", "--test", "test.csv", "--out", "m.safetensors")
     got = json.loads(run(home, "model", "score", "m.safetensors", "test.csv", "--plan", "plan.yaml", "--json").stdout)
     final = json.loads(told.stdout)["final"]["test"]
-    assert {k: v for k, v in got.items() if k not in ("study", "round", "plan", "state")} == final, (got, final)
+    assert {k: v for k, v in got.items() if k not in ("study", "round", "plan", "state", "producer", "content_id", "notice", "notice_zh")} == final, (got, final)
     assert got["study"] == "trial" and got["round"] == "3" and len(got["plan"]) == 64
+    assert got["content_id"] == "simulated:" + got["state"] and "AI-generated" in got["notice"], got
     t = tensors(os.path.join(home, "m.safetensors"))
     return got, t["layer0.weight"], t["layer0.bias"]
 

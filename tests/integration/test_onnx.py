@@ -184,7 +184,7 @@ def check(source, family, outcome, model=None):
         columns = [c for n in inputs for c in [n] + ([n + ".missing"] if MISSING.get(n) == "indicator" else [])]
         assert json.loads(notes.pop("columns")) == columns == card["onnx"]["columns"]
         assert json.loads(notes.pop("scores")) == card["onnx"]["scores"]
-        assert notes == meta and meta["plan"] == card["plan"] and "人工智能" in meta["notice"], notes
+        assert notes == meta and meta["plan"] == card["plan"] and "人工智能" in meta["notice_zh"], notes
         with open(path, "rb") as f:
             net = cv2.dnn.readNetFromONNX(f.read())
     mine = usable(source, inputs, outcome)

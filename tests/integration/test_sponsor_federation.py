@@ -125,10 +125,65 @@ def the_card_tells_what_the_hospitals_say(fed):
         assert word in text, (word, text)
     with open(fed.path("model.csv")) as f:
         rows = f.read().splitlines()
-    assert rows[0] == "level,term,scaled,study" and [r.split(",")[1] for r in rows[1:]] == ['"intercept"', '"age"', '"marker"'], rows
+    assert rows[0] == "level,term,scaled,study,content_id,notice" and all(card["content_id"] in r and "AI-generated" in r for r in rows[1:]), rows
+    assert [r.split(",")[1] for r in rows[1:]] == ['"intercept"', '"age"', '"marker"'], rows
     zh = fed.sponsor("model", "get", "trial", "--out", fed.path("zh.safetensors"), env={"YUMEN_LANG": "zh"})
     with open(fed.path("zh.md"), encoding="utf-8") as f:
         assert "不受保护的内容" in f.read(), zh.stdout
+
+
+def changed_onnx(raw, key):
+    """The file without that entry of its metadata, whose key it renames."""
+    return raw.replace(b"\x0a" + bytes([len(key)]) + key.encode(), b"\x0a" + bytes([len(key)]) + b"x" * len(key))
+
+
+def says_whose_model_it_is(fed):
+    """Every file names study, round, hashes, producer, notices and a content id; taking them out changes no number and is
+    told; the content id leads to the entry of the hub's log, and no other does."""
+    out = fed.path("labelled.safetensors")
+    fed.sponsor("model", "get", "trial", "--out", out)
+    with open(out, "rb") as f:
+        raw = f.read()
+    (n,) = struct.unpack("<Q", raw[:8])
+    header = json.loads(raw[8:8 + n])
+    meta = header["__metadata__"]
+    assert set(meta) == {"format", "study", "round", "plan", "state", "producer", "content_id", "notice", "notice_zh"}, meta
+    assert meta["producer"] == "acme" and meta["round"] == str(ROUNDS) and "人工智能生成" in meta["notice_zh"], meta
+    for name in ("labelled.safetensors", "labelled.onnx", "labelled.json"):
+        assert meta["content_id"] in fed.run("yumen", "model", "check", fed.path(name)).stdout, name
+    with open(fed.path("labelled.md"), encoding="utf-8") as f:
+        text = f.read()
+    assert all(meta[k] in text for k in ("content_id", "notice", "notice_zh", "plan", "state")), text
+    mirror = fed.path("mirror")
+    entry = fed.run("yumen-audit", "entry", mirror, meta["content_id"]).stdout
+    assert meta["state"] in entry and '"type": "round_result"' in entry, entry
+    for wrong in (meta["content_id"][:-1] + ("0" if meta["content_id"][-1] != "0" else "1"), "x" + meta["content_id"],
+                  meta["content_id"].replace("#", "#1")):
+        assert fed.run("yumen-audit", "entry", mirror, wrong, check=False).returncode == 1, wrong
+    fed.run("yumen-audit", "report", mirror, "--trust", fed.trust_file(), "--out", fed.path("report.html"))
+    with open(fed.path("report.html"), encoding="utf-8") as f:
+        text = f.read()
+    assert meta["content_id"] in text and "AI-generated" in text and "人工智能生成" in text, text
+    with open(fed.path("labelled.onnx"), "rb") as f:
+        onnx = f.read()
+    for key in meta:
+        bare = {k: v for k, v in meta.items() if k != key}
+        text = json.dumps({**header, "__metadata__": bare}).encode()
+        for name, data in (("bare.safetensors", struct.pack("<Q", len(text)) + text + raw[8 + n:]), ("bare.onnx", changed_onnx(onnx, key))):
+            with open(fed.path(name), "wb") as f:
+                f.write(data)
+            p = fed.run("yumen", "model", "check", fed.path(name), check=False)
+            assert p.returncode == 1 and f"lacks {key}" in p.stdout, (key, name, p.stdout, p.stderr)
+        if key not in ("format", "plan"):
+            rows = fed.path("test.csv")
+            plan = fed.path("trial.yaml")
+            told = [json.loads(fed.run("yumen", "model", "score", fed.path(m), rows, "--plan", plan, "--json").stdout)["loss"]
+                    for m in ("labelled.safetensors", "bare.safetensors")]
+            assert told[0] == told[1], told
+    for bad in (b"", b"{}", b"\x08\x07\xf2\xff\xff\xff\xff\xff", raw[:40], b"\x08\x07" + b"\x80" * 40):
+        with open(fed.path("bare.onnx"), "wb") as f:
+            f.write(bad)
+        assert fed.run("yumen", "model", "check", fed.path("bare.onnx"), check=False).returncode in (1, 2), bad
 
 
 def copies_the_ledger(fed):
@@ -173,6 +228,7 @@ def main():
         takes_the_model_away(fed, final)
         the_card_tells_what_the_hospitals_say(fed)
         copies_the_ledger(fed)
+        says_whose_model_it_is(fed)
         cancels(fed)
         another_sponsor_sees_nothing(fed)
 
