@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "base/utf8_internal.h"
 
 static const char *const english[] = {
 #define YM_TEXT(id, en, zh) en,
@@ -54,4 +55,42 @@ const char *ym_text_in(enum ym_text_id id, enum ym_lang lang)
 const char *ym_text(enum ym_text_id id)
 {
     return ym_text_in(id, current);
+}
+
+size_t ym_text_character(const char *p, uint32_t *point)
+{
+    const uint8_t *u = (const uint8_t *)p;
+    size_t len = u[0] < 0x80 ? 1 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
+
+    if (strnlen(p, len) < len || ym_utf8_step(p, len) != len)
+        return 0;
+    *point = len == 1 ? u[0] : u[0] & (0x7fu >> len);
+    for (size_t i = 1; i < len; i++)
+        *point = *point << 6 | (u[i] & 0x3f);
+    return len;
+}
+
+bool ym_text_hides(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || c >= 0xe0000;
+}
+
+void ym_text_plain(char *text)
+{
+    char *to = text;
+
+    while (*text) {
+        uint32_t c = 0;
+        size_t len = ym_text_character(text, &c);
+
+        if (len == 0 || ym_text_hides(c)) {
+            *to++ = '?';
+        } else {
+            memmove(to, text, len);
+            to += len;
+        }
+        text += len ? len : 1;
+    }
+    *to = '\0';
 }

@@ -37,6 +37,8 @@ static int run_verify(const struct ym_cli_args *a)
         audit_report_json(v);
     else
         audit_report_text(v, in.objects != NULL, in.updates != NULL);
+    if (in.bundle && !ym_cli_has(a, "json"))
+        puts(T(AUDIT_BUNDLE_REPORT));
     if (in.trust_inside)
         fprintf(ym_cli_has(a, "json") ? stderr : stdout, "%s\n", T(AUDIT_TRUST_INSIDE));
     ym_verification_free(v);

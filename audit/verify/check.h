@@ -21,13 +21,20 @@ struct ym_vparty { /* a key and whose it is */
 
 #define YM_NO_LOG SIZE_MAX
 
+struct ym_vsettled { /* by a recover entry: what the hub's log said of this ledger before hub_size */
+    uint64_t hub_size, known;
+    size_t entry;
+};
+
 struct ym_vlog {
     struct ym_folder folder;
     bool hub;    /* else a hospital's */
     bool usable; /* entries fit the checkpoint; leaf 0 is the owner's genesis */
     bool have_owner;
     uint8_t owner[32];
-    struct ym_vmap seen; /* what the rules remember, by texts of their own */
+    struct ym_vmap seen;         /* what the rules remember, by texts of their own */
+    struct ym_vsettled *settled; /* [settled_count], hub_size not falling */
+    size_t settled_count;
 };
 
 struct ym_vresult { /* a round_result, for recomputing */
@@ -88,14 +95,17 @@ void ym_check_walk(struct ym_check *c, size_t log, const struct ym_rule *const *
 struct ym_vreturn {
     bool active;
     size_t entry, wanted, count;
+    uint64_t hub_size;
     uint8_t digest[32], (*hash)[32];
 };
 bool ym_return_begin(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, struct ym_vreturn *r);
 /* Entry e is one of those that come back. */
 bool ym_return_take(struct ym_check *c, size_t log, const struct ym_entry *e, struct ym_vreturn *r);
 void ym_return_end(struct ym_check *c, size_t log, struct ym_vreturn *r);
-/* What the hub's log said of this hospital's ledger in that entry was settled by a later recover. */
-bool ym_return_settled(const struct ym_check *c, size_t log, uint64_t hub_entry);
+/* The recover that settled what the hub's log said of this hospital's ledger in that entry; NULL: none. */
+const struct ym_vsettled *ym_return_settled(const struct ym_check *c, size_t log, uint64_t hub_entry);
+/* A hospital's line in the hub's log: true, once, when a recover below whose hub_size it lies took it back. */
+bool ym_return_found(struct ym_check *c, size_t log, size_t hub_entry, const struct ym_entry *e);
 
 double ym_check_now_s(clockid_t clock); /* for telling how long it took */
 void ym_check_find(struct ym_check *c, size_t log, int64_t entry, enum ym_reason reason, const char *fmt, ...)
@@ -122,10 +132,12 @@ bool ym_check_same_events(const struct ym_events *a, const struct ym_events *b);
 void ym_check_program(struct ym_check *c, size_t log, const struct ym_entry *e);
 /* What a charge consists of; false when its noise is no square or a count is out of range. */
 bool ym_check_events(const struct ym_entry *e, struct ym_events *events);
-/* `seen` maps "h|<hash of a charge's line>" to this: where the charge is, and whether it was released. */
-#define YM_SEEN_CHARGE(i) (2 * (uint64_t)(i))
-#define YM_SEEN_AT(value) ((size_t)((value) / 2))
+/* `seen` maps "h|<hash of a charge's line>" to this: where the charge is, whether it was released, and whether the hub
+ * has it. */
+#define YM_SEEN_CHARGE(i) (4 * (uint64_t)(i))
+#define YM_SEEN_AT(value) ((size_t)((value) / 4))
 #define YM_SEEN_RELEASED 1
+#define YM_SEEN_POSTED 2 /* the hub's log has it too */
 /* What a release owes its charge. *at: the charge's entry; false when there is none. */
 bool ym_check_release(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, size_t *at);
 

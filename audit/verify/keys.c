@@ -149,8 +149,10 @@ static void learn_log(struct ym_check *c, size_t log)
     ym_folder_check_tree(&l->folder);
     if (l->folder.faulty)
         return;
-    if (l->folder.count == 0) /* nothing yet: no key of its own, nothing to check */
+    if (l->folder.count == 0) { /* every program begins with its genesis, in one step */
+        ym_check_find(c, log, -1, YM_REASON_ENTRIES_MISSING, "the checkpoint covers no entry, not even the genesis");
         return;
+    }
     l->usable = learn_genesis(c, log) && (c->have_trust || ym_check_note(c, log, &l->folder.note, l->owner));
 }
 

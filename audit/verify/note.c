@@ -36,6 +36,15 @@ static bool read_size(struct ym_bytes line, uint64_t *out)
     return true;
 }
 
+/* Printable ASCII without spaces: it is shown to people, and stands before one in each signature line. */
+static bool origin_good(struct ym_bytes origin)
+{
+    for (size_t i = 0; i < origin.len; i++)
+        if (origin.data[i] <= ' ' || origin.data[i] >= 0x7f)
+            return false;
+    return origin.len > 0;
+}
+
 bool ym_vnote_parse(struct ym_bytes note, struct ym_vnote *out)
 {
     struct ym_bytes rest = note, origin, size, root, blank;
@@ -45,7 +54,7 @@ bool ym_vnote_parse(struct ym_bytes note, struct ym_vnote *out)
     out->text = (struct ym_bytes){note.data, (size_t)(rest.data - note.data)};
     if (!cut_line(&rest, &blank) || blank.len != 0)
         return false;
-    if (origin.len == 0 || origin.len >= sizeof(out->origin) || memchr(origin.data, '\0', origin.len))
+    if (!origin_good(origin) || origin.len >= sizeof(out->origin))
         return false;
     memcpy(out->origin, origin.data, origin.len);
     out->origin[origin.len] = '\0';

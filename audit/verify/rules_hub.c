@@ -6,6 +6,7 @@
 
 struct study {
     char name[64], plan[65], state[65]; /* state: newest published, "" before the first result */
+    char sponsor[64];
     bool ended;
     int64_t done;                   /* rounds with a result */
     int64_t opened, opened_attempt; /* newest round_open */
@@ -18,6 +19,7 @@ struct pass {
     size_t log, i;
     const struct ym_entry *e;
     struct ym_vmap *seen;
+    char owner[17];
     struct study *study;
     size_t study_count;
 };
@@ -46,6 +48,9 @@ static void take_plan(struct pass *p)
     const char *name = ym_entry_text(p->e, "study");
     struct study *s;
 
+    if (strcmp(ym_entry_text(p->e, "sponsor"), p->e->by) != 0)
+        FIND(p, LEAF_SIGNER, "the plan of '%s' is signed by '%s', not by its sponsor '%s'", name, p->e->by,
+             ym_entry_text(p->e, "sponsor"));
     if (is_revoked(p, "sponsor", p->e->by))
         FIND(p, PARTY_REVOKED, "the plan of '%s' is by '%s', which was shut out before", name, p->e->by);
     if (find_study(p)) {
@@ -62,6 +67,7 @@ static void take_plan(struct pass *p)
     memset(s, 0, sizeof(*s));
     memcpy(s->name, name, strlen(name) + 1);
     memcpy(s->plan, ym_entry_text(p->e, "plan"), 65);
+    memcpy(s->sponsor, p->e->by, strlen(p->e->by) + 1);
     ym_check_keep(p->c, p->seen, p->study_count, "s|%s", name);
     p->study_count++;
 }
@@ -269,6 +275,8 @@ static void take_abort(struct pass *p)
 
     if (!s)
         return;
+    if (strcmp(p->e->key, p->owner) != 0 && strcmp(p->e->by, s->sponsor) != 0)
+        FIND(p, LEAF_SIGNER, "'%s' cannot end '%s': it is the study of '%s'", p->e->by, s->name, s->sponsor);
     if (ym_entry_bool(p->e, "final"))
         s->ended = true;
     s->open = false;
@@ -317,8 +325,10 @@ static void *begin(struct ym_check *c, size_t log)
 {
     struct pass *p = calloc(1, sizeof(*p));
 
-    if (p)
-        *p = (struct pass){.c = c, .log = log, .seen = &c->log[log].seen};
+    if (!p)
+        return NULL;
+    *p = (struct pass){.c = c, .log = log, .seen = &c->log[log].seen};
+    ym_entry_key_id(c->log[log].owner, p->owner);
     return p;
 }
 

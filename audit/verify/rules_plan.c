@@ -7,6 +7,7 @@
 #include "audit/verify/crypto.h"
 #include "base/fs.h"
 #include "gate/plan.h"
+#include "models/model.h"
 
 /* Approvals and charges against the plans that they name. */
 
@@ -118,6 +119,24 @@ static void take_charge(struct pass *p)
     check_study(p, &said);
 }
 
+/* What left the hospital is as long as the plan says, and on its lattice. */
+static void take_release(struct pass *p)
+{
+    struct ym_model model;
+
+    if (ym_model_from_plan(p->plan, &model, NULL) != YM_OK)
+        return; /* said where states are recomputed */
+    if ((uint64_t)ym_entry_int(p->e, "bytes") != 8 * (uint64_t)ym_model_update_dim(&model) ||
+        ym_entry_int(p->e, "scale_bits") != p->plan->update_scale_bits ||
+        ym_entry_int(p->e, "width_bits") != p->plan->update_width_bits)
+        FIND(p, RELEASE_PLAN,
+             "%" PRId64 " bytes at 2^-%" PRId64 " in %" PRId64 " bits; the plan of '%s' asks for %zu at 2^-%" PRIu32
+             " in %" PRIu32,
+             ym_entry_int(p->e, "bytes"), ym_entry_int(p->e, "scale_bits"), ym_entry_int(p->e, "width_bits"),
+             ym_entry_text(p->e, "study"), 8 * ym_model_update_dim(&model), p->plan->update_scale_bits,
+             p->plan->update_width_bits);
+}
+
 static void take_card(struct pass *p)
 {
     ym_check_keep(p->c, &p->most_delta, (size_t)ym_size_class_delta_e18(ym_entry_inner(p->e, "public", "size_class")),
@@ -148,10 +167,12 @@ static void take(void *ctx, size_t i, const struct ym_entry *e)
     p->e = e;
     if (p->e->type == YM_ENTRY_CARD)
         take_card(p);
-    if (p->e->type != YM_ENTRY_APPROVAL && p->e->type != YM_ENTRY_CHARGE)
+    if (p->e->type != YM_ENTRY_APPROVAL && p->e->type != YM_ENTRY_CHARGE && p->e->type != YM_ENTRY_RELEASE)
         return;
     if (!know_plan(p))
-        p->c->v->log[p->log].planless++;
+        p->c->v->log[p->log].planless += p->e->type != YM_ENTRY_RELEASE; /* counted with its charge */
+    else if (p->e->type == YM_ENTRY_RELEASE)
+        take_release(p);
     else if (p->e->type == YM_ENTRY_APPROVAL)
         take_approval(p);
     else

@@ -35,33 +35,56 @@ static void check_hub(struct ym_check *c, size_t log, size_t i, const struct ym_
                           "the hub's log never had %" PRId64 " entries of this root", ym_entry_int(e, "hub_size"));
 }
 
+static void settle(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e)
+{
+    struct ym_vlog *l = &c->log[log];
+    struct ym_vsettled s = {(uint64_t)ym_entry_int(e, "hub_size"), (uint64_t)ym_entry_int(e, "known_size"), i}, *grown;
+
+    if (l->settled_count > 0 && s.hub_size < l->settled[l->settled_count - 1].hub_size) {
+        ym_check_find(c, log, (int64_t)i, YM_REASON_RECOVER_DIFFERS,
+                      "it was compared with %" PRIu64 " entries of the hub's log, an earlier recover with more",
+                      s.hub_size);
+        return;
+    }
+    grown = realloc(l->settled, (l->settled_count + 1) * sizeof(*grown));
+    c->no_memory |= !grown;
+    if (!grown)
+        return;
+    l->settled = grown;
+    l->settled[l->settled_count++] = s;
+}
+
 bool ym_return_begin(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, struct ym_vreturn *r)
 {
     const char *digest = ym_entry_text(e, "digest");
-    uint64_t settled = 0;
-
     if (r->active)
         finish(c, log, r);
     check_hub(c, log, i, e);
-    *r = (struct ym_vreturn){.active = true, .entry = i, .wanted = (size_t)ym_entry_int(e, "count")};
+    *r = (struct ym_vreturn){.active = true,
+                             .entry = i,
+                             .wanted = (size_t)ym_entry_int(e, "count"),
+                             .hub_size = (uint64_t)ym_entry_int(e, "hub_size")};
     ym_vhex(digest, strlen(digest), r->digest, sizeof(r->digest));
     r->hash = calloc(r->wanted + 1, sizeof(*r->hash));
     c->no_memory |= !r->hash;
-    if (!ym_vmap_get(&c->log[log].seen, &settled, "settled") || settled < (uint64_t)ym_entry_int(e, "hub_size"))
-        ym_check_keep(c, &c->log[log].seen, (uint64_t)ym_entry_int(e, "hub_size"), "settled");
+    settle(c, log, i, e);
     c->v->log[log].recovers++;
     return r->hash != NULL;
 }
 
 bool ym_return_take(struct ym_check *c, size_t log, const struct ym_entry *e, struct ym_vreturn *r)
 {
+    char text[2 * YM_VHASH + 1];
+
     if (!r->active || !r->hash)
         return false;
     if (r->count == r->wanted) {
         finish(c, log, r);
         return false;
     }
-    ym_vhash(e->line.data, e->line.len, r->hash[r->count++]);
+    ym_vhash(e->line.data, e->line.len, r->hash[r->count]);
+    ym_vhex_text(r->hash[r->count++], YM_VHASH, text);
+    ym_check_keep(c, &c->log[log].seen, r->hub_size, "b|%s", text);
     c->v->log[log].returned++;
     return true;
 }
@@ -72,9 +95,34 @@ void ym_return_end(struct ym_check *c, size_t log, struct ym_vreturn *r)
         finish(c, log, r);
 }
 
-bool ym_return_settled(const struct ym_check *c, size_t log, uint64_t hub_entry)
+const struct ym_vsettled *ym_return_settled(const struct ym_check *c, size_t log, uint64_t hub_entry)
 {
-    uint64_t settled = 0;
+    size_t low = 0, high = log == YM_NO_LOG ? 0 : c->log[log].settled_count;
 
-    return log != YM_NO_LOG && ym_vmap_get(&c->log[log].seen, &settled, "settled") && hub_entry < settled;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (c->log[log].settled[middle].hub_size > hub_entry)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return log != YM_NO_LOG && low < c->log[log].settled_count ? &c->log[log].settled[low] : NULL;
+}
+
+bool ym_return_found(struct ym_check *c, size_t log, size_t hub_entry, const struct ym_entry *e)
+{
+    struct ym_vmap *seen = &c->log[log].seen;
+    uint8_t hash[YM_VHASH];
+    char text[2 * YM_VHASH + 1];
+    uint64_t hub_size = 0;
+
+    if (c->log[log].settled_count == 0)
+        return false;
+    ym_vhash(e->line.data, e->line.len, hash);
+    ym_vhex_text(hash, sizeof(hash), text);
+    if (!ym_vmap_get(seen, &hub_size, "b|%s", text) || hub_entry >= hub_size)
+        return false;
+    ym_check_keep(c, seen, 0, "b|%s", text);
+    return true;
 }

@@ -72,9 +72,14 @@ static void check_twice(struct pass *p, const struct ym_entry *e, const char *lo
 
 static void check_other(struct pass *p, size_t other, int64_t size, const uint8_t root[32])
 {
+    const struct ym_vsettled *settled = ym_return_settled(p->c, other, p->i);
     uint8_t own[32];
 
-    if (ym_return_settled(p->c, other, p->i))
+    if (settled && (uint64_t)size > settled->known)
+        ym_check_find(p->c, other, (int64_t)settled->entry, YM_REASON_RECOVER_DIFFERS,
+                      "it says that %" PRIu64 " entries were known; entry %zu of the hub's log saw %" PRId64,
+                      settled->known, p->i, size);
+    if (settled)
         return;
     p->c->v->log[p->log].seen++;
     if (!ym_folder_root_at(&p->c->log[other].folder, (uint64_t)size, own))

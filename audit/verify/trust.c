@@ -221,6 +221,17 @@ static enum ym_code take_line(struct reader *r, struct ym_bytes line)
     return BAD(r, "only log, witness, group, quorum and '#' comments are understood");
 }
 
+/* A log that cosigns itself says nothing: each witness has a key of its own. */
+static enum ym_code keys_apart(const struct ym_trust *t, struct ym_status *st)
+{
+    for (size_t w = 0; w < t->witness_count; w++)
+        for (size_t i = 0; i < t->count; i++)
+            if (memcmp(t->witness[w].pub, t->key[i].pub, sizeof(t->key[i].pub)) == 0)
+                return ym_status_set(st, YM_INVALID, "trust file: witness '%.200s' has the key of the log '%.200s'",
+                                     t->witness[w].name, t->key[i].name);
+    return YM_OK;
+}
+
 enum ym_code ym_trust_parse(struct ym_bytes text, struct ym_trust *out, struct ym_status *st)
 {
     struct reader r = {.t = {.quorum = SIZE_MAX}, .st = st};
@@ -238,6 +249,8 @@ enum ym_code ym_trust_parse(struct ym_bytes text, struct ym_trust *out, struct y
     if (code == YM_OK && !r.t.have_quorum && r.t.witness_count > 0)
         code = ym_status_set(st, YM_INVALID,
                              "trust file: it names witnesses but no quorum; add 'quorum <name>' or 'quorum none'");
+    if (code == YM_OK)
+        code = keys_apart(&r.t, st);
     if (code != YM_OK) {
         ym_trust_release(&r.t);
         return code;

@@ -10,6 +10,7 @@
 #include "audit/verify/check.h"
 #include "audit/verify/crypto.h"
 #include "base/fs.h"
+#include "base/text.h"
 
 #define COSTS_MOST 64
 
@@ -40,6 +41,16 @@ double ym_check_now_s(clockid_t clock)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Full of lesser findings, it gives up the last of them: whoever fills the list cannot hide what decides. */
+static struct ym_finding *room(struct ym_verification *v, enum ym_reason reason)
+{
+    const struct ym_finding *worst = ym_verification_worst(v);
+
+    if (v->finding_count < YM_FINDINGS_MAX)
+        return &v->finding[v->finding_count++];
+    return ym_reason_verdict(reason) < ym_reason_verdict(worst->reason) ? &v->finding[YM_FINDINGS_MAX - 1] : NULL;
+}
+
 void ym_check_find(struct ym_check *c, size_t log, int64_t entry, enum ym_reason reason, const char *fmt, ...)
 {
     struct ym_verification *v = c->v;
@@ -47,15 +58,16 @@ void ym_check_find(struct ym_check *c, size_t log, int64_t entry, enum ym_reason
     va_list args;
 
     v->finding_total++;
-    if (v->finding_count == YM_FINDINGS_MAX)
+    f = room(v, reason);
+    if (!f)
         return;
-    f = &v->finding[v->finding_count++];
     f->reason = reason;
     f->log = log;
     f->entry = entry;
     va_start(args, fmt);
     vsnprintf(f->detail, sizeof(f->detail), fmt, args);
     va_end(args);
+    ym_text_plain(f->detail);
 }
 
 static bool read_entry(struct ym_check *c, size_t log, size_t i, struct ym_entry *e)
@@ -275,6 +287,7 @@ static void summarise(struct ym_check *c)
         const struct ym_vnote *n = &c->log[i].folder.note;
 
         memcpy(c->v->log[i].origin, n->origin, sizeof(n->origin));
+        ym_text_plain(c->v->log[i].origin);
         memcpy(c->v->log[i].root, n->root, sizeof(n->root));
         c->v->log[i].size = n->size;
     }
@@ -342,6 +355,7 @@ static void check_release_all(struct ym_check *c)
     for (size_t i = 0; c->log && i < c->v->log_count; i++) {
         ym_folder_release(&c->log[i].folder);
         ym_vmap_release(&c->log[i].seen);
+        free(c->log[i].settled);
     }
     free(c->log);
     free(c->party);

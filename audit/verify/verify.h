@@ -83,6 +83,7 @@ enum ym_verdict {
     X(RELEASE_WITHOUT_CHARGE, release_without_charge, BUDGET)  /* no earlier charge for it */                          \
     X(RELEASE_REPEATED, release_repeated, BUDGET)              /* two releases on one charge */                        \
     X(RELEASE_DIFFERS, release_differs, BUDGET)                /* not the attempt, plan or state that was charged */   \
+    X(RELEASE_PLAN, release_plan, BUDGET)                      /* not the length or lattice that its plan asks for */  \
     X(ROUND_WITHOUT_PLAN, round_without_plan, MODEL)           /* a round of a study or plan that is not logged */     \
     X(ROUND_ORDER, round_order, MODEL)                         /* rounds or attempts out of order */                   \
     X(STUDY_ENDED, study_ended, MODEL)                         /* a round after the study ended */                     \
@@ -156,7 +157,9 @@ struct ym_log_summary {
                                  hospitals whose own ledger was not given */
     uint64_t programs;        /* that made its charges or results, one after another; the newest: */
     char binary[65];
-    uint64_t checkpoints; /* older ones that were given and signed */
+    uint64_t posted, received; /* of a hospital's charges and releases: the hub's log has them too */
+    bool compared;             /* with a hub's log: those two mean something */
+    uint64_t checkpoints;      /* older ones that were given and signed */
 };
 
 struct ym_verification {

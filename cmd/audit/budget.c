@@ -82,11 +82,13 @@ static void print_deltas(const struct ym_verification *v)
 static void print_overrides(const struct ym_verification *v)
 {
     for (size_t i = 0; i < v->override_count; i++) {
-        const struct ym_override_line *o = &v->override[i];
+        struct ym_override_line o = v->override[i];
         char epsilon[CELL];
 
-        audit_micro(o->epsilon_micro, epsilon);
-        printf(T(AUDIT_OVERRIDE), o->entry, epsilon, o->subject, o->reason);
+        audit_micro(o.epsilon_micro, epsilon);
+        ym_text_plain(o.subject);
+        ym_text_plain(o.reason);
+        printf(T(AUDIT_OVERRIDE), o.entry, epsilon, o.subject, o.reason);
         putchar('\n');
     }
 }

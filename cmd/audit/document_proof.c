@@ -97,6 +97,13 @@ static void unchecked(struct document *d)
         html_element_say(&d->h, "p", YM_TEXT_AUDIT_PLANLESS, planless);
     if (alone)
         html_element_say(&d->h, "p", YM_TEXT_AUDIT_ALONE, alone);
+    for (size_t i = 0; i < d->v->log_count; i++) {
+        const struct ym_log_summary *s = &d->v->log[i];
+
+        if (s->compared && (s->posted < s->charges || s->received < s->releases))
+            html_element_say(&d->h, "p", YM_TEXT_AUDIT_UNPOSTED, s->origin, s->charges - s->posted,
+                             s->releases - s->received);
+    }
     for (size_t i = 0; i < d->v->log_count; i++)
         if (d->v->log[i].unchecked)
             html_element_say(&d->h, "p", YM_TEXT_AUDIT_UNCHECKED, d->v->log[i].origin, d->v->log[i].unchecked);

@@ -35,27 +35,6 @@ void html_raw(struct html *h, const char *fmt, ...)
     va_end(args);
 }
 
-/* Bytes of the character at p, 0 when it is none, with its code point. */
-static size_t read_character(const char *p, uint32_t *point)
-{
-    const uint8_t *u = (const uint8_t *)p;
-    size_t len = u[0] < 0x80 ? 1 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
-
-    if (strnlen(p, len) < len || !ym_utf8_valid(p, len))
-        return 0;
-    *point = len == 1 ? u[0] : u[0] & (0x7fu >> len);
-    for (size_t i = 1; i < len; i++)
-        *point = *point << 6 | (u[i] & 0x3f);
-    return len;
-}
-
-/* Controls, and what turns the direction of text or takes no room: a name must look like what it is. */
-static bool hides(uint32_t c)
-{
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
-           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || c >= 0xe0000;
-}
-
 static const char *reference(uint32_t c)
 {
     switch (c) {
@@ -70,7 +49,7 @@ static const char *reference(uint32_t c)
     case '\'':
         return "&#39;";
     default:
-        return hides(c) ? "\xef\xbf\xbd" : NULL;
+        return ym_text_hides(c) ? "\xef\xbf\xbd" : NULL;
     }
 }
 
@@ -78,7 +57,7 @@ void html_text(struct html *h, const char *text)
 {
     while (*text && !h->failed) {
         uint32_t c = 0;
-        size_t len = read_character(text, &c);
+        size_t len = ym_text_character(text, &c);
         const char *instead = len ? reference(c) : "\xef\xbf\xbd";
 
         keep(h, instead ? ym_buf_puts(&h->out, instead) : ym_buf_append(&h->out, text, len));

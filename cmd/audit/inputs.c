@@ -84,6 +84,7 @@ static enum ym_code take_bundle(const char *dir, struct audit_inputs *in, struct
     for (size_t i = 0; code == YM_OK && i < count; i++)
         code = ym_fs_join(in->path[i], AUDIT_PATH, logs, names[i]);
     ym_fs_names_free(names, count);
+    in->bundle = true;
     if (!in->objects)
         in->objects = part_of(dir, BUNDLE_OBJECTS, in->objects_path);
     if (!in->updates && in->objects)

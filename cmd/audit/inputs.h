@@ -15,6 +15,7 @@ struct audit_inputs {
     const char **dir, **older; /* older: --checkpoint, of count older_count */
     size_t count, older_count;
     const char *objects, *trust, *updates; /* NULL: none */
+    bool bundle;                           /* one, or a tar of it */
     bool trust_inside;                     /* the trust file lies in the bundle itself: it proves no origin */
     char (*older_path)[AUDIT_PATH];        /* of a bundle */
     char objects_path[AUDIT_PATH], updates_path[AUDIT_PATH],

@@ -26,6 +26,7 @@ __attribute__((format(printf, 2, 3))) static void say(FILE *out, const char *fmt
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
+    ym_text_plain(text);
     fprintf(out, "%s\n", text);
 }
 
@@ -54,6 +55,8 @@ static void print_log(const struct ym_log_summary *s)
         say(stdout, T(AUDIT_COSIGNED), s->origin, s->cosigned - 1, s->cosigners);
     if (s->recovers)
         say(stdout, T(AUDIT_RECOVERED), s->origin, s->recovers, s->returned);
+    if (s->compared && (s->posted < s->charges || s->received < s->releases))
+        say(stdout, T(AUDIT_UNPOSTED), s->origin, s->charges - s->posted, s->releases - s->received);
     if (s->programs > 1)
         say(stdout, T(AUDIT_PROGRAMS), s->origin, s->programs, s->binary);
     if (s->seen)
@@ -192,16 +195,18 @@ static json_t *log_json(const struct ym_log_summary *s)
     char root[65];
 
     ym_vhex_text(s->root, sizeof(s->root), root);
-    return json_pack(
-        "{s:s,s:s,s:s,s:s,s:I,s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "dir",
-        s->dir, "origin", s->origin, "role", s->role, "name", s->name, "size", (json_int_t)s->size, "root", root,
-        "anchored", s->anchored, "signatures", (json_int_t)s->signatures, "unchecked", (json_int_t)s->unchecked,
-        "charges", (json_int_t)s->charges, "releases", (json_int_t)s->releases, "results", (json_int_t)s->results,
-        "states", (json_int_t)s->states, "cosigned", (json_int_t)s->cosigned, "cosigners", (json_int_t)s->cosigners,
-        "seen", (json_int_t)s->seen, "recovers", (json_int_t)s->recovers, "returned", (json_int_t)s->returned,
-        "updates", (json_int_t)s->updates, "sums", (json_int_t)s->sums, "planless", (json_int_t)s->planless, "alone",
-        (json_int_t)s->alone, "checkpoints", (json_int_t)s->checkpoints, "programs", (json_int_t)s->programs, "binary",
-        s->binary);
+    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,"
+                     "s:b,s:I,s:I,s:s}",
+                     "dir", s->dir, "origin", s->origin, "role", s->role, "name", s->name, "size", (json_int_t)s->size,
+                     "root", root, "anchored", s->anchored, "signatures", (json_int_t)s->signatures, "unchecked",
+                     (json_int_t)s->unchecked, "charges", (json_int_t)s->charges, "releases", (json_int_t)s->releases,
+                     "results", (json_int_t)s->results, "states", (json_int_t)s->states, "cosigned",
+                     (json_int_t)s->cosigned, "cosigners", (json_int_t)s->cosigners, "seen", (json_int_t)s->seen,
+                     "recovers", (json_int_t)s->recovers, "returned", (json_int_t)s->returned, "updates",
+                     (json_int_t)s->updates, "sums", (json_int_t)s->sums, "planless", (json_int_t)s->planless, "alone",
+                     (json_int_t)s->alone, "checkpoints", (json_int_t)s->checkpoints, "programs",
+                     (json_int_t)s->programs, "compared", s->compared, "posted", (json_int_t)s->posted, "received",
+                     (json_int_t)s->received, "binary", s->binary);
 }
 
 /* Of each data set its newest charge: what was spent in all. */

@@ -182,9 +182,9 @@ json_t *world_charge(const struct world *w, const char *study, int round, int at
 static json_t *release(const struct world *w, const char *study, int round, int attempt, const char *state,
                        const char *update)
 {
-    return json_pack("{s:s,s:i,s:i,s:s,s:s,s:s,s:s,s:i,s:i,s:i}", "study", study, "round", round, "attempt", attempt,
-                     "plan", w->plan, "state", state, "charge", "", "update", world_hash(update), "bytes", 248,
-                     "scale_bits", 30, "width_bits", 40);
+    return json_pack("{s:s,s:i,s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "study", study, "round", round, "attempt", attempt,
+                     "plan", w->plan, "state", state, "charge", "", "update", world_hash(update), "bytes",
+                     w->update_bytes, "scale_bits", w->update_scale, "width_bits", w->update_width);
 }
 
 static void site_head(struct world *w, int log, const char *name, const char *dataset, const struct ym_key *key)
@@ -309,6 +309,9 @@ void world_open(struct world *w, const char *dir, size_t padding)
     w->delta_e18 = 10000000000000;
     w->order_milli = 4100;
     w->state_bytes = w->state_bytes ? w->state_bytes : 1024;
+    w->update_bytes = w->update_bytes ? w->update_bytes : 248;
+    w->update_scale = w->update_scale ? w->update_scale : 30;
+    w->update_width = w->update_width ? w->update_width : 40;
     name_log(w, WORLD_HUB, "yumen/demo/hub", "hub", w->hub);
     name_log(w, WORLD_H1, "yumen/hospital/h1", "h1", w->h1);
     name_log(w, WORLD_H2, "yumen/demo/hospital/h2", "h2", w->h2);

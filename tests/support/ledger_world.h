@@ -43,6 +43,7 @@ struct world {
     int64_t cap_micro, delta_e18, order_milli;
     const char *plan, *state[3], *sum[2]; /* hex hashes: plan, state before round 1, 2 and after, sums */
     uint64_t state_bytes;
+    json_int_t update_bytes, update_scale, update_width; /* of every release */
     bool metric; /* every charge holds a metric beside training: sigma 2^26 of everybody */
 };
 

@@ -24,7 +24,7 @@
 #define WITNESSES 6
 
 static struct ym_key *key[WITNESSES];
-static char vkey[WITNESSES][128];
+static char vkey[WITNESSES][128], self[128]; /* self: witness 0's key as that of a log */
 
 static int remove_one(const char *path, const struct stat *s, int flag, struct FTW *f)
 {
@@ -47,6 +47,10 @@ static int make_keys(void **state)
         snprintf(name, sizeof(name), "witness/%d", i);
         assert_int_equal(ym_vkey_format(name, YM_NOTE_COSIGNER, pub, &text), YM_OK);
         snprintf(vkey[i], sizeof(vkey[i]), "%s", ym_buf_str(&text));
+        ym_buf_clear(&text);
+        assert_int_equal(ym_vkey_format(name, YM_NOTE_LOG, pub, &text), YM_OK);
+        if (i == 0)
+            snprintf(self, sizeof(self), "%s", ym_buf_str(&text));
         ym_buf_release(&text);
     }
     return 0;
@@ -60,13 +64,14 @@ static int drop_keys(void **state)
     return 0;
 }
 
-/* ---- policies; "@N" stands for the verifier key of witness N ---- */
+/* ---- policies; "@N" stands for the verifier key of witness N, "@L" for its key 0 as a log's ---- */
 
 static void expand(const char *pattern, struct ym_buf *out)
 {
     for (; *pattern; pattern++) {
         if (*pattern == '@') {
-            assert_int_equal(ym_buf_puts(out, vkey[*++pattern - '0']), YM_OK);
+            pattern++;
+            assert_int_equal(ym_buf_puts(out, *pattern == 'L' ? self : vkey[*pattern - '0']), YM_OK);
             continue;
         }
         assert_int_equal(ym_buf_append(out, pattern, 1), YM_OK);
@@ -136,6 +141,7 @@ static void policy_that_is_not_exactly_one_is_refused(void **state)
         "quorum none more\n",
         "witness a @0\r\nquorum a\n",
         "sign a\n",
+        "log @L\nwitness a @0\nquorum a\n", /* a log that cosigns itself */
     };
     struct ym_trust t;
 

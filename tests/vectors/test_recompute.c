@@ -125,6 +125,9 @@ static void make_objects(struct fixture *f, const struct asked *a)
     put_object(f, 0, &plan->canonical);
     assert_int_equal(ym_state_initial(plan, &state, NULL), YM_OK);
     f->w.state_bytes = state.len;
+    f->w.update_bytes = 8 * (json_int_t)ym_model_update_dim(&model);
+    f->w.update_scale = plan->update_scale_bits;
+    f->w.update_width = plan->update_width_bits;
     put_object(f, 1, &state);
     for (int round = 1; round <= 2; round++) {
         struct ym_round_sum r = {(uint32_t)round, sum, survivor, 2};
@@ -273,6 +276,25 @@ static void a_hospital_left_out_of_the_mean_is_noticed(void **state)
     json_object_set_new(result->members, "survivors", json_pack("[s]", "h1"));
     json_object_set_new(result->members, "left_out", json_pack("[s]", "h2"));
     expect(f, "state_recomputed", 1);
+}
+
+/* Half as long again: with the sums alone nobody would see what the rest was. */
+static void a_release_longer_than_its_plan_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+
+    json_object_set_new(world_at(&f->w, WORLD_HUB, "release", 3)->members, "bytes",
+                        json_integer(f->w.update_bytes * 3 / 2));
+    expect(f, "release_plan", 2);
+}
+
+static void a_release_on_a_finer_lattice_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+
+    json_object_set_new(world_at(&f->w, WORLD_HUB, "release", 3)->members, "scale_bits",
+                        json_integer(f->w.update_scale + 1));
+    expect(f, "release_plan", 2);
 }
 
 #define DIM_MOST 64
@@ -513,6 +535,8 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         CASE(honest_states_are_recomputed_to_the_bit),
         CASE(another_state_is_noticed),
+        CASE(a_release_longer_than_its_plan_is_noticed),
+        CASE(a_release_on_a_finer_lattice_is_noticed),
         CASE(an_end_that_plan_and_state_do_not_give_is_noticed),
         CASE(a_hospital_left_out_of_the_mean_is_noticed),
         CASE(updates_that_are_given_add_up_to_the_sums),

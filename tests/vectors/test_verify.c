@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "audit/ledger/checkpoint.h"
 #include "audit/ledger/tree.h"
 #include "audit/verify/crypto.h"
 #include "audit/verify/folder.h"
@@ -1464,16 +1465,17 @@ static void hex_of(const uint8_t hash[32], char out[65])
 }
 
 /* h1's ledger was set back before its second charge, and took charge and release back from the hub. */
-static struct world_leaf *set_back(struct world *w)
+static struct world_leaf *set_back_to(struct world *w, size_t count, size_t size)
 {
     const struct world_log *hub = &w->log[WORLD_HUB], *h1 = &w->log[WORLD_H1];
-    size_t at = world_find(w, WORLD_H1, "charge", 1), size = world_find(w, WORLD_HUB, "round_result", 1);
+    size_t at = world_find(w, WORLD_H1, "charge", 1);
     struct ym_tree *t = calloc(1, sizeof(*t));
-    uint8_t hash[2][32], root[32];
+    uint8_t hash[3][32], root[32];
     char root_hex[65], digest[65];
     struct world_leaf *l;
 
     assert_non_null(t);
+    assert_true(count <= 3);
     for (size_t i = 0; i < size; i++) {
         struct ym_bytes line;
 
@@ -1483,21 +1485,27 @@ static struct world_leaf *set_back(struct world *w)
     }
     ym_tree_root(t, root);
     hex_of(root, root_hex);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < count; i++) {
         size_t len;
         const char *line = world_line(h1->leaf[at + i], &len);
 
         ym_sha256(line, len, hash[i]);
     }
-    ym_sha256(hash, sizeof(hash), root);
+    ym_sha256(hash, count * sizeof(*hash), root);
     hex_of(root, digest);
     l = world_leaf(w, "recover",
                    json_pack("{s:I,s:s,s:i,s:i,s:s,s:s,s:[]}", "hub_size", (json_int_t)size, "hub_root", root_hex,
-                             "known_size", 0, "count", 2, "digest", digest, "reason", "a disk was restored", "lost"),
+                             "known_size", 0, "count", (int)count, "digest", digest, "reason", "a disk was restored",
+                             "lost"),
                    "h1", w->h1);
     world_insert(w, WORLD_H1, at, l);
     free(t);
     return l;
+}
+
+static struct world_leaf *set_back(struct world *w)
+{
+    return set_back_to(w, 2, world_find(w, WORLD_HUB, "round_result", 1));
 }
 
 static void comes_back_other(struct world *w)
@@ -1550,6 +1558,141 @@ static void lost_charge_of_nothing_known(struct world *w)
     json_object_set_new(
         set_back(w)->members, "lost",
         json_pack("[{s:s,s:s,s:s,s:i}]", "for", "a", "noise_variance", "3", "sampling_k", "1", "steps", 1));
+}
+
+/* The hub's log, as far as it was compared, ends before the charge that comes back. */
+static void comes_back_from_further_than_compared(struct world *w)
+{
+    const struct world_leaf *charge = world_at(w, WORLD_H1, "charge", 1);
+    size_t size = 0;
+
+    while (w->log[WORLD_HUB].leaf[size] != charge)
+        size++;
+    set_back_to(w, 2, size);
+}
+
+/* A charge that nobody asked for and no policy allowed, slipped in among those that come back. */
+static void comes_back_though_it_never_left(struct world *w)
+{
+    json_t *members = world_charge(w, "wdbc", 2, 7, w->state[1], "a", 1);
+
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 1) + 2, world_leaf(w, "charge", members, "h1", w->h1));
+    set_back_to(w, 3, world_find(w, WORLD_HUB, "round_result", 1));
+}
+
+static void comes_back_twice(struct world *w)
+{
+    size_t at = world_find(w, WORLD_H1, "charge", 1);
+
+    world_insert(w, WORLD_H1, at + 2, w->log[WORLD_H1].leaf[at]);
+    set_back_to(w, 3, world_find(w, WORLD_HUB, "round_result", 1));
+}
+
+/* A later recover that settles less than an earlier one. */
+static void set_back_before_it_was_set_back(struct world *w)
+{
+    size_t at = world_find(w, WORLD_H1, "charge", 1);
+
+    set_back_to(w, 0, 3);
+    world_insert(w, WORLD_H1, at, set_back(w));
+    world_remove(w, WORLD_H1, at + 1);
+}
+
+/* The hub saw five entries of h1 before it was set back; it says that nobody had seen any. */
+static void set_back_and_knows_of_nothing(struct world *w)
+{
+    const struct world_log *h1 = &w->log[WORLD_H1];
+    struct ym_buf text = {0}, sig = {0};
+    uint8_t root[32] = {1}, raw[64];
+    char hex[65];
+
+    hex_of(root, hex);
+    assert_int_equal(ym_checkpoint_text(h1->origin, 5, root, &text), YM_OK);
+    ym_key_sign(h1->key, text.data, text.len, raw);
+    assert_int_equal(ym_base64_encode(raw, 64, &sig), YM_OK);
+    world_insert(w, WORLD_HUB, world_find(w, WORLD_HUB, "round_result", 0),
+                 world_leaf(w, "checkpoint_seen",
+                            json_pack("{s:s,s:I,s:s,s:s}", "log", h1->origin, "size", (json_int_t)5, "root", hex,
+                                      "signature", ym_buf_str(&sig)),
+                            "hub", w->hub));
+    ym_buf_release(&text);
+    ym_buf_release(&sig);
+    set_back(w);
+}
+
+/* ---- what the hub does with others' names ---- */
+
+static struct world_leaf *second_key(struct world *w)
+{
+    json_t *members = json_copy(world_at(w, WORLD_HUB, "enrol", 1)->members);
+    struct ym_buf key = {0};
+    uint8_t pub[32];
+
+    ym_key_public(w->mallory, pub);
+    assert_int_equal(ym_base64_encode(pub, 32, &key), YM_OK);
+    json_object_set_new(members, "identity_key", json_string(ym_buf_str(&key)));
+    ym_buf_release(&key);
+    return world_leaf(w, "enrol", members, "hub", w->hub);
+}
+
+static void second_key_for_a_hospital(struct world *w)
+{
+    world_add(w, WORLD_HUB, second_key(w));
+}
+
+static struct world_leaf *rival(struct world *w)
+{
+    struct world_leaf *l = second_key(w);
+
+    json_object_set_new(l->members, "role", json_string("sponsor"));
+    json_object_set_new(l->members, "name", json_string("rival"));
+    return l;
+}
+
+static void study_ended_by_a_rival(struct world *w)
+{
+    world_add(w, WORLD_HUB, rival(w));
+    world_add(w, WORLD_HUB,
+              world_leaf(w, "abort",
+                         json_pack("{s:s,s:i,s:i,s:s,s:b}", "study", "wdbc", "round", 2, "attempt", 1, "reason", "no",
+                                   "final", 1),
+                         "rival", w->mallory));
+}
+
+static void plan_under_anothers_name(struct world *w)
+{
+    edit(w, WORLD_HUB, "plan", 0, "sponsor", json_string("rival"));
+}
+
+/* More findings than are kept, all lesser ones; then a leaf whose signature does not fit. */
+static void tampering_behind_a_hundred_faults(struct world *w)
+{
+    for (int i = 0; i < YM_FINDINGS_MAX + 5; i++)
+        add_policy(w, 4101);
+    world_add(w, WORLD_H1,
+              world_leaf(w, "policy", json_copy(world_at(w, WORLD_H1, "policy", 0)->members), "h1", w->mallory));
+}
+
+/* ---- a log without anything ---- */
+
+static void emptied_and_signed(struct world *w)
+{
+    const struct world_log *l = &w->log[WORLD_H1];
+    struct ym_buf note = {0};
+    uint8_t root[32];
+    char path[320];
+
+    path_in(w, WORLD_H1, "tile", path);
+    remove_tree(path);
+    ym_vroot(NULL, 0, root);
+    assert_int_equal(ym_checkpoint_format(l->origin, 0, root, l->key, &note), YM_OK);
+    store(w, WORLD_H1, "checkpoint", note.data, note.len);
+    ym_buf_release(&note);
+}
+
+static void checkpoint_with_an_escape_sequence(struct world *w)
+{
+    respell_checkpoint(w, "yumen", "\x1b[2Jn", 5);
 }
 
 #define BEFORE(fn) #fn, fn, NULL
@@ -1757,6 +1900,18 @@ static const struct trick {
     {BEFORE(set_back_at_the_hub), 10, "leaf_type"},
     {BEFORE(charge_after_it_forgets_what_came_back), 12, "epsilon_spent"},
     {BEFORE(lost_charge_of_nothing_known), 12, "recover_differs"},
+    {BEFORE(comes_back_from_further_than_compared), 12, "recover_differs"},
+    {BEFORE(comes_back_though_it_never_left), 12, "recover_differs"},
+    {BEFORE(comes_back_twice), 12, "recover_differs"},
+    {BEFORE(set_back_before_it_was_set_back), 12, "recover_differs"},
+    {BEFORE(set_back_and_knows_of_nothing), 12, "recover_differs"},
+    {BEFORE(second_key_for_a_hospital), 10, "identity_differs"},
+    {BEFORE(second_key_for_a_hospital), 10, "identity_differs", 1 + WORLD_HUB},
+    {BEFORE(study_ended_by_a_rival), 10, "leaf_signer"},
+    {BEFORE(plan_under_anothers_name), 10, "leaf_signer"},
+    {BEFORE(tampering_behind_a_hundred_faults), 10, "leaf_signer"},
+    {AFTER(emptied_and_signed), 11, "entries_missing"},
+    {AFTER(checkpoint_with_an_escape_sequence), 10, "checkpoint_malformed"},
 };
 
 static enum ym_code verify_world(const struct world *w, const char *trust, int only, struct ym_verification **v,
@@ -2174,6 +2329,43 @@ static void a_second_copy_of_a_log_that_tells_another_story_is_noticed(void **st
     ym_verification_free(v);
 }
 
+/* Of h1's two charges the hub's log has one: no crime, a hub that was down loses one, but counted. */
+static void charges_and_releases_that_the_hub_never_wrote_down_are_counted(void **state)
+{
+    struct world *w = *state;
+    struct ym_verification *v = NULL;
+
+    world_add(w, WORLD_H1, world_leaf(w, "charge", world_charge(w, "wdbc", 2, 2, w->state[1], "a", 3), "h1", w->h1));
+    world_write(w);
+    assert_int_equal(verify_world(w, w->trust, 0, &v, NULL), YM_OK);
+    print_findings(v);
+    assert_int_equal(ym_verification_verdict(v), YM_VERDICT_GOOD);
+    assert_int_equal(v->log[WORLD_H1].charges, 3);
+    assert_int_equal(v->log[WORLD_H1].posted, 2);
+    assert_int_equal(v->log[WORLD_H1].received, 2);
+    assert_int_equal(v->log[WORLD_H2].posted, v->log[WORLD_H2].charges);
+    ym_verification_free(v);
+}
+
+/* What a leaf says reaches the auditor's terminal in findings. */
+static void a_finding_holds_nothing_that_moves_a_terminal(void **state)
+{
+    struct world *w = *state;
+    struct ym_verification *v = NULL;
+    char line[256];
+
+    snprintf(line, sizeof line,
+             "{\"by\":\"h1\",\"key\":\"0123456789abcdef\",\"time\":1,\"type\":\"\\u001B[2Jverified\\u202E\","
+             "\"v\":1,\"sig\":\"%.86s==\"}",
+             "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    world_add(w, WORLD_H1, world_raw(w, line));
+    world_write(w);
+    assert_int_equal(verify_world(w, w->trust, 0, &v, NULL), YM_OK);
+    assert_int_equal(v->finding_count, 1);
+    assert_non_null(strstr(v->finding[0].detail, "?[2Jverified?"));
+    ym_verification_free(v);
+}
+
 static void folders_that_cannot_be_read_are_not_verdicts(void **state)
 {
     struct world *w = *state;
@@ -2269,6 +2461,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(roots_of_earlier_sizes_are_those_of_their_leaves),
         CASE(an_entry_that_changed_since_it_was_hashed_is_not_read),
         CASE(a_second_copy_of_a_log_that_tells_another_story_is_noticed),
+        CASE(charges_and_releases_that_the_hub_never_wrote_down_are_counted),
+        CASE(a_finding_holds_nothing_that_moves_a_terminal),
         CASE(folders_that_cannot_be_read_are_not_verdicts),
         cmocka_unit_test(every_trick_has_its_code_and_reason),
         cmocka_unit_test(an_override_before_it_explains_a_large_epsilon),
