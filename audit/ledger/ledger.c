@@ -83,7 +83,7 @@ enum ym_code ym_ledger_prepare(const char *dir, const char *origin, struct ym_le
         free(l);
         return ym_status_set(st, YM_EXHAUSTED, "ledger: out of memory");
     }
-    l->root = l->lock = -1;
+    l->root = l->lock = l->journal.fd = -1;
     *out = l;
     if (strlen(dir) >= sizeof(l->dir) || strlen(origin) >= sizeof(l->origin) || origin[0] == '\0' ||
         strpbrk(origin, "\n +"))
@@ -97,6 +97,7 @@ enum ym_code ym_ledger_prepare(const char *dir, const char *origin, struct ym_le
     l->root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (l->root < 0)
         return ym_status_set(st, YM_UNAVAILABLE, "cannot open ledger '%s': %s", dir, strerror(errno));
+    l->journal.root = l->root;
     return ym_fs_lock(dir, &l->lock, st);
 }
 
@@ -110,6 +111,7 @@ enum ym_code ym_ledger_open(const char *dir, const char *origin, const struct ym
         l->key = key;
         ym_key_public(key, l->pub);
         code = ym_ledger_load(l, st);
+        l->loaded = code == YM_OK;
     }
     if (code != YM_OK) {
         ym_ledger_close(&l);
@@ -119,6 +121,43 @@ enum ym_code ym_ledger_open(const char *dir, const char *origin, const struct ym
     return YM_OK;
 }
 
+/* Partial files as they stand in memory: on disk they may be younger than the last fsync. */
+enum ym_code ym_ledger_settle(struct ym_ledger *l, struct ym_status *st)
+{
+    struct ym_stage stage = {.root = l->root};
+    size_t width = ym_tree_width(l->tree, 0);
+    char path[YM_TILE_PATH];
+    enum ym_code code = YM_OK;
+
+    if (width > 0) {
+        ym_tile_path(path, -1, ym_tree_tile(l->tree, 0), width);
+        code = ym_stage_put(&stage, path, ym_buf_bytes(&l->bundle), st);
+        ym_tile_path(path, 0, ym_tree_tile(l->tree, 0), width);
+        if (code == YM_OK)
+            code = ym_stage_put(&stage, path, (struct ym_bytes){l->tree->edge[0][0], width * YM_HASH_BYTES}, st);
+    }
+    if (code == YM_OK)
+        code = ym_stage_put(&stage, "checkpoint", ym_buf_bytes(&l->note), st);
+    if (code == YM_OK)
+        code = ym_stage_commit(&stage, 0, st);
+    ym_stage_release(&stage);
+    return code;
+}
+
+/* A ledger that was closed needs no journal, and all its files are checked at the next open. */
+static void end_journal(struct ym_ledger *l)
+{
+    bool written = l->journal.fd >= 0;
+
+    if (l->root < 0 || !l->key || !l->loaded || l->broken)
+        goto out;
+    if (!written || ym_ledger_settle(l, NULL) == YM_OK)
+        ym_journal_remove(&l->journal);
+out:
+    if (l->journal.fd >= 0)
+        close(l->journal.fd);
+}
+
 void ym_ledger_close(struct ym_ledger **ledger)
 {
     struct ym_ledger *l = *ledger;
@@ -126,6 +165,7 @@ void ym_ledger_close(struct ym_ledger **ledger)
     if (!l)
         return;
     *ledger = NULL;
+    end_journal(l);
     if (l->root >= 0)
         close(l->root);
     if (l->lock >= 0)
@@ -203,14 +243,26 @@ static enum ym_code put(struct ym_stage *s, const struct ym_pending *p, struct y
     return ym_stage_put(s, p->path, (struct ym_bytes){p->bytes.data, p->bytes.len}, st);
 }
 
+static enum ym_code journal_build(struct ym_ledger *l, const struct build *b, struct ym_status *st)
+{
+    size_t from = l->journal.at > 0 ? l->bundle.len : 0; /* a first record holds all of the bundle */
+    uint64_t first = from > 0 ? l->tree->size : l->tree->size / YM_BUNDLE_LEAVES * YM_BUNDLE_LEAVES;
+    struct ym_journal_record r = {first,
+                                  (uint32_t)(b->tree->size - first),
+                                  {b->note.data, b->note.len},
+                                  {b->bundle.data + from, b->bundle.len - from}};
+
+    return ym_journal_append(&l->journal, &r, st);
+}
+
 /* Later bundles come first, so that the rename of the bundle that continues the
  * present one decides whether all of the append is there or none of it. A mirror
  * is rewritten whole after a failure instead. */
-static enum ym_code write_build(struct ym_ledger *l, struct build *b, struct ym_status *st)
+static enum ym_code write_build(struct ym_ledger *l, struct build *b, bool lazy, struct ym_status *st)
 {
-    struct ym_stage stage = {.root = l->root};
+    struct ym_stage stage = {.root = l->root, .lazy = lazy};
     size_t n = b->bundles.count;
-    enum ym_code code = YM_OK;
+    enum ym_code code = lazy ? ym_journal_begin(&l->journal, st) : YM_OK;
 
     for (size_t i = 0; code == YM_OK && i < n; i++)
         code = put(&stage, &b->bundles.item[l->key ? n - 1 - i : i], st);
@@ -218,8 +270,12 @@ static enum ym_code write_build(struct ym_ledger *l, struct build *b, struct ym_
         code = put(&stage, &b->tiles.item[i], st);
     if (code == YM_OK && b->note.len > 0)
         code = ym_stage_put(&stage, "checkpoint", (struct ym_bytes){b->note.data, b->note.len}, st);
+    if (code == YM_OK && lazy)
+        code = journal_build(l, b, st);
     if (code == YM_OK)
         code = ym_stage_commit(&stage, l->key ? n - 1 : 0, st);
+    if (code == YM_OK && !lazy)
+        ym_journal_restart(&l->journal);
     ym_stage_release(&stage);
     return code;
 }
@@ -308,7 +364,7 @@ enum ym_code ym_ledger_extend(struct ym_ledger *l, const struct ym_bytes *leaf, 
     if (code == YM_OK)
         code = promise ? ym_buf_append(&b.note, promise->note.data, promise->note.len) : make_note(l, &b, st);
     if (code == YM_OK)
-        code = write_build(l, &b, st);
+        code = write_build(l, &b, l->key && l->tree->size / YM_BUNDLE_LEAVES == b.tree->size / YM_BUNDLE_LEAVES, st);
     if (code == YM_OK)
         adopt(l, &b);
     build_release(&b);

@@ -11,7 +11,9 @@
  *   <dir>/tile/entries/...   entry bundles, u16 big-endian length prefixed
  *   <dir>/tile/0/... 1/...   hash tiles
  *   <dir>/checkpoint         signed note: origin, size, root, signature
- * Write order: bundle (temp, fsync, rename, fsync folder), tiles, checkpoint;
+ *   <dir>/journal           the entries of the last bundle, until it is full or closed
+ * Durable by one fdatasync of the journal; the files follow in the order bundle,
+ * tiles, checkpoint, synced when a bundle is full and at close;
  * temporaries live in <dir>/tmp. At most 4096 leaves an append.
  * At open: entries past the checkpoint are taken in (a crash between), fewer
  * entries than the checkpoint says, a root that differs or a leaf that does not

@@ -3,6 +3,7 @@
 
 #include "audit/ledger/bundle.h"
 #include "audit/ledger/checkpoint.h"
+#include "audit/ledger/journal.h"
 #include "audit/ledger/ledger.h"
 #include "audit/ledger/stage.h"
 #include "audit/ledger/tree.h"
@@ -18,6 +19,8 @@ struct ym_ledger {
     const struct ym_key *key; /* NULL: a mirror */
     uint8_t pub[YM_PUBKEY_BYTES];
     bool broken; /* an outcome is unknown: no more appends */
+    bool loaded;
+    struct ym_journal journal;
     struct ym_tree *tree;
     struct ym_buf bundle; /* the partial bundle's bytes */
     struct ym_buf note;   /* the checkpoint as stored */
@@ -54,6 +57,8 @@ enum ym_code ym_ledger_read(const struct ym_ledger *l, const char *path, size_t 
                             struct ym_status *st);
 /* Remove what a crash left: replaced partial files, and bundles past the end. */
 enum ym_code ym_ledger_sweep(struct ym_ledger *l, struct ym_status *st);
+/* Make the partial files and the checkpoint durable by themselves. */
+enum ym_code ym_ledger_settle(struct ym_ledger *l, struct ym_status *st);
 /* Read and check everything, finish what a crash interrupted. */
 enum ym_code ym_ledger_load(struct ym_ledger *l, struct ym_status *st);
 

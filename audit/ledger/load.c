@@ -123,10 +123,17 @@ enum ym_code ym_ledger_sweep(struct ym_ledger *l, struct ym_status *st)
     return l->key ? remove_past_end(l, size / YM_BUNDLE_LEAVES, st) : YM_OK;
 }
 
+struct promise { /* a checkpoint of ours; size 0: none, or of an empty log */
+    uint64_t size;
+    uint8_t root[YM_HASH_BYTES];
+};
+
 struct load {
     struct ym_ledger *l;
-    uint64_t size; /* of the checkpoint */
-    uint8_t root[YM_HASH_BYTES];
+    struct promise file, journal;  /* in 'checkpoint', and in the journal's newest record */
+    struct ym_journal_record tail; /* what the journal holds; count 0: nothing */
+    struct ym_buf journal_bytes, tail_bytes;
+    bool tailed;                   /* the last bundle came from the journal: its files are to be written again */
     struct ym_pending_list repair; /* tiles that are not there */
     struct ym_status *st;
     enum ym_code tile_code;
@@ -162,23 +169,30 @@ static void check_partial_tiles(struct load *o)
     struct ym_pending_list tiles = {0};
 
     ym_pending_tiles(&tiles, o->l->tree, 0);
-    for (size_t i = 0; i < tiles.count; i++)
+    for (size_t i = o->tailed; i < tiles.count; i++) /* the first is written again */
         check_tile(o, tiles.item[i].path, tiles.item[i].bytes.data, tiles.item[i].bytes.len);
     o->repair.failed |= tiles.failed;
     ym_pending_release(&tiles);
 }
 
-static enum ym_code check_root(struct load *o, struct ym_status *st)
+static enum ym_code check_promise(const struct load *o, const struct promise *p, struct ym_status *st)
 {
     uint8_t root[YM_HASH_BYTES];
 
-    if (o->l->tree->size != o->size)
+    if (o->l->tree->size != p->size)
         return YM_OK;
     ym_tree_root(o->l->tree, root);
-    if (memcmp(root, o->root, sizeof(root)) != 0)
+    if (memcmp(root, p->root, sizeof(root)) != 0)
         return ym_status_set(st, YM_CORRUPT, "the first %" PRIu64 " entries do not give the root of the checkpoint",
-                             o->size);
+                             p->size);
     return YM_OK;
+}
+
+static enum ym_code check_root(const struct load *o, struct ym_status *st)
+{
+    enum ym_code code = check_promise(o, &o->file, st);
+
+    return code == YM_OK && o->journal.size > 0 ? check_promise(o, &o->journal, st) : code;
 }
 
 static enum ym_code take_leaf(void *ctx, size_t i, struct ym_bytes leaf, struct ym_status *st)
@@ -190,7 +204,7 @@ static enum ym_code take_leaf(void *ctx, size_t i, struct ym_bytes leaf, struct 
     enum ym_code code;
 
     (void)i;
-    if (!l->key && l->tree->size == o->size)
+    if (!l->key && l->tree->size == o->file.size)
         return YM_OK; /* a mirror takes nothing that its checkpoint does not cover */
     code = l->key ? ym_leaf_parse(leaf, &parsed, st) : YM_OK; /* what a mirror holds is the verifier's to judge */
     if (code != YM_OK)
@@ -233,58 +247,97 @@ static enum ym_code read_bundle(const struct ym_ledger *l, uint64_t b, struct ym
     return YM_OK;
 }
 
+/* No file names more entries than were in the journal before it was written. */
+static enum ym_code take_tail(struct load *o, uint64_t b, size_t *count, struct ym_status *st)
+{
+    char path[YM_TILE_PATH];
+    size_t widest = 0;
+
+    ym_tile_path(path, -1, b, 0);
+    each_width(o->l, path, keep_widest, &widest);
+    if (widest > o->tail.count)
+        return ym_status_set(st, YM_CORRUPT, "the journal holds only %" PRIu32 " of the %zu entries of '%s/%zu'",
+                             o->tail.count, widest, path, widest);
+    o->tailed = true;
+    *count = o->tail.count;
+    return YM_OK;
+}
+
+/* The entries of bundle b: from the journal, where the bundle is not full yet. */
+static enum ym_code find_bundle(struct load *o, uint64_t b, struct ym_buf *bytes, struct ym_bytes *view, size_t *count,
+                                struct ym_status *st)
+{
+    char path[YM_TILE_PATH];
+    enum ym_code code;
+
+    ym_tile_path(path, -1, b, YM_TILE_HASHES);
+    if (o->tail.count > 0 && o->tail.first == b * YM_BUNDLE_LEAVES && faccessat(o->l->root, path, F_OK, 0) != 0) {
+        *view = o->tail.entries;
+        return take_tail(o, b, count, st);
+    }
+    ym_buf_clear(bytes);
+    code = read_bundle(o->l, b, bytes, count, st);
+    *view = ym_buf_bytes(bytes);
+    return code;
+}
+
 static enum ym_code load_entries(struct load *o, struct ym_status *st)
 {
+    uint64_t promised = o->file.size > o->journal.size ? o->file.size : o->journal.size;
     struct ym_buf bytes = {0};
     size_t count = YM_BUNDLE_LEAVES;
     enum ym_code code = check_root(o, st);
 
     for (uint64_t b = 0; code == YM_OK && count == YM_BUNDLE_LEAVES; b++) {
-        ym_buf_clear(&bytes);
-        code = read_bundle(o->l, b, &bytes, &count, st);
+        struct ym_bytes view;
+
+        code = find_bundle(o, b, &bytes, &view, &count, st);
         if (code != YM_OK)
             break;
-        code = ym_bundle_each((struct ym_bytes){bytes.data, bytes.len}, count, take_leaf, o, st);
+        code = ym_bundle_each(view, count, take_leaf, o, st);
         if (code != YM_OK)
             ym_status_wrap(st, code, "bundle %" PRIu64, b);
         if (code == YM_OK)
             code = o->tile_code;
     }
     ym_buf_release(&bytes);
-    if (code == YM_OK && o->l->tree->size < o->size)
+    if (code == YM_OK && o->l->tree->size < promised)
         return ym_status_set(st, YM_CORRUPT, "only %" PRIu64 " of the %" PRIu64 " entries of the checkpoint are there",
-                             o->l->tree->size, o->size);
+                             o->l->tree->size, promised);
     return code;
 }
 
-/* Write the tiles that are missing and, after a crash between bundle and
- * checkpoint, the checkpoint of what is there. */
+/* The checkpoint of what is there, after a crash between bundle and checkpoint. */
+static enum ym_code renew_note(struct load *o, struct ym_status *st)
+{
+    struct ym_ledger *l = o->l;
+    uint8_t root[YM_HASH_BYTES];
+
+    if (l->tree->size == o->file.size)
+        return YM_OK;
+    ym_tree_root(l->tree, root);
+    ym_buf_clear(&l->note);
+    if (ym_checkpoint_format(l->origin, l->tree->size, root, l->key, &l->note) != YM_OK)
+        return ym_status_set(st, YM_EXHAUSTED, "ledger: out of memory");
+    return YM_OK;
+}
+
+/* Write the tiles that are missing, then what an ended process left unsynced. */
 static enum ym_code repair(struct load *o, struct ym_status *st)
 {
     struct ym_ledger *l = o->l;
     struct ym_stage stage = {.root = l->root};
-    struct ym_buf note = {0};
-    uint8_t root[YM_HASH_BYTES];
     enum ym_code code = YM_OK;
 
     for (size_t i = 0; code == YM_OK && i < o->repair.count; i++)
-        code = ym_stage_put(&stage, o->repair.item[i].path,
-                            (struct ym_bytes){o->repair.item[i].bytes.data, o->repair.item[i].bytes.len}, st);
-    if (code == YM_OK && l->tree->size != o->size) {
-        ym_tree_root(l->tree, root);
-        code = ym_checkpoint_format(l->origin, l->tree->size, root, l->key, &note);
-        if (code == YM_OK)
-            code = ym_stage_put(&stage, "checkpoint", (struct ym_bytes){note.data, note.len}, st);
-    }
+        code = ym_stage_put(&stage, o->repair.item[i].path, ym_buf_bytes(&o->repair.item[i].bytes), st);
     if (code == YM_OK)
         code = ym_stage_commit(&stage, 0, st);
     ym_stage_release(&stage);
-    if (code == YM_OK && note.len > 0) {
-        ym_buf_release(&l->note);
-        l->note = note;
-        return YM_OK;
-    }
-    ym_buf_release(&note);
+    if (code == YM_OK && l->key)
+        code = renew_note(o, st);
+    if (code == YM_OK && l->key && (o->tailed || l->tree->size != o->file.size))
+        code = ym_ledger_settle(l, st);
     return code;
 }
 
@@ -306,29 +359,70 @@ static enum ym_code create(struct ym_ledger *l, struct ym_status *st)
     return code;
 }
 
+/* The newest whole record's checkpoint must be ours; the rest of the file is of no account. */
+static enum ym_code read_journal(struct load *o, struct ym_status *st)
+{
+    struct ym_ledger *l = o->l;
+    enum ym_code code = ym_ledger_read(l, YM_JOURNAL_NAME, YM_JOURNAL_MAX, &o->journal_bytes, st);
+
+    if (code == YM_NOT_FOUND)
+        return YM_OK;
+    if (code == YM_OK)
+        code = ym_journal_read(ym_buf_bytes(&o->journal_bytes), &o->tail, &o->tail_bytes, st);
+    if (code == YM_OK && o->tail.count > 0)
+        code = ym_checkpoint_open(o->tail.note, l->origin, l->pub, &o->journal.size, o->journal.root, st);
+    if (code == YM_OK && o->journal.size != o->tail.first + o->tail.count && o->tail.count > 0)
+        code = ym_status_set(st, YM_CORRUPT, "its checkpoint does not fit its entries");
+    return code == YM_OK ? code : ym_status_wrap(st, code, "journal");
+}
+
+/* With a journal, a power cut may have torn the file that it stands for. */
+static enum ym_code read_note(struct load *o, struct ym_status *st)
+{
+    struct ym_ledger *l = o->l;
+    enum ym_code code = ym_ledger_read(l, "checkpoint", YM_CHECKPOINT_MAX, &l->note, st);
+
+    if (code == YM_OK)
+        code = ym_checkpoint_open(ym_buf_bytes(&l->note), l->origin, l->pub, &o->file.size, o->file.root, st);
+    else if (code == YM_EXHAUSTED)
+        code = YM_CORRUPT;
+    if (o->journal.size == 0 || (code != YM_CORRUPT && code != YM_NOT_FOUND))
+        return code;
+    o->file.size = 0;
+    return YM_OK;
+}
+
+static enum ym_code load_all(struct load *o, struct ym_status *st)
+{
+    enum ym_code code = load_entries(o, st);
+
+    if (code == YM_OK) {
+        check_partial_tiles(o);
+        code = o->repair.failed ? ym_status_set(st, YM_EXHAUSTED, "ledger: out of memory") : o->tile_code;
+    }
+    if (code == YM_OK)
+        code = repair(o, st);
+    return code == YM_OK ? ym_ledger_sweep(o->l, st) : code;
+}
+
 enum ym_code ym_ledger_load(struct ym_ledger *l, struct ym_status *st)
 {
     struct load o = {.l = l, .st = st};
-    enum ym_code code;
+    enum ym_code code = YM_OK;
 
     if (mkdirat(l->root, "tmp", 0755) != 0 && errno != EEXIST)
         return ym_status_set(st, ym_disk_code(errno, false), "cannot make 'tmp': %s", strerror(errno));
-    code = ym_ledger_read(l, "checkpoint", YM_CHECKPOINT_MAX, &l->note, st);
+    ym_tree_root(l->tree, o.file.root);
+    if (l->key)
+        code = read_journal(&o, st);
+    if (code == YM_OK)
+        code = read_note(&o, st);
     if (code == YM_NOT_FOUND)
-        return l->key ? create(l, st) : YM_OK;
-    if (code != YM_OK)
-        return code == YM_EXHAUSTED ? YM_CORRUPT : code;
-    code = ym_checkpoint_open((struct ym_bytes){l->note.data, l->note.len}, l->origin, l->pub, &o.size, o.root, st);
-    if (code == YM_OK)
-        code = load_entries(&o, st);
-    if (code == YM_OK) {
-        check_partial_tiles(&o);
-        code = o.repair.failed ? ym_status_set(st, YM_EXHAUSTED, "ledger: out of memory") : o.tile_code;
-    }
-    if (code == YM_OK)
-        code = repair(&o, st);
-    if (code == YM_OK)
-        code = ym_ledger_sweep(l, st);
+        code = l->key ? create(l, st) : YM_OK;
+    else if (code == YM_OK)
+        code = load_all(&o, st);
+    ym_buf_release(&o.journal_bytes);
+    ym_buf_release(&o.tail_bytes);
     ym_pending_release(&o.repair);
     return code;
 }

@@ -69,7 +69,7 @@ static enum ym_code make_parents(int root, const char *path, struct ym_status *s
     return YM_OK;
 }
 
-static enum ym_code write_all(int fd, struct ym_bytes data, const char *path, struct ym_status *st)
+static enum ym_code write_all(int fd, struct ym_bytes data, bool sync, const char *path, struct ym_status *st)
 {
     while (data.len > 0) {
         ssize_t n = write(fd, data.data, data.len);
@@ -81,7 +81,7 @@ static enum ym_code write_all(int fd, struct ym_bytes data, const char *path, st
         data.data += n;
         data.len -= (size_t)n;
     }
-    if (fsync(fd) != 0)
+    if (sync && fsync(fd) != 0)
         return fail(st, errno, true, "sync", path);
     return YM_OK;
 }
@@ -91,17 +91,17 @@ static void temp_name(size_t i, char out[32])
     snprintf(out, 32, "tmp/%zu", i);
 }
 
-static enum ym_code write_temp(int root, size_t i, struct ym_bytes data, struct ym_status *st)
+static enum ym_code write_temp(const struct ym_stage *s, size_t i, struct ym_bytes data, struct ym_status *st)
 {
     char temp[32];
     enum ym_code code;
     int fd;
 
     temp_name(i, temp);
-    fd = openat(root, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    fd = openat(s->root, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0)
         return fail(st, errno, false, "create", temp);
-    code = write_all(fd, data, temp, st);
+    code = write_all(fd, data, !s->lazy, temp, st);
     if (close(fd) != 0 && code == YM_OK)
         code = fail(st, errno, true, "close", temp);
     return code;
@@ -133,7 +133,7 @@ enum ym_code ym_stage_put(struct ym_stage *s, const char *path, struct ym_bytes 
     if (code == YM_OK)
         code = make_parents(s->root, path, st);
     if (code == YM_OK)
-        code = write_temp(s->root, s->count - 1, data, st);
+        code = write_temp(s, s->count - 1, data, st);
     return code;
 }
 
@@ -167,10 +167,10 @@ enum ym_code ym_stage_commit(struct ym_stage *s, size_t point, struct ym_status 
         temp_name(i, temp);
         if (renameat(s->root, temp, s->root, s->file[i].path) != 0) {
             code = fail(st, errno, false, "rename to", s->file[i].path);
-            return i <= point && undo(s, i) ? code : ym_status_wrap(st, YM_UNCERTAIN, "outcome unknown");
+            return !s->lazy && i <= point && undo(s, i) ? code : ym_status_wrap(st, YM_UNCERTAIN, "outcome unknown");
         }
         s->file[i].renamed = true;
-        if (sync_parent(s->root, s->file[i].path, st) != YM_OK)
+        if (!s->lazy && sync_parent(s->root, s->file[i].path, st) != YM_OK)
             return ym_status_wrap(st, YM_UNCERTAIN, "outcome unknown");
     }
     return YM_OK;

@@ -7,7 +7,8 @@
  * temporary each (all that can run out of space happens here, while nothing has
  * changed); commit renames them in the order of put and syncs their folders.
  * Up to and including file number `point` a failure is undone; later it is
- * YM_UNCERTAIN, as is every failed fsync that is not for want of space. */
+ * YM_UNCERTAIN, as is every failed fsync that is not for want of space. Lazy: no
+ * fsync at all, and every failed rename is YM_UNCERTAIN: the journal has it. */
 struct ym_staged {
     char *path; /* below root */
     bool renamed;
@@ -15,6 +16,7 @@ struct ym_staged {
 
 struct ym_stage {
     int root; /* descriptor of the ledger folder, borrowed */
+    bool lazy;
     struct ym_staged *file;
     size_t count, cap;
 };

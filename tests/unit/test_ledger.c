@@ -249,6 +249,73 @@ static void damage_is_a_full_stop_and_changes_nothing(void **state)
     ym_buf_release(&after);
 }
 
+/* Three appends of a process that never closes: the last two are only the journal's. */
+static void leave_unclosed(struct fixture *f)
+{
+    int status;
+    pid_t child;
+
+    ym_ledger_close(&f->l);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        bool good = ym_ledger_open(f->path, ORIGIN, f->key, &f->l, NULL) == YM_OK;
+
+        for (uint64_t i = 0; good && i < 3; i++)
+            good = help_append(f->l, f->key, i, 1, NULL) == YM_OK;
+        _exit(!good);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void what_was_not_closed_is_made_whole_from_the_journal(void **state)
+{
+    struct fixture *f = *state;
+
+    leave_unclosed(f);
+    shorten(f, "tile/entries/000.p/3", 100);
+    shorten(f, "tile/0/000.p/3", 40);
+    shorten(f, "checkpoint", 20);
+    assert_int_equal(reopen(f), YM_OK);
+    assert_int_equal(ym_ledger_size(f->l), 3);
+    assert_int_equal(reopen(f), YM_OK); /* this time by its files alone */
+    assert_false(there(f, "journal"));
+    assert_int_equal(ym_ledger_size(f->l), 3);
+}
+
+/* Inside the last record. */
+static off_t journal_end(const struct fixture *f)
+{
+    struct ym_buf b = {0};
+    char path[256];
+    off_t at = 0;
+
+    file_path(f, "journal", path);
+    assert_int_equal(ym_fs_read(path, 1 << 20, &b, NULL), YM_OK);
+    for (size_t i = 0; i + 4 < b.len; i++)
+        if (memcmp(b.data + i, "ymj\1", 4) == 0)
+            at = (off_t)i + 100;
+    ym_buf_release(&b);
+    return at;
+}
+
+static void a_damaged_journal_is_a_full_stop(void **state)
+{
+    struct fixture *f = *state;
+    off_t at;
+
+    leave_unclosed(f);
+    at = journal_end(f);
+    flip(f, "journal", at); /* like a torn end, but files name three entries */
+    assert_int_equal(reopen(f), YM_CORRUPT);
+    shorten(f, "checkpoint", 20);
+    assert_int_equal(reopen(f), YM_CORRUPT);
+    flip(f, "journal", at);
+    assert_int_equal(reopen(f), YM_OK);
+    assert_int_equal(ym_ledger_size(f->l), 3);
+}
+
 static void missing_entries_are_a_full_stop(void **state)
 {
     struct fixture *f = *state;
@@ -266,6 +333,7 @@ static void a_missing_checkpoint_is_a_full_stop(void **state)
     char path[256];
 
     assert_int_equal(help_append(f->l, f->key, 0, 3, NULL), YM_OK);
+    ym_ledger_close(&f->l);
     file_path(f, "checkpoint", path);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(reopen(f), YM_CORRUPT);
@@ -361,6 +429,8 @@ int main(void)
         CASE(damage_is_a_full_stop_and_changes_nothing),
         CASE(missing_entries_are_a_full_stop),
         CASE(a_missing_checkpoint_is_a_full_stop),
+        CASE(what_was_not_closed_is_made_whole_from_the_journal),
+        CASE(a_damaged_journal_is_a_full_stop),
         CASE(missing_tiles_are_made_again),
         CASE(a_full_disk_changes_nothing),
         CASE(a_mirror_follows_and_refuses_another_past),

@@ -26,10 +26,11 @@ static struct {
 
 #define WATCHED_MAX 512
 struct unsynced {
-    enum { FILE_DATA, NEW_NAME, OLD_NAME, NEW_FOLDER } what;
+    enum { FILE_DATA, OVERWRITTEN, NEW_NAME, OLD_NAME, NEW_FOLDER } what;
     char path[256], folder[256];
     void *before; /* content that the name had before, NULL: none */
     size_t before_len;
+    off_t at, written; /* OVERWRITTEN: where, and how much */
     mode_t permissions;
 };
 static struct unsynced watched[WATCHED_MAX];
@@ -82,11 +83,30 @@ out:
         close(fd);
 }
 
+static bool is_data(const struct unsynced *u)
+{
+    return u->what == FILE_DATA || u->what == OVERWRITTEN;
+}
+
 static void follow_rename(const char *from, const char *to)
 {
     for (size_t i = 0; i < watched_count; i++)
-        if (watched[i].what == FILE_DATA && strcmp(watched[i].path, from) == 0)
+        if (is_data(&watched[i]) && strcmp(watched[i].path, from) == 0)
             snprintf(watched[i].path, sizeof(watched[i].path), "%s", to);
+}
+
+/* What a name held before goes with it; true when that was not synced. */
+static bool drop_data(const char *path)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < watched_count; i++)
+        if (is_data(&watched[i]) && strcmp(watched[i].path, path) == 0) {
+            found = true;
+            free(watched[i].before);
+            watched[i--] = watched[--watched_count];
+        }
+    return found;
 }
 
 static void put_bytes(const char *path, const void *data, size_t len)
@@ -100,6 +120,22 @@ static void put_bytes(const char *path, const void *data, size_t len)
     close(fd);
 }
 
+/* The second half of what was written over never came to the disk. */
+static void put_back(const struct unsynced *u)
+{
+    off_t half = u->written / 2, end = u->at + (off_t)u->before_len;
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, u->path, O_WRONLY, 0);
+
+    if (fd < 0)
+        return;
+    if ((off_t)u->before_len > half &&
+        syscall(SYS_pwrite64, fd, (char *)u->before + half, u->before_len - (size_t)half, u->at + half) < 0)
+        abort();
+    if ((off_t)u->before_len < u->written && ftruncate(fd, end) != 0)
+        abort();
+    close(fd);
+}
+
 static void forget(const struct unsynced *u)
 {
     struct stat s;
@@ -108,6 +144,9 @@ static void forget(const struct unsynced *u)
     case FILE_DATA:
         if (stat(u->path, &s) == 0 && truncate(u->path, s.st_size / 2) != 0)
             abort();
+        break;
+    case OVERWRITTEN:
+        put_back(u);
         break;
     case NEW_NAME:
         if (u->before)
@@ -172,7 +211,46 @@ ssize_t write(int fd, const void *data, size_t len)
     return syscall(SYS_write, fd, data, len > 1 ? len / 2 : len);
 }
 
+ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
+{
+    char path[256], link[64];
+    struct unsynced *u;
+    ssize_t n;
+
+    if (at_call(false))
+        return -1;
+    len = len > 1 ? len / 2 : len;
+    if (hook.mode == POWER) {
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        n = readlink(link, path, sizeof(path) - 1);
+        path[n < 0 ? 0 : n] = '\0';
+        u = watch(OVERWRITTEN, path);
+        u->at = at;
+        u->written = (off_t)len;
+        u->before = calloc(1, len);
+        fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR, 0);
+        n = syscall(SYS_pread64, fd, u->before, len, at);
+        u->before_len = n < 0 ? 0 : (size_t)n;
+        n = syscall(SYS_pwrite64, fd, data, len, at);
+        close(fd);
+        return n;
+    }
+    return syscall(SYS_pwrite64, fd, data, len, at);
+}
+
+static int sync_it(int fd, long number);
+
 int fsync(int fd)
+{
+    return sync_it(fd, SYS_fsync);
+}
+
+int fdatasync(int fd)
+{
+    return sync_it(fd, SYS_fdatasync);
+}
+
+static int sync_it(int fd, long number)
 {
     char path[256], link[64];
     ssize_t n;
@@ -183,26 +261,30 @@ int fsync(int fd)
     n = readlink(link, path, sizeof(path) - 1);
     path[n < 0 ? 0 : n] = '\0';
     for (size_t i = 0; i < watched_count; i++)
-        if (strcmp(watched[i].what == FILE_DATA ? watched[i].path : watched[i].folder, path) == 0) {
+        if (strcmp(is_data(&watched[i]) ? watched[i].path : watched[i].folder, path) == 0) {
             free(watched[i].before);
             watched[i--] = watched[--watched_count];
         }
-    return (int)syscall(SYS_fsync, fd);
+    return (int)syscall(number, fd);
 }
 
 int renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
     char source[256], target[256];
     struct unsynced *u;
+    bool torn;
 
     if (at_call(false))
         return -1;
     path_of(to_dir, to, target);
     if (hook.mode == POWER) {
         path_of(from_dir, from, source);
+        torn = drop_data(target);
         follow_rename(source, target);
         u = watch(NEW_NAME, target);
         keep_content(u);
+        if (torn)
+            u->before_len /= 2;
     }
     return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, 0);
 }
@@ -239,10 +321,11 @@ int unlinkat(int dir, const char *name, int flags)
 static struct ym_key *key;
 static char base_dir[64], work_dir[80];
 #define START 250
-/* Sizes of the appends under test: inside a bundle, to its edge exactly, one
- * past it, over two edges, and one more. */
-static const size_t batch[] = {1, 5, 1, 300, 1};
+/* Sizes of the appends under test: inside a bundle, to its edge exactly, some
+ * past it, over two edges, and some more. */
+static const size_t batch[] = {1, 2, 3, 1, 2, 1, 300, 1, 2};
 #define BATCHES (sizeof(batch) / sizeof(batch[0]))
+#define ENDS (START + 313)
 
 #define LINES (START + 540)
 static struct ym_buf line[LINES];
@@ -295,6 +378,7 @@ static void run_appends(int acks)
         if (syscall(SYS_write, acks, &size, sizeof(size)) != sizeof(size))
             _exit(5);
     }
+    ym_ledger_close(&l);
     _exit(0);
 }
 
@@ -384,8 +468,8 @@ static void die_everywhere(enum mode mode, uint64_t coin)
 
     for (; die_at(mode, at, coin, &acked); at += STEP)
         expect_old_or_new(acked, at);
-    assert_int_equal(acked, size_after(START + 307)); /* the last run was whole */
-    assert_true(at > 50);
+    assert_int_equal(acked, ENDS); /* the last run was whole */
+    assert_true(at > 100);
 }
 
 static void kill_9_at_every_call_keeps_what_was_acknowledged(void **state)
@@ -464,6 +548,24 @@ static void a_failed_sync_is_uncertain(void **state)
     assert_true(at > 5);
 }
 
+/* The last entries are only the journal's: each run begins with making files of them. */
+static void leave_unclosed(void)
+{
+    struct ym_ledger *l = NULL;
+    int status;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (ym_ledger_open(base_dir, ORIGIN, key, &l, NULL) != YM_OK || append(l, START - 3, 1, NULL) != YM_OK ||
+            append(l, START - 2, 2, NULL) != YM_OK)
+            _exit(1);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static int setup(void **state)
 {
     struct ym_ledger *l = NULL;
@@ -478,8 +580,9 @@ static int setup(void **state)
     for (size_t i = 0; i < LINES; i++)
         help_leaf(key, i, &line[i]);
     assert_int_equal(ym_ledger_open(base_dir, ORIGIN, key, &l, NULL), YM_OK);
-    assert_int_equal(append(l, 0, START, NULL), YM_OK);
+    assert_int_equal(append(l, 0, START - 3, NULL), YM_OK);
     ym_ledger_close(&l);
+    leave_unclosed();
     return 0;
 }
 
