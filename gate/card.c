@@ -30,6 +30,7 @@ void ym_card_free(struct ym_card *card)
     }
     free(card->var);
     free(card->shares_patients_with);
+    ym_card_consent_release(&card->consent);
     ym_buf_release(&card->canonical);
     ym_buf_release(&card->public_json);
     free(card);
@@ -302,10 +303,21 @@ static void read_head(struct ym_schema *s, const struct ym_at *root, struct ym_c
 {
     static const char *const sizes[] = {"<100", "100-499", "500-1999", "2000-9999", ">=10000", NULL};
     static const char *const tiers[] = {"general", "important", "core", "unknown", NULL};
-    static const char *const keys[] = {"yumen",      "name",      "title",          "file",
-                                       "encoding",   "separator", "patient_column", "patient_identifier",
-                                       "size_class", "tier",      "variables",      "shares_patients_with",
-                                       "border",     NULL};
+    static const char *const keys[] = {"yumen",
+                                       "name",
+                                       "title",
+                                       "file",
+                                       "encoding",
+                                       "separator",
+                                       "patient_column",
+                                       "patient_identifier",
+                                       "size_class",
+                                       "tier",
+                                       "variables",
+                                       "shares_patients_with",
+                                       "border",
+                                       "consent",
+                                       NULL};
     static const char *const identifiers[] = {"unspecified", "national_id", "insurance_id", "hospital_id", "study_id",
                                               "row",         NULL};
     size_t size, tier, identifier;
@@ -384,6 +396,7 @@ enum ym_code ym_card_read(const struct ym_doc *doc, struct ym_card **out, struct
         read_shares(&s, &root, card);
         read_variables(&s, &root, card);
         ym_border_read_card(&s, &root, &card->border);
+        ym_consent_read_card(&s, &root, &card->consent);
     }
     enum ym_code code = finish(&s, &root, card, st);
     ym_schema_release(&s);

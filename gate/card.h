@@ -3,6 +3,7 @@
 
 #include "base/crypto.h"
 #include "base/doc.h"
+#include "gate/border/consent.h"
 #include "gate/border/declare.h"
 
 /* A data card: how one registered data set of a hospital maps to study
@@ -50,10 +51,11 @@ struct ym_card {
     size_t shares_count; /* budget is shared with these */
     struct ym_card_var *var;
     size_t var_count;
-    struct ym_card_border border; /* what the data office declares; not public */
-    uint8_t hash[YM_HASH_BYTES];  /* SHA-256 of the whole canonical card */
-    struct ym_buf canonical;      /* whole card: stays at the site */
-    struct ym_buf public_json;    /* canonical JSON of the public part, <= 32 KiB */
+    struct ym_card_border border;   /* what the data office declares; not public */
+    struct ym_card_consent consent; /* which columns say what patients agreed to; not public */
+    uint8_t hash[YM_HASH_BYTES];    /* SHA-256 of the whole canonical card */
+    struct ym_buf canonical;        /* whole card: stays at the site */
+    struct ym_buf public_json;      /* canonical JSON of the public part, <= 32 KiB */
 };
 
 enum ym_code ym_card_read(const struct ym_doc *doc, struct ym_card **out, struct ym_problems *p, struct ym_status *st);

@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "gate/card.h"
 #include "sim/load.h"
+#include "worker/data/admit.h"
 
 static const char key_file[] = "identity.key";
 
@@ -18,12 +19,18 @@ enum ym_code ym_sim_table(const struct ym_plan *plan, const struct ym_card *card
     static const uint8_t salt[32];
     struct ym_buf bytes = {0};
     struct ym_frozen *frozen = NULL;
+    struct ym_admission admission = {0};
+    struct ym_consent_need need;
     enum ym_code code = ym_freeze_file(card, path, folder, salt, false, &bytes, NULL, report, st);
 
+    ym_consent_needed(plan, card, false, false, &need);
     if (code == YM_OK)
         code = ym_frozen_parse((struct ym_bytes){bytes.data, bytes.len}, &frozen, st);
     if (code == YM_OK)
-        code = ym_table_build(plan, frozen, out, report, st);
+        code = ym_admit(&need, frozen->consent, frozen->patient_count, &admission, st);
+    if (code == YM_OK)
+        code = ym_table_build(plan, frozen, admission.out, out, report, st);
+    ym_admission_release(&admission);
     ym_frozen_free(frozen);
     ym_buf_release(&bytes);
     return code;

@@ -162,11 +162,22 @@ void ym_material_of(const struct ym_plan *plan, const struct ym_card *card,
     hash_texts(&law, 1, out[YM_MATERIAL_FOREIGN_LAW]);
 }
 
+static void hash_notice(const char *recipient, const char *contact, const char *purpose, const char *method,
+                        const char *categories, const char *rights, uint8_t out[YM_HASH_BYTES])
+{
+    const char *text[] = {recipient, contact, purpose, method, categories, rights};
+    hash_texts(text, sizeof text / sizeof *text, out);
+}
+
+void ym_notice_hash(const struct ym_notice *n, uint8_t out[YM_HASH_BYTES])
+{
+    hash_notice(n->recipient, n->contact, n->purpose, n->method, n->categories, n->rights, out);
+}
+
 void ym_notice_of(const struct ym_plan *plan, uint8_t out[YM_HASH_BYTES])
 {
     const struct ym_plan_border *b = &plan->border;
-    const char *text[] = {b->recipient, b->contact, plan->purpose, b->method, b->categories, b->rights};
-    hash_texts(text, sizeof text / sizeof *text, out);
+    hash_notice(b->recipient, b->contact, plan->purpose, b->method, b->categories, b->rights, out);
 }
 
 void ym_border_facts(const struct ym_plan *plan, const struct ym_card *card, struct ym_facts *out)

@@ -43,8 +43,11 @@ struct ym_card;
 /* One SHA-256 for each, of the plan's and the card's words. */
 void ym_material_of(const struct ym_plan *plan, const struct ym_card *card,
                     uint8_t out[YM_MATERIAL_COUNT][YM_HASH_BYTES]);
-/* What a notice to patients must have named, for consents that point to it:
- * recipient, contact, purpose, method, categories, rights. */
+/* What a notice to patients must have named, for consents that point to it. */
+struct ym_notice {
+    char recipient[256], contact[256], purpose[512], method[256], categories[256], rights[256];
+};
+void ym_notice_hash(const struct ym_notice *n, uint8_t out[YM_HASH_BYTES]);
 void ym_notice_of(const struct ym_plan *plan, uint8_t out[YM_HASH_BYTES]);
 
 /* Who exports, as the people meter knows them: a hash of the card's exporter, whose

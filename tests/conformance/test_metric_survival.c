@@ -94,7 +94,7 @@ static void set_up(struct cohort *c, const char *family, size_t without)
                   family);
     c->plan = plan_must(ym_buf_str(&text));
     c->f = frozen_of(without);
-    assert_int_equal(ym_table_build(c->plan, c->f, &c->t, NULL, NULL), YM_OK);
+    assert_int_equal(ym_table_build(c->plan, c->f, NULL, &c->t, NULL, NULL), YM_OK);
     assert_int_equal(c->t->patients, PATIENTS - (without < PATIENTS));
     assert_int_equal(ym_model_from_plan(c->plan, &c->m, NULL), YM_OK);
     assert_int_equal(c->m.metric_dim, CELLS);

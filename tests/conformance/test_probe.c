@@ -129,7 +129,7 @@ static void train(const struct ym_pseudo_study *asked, const char *route, const 
     plan = plan_must(ym_buf_str(&text));
     assert_int_equal(ym_model_from_plan(plan, &m, NULL), YM_OK);
     assert_int_equal(m.dim, v->dim);
-    assert_int_equal(ym_table_build(plan, data, &table, &report, NULL), YM_OK);
+    assert_int_equal(ym_table_build(plan, data, NULL, &table, &report, NULL), YM_OK);
     for (size_t t = 0; t < v->rounds; t++) {
         assert_int_equal(ym_local_round(plan, &m, table, params, NULL, NULL, 1, open_kernel, NULL, update, NULL),
                          YM_OK);

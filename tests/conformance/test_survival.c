@@ -75,7 +75,7 @@ static void set_up(struct cohort *c, const char *model, enum ym_route route)
     c->plan = plan_must(ym_buf_str(&text));
     c->plan->route = route;
     c->f = frozen_of(PATIENTS);
-    assert_int_equal(ym_table_build(c->plan, c->f, &c->t, NULL, NULL), YM_OK);
+    assert_int_equal(ym_table_build(c->plan, c->f, NULL, &c->t, NULL, NULL), YM_OK);
     assert_int_equal(c->t->patients, PATIENTS);
     assert_int_equal(ym_model_from_plan(c->plan, &c->m, NULL), YM_OK);
     assert_true(c->m.dim <= 8);

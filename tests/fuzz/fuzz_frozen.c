@@ -43,7 +43,7 @@ static struct ym_plan *plan_make(const char *plan_text)
 static void check_table(const struct ym_plan *plan, const struct ym_frozen *f)
 {
     struct ym_table *t = NULL;
-    if (ym_table_build(plan, f, &t, NULL, NULL) != YM_OK)
+    if (ym_table_build(plan, f, NULL, &t, NULL, NULL) != YM_OK)
         return;
     for (size_t r = 0; r < t->rows; r++) {
         float scratch[6];

@@ -178,6 +178,25 @@ variables:
 """)
         return card
 
+    def add_consent(self, card, agreed=lambda i: True, purpose="test", **notice):
+        """Columns that say what each patient agreed to, beside the data, and the card's section on them. Notice N1 names
+        the recipient of test_border_federation.PLAN unless told otherwise."""
+        path = os.path.join(os.path.dirname(card), "d.csv")
+        with open(path, encoding="utf-8") as f:
+            lines = f.read().splitlines()
+        with open(path, "w", encoding="utf-8", newline="") as f:
+            f.write(lines[0] + ",agreed,notice\n")
+            for i, line in enumerate(lines[1:]):
+                f.write(f"{line},{'yes' if agreed(i) else 'no'},N1\n")
+        texts = dict(recipient="Acme Inc., Basel", contact="privacy@acme.example", method="download of the model",
+                     categories="laboratory values", rights="by letter to the hospital", purpose=purpose)
+        texts.update(notice)
+        given = "".join(f"    {word}: {{column: agreed, codes: [\"yes\"]}}\n"
+                        for word in ("participation", "sensitive_pi", "cross_border", "secondary_use"))
+        with open(card, "a", encoding="utf-8") as f:
+            f.write("consent:\n  given:\n" + given + "  nobody: [bundled, broad, vulnerable]\n  notice_column: notice\n  notices:\n"
+                    "    - {code: N1, level: enhanced, " + ", ".join(f'{k}: "{v}"' for k, v in texts.items()) + "}\n")
+
     def plan(self, study="trial", **over):
         v = dict(rounds=3, steps=2, q="0.5", nominal=60, noise="6", epsilon="3", quorum=3, ready=20, collect=20, attempts=3,
                  hospitals=", ".join("{name: %s}" % n for n in self.names), extra="", privacy="", delta="1e-5", family="logistic")

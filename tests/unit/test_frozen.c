@@ -20,11 +20,11 @@ static const char card_text[] = "yumen: card/1\n"
 /* Two patients, three rows: {50, female}, {missing, male} and {60, missing}. */
 static struct ym_buf frozen_make(void)
 {
-    static const uint64_t first[] = {0, 2, 3}, draw[] = {7, 65535};
+    static const uint64_t first[] = {0, 2, 3}, draw[] = {7, 65535}, consent[] = {5, 1 << 16};
     const double value[] = {50, 0, NAN, 1, 60, NAN};
     struct ym_card *card = card_must(card_text);
     struct ym_buf bytes = {0};
-    assert_int_equal(ym_frozen_encode(card, first, draw, 2, value, NULL, 3, &bytes, NULL), YM_OK);
+    assert_int_equal(ym_frozen_encode(card, first, draw, consent, 2, value, NULL, 3, &bytes, NULL), YM_OK);
     ym_card_free(card);
     return bytes;
 }
@@ -42,14 +42,16 @@ static void bytes_follow_the_published_layout(void **state)
     struct ym_frozen *f = NULL;
     uint8_t hash[32];
     (void)state;
-    assert_memory_equal(b.data, "YMFROZ2\n", 8);
-    assert_int_equal(b.len, body_at(&b) + 3 * 8 + 2 * 8 + 6 * 8);
+    assert_memory_equal(b.data, "YMFROZ3\n", 8);
+    assert_int_equal(b.len, body_at(&b) + 3 * 8 + 2 * 8 + 2 * 8 + 6 * 8);
     assert_int_equal(ym_frozen_parse(bytes_in(&b), &f, NULL), YM_OK);
     assert_int_equal(f->patient_count, 2);
     assert_int_equal(f->row_count, 3);
     assert_int_equal(f->first_row[1], 2);
     assert_int_equal(f->draw[0], 7);
     assert_int_equal(f->draw[1], 65535);
+    assert_int_equal(f->consent[0], 5);
+    assert_int_equal(f->consent[1], 1 << 16);
     assert_true(f->value[0] == 50 && f->value[3] == 1 && isnan(f->value[2]));
     ym_sha256(b.data, b.len, hash);
     assert_memory_equal(f->hash, hash, 32);
@@ -79,13 +81,14 @@ static void every_cut_is_noticed(void **state)
 static void changes_that_do_not_fit_are_noticed(void **state)
 {
     const double half = 0.5, two = 2, minus = -1, inf = INFINITY;
-    const uint64_t three = 3, zero = 0, huge = UINT64_MAX, past = 65536;
+    const uint64_t three = 3, zero = 0, huge = UINT64_MAX, past = 65536, bits = 1 << 22;
     const struct {
         size_t word; /* of the body */
         const void *value;
     } changes[] = {
-        {0, &three}, {1, &zero},     {1, &three},   {1, &huge},      {2, &zero},    {2, &huge},    {3, &huge},
-        {4, &past},  {5 + 1, &half}, {5 + 1, &two}, {5 + 1, &minus}, {5 + 0, &inf}, {5 + 4, &inf},
+        {0, &three},    {1, &zero},    {1, &three},     {1, &huge},    {2, &zero},
+        {2, &huge},     {3, &huge},    {4, &past},      {5, &bits},    {6, &huge},
+        {7 + 1, &half}, {7 + 1, &two}, {7 + 1, &minus}, {7 + 0, &inf}, {7 + 4, &inf},
     };
     (void)state;
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {

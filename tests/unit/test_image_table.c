@@ -70,7 +70,7 @@ static enum ym_code build(const char *input, const char *rest, struct ym_table *
 {
     struct ym_frozen *f = frozen_of();
     struct ym_plan *plan = plan_of(input, rest);
-    enum ym_code code = ym_table_build(plan, f, t, report, NULL);
+    enum ym_code code = ym_table_build(plan, f, NULL, t, report, NULL);
     ym_plan_free(plan);
     ym_frozen_free(f);
     return code;

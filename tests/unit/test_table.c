@@ -73,7 +73,7 @@ static struct built build_from(const char *csv, const char *inputs, const char *
     struct built b = {0};
     struct ym_frozen *f = frozen_of(csv);
     struct ym_plan *plan = plan_make(inputs, family, outcome, records, minimum);
-    b.code = ym_table_build(plan, f, &b.t, &b.report, NULL);
+    b.code = ym_table_build(plan, f, NULL, &b.t, &b.report, NULL);
     if (b.t)
         assert_int_equal(b.t->columns, ym_plan_columns(plan));
     ym_plan_free(plan);
@@ -267,7 +267,7 @@ static void a_report_is_not_needed(void **state)
     struct ym_plan *plan = plan_make("{name: bmi, unit: kg/m2, low: 20, high: 40}", "logistic", ILL, 9, 1);
     struct ym_table *t = NULL;
     (void)state;
-    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_OK);
+    assert_int_equal(ym_table_build(plan, f, NULL, &t, NULL, NULL), YM_OK);
     ym_table_free(t);
     ym_plan_free(plan);
     ym_frozen_free(f);
@@ -326,7 +326,7 @@ static void check_survival(const char *family, size_t patients, const struct wat
     struct ym_plan *plan = plan_with(family, SURVIVAL);
     struct ym_frozen *f = frozen_of(survival_csv);
     struct ym_table *t = NULL;
-    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_OK);
+    assert_int_equal(ym_table_build(plan, f, NULL, &t, NULL, NULL), YM_OK);
     assert_int_equal(t->patients, patients);
     for (size_t i = 0; i < count; i++)
         check_watched(t, &w[i], ym_plan_targets(plan));
@@ -368,7 +368,7 @@ static void poisson_has_counts_and_offsets(void **state)
     struct ym_frozen *f = frozen_of(csv_text);
     struct ym_table *t = NULL;
     (void)state;
-    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_OK);
+    assert_int_equal(ym_table_build(plan, f, NULL, &t, NULL, NULL), YM_OK);
     assert_int_equal(t->columns, 1);
     for (size_t i = 0; i < t->rows; i++)
         assert_true(t->y[2 * i] >= 0 && t->y[2 * i] <= 6 && t->y[2 * i + 1] == 0);
@@ -376,7 +376,7 @@ static void poisson_has_counts_and_offsets(void **state)
     ym_plan_free(plan);
     plan = plan_with("poisson", "  outcome: {name: ill, unit: \"1\", low: 0, high: 6}\n");
     t = NULL;
-    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_INVALID); /* no number here */
+    assert_int_equal(ym_table_build(plan, f, NULL, &t, NULL, NULL), YM_INVALID); /* no number here */
     ym_plan_free(plan);
     ym_frozen_free(f);
 }
@@ -396,7 +396,7 @@ static void an_offset_is_the_logarithm_over_the_range(void **state)
     struct ym_table *t = NULL;
     (void)state;
     assert_non_null(strstr(ym_buf_str(&plan->canonical), "score ~ stage + offset(log(bmi))"));
-    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_OK);
+    assert_int_equal(ym_table_build(plan, f, NULL, &t, NULL, NULL), YM_OK);
     assert_int_equal(t->columns, 2);
     assert_int_equal(t->patients, 2); /* p1, and p4; p2's stage is unknown */
     for (size_t i = 0; i < t->rows; i++)
@@ -430,7 +430,7 @@ static struct ym_table *crowd_table(const struct ym_frozen *f, const char *holdo
     struct ym_plan *plan = plan_make("{name: bmi, unit: kg/m2, low: 10, high: 60}", "logistic", ILL, 2, 1);
     struct ym_table *t = NULL;
     plan->holdout = (uint32_t)(atof(holdout) * YM_HOLDOUT_ONE);
-    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_OK);
+    assert_int_equal(ym_table_build(plan, f, NULL, &t, NULL, NULL), YM_OK);
     ym_plan_free(plan);
     return t;
 }
@@ -520,9 +520,9 @@ static void the_smallest_cohort_is_of_those_who_train(void **state)
     struct ym_table *t = NULL;
     (void)state;
     plan->holdout = YM_HOLDOUT_ONE / 2;
-    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_DENIED);
+    assert_int_equal(ym_table_build(plan, f, NULL, &t, NULL, NULL), YM_DENIED);
     plan->holdout = 1;
-    assert_int_equal(ym_table_build(plan, f, &t, NULL, NULL), YM_OK);
+    assert_int_equal(ym_table_build(plan, f, NULL, &t, NULL, NULL), YM_OK);
     assert_int_equal(t->held->patients, 0);
     ym_table_free(t);
     ym_plan_free(plan);

@@ -12,7 +12,8 @@
 
 struct row {
     uint8_t patient[YM_HASH_BYTES];
-    size_t index; /* order in the file, and place of its values */
+    size_t index;     /* order in the file, and place of its values */
+    uint64_t consent; /* ym_consent_of_row */
     bool bad;
 };
 
@@ -23,10 +24,12 @@ struct ym_freeze {
     struct ym_report report;
     struct ym_recode *recode;
     struct ym_csv *csv;
-    size_t *at;        /* [var_count] place of each variable's column in a record */
-    size_t patient_at; /* place of the patient column */
-    size_t width;      /* cells of the header */
-    size_t *outside;   /* [var_count] values outside the card's range */
+    size_t *at;                               /* [var_count] place of each variable's column in a record */
+    size_t patient_at;                        /* place of the patient column */
+    const char *consent[YM_CONSENT_BITS + 1]; /* columns that say it, and their places */
+    size_t consent_at[YM_CONSENT_BITS + 1], consent_count;
+    size_t width;    /* cells of the header */
+    size_t *outside; /* [var_count] values outside the card's range */
     struct row *row;
     double *value; /* [row_count][var_count] */
     ym_picture_fn picture;
@@ -131,6 +134,9 @@ static enum ym_code header_read(struct ym_freeze *f, const struct ym_csv_record 
     f->patient_at = column_find(f, r, f->card->patient_column);
     for (size_t i = 0; i < f->card->var_count; i++)
         f->at[i] = column_find(f, r, f->card->var[i].column);
+    f->consent_count = ym_consent_columns(&f->card->consent, f->consent);
+    for (size_t i = 0; i < f->consent_count; i++)
+        f->consent_at[i] = column_find(f, r, f->consent[i]);
     if (f->header_bad)
         return ym_status_set(st, YM_INVALID, "the file of data set '%s' lacks columns that its card names",
                              f->card->name);
@@ -245,6 +251,27 @@ static enum ym_code values_read(struct ym_freeze *f, const struct ym_csv_record 
     return code;
 }
 
+struct consent_row {
+    const struct ym_freeze *f;
+    const struct ym_csv_record *r;
+};
+
+/* A cell that cannot be read gives nothing. */
+static const char *consent_cell(void *ctx, const char *column, size_t *len)
+{
+    const struct consent_row *c = ctx;
+    size_t i = 0;
+    while (strcmp(c->f->consent[i], column))
+        i++;
+    const struct ym_csv_field *cell = &c->r->field[c->f->consent_at[i]];
+    const char *text = cell->text;
+    *len = cell->len;
+    if (ym_cell_text(text, *len))
+        return NULL;
+    ym_cell_trim(&text, len);
+    return text;
+}
+
 static enum ym_code row_read(struct ym_freeze *f, const struct ym_csv_record *r, struct ym_status *st)
 {
     if (f->row_count == f->row_cap) {
@@ -262,6 +289,9 @@ static enum ym_code row_read(struct ym_freeze *f, const struct ym_csv_record *r,
         return YM_OK;
     row->index = f->row_count;
     enum ym_code code = shaped ? values_read(f, r, &shaped, st) : YM_OK;
+    row->consent = 0;
+    if (r->count == f->width)
+        row->consent = ym_consent_of_row(&f->card->consent, consent_cell, &(struct consent_row){f, r});
     row->bad = !shaped;
     f->row_count += code == YM_OK;
     return code;
@@ -393,27 +423,32 @@ static enum ym_code encode(struct ym_freeze *f, struct ym_buf *out, struct ym_st
     size_t vars = f->card->var_count, stride = f->stride, patients = 0;
     double *value = calloc(f->row_count * vars, sizeof *value);
     uint64_t *first = calloc(f->row_count + 1, sizeof *first), *draw = calloc(f->row_count, sizeof *draw);
+    uint64_t *consent = calloc(f->row_count, sizeof *consent);
     uint8_t *pixel = stride ? malloc(f->row_count * stride) : NULL;
     enum ym_code code = YM_EXHAUSTED;
-    if (!value || !first || !draw || (stride && !pixel)) {
+    if (!value || !first || !draw || !consent || (stride && !pixel)) {
         ym_status_set(st, code, "out of memory");
         goto out;
     }
     for (size_t i = 0; i < f->row_count; i++) {
         if (!i || memcmp(f->row[i - 1].patient, f->row[i].patient, YM_HASH_BYTES)) {
             draw[patients] = ym_freeze_draw(f->row[i].patient);
+            consent[patients] = f->row[i].consent;
             first[patients++] = i;
+        } else {
+            consent[patients - 1] = ym_consent_join(consent[patients - 1], f->row[i].consent);
         }
         memcpy(value + i * vars, f->value + f->row[i].index * vars, vars * sizeof *value);
         if (stride)
             memcpy(pixel + i * stride, f->pixel + f->row[i].index * stride, stride);
     }
     first[patients] = f->row_count;
-    code = ym_frozen_encode(f->card, first, draw, patients, value, pixel, f->row_count, out, st);
+    code = ym_frozen_encode(f->card, first, draw, consent, patients, value, pixel, f->row_count, out, st);
 out:
     free(value);
     free(first);
     free(draw);
+    free(consent);
     free(pixel);
     return code;
 }

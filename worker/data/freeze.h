@@ -29,11 +29,11 @@ struct ym_report *ym_freeze_report(struct ym_freeze *f); /* for a source that fa
 void ym_freeze_free(struct ym_freeze *f);
 
 /* The bytes of a frozen set (frozen.c): column metadata is the "variables" of
- * the card's public part. first_row [patients + 1], draw [patients], value [rows][var_count],
- * pixel [rows][stride], unused where the card has no image. */
+ * the card's public part. first_row [patients + 1], draw [patients], consent [patients] (ym_consent_join of its rows),
+ * value [rows][var_count], pixel [rows][stride], unused where the card has no image. */
 enum ym_code ym_frozen_encode(const struct ym_card *card, const uint64_t *first_row, const uint64_t *draw,
-                              size_t patients, const double *value, const uint8_t *pixel, size_t rows,
-                              struct ym_buf *out, struct ym_status *st);
+                              const uint64_t *consent, size_t patients, const double *value, const uint8_t *pixel,
+                              size_t rows, struct ym_buf *out, struct ym_status *st);
 /* A patient's number in [0, YM_HOLDOUT_ONE), by which plans hold patients out: 16 bits of
  * SHA-256 over the salted hash of the identifier. The same at every freezing under
  * one salt, a function of this patient alone, and too short to name anybody. */

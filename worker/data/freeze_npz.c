@@ -11,15 +11,15 @@ enum { CELL_BYTES = 4 * YM_NPY_TEXT + 1 };
 /* One array of the card: the patients' (no variable), a variable's. */
 struct source {
     const char *name;
-    const struct ym_card_var *var;
-    struct ym_npz_array *array; /* NULL: rows are numbered */
+    const struct ym_card_var *var; /* NULL: the patients', or one of consents */
+    struct ym_npz_array *array;    /* NULL: rows are numbered */
     char cell[CELL_BYTES];
 };
 
 struct npz {
     struct ym_freeze *f;
     const struct ym_card *card;
-    struct source *source; /* [count], the patients' first */
+    struct source *source; /* [count], the patients' first, those of consents last */
     struct ym_csv_field *field;
     size_t count;
     uint64_t rows;
@@ -85,8 +85,18 @@ static enum ym_code source_open(struct npz *n, struct ym_npz *z, struct source *
     return code == YM_OK ? shape_check(n, s, st) : array_failed(n, s->name, code, &why, st);
 }
 
+static bool has_source(const struct npz *n, const char *name)
+{
+    for (size_t i = 0; i < n->count; i++)
+        if (!strcmp(n->source[i].name, name))
+            return true;
+    return false;
+}
+
 static enum ym_code sources_open(struct npz *n, struct ym_npz *z, struct ym_status *st)
 {
+    const char *consent[YM_CONSENT_BITS + 1];
+    size_t columns = ym_consent_columns(&n->card->consent, consent);
     bool numbered = !strcmp(n->card->identifier, "row") && !ym_npz_has(z, n->card->patient_column);
     enum ym_code code = YM_OK;
     n->source[0].name = n->card->patient_column;
@@ -96,6 +106,12 @@ static enum ym_code sources_open(struct npz *n, struct ym_npz *z, struct ym_stat
         n->source[i].var = &n->card->var[i - 1];
         n->source[i].name = n->card->var[i - 1].column;
         code = source_open(n, z, &n->source[i], st);
+    }
+    for (size_t i = 0; i < columns && code == YM_OK; i++) {
+        if (has_source(n, consent[i]))
+            continue;
+        n->source[n->count].name = consent[i];
+        code = source_open(n, z, &n->source[n->count++], st);
     }
     return code;
 }
@@ -222,8 +238,8 @@ static enum ym_code sources_end(struct npz *n, struct ym_status *st)
 enum ym_code ym_freeze_npz(struct ym_freeze *f, const struct ym_card *card, struct ym_npz *z, struct ym_status *st)
 {
     struct npz n = {.f = f, .card = card, .count = card->var_count + 1, .rows = UINT64_MAX};
-    n.source = calloc(n.count, sizeof *n.source);
-    n.field = calloc(n.count, sizeof *n.field);
+    n.source = calloc(n.count + YM_CONSENT_BITS + 1, sizeof *n.source);
+    n.field = calloc(n.count + YM_CONSENT_BITS + 1, sizeof *n.field);
     enum ym_code code = n.source && n.field ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "out of memory");
     if (code == YM_OK)
         code = sources_open(&n, z, st);

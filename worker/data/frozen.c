@@ -14,7 +14,7 @@
 #include "worker/data/freeze.h"
 
 enum { MAGIC_BYTES = 8, HEADER_AT = 16, HEADER_MAX = 64 * 1024, ALIGN = 64, MAX_COLUMNS = 1024 };
-static const char magic[MAGIC_BYTES + 1] = "YMFROZ2\n";
+static const char magic[MAGIC_BYTES + 1] = "YMFROZ3\n";
 
 static size_t align_up(size_t n)
 {
@@ -25,7 +25,7 @@ static size_t align_up(size_t n)
 static bool file_size(size_t header, size_t patients, size_t rows, size_t vars, size_t stride, size_t *out)
 {
     size_t index, cells, pixels, size = align_up(HEADER_AT + header);
-    if (__builtin_mul_overflow(patients, (size_t)2, &index) || __builtin_add_overflow(index, (size_t)1, &index) ||
+    if (__builtin_mul_overflow(patients, (size_t)3, &index) || __builtin_add_overflow(index, (size_t)1, &index) ||
         __builtin_mul_overflow(index, sizeof(uint64_t), &index) || __builtin_mul_overflow(rows, vars, &cells) ||
         __builtin_mul_overflow(cells, sizeof(double), &cells) || __builtin_mul_overflow(rows, stride, &pixels) ||
         __builtin_add_overflow(size, index, &size) || __builtin_add_overflow(size, cells, &size) ||
@@ -66,13 +66,15 @@ static void store_u64(uint8_t *at, uint64_t v)
     memcpy(at, &v, sizeof v);
 }
 
-static void store_body(uint8_t *at, const uint64_t *first_row, const uint64_t *draw, size_t patients,
-                       const double *value, size_t cells)
+static void store_body(uint8_t *at, const uint64_t *first_row, const uint64_t *draw, const uint64_t *consent,
+                       size_t patients, const double *value, size_t cells)
 {
     for (size_t i = 0; i <= patients; i++, at += 8)
         store_u64(at, first_row[i]);
     for (size_t i = 0; i < patients; i++, at += 8)
         store_u64(at, draw[i]);
+    for (size_t i = 0; i < patients; i++, at += 8)
+        store_u64(at, consent[i]);
     for (size_t i = 0; i < cells; i++, at += 8) {
         uint64_t bits = UINT64_C(0x7ff8000000000000); /* one spelling of missing */
         if (!isnan(value[i]))
@@ -90,8 +92,8 @@ size_t ym_frozen_stride(const struct ym_card *card)
 }
 
 enum ym_code ym_frozen_encode(const struct ym_card *card, const uint64_t *first_row, const uint64_t *draw,
-                              size_t patients, const double *value, const uint8_t *pixel, size_t rows,
-                              struct ym_buf *out, struct ym_status *st)
+                              const uint64_t *consent, size_t patients, const double *value, const uint8_t *pixel,
+                              size_t rows, struct ym_buf *out, struct ym_status *st)
 {
     struct ym_buf header = {0};
     size_t size, stride = ym_frozen_stride(card);
@@ -113,7 +115,8 @@ enum ym_code ym_frozen_encode(const struct ym_card *card, const uint64_t *first_
     memcpy(at, magic, MAGIC_BYTES);
     store_u64(at + MAGIC_BYTES, header.len);
     memcpy(at + HEADER_AT, header.data, header.len);
-    store_body(at + align_up(HEADER_AT + header.len), first_row, draw, patients, value, rows * card->var_count);
+    store_body(at + align_up(HEADER_AT + header.len), first_row, draw, consent, patients, value,
+               rows * card->var_count);
     if (stride)
         memcpy(at + size - rows * stride, pixel, rows * stride);
     out->len += size;
@@ -258,7 +261,8 @@ static void body_place(struct ym_frozen *f, size_t header_len)
     uint8_t *at = f->bytes.data + align_up(HEADER_AT + header_len);
     f->first_row = (uint64_t *)(void *)at;
     f->draw = f->first_row + f->patient_count + 1;
-    f->value = (double *)(void *)(f->draw + f->patient_count);
+    f->consent = f->draw + f->patient_count;
+    f->value = (double *)(void *)(f->consent + f->patient_count);
     f->pixel = (const uint8_t *)(f->value + f->row_count * f->var_count);
     for (uint64_t *word = f->first_row; (const uint8_t *)word < f->pixel; word++)
         *word = le64toh(*word);
@@ -284,6 +288,10 @@ static enum ym_code body_check(const struct ym_frozen *f, struct ym_status *st)
         good &= f->draw[i] < YM_HOLDOUT_ONE;
     if (!good)
         return corrupt(st, "a patient's draw is out of range");
+    for (size_t i = 0; i < f->patient_count; i++)
+        good &= f->consent[i] < YM_CONSENT_WORD_END;
+    if (!good)
+        return corrupt(st, "a patient's consent is out of range");
     for (size_t r = 0; r < f->row_count; r++)
         for (size_t i = 0; i < f->var_count; i++)
             good &= value_valid(&f->column[i], f->value[r * f->var_count + i]);
@@ -306,7 +314,7 @@ static enum ym_code parse_owned(struct ym_buf *bytes, struct ym_frozen **out, st
     ym_sha256(f->bytes.data, f->bytes.len, f->hash);
     code = header_span(&f->bytes, &len)
                ? header_parse(&f->bytes, len, &header, st)
-               : corrupt(st, "not a frozen data set of version 2; freeze it again with \"yumen-site data add\"");
+               : corrupt(st, "not a frozen data set of version 3; freeze it again with \"yumen-site data add\"");
     if (code == YM_OK)
         code = header_read(header, len, f, st);
     if (code == YM_OK) {
@@ -371,27 +379,51 @@ enum ym_code ym_frozen_load(const char *path, struct ym_frozen **out, struct ym_
     return code;
 }
 
-enum ym_code ym_frozen_size(const char *path, int64_t *patients, int64_t *rows, struct ym_status *st)
+static enum ym_code head_sizes(struct ym_buf *head, size_t *body, int64_t *patients, int64_t *rows,
+                               struct ym_status *st)
 {
-    struct ym_buf head = {0};
     json_t *header = NULL;
     size_t len = 0;
-    FILE *f = fopen(path, "rbe");
-    if (!f)
-        return ym_status_set(st, YM_NOT_FOUND, "the frozen data set cannot be opened");
-    enum ym_code code = ym_buf_reserve(&head, HEADER_AT + HEADER_MAX + 64);
-    if (code == YM_OK)
-        head.len = fread(head.data, 1, HEADER_AT + HEADER_MAX + 64, f);
-    fclose(f);
-    if (code == YM_OK && !header_span(&head, &len))
-        code = corrupt(st, "not a frozen set of this version");
-    if (code == YM_OK)
-        code = header_parse(&head, len, &header, st);
+    enum ym_code code = header_span(head, &len) ? header_parse(head, len, &header, st)
+                                                : corrupt(st, "not a frozen set of this version");
     if (code == YM_OK)
         code = ym_json_get_int(header, "patients", 1, YM_FROZEN_MAX_PATIENTS, patients, st);
     if (code == YM_OK)
         code = ym_json_get_int(header, "rows", *patients, INT64_MAX, rows, st);
+    *body = align_up(HEADER_AT + len);
     json_decref(header);
+    return code;
+}
+
+static enum ym_code read_words(FILE *f, size_t at, size_t count, struct ym_buf *out, struct ym_status *st)
+{
+    if (ym_buf_reserve(out, 8 * count) != YM_OK)
+        return ym_status_set(st, YM_EXHAUSTED, "out of memory");
+    if (fseek(f, (long)at, SEEK_SET) || fread(out->data, 8, count, f) != count)
+        return corrupt(st, "length does not fit the header");
+    out->len = 8 * count;
+    uint64_t *word = (uint64_t *)(void *)out->data;
+    for (size_t i = 0; i < count; i++)
+        word[i] = le64toh(word[i]);
+    return YM_OK;
+}
+
+enum ym_code ym_frozen_consents(const char *path, struct ym_buf *consent, int64_t *rows, struct ym_status *st)
+{
+    struct ym_buf head = {0};
+    size_t body = 0;
+    int64_t patients = 0;
+    FILE *f = fopen(path, "rbe");
+    if (!f)
+        return ym_status_set(st, YM_NOT_FOUND, "the frozen data set cannot be opened");
+    enum ym_code code = ym_buf_reserve(&head, HEADER_AT + HEADER_MAX + ALIGN);
+    if (code == YM_OK)
+        head.len = fread(head.data, 1, HEADER_AT + HEADER_MAX + ALIGN, f);
+    if (code == YM_OK)
+        code = head_sizes(&head, &body, &patients, rows, st);
+    if (code == YM_OK)
+        code = read_words(f, body + 8 * (2 * (size_t)patients + 1), (size_t)patients, consent, st);
+    fclose(f);
     ym_buf_release(&head);
     return code;
 }

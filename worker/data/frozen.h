@@ -29,10 +29,11 @@ struct ym_frozen {
     struct ym_frozen_column *column; /* [var_count] */
     uint64_t *first_row;             /* [patient_count + 1] */
     uint64_t *draw;                  /* [patient_count] below YM_HOLDOUT_ONE; see ym_freeze_draw */
+    uint64_t *consent;               /* [patient_count] what the patient agreed to (gate/border/consent.h) */
     double *value;                   /* [row_count][var_count]; category = level index; image = 0; missing = NaN */
     size_t pixel_stride;             /* bytes of all images of a row */
     const uint8_t *pixel;            /* [row_count][pixel_stride]; a missing image is zeros */
-    struct ym_buf bytes;             /* the whole file; first_row, draw, value and pixel point into it */
+    struct ym_buf bytes;             /* the whole file; first_row, draw, consent, value and pixel point into it */
 };
 
 #define YM_FROZEN_MAX_BYTES (UINT64_C(8) << 30)
@@ -51,8 +52,9 @@ enum ym_code ym_freeze_file(const struct ym_card *card, const char *path, const 
  * anything is allocated, values against their columns. YM_CORRUPT. */
 enum ym_code ym_frozen_parse(struct ym_bytes bytes, struct ym_frozen **out, struct ym_status *st);
 enum ym_code ym_frozen_load(const char *path, struct ym_frozen **out, struct ym_status *st);
-/* How many patients and rows a file says it holds, from its head alone. */
-enum ym_code ym_frozen_size(const char *path, int64_t *patients, int64_t *rows, struct ym_status *st);
+/* What a file says of its patients without their values, unchecked: each one's
+ * word of consent into consent (8 bytes each, host order), and how many rows there are. */
+enum ym_code ym_frozen_consents(const char *path, struct ym_buf *consent, int64_t *rows, struct ym_status *st);
 void ym_frozen_free(struct ym_frozen *f);
 
 /* The training view of a plan on a frozen set: scaled design matrix and target,
@@ -82,11 +84,12 @@ struct ym_table {
      * patients; NULL: it holds out nobody. Owned. */
     struct ym_table *held;
 };
-/* Patients who are held out are in (*out)->held alone; min_patients counts the others. report gets column-level
- * problems (for the site's screen); YM_NOT_FOUND when a variable is absent, YM_DENIED when fewer than
- * plan->min_patients remain. */
-enum ym_code ym_table_build(const struct ym_plan *plan, const struct ym_frozen *f, struct ym_table **out,
-                            struct ym_buf *report, struct ym_status *st);
+/* Patients who are held out are in (*out)->held alone; min_patients counts the others. out_of [patients] marks those
+ * who are in neither (worker/data/admit.h); NULL: nobody. The table is the one of the set without their rows, to the
+ * bit. report gets column-level problems (for the site's screen); YM_NOT_FOUND when a variable is absent, YM_DENIED
+ * when fewer than plan->min_patients remain. */
+enum ym_code ym_table_build(const struct ym_plan *plan, const struct ym_frozen *f, const uint8_t *out_of,
+                            struct ym_table **out, struct ym_buf *report, struct ym_status *st);
 void ym_table_free(struct ym_table *t);
 
 /* Floats that ym_table_rows needs for n rows; 0: none. */

@@ -18,7 +18,8 @@ struct link {
 struct build {
     const struct ym_plan *plan;
     const struct ym_frozen *f;
-    struct link *link; /* [input_count + 1], the outcome last */
+    const uint8_t *out_of; /* [patients] nonzero: in no table; NULL: nobody */
+    struct link *link;     /* [input_count + 1], the outcome last */
     struct ym_buf *report;
     double *value; /* [input_count] of the row under way */
     float *row;    /* [columns] likewise */
@@ -317,7 +318,7 @@ static void fill_patient(struct build *b, struct ym_table *t, size_t patient)
 
 static bool takes(const struct build *b, size_t patient)
 {
-    return ym_plan_holds(b->plan, b->f->draw[patient]) == b->held;
+    return !(b->out_of && b->out_of[patient]) && ym_plan_holds(b->plan, b->f->draw[patient]) == b->held;
 }
 
 static size_t rows_bound(const struct build *b)
@@ -428,10 +429,10 @@ static enum ym_code build_part(struct build *b, struct ym_table **out, struct ym
     return code;
 }
 
-enum ym_code ym_table_build(const struct ym_plan *plan, const struct ym_frozen *f, struct ym_table **out,
-                            struct ym_buf *report, struct ym_status *st)
+enum ym_code ym_table_build(const struct ym_plan *plan, const struct ym_frozen *f, const uint8_t *out_of,
+                            struct ym_table **out, struct ym_buf *report, struct ym_status *st)
 {
-    struct build b = {.plan = plan, .f = f, .report = report};
+    struct build b = {.plan = plan, .f = f, .out_of = out_of, .report = report};
     struct ym_table *t = NULL;
     enum ym_code code;
     b.link = calloc(plan->input_count + 1, sizeof *b.link);

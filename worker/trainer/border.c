@@ -299,6 +299,18 @@ void ym_border_decide_facts(const struct ym_border *b, const struct ym_facts *fa
     decide(b, facts, now, false, out);
 }
 
+void ym_border_consent(const struct ym_border *b, const struct ym_plan *plan, const struct ym_card *card, int64_t now,
+                       struct ym_consent_need *out)
+{
+    struct ym_transfer t = {.study = plan->study, .dataset = card->name};
+    char today[YM_DATE_BYTES];
+    ym_material_of(plan, card, t.material);
+    ym_date_of(now, today);
+    ym_consent_needed(plan, card,
+                      ym_dossier_state(&b->dossier, YM_RECORD_DETERMINATION, today, &t, NULL) == YM_RECORD_LIVE,
+                      ym_dossier_state(&b->dossier, YM_RECORD_ETHICS, today, &t, NULL) == YM_RECORD_LIVE, out);
+}
+
 void ym_border_ask(const struct ym_border *b, const struct ym_plan *plan, const struct ym_card *card,
                    const struct ym_border_people *n, int64_t now, bool forecast, struct ym_facts *facts,
                    struct ym_crossing *out)
@@ -310,8 +322,8 @@ void ym_border_ask(const struct ym_border *b, const struct ym_plan *plan, const 
     set_choice(facts, YM_CHOICE_PROTECTION, "complete"); /* the door lets nothing else out */
     facts->people[YM_PEOPLE_SENSITIVE] = facts->people[YM_PEOPLE_PI] = n->people;
     facts->people[YM_PEOPLE_RECORDS] = n->records;
-    if (n->people >= 0)
-        set_choice(facts, YM_CHOICE_CONSENT, n->people >= plan->min_patients ? "enough" : "below_minimum");
+    if (n->eligible >= 0)
+        set_choice(facts, YM_CHOICE_CONSENT, n->eligible >= plan->min_patients ? "enough" : "below_minimum");
     ym_material_of(plan, card, t.material);
     ym_date_of(now, today);
     ym_dossier_states(&b->dossier, today, &t, facts);

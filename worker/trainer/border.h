@@ -26,10 +26,15 @@ bool ym_border_asked(const struct ym_border *b);
 /* Why it is not asked, as somebody signed; "" otherwise. */
 const char *ym_border_why_not(const struct ym_border *b);
 
-/* People of this calendar year in China, the round in question included; below 0: unknown. */
+/* People of this calendar year in China, the round in question included, and who may be used for it
+ * (worker/data/admit.h); below 0: unknown. */
 struct ym_border_people {
-    int64_t people, records;
+    int64_t people, records, eligible;
 };
+
+/* What the plan needs of this card's patients today; a record counts while it is live. */
+void ym_border_consent(const struct ym_border *b, const struct ym_plan *plan, const struct ym_card *card, int64_t now,
+                       struct ym_consent_need *out);
 
 /* What is decided for a plan on a card today. out borrows from b, until the next take. */
 void ym_border_ask(const struct ym_border *b, const struct ym_plan *plan, const struct ym_card *card,

@@ -168,6 +168,7 @@ static struct ym_job *job_for(struct ym_trainer *t, const struct ym_action *a, e
     memcpy(j->state, a->study->state, sizeof j->state);
     j->min_patients = ym_core_min_patients(t->core);
     if (last_release(t, a->study, j) != YM_OK || ym_trainer_data_path(t, a->study->dataset, j->data_path) != YM_OK ||
+        ym_trainer_consent(t, j->plan, a->study->dataset, &j->need, NULL) != YM_OK ||
         ym_trainer_people_path(t, a->study->dataset, j->people_path) != YM_OK ||
         ym_site_hash_path(&t->site, "objects", j->state, ".state", j->state_path) != YM_OK)
         ym_job_free(&j);

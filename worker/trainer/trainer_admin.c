@@ -302,7 +302,8 @@ static struct ym_job *check_job(struct ym_trainer *t, struct ym_core_study *s, c
     memcpy(j->salt, t->salt, sizeof j->salt);
     memcpy(j->data, d->data, sizeof j->data);
     j->user = malloc(sizeof *w);
-    if (!j->user || ym_trainer_data_path(t, d->name, j->data_path) != YM_OK ||
+    if (!j->user || ym_trainer_consent(t, s->plan, d->name, &j->need, NULL) != YM_OK ||
+        ym_trainer_data_path(t, d->name, j->data_path) != YM_OK ||
         ym_trainer_people_path(t, d->name, j->people_path) != YM_OK) {
         free(j->user);
         ym_job_free(&j);

@@ -26,6 +26,18 @@ static enum ym_code ask(struct ym_trainer *t, const struct ym_plan *plan, const 
     return code;
 }
 
+enum ym_code ym_trainer_consent(const struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,
+                                struct ym_consent_need *out, struct ym_status *st)
+{
+    struct ym_card *card = NULL;
+    enum ym_code code = ym_site_card(&t->site, dataset, &card, st);
+
+    if (code == YM_OK)
+        ym_border_consent(t->border, plan, card, ym_clock_unix(), out);
+    ym_card_free(card);
+    return code;
+}
+
 enum ym_code ym_trainer_record_new(struct ym_trainer *t, const char *type, json_t *members, struct ym_status *st)
 {
     struct ym_buf line = {0};

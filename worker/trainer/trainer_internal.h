@@ -150,6 +150,9 @@ enum ym_code ym_trainer_may_cross(struct ym_trainer *t, const struct ym_plan *pl
                                   struct ym_status *st);
 enum ym_code ym_trainer_decide(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,
                                struct ym_status *st);
+/* What the plan needs of the patients of a data set, by its card and the dossier. */
+enum ym_code ym_trainer_consent(const struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,
+                                struct ym_consent_need *out, struct ym_status *st);
 
 /* trainer_people.c: the people meter's questions */
 void ym_trainer_know_cohort(struct ym_trainer *t, struct ym_job *job); /* takes job's cohort */

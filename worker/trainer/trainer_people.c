@@ -2,7 +2,7 @@
 
 #include "base/calendar.h"
 #include "base/clock.h"
-#include "worker/data/frozen.h"
+#include "worker/data/admit.h"
 #include "worker/trainer/trainer_internal.h"
 
 /* Who is eligible, and how many people that makes. */
@@ -72,15 +72,37 @@ static int64_t count(struct ym_trainer *t, const struct ym_plan *plan, const str
     return before < 0 || before > plan->min_patients ? before : plan->min_patients;
 }
 
+/* Below 0 where the frozen set cannot be read. */
+static void admitted(const struct ym_trainer *t, const struct ym_card *card, const struct ym_consent_need *need,
+                     struct ym_border_people *n)
+{
+    struct ym_admission a = {0};
+    struct ym_buf consent = {0};
+    char path[YM_SITE_PATH];
+    int64_t rows;
+
+    if (ym_trainer_data_path(t, card->name, path) == YM_OK &&
+        ym_frozen_consents(path, &consent, &rows, NULL) == YM_OK &&
+        ym_admit(need, (const uint64_t *)(const void *)consent.data, consent.len / 8, &a, NULL) == YM_OK) {
+        n->records = rows;
+        n->eligible = (int64_t)a.left;
+    }
+    ym_admission_release(&a);
+    ym_buf_release(&consent);
+}
+
 struct ym_border_people ym_trainer_count(struct ym_trainer *t, const struct ym_plan *plan, const struct ym_card *card,
                                          enum ym_people_bound bound)
 {
-    struct ym_border_people n = {count(t, plan, card, bound), -1};
-    char path[YM_SITE_PATH];
-    int64_t patients;
+    const struct ym_cohort *known = ym_trainer_cohort(t, plan, card->name);
+    struct ym_border_people n = {count(t, plan, card, bound), -1, -1};
+    struct ym_consent_need need;
 
-    if (ym_trainer_data_path(t, card->name, path) != YM_OK ||
-        ym_frozen_size(path, &patients, &n.records, NULL) != YM_OK)
-        n.records = -1;
+    ym_border_consent(t->border, plan, card, ym_clock_unix(), &need);
+    admitted(t, card, &need, &n);
+    if (!need.asked)
+        n.eligible = -1;
+    else if (known && (int64_t)known->count < n.eligible)
+        n.eligible = (int64_t)known->count;
     return n;
 }

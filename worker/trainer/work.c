@@ -14,7 +14,7 @@
 #include "models/control.h"
 #include "models/scaling.h"
 #include "models/state.h"
-#include "worker/data/frozen.h"
+#include "worker/data/admit.h"
 #include "worker/trainer/metric.h"
 
 struct ym_work {
@@ -29,6 +29,7 @@ struct ym_work {
     struct ym_table *table;
     uint8_t table_plan[YM_HASH_BYTES], table_data[YM_HASH_BYTES];
     struct ym_cohort cohort; /* of the table */
+    struct ym_consent_need table_need;
 };
 
 void ym_job_free(struct ym_job **job)
@@ -71,6 +72,7 @@ static enum ym_code load_table(struct ym_work *w, struct ym_job *j)
 {
     struct ym_frozen *f = NULL;
     struct ym_table *t = NULL;
+    struct ym_admission admission = {0};
     uint8_t id[YM_HASH_BYTES];
     enum ym_code code;
 
@@ -80,13 +82,20 @@ static enum ym_code load_table(struct ym_work *w, struct ym_job *j)
         ym_site_data_id(j->salt, f->hash, id);
     if (code == YM_OK && memcmp(id, j->data, sizeof id) != 0)
         code = ym_status_set(&j->st, YM_CORRUPT, "the frozen data set is not the one that was approved");
+    if (code == YM_OK && memcmp(f->card_hash, j->need.card, YM_HASH_BYTES) != 0)
+        code = ym_status_set(&j->st, YM_CORRUPT, "the frozen data were made from another card: run data add again");
     if (code == YM_OK)
-        code = ym_table_build(j->plan, f, &t, &j->report, &j->st);
+        code = ym_admit(&j->need, f->consent, f->patient_count, &admission, &j->st);
+    if (code == YM_OK)
+        ym_admission_report(&admission, &j->report);
+    if (code == YM_OK)
+        code = ym_table_build(j->plan, f, admission.out, &t, &j->report, &j->st);
     if (code == YM_OK && t->patients < (size_t)j->min_patients)
         code = ym_status_set(&j->st, YM_DENIED, "fewer patients are eligible than the site's policy asks for");
     if (code == YM_OK)
         code = find_people(w, j, f, t);
     ym_frozen_free(f);
+    ym_admission_release(&admission);
     if (code != YM_OK) {
         ym_table_free(t);
         return code;
@@ -94,13 +103,14 @@ static enum ym_code load_table(struct ym_work *w, struct ym_job *j)
     w->table = t;
     memcpy(w->table_plan, j->plan->hash, YM_HASH_BYTES);
     memcpy(w->table_data, j->data, YM_HASH_BYTES);
+    w->table_need = j->need;
     return YM_OK;
 }
 
 static bool have_table(const struct ym_work *w, const struct ym_job *j)
 {
     return w->table && memcmp(w->table_plan, j->plan->hash, YM_HASH_BYTES) == 0 &&
-           memcmp(w->table_data, j->data, YM_HASH_BYTES) == 0;
+           memcmp(w->table_data, j->data, YM_HASH_BYTES) == 0 && ym_consent_need_same(&w->table_need, &j->need);
 }
 
 static enum ym_code need_table(struct ym_work *w, struct ym_job *j)

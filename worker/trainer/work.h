@@ -1,6 +1,7 @@
 #ifndef YM_TRAINER_WORK_H
 #define YM_TRAINER_WORK_H
 
+#include "gate/border/consent.h"
 #include "gate/plan.h"
 #include "models/model.h"
 #include "worker/data/people.h"
@@ -35,6 +36,7 @@ struct ym_job {
     char last_path[YM_SITE_PATH]; /* of the study's last release, for a plan with scaffold; "": there is none */
     uint8_t last[YM_HASH_BYTES];  /* of its bytes, as the ledger says */
     uint8_t data[YM_HASH_BYTES], state[YM_HASH_BYTES]; /* data: ym_site_data_id of the frozen set */
+    struct ym_consent_need need;                       /* what the plan needs of patients */
     int64_t min_patients;
     int64_t *update; /* TRAIN: [update dim], the owner's until the job is pushed and after it is taken */
     void *user;
