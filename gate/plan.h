@@ -258,6 +258,9 @@ void ym_plan_events(const struct ym_plan *plan, uint32_t first, uint32_t last, s
  * INT64_MAX where there is no finite figure. */
 enum ym_code ym_plan_epsilon(const struct ym_plan *plan, uint32_t first, uint32_t last, int64_t *micro,
                              struct ym_status *st);
+/* The same at another delta, a hospital's. */
+enum ym_code ym_plan_epsilon_at(const struct ym_plan *plan, uint32_t first, uint32_t last, struct ym_decimal delta,
+                                int64_t *micro, struct ym_status *st);
 /* Smallest sigma_units of training with which the whole plan costs at most epsilon, all else as it is; 1 for a plan
  * that trains no step. YM_INVALID: none up to 2^40 units. */
 enum ym_code ym_plan_calibrate(const struct ym_plan *plan, double epsilon, uint64_t *sigma_units, struct ym_status *st);

@@ -42,6 +42,12 @@ void ym_plan_events(const struct ym_plan *plan, uint32_t first, uint32_t last, s
 enum ym_code ym_plan_epsilon(const struct ym_plan *plan, uint32_t first, uint32_t last, int64_t *micro,
                              struct ym_status *st)
 {
+    return ym_plan_epsilon_at(plan, first, last, plan->delta, micro, st);
+}
+
+enum ym_code ym_plan_epsilon_at(const struct ym_plan *plan, uint32_t first, uint32_t last, struct ym_decimal delta,
+                                int64_t *micro, struct ym_status *st)
+{
     const double *order;
     size_t orders = ym_rdp_orders(&order);
     struct ym_events e;
@@ -55,7 +61,7 @@ enum ym_code ym_plan_epsilon(const struct ym_plan *plan, uint32_t first, uint32_
     for (size_t i = 0; i < orders; i++)
         spent.at[i] *= 1 + FOLD_SLACK;
     if (code == YM_OK)
-        *micro = ym_epsilon_micro(ym_rdp_epsilon(&spent, ym_decimal_double(plan->delta), NULL));
+        *micro = ym_epsilon_micro(ym_rdp_epsilon(&spent, ym_decimal_double(delta), NULL));
     return code;
 }
 

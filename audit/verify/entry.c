@@ -39,7 +39,7 @@ struct member {
     const char *text;
 };
 
-enum { BUILD_HEX = 40 };
+enum { BUILD_HEX = 40, MAY_LACK = 1 /* of an object: low */ };
 
 #define STUDY                                                                                                          \
     {                                                                                                                  \
@@ -78,13 +78,9 @@ enum { BUILD_HEX = 40 };
 
 static const struct member genesis[] = {
     {"role", ROLE}, {"name", NAME}, {"identity_key", KEY}, {"program", TEXT}, {NULL}};
-static const struct member policy[] = {EPSILON("epsilon_cap_micro"),
-                                       DELTA,
-                                       COUNT("order_milli", 1),
-                                       COUNT("min_patients", 0),
-                                       EPSILON("epsilon_month_micro"),
-                                       UNIT,
-                                       {NULL}};
+static const struct member policy[] = {
+    EPSILON("epsilon_cap_micro"),   DELTA, COUNT("order_milli", 1),     COUNT("min_patients", 0),
+    EPSILON("epsilon_month_micro"), UNIT,  {"terms", OBJECT, MAY_LACK}, {NULL}};
 static const struct member enrol[] = {{"role", ROLE}, {"name", NAME},        {"identity_key", KEY},
                                       {"spki", HASH}, COUNT("not_after", 0), {"federation", TEXT},
                                       {NULL}};
@@ -356,11 +352,14 @@ static int count_members(const struct ym_vjson *j, const struct member *table)
 {
     int count = 0;
 
-    for (const struct member *m = table; m->name; m++, count++) {
+    for (const struct member *m = table; m->name; m++) {
         const struct ym_vnode *n = ym_vjson_get(j, ym_vjson_root(j), m->name);
 
+        if (!n && m->kind == OBJECT && m->low == MAY_LACK)
+            continue;
         if (!n || !member_good(j, m, n))
             return -1;
+        count++;
     }
     return count;
 }

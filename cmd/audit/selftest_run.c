@@ -324,11 +324,29 @@ enum ym_code bench_hub(struct bench *b, struct ym_status *st)
     return code;
 }
 
+/* A hospital of pseudo-patients serves its auditor. */
+static enum ym_code write_policy(const struct bench *b, char path[BENCH_PATH], struct ym_status *st)
+{
+    static const char text[] = "yumen: policy/1\n"
+                               "epsilon: {lifetime: 1000, study: 1000, month: 1000}\n"
+                               "delta: 1e-5\n"
+                               "min_patients: 20\n"
+                               "sponsors: [auditor]\n"
+                               "purposes: any\n"
+                               "models: any\n"
+                               "columns: {inputs: any, outcomes: any}\n"
+                               "recipients: any\n"
+                               "hours: any\n";
+
+    return ym_fs_write(bench_path(b, "policy.yaml", path), (struct ym_bytes){(const uint8_t *)text, sizeof text - 1},
+                       0600, st);
+}
+
 enum ym_code bench_hospital(struct bench *b, const char *name, const char *cap, const char *delta, const char *card,
                             struct ym_status *st)
 {
     struct ym_buf said = {0};
-    char token[2048], gateway[32], log[32], site[BENCH_PATH], gate[BENCH_PATH];
+    char token[2048], gateway[32], log[32], site[BENCH_PATH], gate[BENCH_PATH], policy[BENCH_PATH];
 
     bench_path(b, name, site);
     snprintf(gateway, sizeof gateway, "gw-%s", name);
@@ -346,13 +364,18 @@ enum ym_code bench_hospital(struct bench *b, const char *name, const char *cap, 
                           "20",
                           "--border-off",
                           "self-test on pseudo-patients",
+                          "--policy",
+                          policy,
                           "--gateway",
                           gate,
                           NULL};
     const char *trainer[] = {"--dir", site, NULL}, *courier[] = {"--dir", gate, NULL};
     const char *enrol[] = {"enrol", "--dir", site, "--token", token, "--hub", b->hub, "--enrol", b->enrol, NULL};
     const char *add[] = {"data", "add", card, "--dir", site, NULL};
-    enum ym_code code = bench_run(b, "yumen-site", init, &said, st);
+    enum ym_code code = write_policy(b, policy, st);
+
+    if (code == YM_OK)
+        code = bench_run(b, "yumen-site", init, &said, st);
 
     if (code == YM_OK)
         code = add_trust(b, &said, st);

@@ -66,6 +66,31 @@ static void show_room(const json_t *d)
                ym_get_int(d, "rounds_fit_month"));
 }
 
+/* What the plan asks beside what the policy says. */
+static void show_view(const json_t *o)
+{
+    static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_FITS, YM_TEXT_SITE_COL_TERM, YM_TEXT_SITE_COL_ASKS,
+                                           YM_TEXT_SITE_COL_SAYS};
+    struct ym_listing t = {.columns = sizeof head / sizeof *head};
+    const json_t *list = json_object_get(o, "policy"), *line;
+    size_t i;
+
+    if (json_array_size(list) == 0) {
+        printf("%s\n", T(POLICY_NONE_SIGNED));
+        return;
+    }
+    ym_listing_head(&t, head);
+    json_array_foreach(list, i, line)
+    {
+        ym_listing_add(&t, "%s", json_is_true(json_object_get(line, "fits")) ? T(SITE_FITS) : T(SITE_FITS_NOT));
+        ym_listing_add(&t, "%s", ym_get_text(line, "title"));
+        ym_listing_add(&t, "%s", ym_get_text(line, "asks"));
+        ym_listing_add(&t, "%s", ym_get_text(line, "says"));
+    }
+    ym_listing_print(&t);
+    printf(T(SITE_POLICY_HOURS), ym_get_text(o, "hours"));
+}
+
 static void show_plan(const json_t *o)
 {
     const json_t *d;
@@ -78,6 +103,7 @@ static void show_plan(const json_t *o)
     printf(T(SITE_PLAN_COST), ym_epsilon_text(ym_get_int(o, "epsilon_study_micro")),
            ym_epsilon_text(ym_get_int(o, "epsilon_round_micro")), ym_get_int(o, "rounds"),
            ym_delta_text(ym_get_int(o, "delta_e18")));
+    show_view(o);
     json_array_foreach(json_object_get(o, "datasets"), i, d) show_room(d);
     printf(T(SITE_PLAN_DECISION), ym_site_word(ym_get_text(o, "decision")));
     if (content)
@@ -95,6 +121,7 @@ static bool show_checked(const json_t *o)
 {
     bool runs = json_is_true(json_object_get(o, "runs"));
     bool fits = json_is_true(json_object_get(o, "budget_fits"));
+    bool allowed = json_is_true(json_object_get(o, "policy_fits"));
 
     fputs(ym_get_text(o, "report"), stderr);
     if (!runs) {
@@ -108,7 +135,9 @@ static bool show_checked(const json_t *o)
     show_room(o);
     if (!fits)
         printf(T(SITE_CHECK_NO_BUDGET), ym_get_text(o, "budget_why"));
-    return fits;
+    if (!allowed)
+        printf(T(SITE_CHECK_NO_POLICY), ym_get_text(o, "policy_why"));
+    return fits && allowed;
 }
 
 static int try_plan(const struct ym_cli_args *a, const char *what)
@@ -134,7 +163,8 @@ static int try_plan(const struct ym_cli_args *a, const char *what)
                            &reply, &st);
     if (code != YM_OK)
         return ym_site_fail(&s, &st);
-    good = json_is_true(json_object_get(reply, "runs")) && json_is_true(json_object_get(reply, "budget_fits"));
+    good = json_is_true(json_object_get(reply, "runs")) && json_is_true(json_object_get(reply, "budget_fits")) &&
+           json_is_true(json_object_get(reply, "policy_fits"));
     if (ym_cli_has(a, "json"))
         ym_site_print_json(reply);
     else

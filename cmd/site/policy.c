@@ -58,6 +58,62 @@ static void follow_cap(const struct ym_site_policy *before, struct ym_site_polic
         p->epsilon_month = p->epsilon_cap;
 }
 
+/* All that is wrong with a file, a line each; the exit code. */
+static int say_problems(const struct ym_problems *problems, const struct ym_status *st)
+{
+    struct ym_buf text = {0};
+
+    if (problems->count && ym_problems_format(problems, &text) == YM_OK)
+        fputs(ym_buf_str(&text), stderr);
+    else
+        fprintf(stderr, "yumen-site: %s\n", st->message);
+    ym_buf_release(&text);
+    return st->code == YM_NOT_FOUND || st->code == YM_UNAVAILABLE ? YM_EXIT_UNREACHED : YM_EXIT_NO;
+}
+
+static int load_file(const char *path, struct ym_policy_figures *f, struct ym_policy **out)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_problems problems = {0};
+    struct ym_doc *doc = NULL;
+    int rc = YM_EXIT_DONE;
+
+    st.code = ym_doc_load(path, &doc, &problems, &st);
+    if (st.code == YM_OK)
+        st.code = ym_policy_read(doc, f, out, &problems, &st);
+    if (st.code != YM_OK)
+        rc = say_problems(&problems, &st);
+    ym_problems_release(&problems);
+    ym_doc_free(doc);
+    return rc;
+}
+
+int ym_site_load_policy(const char *path, struct ym_site_policy *p, struct ym_policy **keep)
+{
+    struct ym_policy_figures f;
+    int rc = load_file(path, &f, keep);
+
+    if (rc == YM_EXIT_DONE)
+        *p = (struct ym_site_policy){.epsilon_cap = f.epsilon_lifetime,
+                                     .epsilon_month = f.epsilon_month,
+                                     .delta = f.delta,
+                                     .min_patients = f.min_patients,
+                                     .terms = (*keep)->terms};
+    return rc;
+}
+
+int ym_site_cmd_policy_check(const struct ym_cli_args *a)
+{
+    struct ym_policy_figures f;
+    struct ym_policy *policy = NULL;
+    int rc = load_file(a->positional[0], &f, &policy);
+
+    if (rc == YM_EXIT_DONE)
+        printf(T(SITE_POLICY_READS), a->positional[0]);
+    ym_policy_free(policy);
+    return rc;
+}
+
 int ym_site_read_policy(const struct ym_cli_args *a, const struct ym_site_policy *before, struct ym_site_policy *p)
 {
     int rc;
@@ -75,6 +131,36 @@ int ym_site_read_policy(const struct ym_cli_args *a, const struct ym_site_policy
     return rc == YM_EXIT_DONE ? read_min(a, &p->min_patients) : rc;
 }
 
+static void show_list(const char *title, const json_t *term)
+{
+    const json_t *item;
+    size_t i;
+
+    printf("  %s: %s", title, json_is_string(term) ? T(POLICY_ANY) : "");
+    json_array_foreach(term, i, item) printf("%s%s", i ? ", " : "", json_string_value(item));
+    putchar('\n');
+}
+
+static void show_terms(const json_t *o)
+{
+    const json_t *terms = json_object_get(o, "terms"), *columns = json_object_get(terms, "columns");
+
+    if (!json_is_object(terms)) {
+        printf("%s\n", T(POLICY_NONE_SIGNED));
+        return;
+    }
+    printf(T(SITE_POLICY_STUDY), ym_epsilon_text(ym_get_int(terms, "epsilon_study_micro")));
+    show_list(T(POLICY_TERM_SPONSOR), json_object_get(terms, "sponsors"));
+    show_list(T(POLICY_TERM_PURPOSE), json_object_get(terms, "purposes"));
+    show_list(T(POLICY_TERM_MODEL), json_object_get(terms, "models"));
+    show_list(T(POLICY_TERM_INPUTS), json_object_get(columns, "inputs"));
+    show_list(T(POLICY_TERM_OUTCOME), json_object_get(columns, "outcomes"));
+    if (json_object_get(columns, "never"))
+        show_list(T(SITE_POLICY_NEVER), json_object_get(columns, "never"));
+    show_list(T(POLICY_TERM_RECIPIENT), json_object_get(terms, "recipients"));
+    printf(T(SITE_POLICY_HOURS), ym_get_text(o, "hours"));
+}
+
 static void show_policy(const json_t *o)
 {
     long long cap = ym_get_int(o, "epsilon_cap_micro"), month = ym_get_int(o, "epsilon_month_micro");
@@ -85,6 +171,7 @@ static void show_policy(const json_t *o)
         printf(T(SITE_POLICY_MONTH), ym_epsilon_text(month));
     else
         fputs(T(SITE_POLICY_NO_MONTH), stdout);
+    show_terms(o);
 }
 
 int ym_site_cmd_policy_show(const struct ym_cli_args *a)
@@ -113,8 +200,9 @@ int ym_site_cmd_policy_sign(const struct ym_cli_args *a)
     struct ym_status st = YM_STATUS_INIT;
     struct ym_site site;
     struct ym_site_policy before = {0}, p;
+    struct ym_policy *file = NULL;
     json_t *reply = NULL, *request;
-    int rc;
+    int rc = YM_EXIT_DONE;
     enum ym_code code = ym_site_open(a, &site, &st);
 
     if (code == YM_OK)
@@ -126,12 +214,18 @@ int ym_site_cmd_policy_sign(const struct ym_cli_args *a)
                                      .delta = {ym_get_int(reply, "delta_e18")},
                                      .min_patients = ym_get_int(reply, "min_patients")};
     json_decref(reply);
-    rc = ym_site_read_policy(a, &before, &p);
-    if (rc != YM_EXIT_DONE)
+    if (a->positional_count)
+        rc = ym_site_load_policy(a->positional[0], &before, &file);
+    if (rc == YM_EXIT_DONE)
+        rc = ym_site_read_policy(a, &before, &p);
+    if (rc != YM_EXIT_DONE) {
+        ym_policy_free(file);
         return rc;
-    request = json_pack("{s:s, s:I, s:I, s:I, s:I, s:s}", "do", "policy_sign", "epsilon_cap_micro",
+    }
+    request = json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:O*}", "do", "policy_sign", "epsilon_cap_micro",
                         (json_int_t)to_micro(p.epsilon_cap), "epsilon_month_micro",
                         (json_int_t)to_micro(p.epsilon_month), "delta_e18", (json_int_t)p.delta.scaled, "min_patients",
-                        (json_int_t)p.min_patients, "override", p.override ? p.override : "");
+                        (json_int_t)p.min_patients, "override", p.override ? p.override : "", "terms", p.terms);
+    ym_policy_free(file);
     return ym_site_run(a, request, show_signed);
 }

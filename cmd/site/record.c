@@ -36,26 +36,36 @@ static int bad_address(const char *option, const char *value)
 int ym_site_cmd_init(const struct ym_cli_args *a)
 {
     struct ym_status st = YM_STATUS_INIT;
-    struct ym_site_policy policy = {0};
+    struct ym_site_policy file, policy = {0};
+    struct ym_policy *terms = NULL;
     struct ym_buf vkey = {0};
-    const char *dir = ym_site_dir(a), *name = ym_cli_get(a, "name");
+    const char *dir = ym_site_dir(a), *name = ym_cli_get(a, "name"), *from = ym_cli_get(a, "policy");
     char path[PATH_MAX];
-    int rc = name ? ym_site_read_policy(a, NULL, &policy) : need("name");
+    int rc = !name ? need("name") : from ? ym_site_load_policy(from, &file, &terms) : YM_EXIT_DONE;
+    enum ym_code code;
 
-    if (rc != YM_EXIT_DONE)
+    if (rc == YM_EXIT_DONE)
+        rc = ym_site_read_policy(a, from ? &file : NULL, &policy);
+    if (rc != YM_EXIT_DONE) {
+        ym_policy_free(terms);
         return rc;
+    }
     policy.border_off = ym_cli_get(a, "border-off");
     if (policy.border_off && !ym_site_reason_valid(policy.border_off)) {
         fprintf(stderr, "yumen-site: %s\n", T(REFUSE_REASON));
+        ym_policy_free(terms);
         return YM_EXIT_USAGE;
     }
-    if (ym_site_init(dir, name, &policy, ym_cli_get(a, "gateway"), ym_clock_unix(), &vkey, &st) != YM_OK) {
+    code = ym_site_init(dir, name, &policy, ym_cli_get(a, "gateway"), ym_clock_unix(), &vkey, &st);
+    ym_policy_free(terms);
+    if (code != YM_OK) {
         ym_buf_release(&vkey);
         return ym_site_fail(NULL, &st);
     }
     printf(T(SITE_INIT_DONE), name, dir, ym_buf_str(&vkey));
     fputs(T(SITE_INIT_KEEP), stdout);
     fputs(policy.border_off ? "" : T(SITE_INIT_BORDER), stdout);
+    fputs(from ? "" : T(SITE_INIT_POLICY), stdout);
     if (!ym_cli_get(a, "gateway") && realpath(dir, path))
         printf(T(SITE_INIT_NO_GATEWAY), name, path);
     ym_buf_release(&vkey);

@@ -5,6 +5,7 @@
 
 #include "base/cli.h"
 #include "base/listing.h"
+#include "gate/policy.h"
 #include "worker/trainer/site.h"
 
 /* yumen-site: the hospital's own desk. What the trainer knows is asked through
@@ -41,6 +42,9 @@ const char *ym_site_word(const char *word);
  * exit code, after its message. */
 int ym_site_read_policy(const struct ym_cli_args *a, const struct ym_site_policy *before, struct ym_site_policy *p);
 
+/* A policy file; prints all its problems. The terms are borrowed from *keep, which the caller frees. */
+int ym_site_load_policy(const char *path, struct ym_site_policy *p, struct ym_policy **keep);
+
 int ym_site_cmd_init(const struct ym_cli_args *a);
 int ym_site_cmd_enrol(const struct ym_cli_args *a);
 int ym_site_cmd_status(const struct ym_cli_args *a);
@@ -54,6 +58,7 @@ int ym_site_cmd_plans_approve(const struct ym_cli_args *a);
 int ym_site_cmd_plans_veto(const struct ym_cli_args *a);
 int ym_site_cmd_plans_pause(const struct ym_cli_args *a);
 int ym_site_cmd_policy_show(const struct ym_cli_args *a);
+int ym_site_cmd_policy_check(const struct ym_cli_args *a);
 int ym_site_cmd_policy_sign(const struct ym_cli_args *a);
 int ym_site_cmd_rules_list(const struct ym_cli_args *a);
 int ym_site_cmd_rules_check(const struct ym_cli_args *a);

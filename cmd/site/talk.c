@@ -169,6 +169,7 @@ const char *ym_site_word(const char *word)
         {"ethics", YM_TEXT_SITE_WORD_ETHICS},       {"data_office", YM_TEXT_SITE_WORD_DATA_OFFICE},
         {"audit", YM_TEXT_SITE_WORD_AUDIT},         {"sponsor", YM_TEXT_SITE_WORD_SPONSOR},
         {"border", YM_TEXT_SITE_WORD_BORDER},       {"budget", YM_TEXT_SITE_WORD_BUDGET},
+        {"policy", YM_TEXT_SITE_WORD_POLICY},       {"hours", YM_TEXT_SITE_WORD_HOURS},
         {"no_data", YM_TEXT_SITE_WORD_NO_DATA},     {"not_approved", YM_TEXT_SITE_WORD_NOT_APPROVED},
     };
 

@@ -76,6 +76,26 @@ class Daemon:
             return code
 
 
+SERVES_ALL = """yumen: policy/1
+epsilon: {lifetime: 1000, study: 1000, month: 1000}
+delta: 1e-5
+min_patients: 5
+sponsors: any
+purposes: any
+models: any
+columns: {inputs: any, outcomes: any}
+recipients: any
+hours: any
+"""
+
+
+def serves_all(path):
+    """A policy file without limits beside the figures; its path."""
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(SERVES_ALL)
+    return path
+
+
 class Federation:
     def __init__(self, sites=("h1", "h2", "h3", "h4"), root=None, epsilon_cap="10", delta="1e-5", min_patients="5", border=False):
         self.root = root or tempfile.mkdtemp(prefix="yumen-")
@@ -135,6 +155,7 @@ class Federation:
     def init_site(self, name):
         p = self.run("yumen-site", "init", "--dir", self.path(name), "--name", name, "--epsilon-cap", self.cap, "--delta", self.delta,
                      "--min-patients", self.min_patients, "--gateway", self.path("gw-" + name),
+                     "--policy", serves_all(self.path("policy.yaml")),
                      *(() if self.border else ("--border-off", "a test")))
         self.vkeys.append(self.vkey_of(p.stdout))
         self.daemon("trainer-" + name, "yumen-trainer", "--dir", self.path(name)).start()

@@ -29,7 +29,7 @@ def walk(lang):
 if __name__ == "__main__":
     fetch()
     out = walk("en")
-    for said in ("the cap is 6.000000", 'needs the record "self_assessment", which is absent; it waits for: data_office [D-04, cn-health/1]',
+    for said in ("the cap is 6.000000", "policy allows one study epsilon 6.000000", 'needs the record "self_assessment", which is absent; it waits for: data_office [D-04, cn-health/1]',
                  'needs the record "ethics", which is absent; it waits for: ethics', "overall   proceed  contract_or_certificate",
                  "2 updates, 144 bytes, for 1 studies", "VERIFIED", "2 of 2 states recomputed to the bit", "is not legal advice"):
         assert said in out, (said, out)

@@ -18,7 +18,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from federation import BUILD, CMD, Federation  # noqa: E402
+from federation import BUILD, CMD, Federation, serves_all  # noqa: E402
 from test_canary import PATIENTS, Search, canary_rows, files_below, needles  # noqa: E402
 
 
@@ -134,7 +134,7 @@ def main():
     try:
         os.makedirs(fed.root, exist_ok=True)
         fed.run("yumen-site", "init", "--dir", fed.path("h1"), "--name", "h1", "--epsilon-cap", "3", "--min-patients", "5", "--border-off", "a test",
-                "--gateway", fed.path("gw-h1"))
+                "--policy", serves_all(fed.path("policy.yaml")), "--gateway", fed.path("gw-h1"))
         trainer = fed.daemon("trainer-h1", "yumen-trainer", "--dir", fed.path("h1")).start()
         capture = fed.path("capture.bin")
         peer = Peer(fed.path("h1", "run", "trainer.sock"), capture, "h1")

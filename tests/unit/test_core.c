@@ -12,6 +12,7 @@ struct facts {
     enum ym_code budget;
     int64_t now;
     enum ym_code border;
+    enum ym_code policy;
 };
 
 static int64_t fact_now(void *ctx)
@@ -59,6 +60,15 @@ static enum ym_code fact_budget(void *ctx, const struct ym_plan *p, const char *
     (void)dataset;
     (void)round;
     return code == YM_OK ? code : ym_status_set(st, code, "no");
+}
+
+static enum ym_code fact_policy(void *ctx, const struct ym_plan *p, uint32_t round, struct ym_status *st)
+{
+    enum ym_code code = ((struct facts *)ctx)->policy;
+
+    (void)p;
+    (void)round;
+    return code == YM_OK ? YM_OK : ym_status_set(st, code, "the policy says no");
 }
 
 static enum ym_code fact_border(void *ctx, const struct ym_plan *p, const char *dataset, struct ym_status *st)
@@ -146,7 +156,8 @@ static int open_kit(void **state)
                                   .disk = fact_disk,
                                   .log = fact_log,
                                   .budget = fact_budget,
-                                  .border = fact_border};
+                                  .border = fact_border,
+                                  .policy = fact_policy};
 
     memcpy(trust.hub_key, hub.pub, sizeof hub.pub);
     k->facts = (struct facts){true, true, true, true, YM_CORE_LOG_SEEN, YM_OK, 2500};
@@ -287,6 +298,21 @@ static void no_file(struct kit *k)
     k->facts.data = false;
 }
 
+static void no_policy(struct kit *k)
+{
+    k->facts.policy = YM_DENIED;
+}
+
+static void closed_hours(struct kit *k)
+{
+    k->facts.policy = YM_UNAVAILABLE;
+}
+
+static void study_spent(struct kit *k)
+{
+    k->facts.policy = YM_EXHAUSTED;
+}
+
 static void no_border(struct kit *k)
 {
     k->facts.border = YM_DENIED;
@@ -349,19 +375,14 @@ static void every_reason_to_decline_has_its_word_and_charges_nothing(void **stat
         void (*when)(struct kit *);
         const char *reason;
     } table[] = {
-        {no_sandbox, "sandbox"},
-        {no_state, "state_mismatch"},
-        {no_file, "no_data"},
-        {no_disk, "disk"},
-        {no_border, "border"},
-        {disagreeing, "recover"},
-        {no_budget, "budget"},
-        {other_data, "no_data"},
-        {vetoed, "vetoed"},
-        {paused, "paused"},
-        {newer_charge, "stale"},
-        {this_charge, "crashed"},
-        {this_charge_other_state, "state_mismatch"},
+        {no_sandbox, "sandbox"},  {no_state, "state_mismatch"},
+        {no_file, "no_data"},     {no_disk, "disk"},
+        {no_border, "border"},    {no_policy, "policy"},
+        {closed_hours, "hours"},  {study_spent, "budget"},
+        {disagreeing, "recover"}, {no_budget, "budget"},
+        {other_data, "no_data"},  {vetoed, "vetoed"},
+        {paused, "paused"},       {newer_charge, "stale"},
+        {this_charge, "crashed"}, {this_charge_other_state, "state_mismatch"},
         {study_over, "stale"},
     };
 
@@ -384,8 +405,8 @@ static void what_changed_since_ready_still_stops_the_charge(void **state)
     static const struct {
         void (*when)(struct kit *);
         const char *reason;
-    } table[] = {{no_sandbox, "sandbox"}, {no_state, "state_mismatch"}, {no_file, "no_data"},
-                 {no_disk, "disk"},       {no_border, "border"},        {no_budget, "budget"},
+    } table[] = {{no_sandbox, "sandbox"}, {no_state, "state_mismatch"}, {no_file, "no_data"},    {no_disk, "disk"},
+                 {no_border, "border"},   {no_policy, "policy"},        {closed_hours, "hours"}, {no_budget, "budget"},
                  {other_data, "no_data"}, {vetoed, "vetoed"},           {paused, "paused"}};
 
     (void)state;
@@ -421,7 +442,8 @@ static void an_undecided_plan_means_no(void **state)
                                                        .data = fact_data,
                                                        .disk = fact_disk,
                                                        .budget = fact_budget,
-                                                       .border = fact_border});
+                                                       .border = fact_border,
+                                                       .policy = fact_policy});
     ym_core_trust(k.core, &trust);
     open_round(&k, 1, 1); /* no plan at all */
     expect_declined(&k, "not_approved");
@@ -856,8 +878,8 @@ static void what_changed_while_a_charge_waited_stops_it(void **state)
     static const struct {
         void (*when)(struct kit *);
         const char *reason;
-    } table[] = {{no_sandbox, "sandbox"}, {no_state, "state_mismatch"}, {no_file, "no_data"},
-                 {no_disk, "disk"},       {no_border, "border"},        {no_budget, "budget"},
+    } table[] = {{no_sandbox, "sandbox"}, {no_state, "state_mismatch"}, {no_file, "no_data"},    {no_disk, "disk"},
+                 {no_border, "border"},   {no_policy, "policy"},        {closed_hours, "hours"}, {no_budget, "budget"},
                  {other_data, "no_data"}, {vetoed, "vetoed"},           {paused, "paused"}};
 
     (void)state;

@@ -88,6 +88,9 @@ struct ym_core_world {
     enum ym_core_log (*log)(void *ctx, const char *study, uint32_t round, uint32_t attempt);
     enum ym_code (*budget)(void *ctx, const struct ym_plan *plan, const char *dataset, uint32_t round,
                            struct ym_status *st);
+    /* The site's policy: YM_OK; YM_DENIED with its reasons; YM_EXHAUSTED: not for a study's epsilon; YM_UNAVAILABLE:
+     * not at this hour. */
+    enum ym_code (*policy)(void *ctx, const struct ym_plan *plan, uint32_t round, struct ym_status *st);
     /* The site's gate (border.h): YM_OK, or YM_DENIED with its reasons. */
     enum ym_code (*border)(void *ctx, const struct ym_plan *plan, const char *dataset, struct ym_status *st);
 };

@@ -90,6 +90,11 @@ static const char *decided_no(const struct ym_core *c, const struct ym_core_stud
     return NULL;
 }
 
+static const char *policy_no(enum ym_code code)
+{
+    return code == YM_OK ? NULL : code == YM_EXHAUSTED ? "budget" : code == YM_UNAVAILABLE ? "hours" : "policy";
+}
+
 /* Everything that must hold before a charge. NULL: go on. */
 static const char *refusal(struct ym_core *c, struct ym_core_study *s, uint32_t round,
                            const uint8_t state[YM_HASH_BYTES], struct ym_status *st)
@@ -113,9 +118,10 @@ static const char *refusal(struct ym_core *c, struct ym_core_study *s, uint32_t 
         return "budget";
     if (w->border(w->ctx, s->plan, s->dataset, st) != YM_OK)
         return "border";
-    if (!w->disk(w->ctx, s->plan))
-        return "disk";
-    return NULL;
+    no = policy_no(w->policy(w->ctx, s->plan, round, st));
+    if (no)
+        return no;
+    return w->disk(w->ctx, s->plan) ? NULL : "disk";
 }
 
 void ym_core_drop_release(struct ym_actions *a, struct ym_core_study *s)

@@ -209,15 +209,16 @@ static json_t *policy_members(const struct ym_site_policy *p)
                                                                 .delta_e18 = (int64_t)p->delta.scaled,
                                                                 .order_milli = lround(1000 * order),
                                                                 .min_patients = p->min_patients,
-                                                                .month_micro = micro_down(p->epsilon_month)});
+                                                                .month_micro = micro_down(p->epsilon_month),
+                                                                .terms = p->terms});
 }
 
 json_t *ym_site_policy_members(const struct ym_site_policy_leaf *p)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "epsilon_cap_micro", (json_int_t)p->cap_micro, "delta_e18",
-                     (json_int_t)p->delta_e18, "order_milli", (json_int_t)p->order_milli, "min_patients",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:O*}", "epsilon_cap_micro", (json_int_t)p->cap_micro,
+                     "delta_e18", (json_int_t)p->delta_e18, "order_milli", (json_int_t)p->order_milli, "min_patients",
                      (json_int_t)p->min_patients, "epsilon_month_micro", (json_int_t)p->month_micro, "unit", "patient",
-                     "relation", "add-or-remove-one");
+                     "relation", "add-or-remove-one", "terms", p->terms);
 }
 
 json_t *ym_site_override_members(const char *subject, int64_t epsilon_micro, const char *reason)

@@ -52,10 +52,12 @@ struct ym_site_policy {
     struct ym_decimal epsilon_month; /* what a calendar month may add; the cap where nothing else is asked */
     int64_t min_patients;
     const char *override;   /* why a cap that needs one is right; NULL: none */
+    json_t *terms;          /* whom the hospital serves (gate/policy.h), borrowed; NULL: nobody */
     const char *border_off; /* init: why rule sets are not asked here; NULL: they are */
 };
 struct ym_site_policy_leaf {
     int64_t cap_micro, delta_e18, order_milli, min_patients, month_micro;
+    json_t *terms; /* borrowed; NULL: none */
 };
 /* Members of a policy and of an override leaf; NULL: out of memory. */
 json_t *ym_site_policy_members(const struct ym_site_policy_leaf *p);

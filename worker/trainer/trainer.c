@@ -79,6 +79,11 @@ static enum ym_code world_border(void *ctx, const struct ym_plan *plan, const ch
     return ym_trainer_may_cross(ctx, plan, dataset, st);
 }
 
+static enum ym_code world_policy(void *ctx, const struct ym_plan *plan, uint32_t round, struct ym_status *st)
+{
+    return ym_trainer_policy_runs(ctx, plan, round, st);
+}
+
 /* ---- start ---- */
 
 /* A walk over the ledger and how it went. */
@@ -163,7 +168,8 @@ static enum ym_code open_state(struct ym_trainer *t, struct ym_status *st)
                                         .disk = world_disk,
                                         .log = world_log,
                                         .budget = world_budget,
-                                        .border = world_border};
+                                        .border = world_border,
+                                        .policy = world_policy};
     enum ym_code code = open_ledger(t, st);
 
     if (code == YM_OK && !(t->core = ym_core_new(t->site.name, &world)))
@@ -287,6 +293,7 @@ static void stop(struct ym_trainer *t)
     free(t->pending.item);
     ym_core_free(t->core);
     ym_border_free(t->border);
+    ym_policy_free(t->policy);
     ym_watch_free(t->watch);
     ym_budget_free(t->budget);
     ym_meter_free(t->meter);

@@ -117,6 +117,8 @@ static json_t *show_json(struct ym_trainer *t, const struct ym_core_study *s)
     json_object_set_new(o, "epsilon_limit_micro", json_integer(ym_plan_epsilon_micro(s->plan)));
     json_object_set_new(o, "delta_e18", json_integer((json_int_t)s->plan->delta.scaled));
     json_object_set_new(o, "datasets", ym_trainer_rooms_json(t, s));
+    json_object_set_new(o, "policy", ym_trainer_policy_view(t, s->plan));
+    ym_trainer_policy_terms(t, o);
     return o;
 }
 
@@ -357,8 +359,8 @@ static enum ym_code budget_fits(struct ym_trainer *t, const struct ym_job *j, co
 
 static json_t *checked_reply(struct ym_trainer *t, const struct ym_job *j, const struct waiting *w)
 {
-    struct ym_status st = YM_STATUS_INIT;
-    enum ym_code budget = budget_fits(t, j, w->dataset, &st);
+    struct ym_status st = YM_STATUS_INIT, no = YM_STATUS_INIT;
+    enum ym_code budget = budget_fits(t, j, w->dataset, &st), policy = ym_trainer_policy_allows(t, j->plan, &no);
     json_t *o = json_pack(
         "{s:b, s:s, s:o, s:s, s:b, s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I}", "ok", 1, "study", j->study->study,
         "plan", hex_json(j->study->hash), "dataset", w->dataset, "runs", j->reason == NULL, "why",
@@ -369,6 +371,8 @@ static json_t *checked_reply(struct ym_trainer *t, const struct ym_job *j, const
     json_t *room = ym_trainer_room_json(t, j->study, w->dataset);
 
     json_object_update_missing(o, room);
+    json_object_set_new(o, "policy_fits", json_boolean(policy == YM_OK));
+    json_object_set_new(o, "policy_why", json_string(policy == YM_OK ? "" : no.message));
     json_decref(room);
     return o;
 }
@@ -426,7 +430,8 @@ void ym_trainer_checked(struct ym_trainer *t, struct ym_job *j)
     struct ym_status st = YM_STATUS_INIT;
     enum ym_code code = note_override(t, j, w, &st);
     json_t *reply = checked_reply(t, j, w);
-    bool good = j->reason == NULL && json_is_true(json_object_get(reply, "budget_fits"));
+    bool good = j->reason == NULL && json_is_true(json_object_get(reply, "budget_fits")) &&
+                json_is_true(json_object_get(reply, "policy_fits"));
 
     if (code == YM_OK && good && w->approve)
         code = approve_checked(t, j, w, &st);

@@ -18,12 +18,17 @@ json_t *ym_trainer_policy_json(struct ym_trainer *t)
 {
     struct ym_budget_policy p;
 
+    json_t *o;
+
     if (!ym_budget_policy(t->budget, &p))
         return NULL;
-    return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "ok", 1, "epsilon_cap_micro", (json_int_t)p.cap_micro,
-                     "delta_e18", (json_int_t)p.delta_e18, "order_milli", (json_int_t)p.order_milli,
-                     "epsilon_month_micro", (json_int_t)p.month_micro, "min_patients",
-                     (json_int_t)ym_core_min_patients(t->core), "unit", "patient", "relation", "add-or-remove-one");
+    o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "ok", 1, "epsilon_cap_micro", (json_int_t)p.cap_micro,
+                  "delta_e18", (json_int_t)p.delta_e18, "order_milli", (json_int_t)p.order_milli, "epsilon_month_micro",
+                  (json_int_t)p.month_micro, "min_patients", (json_int_t)ym_core_min_patients(t->core), "unit",
+                  "patient", "relation", "add-or-remove-one");
+    if (o)
+        ym_trainer_policy_terms(t, o);
+    return o;
 }
 
 enum ym_code ym_trainer_override(struct ym_trainer *t, const char *subject, int64_t epsilon_micro, const char *reason,
@@ -38,7 +43,9 @@ enum ym_code ym_trainer_override(struct ym_trainer *t, const char *subject, int6
 
 enum ym_code ym_trainer_policy_sign(struct ym_trainer *t, const json_t *request, struct ym_status *st)
 {
-    struct ym_site_policy_leaf p = {.order_milli = ym_budget_order_milli(t->budget)};
+    struct ym_site_policy_leaf p = {.order_milli = ym_budget_order_milli(t->budget),
+                                    .terms = json_object_get(request, "terms")};
+    struct ym_policy *policy = NULL;
     const char *reason = "";
     enum ym_code code =
         ym_json_get_int(request, "epsilon_cap_micro", CAP_LEAST_MICRO, CAP_MOST_MICRO, &p.cap_micro, st);
@@ -51,6 +58,10 @@ enum ym_code ym_trainer_policy_sign(struct ym_trainer *t, const json_t *request,
         code = ym_json_get_int(request, "min_patients", 1, MIN_PATIENTS_MOST, &p.min_patients, st);
     if (code == YM_OK)
         code = ym_json_get_str(request, "override", &reason, st);
+    if (code == YM_OK && p.terms)
+        code = ym_policy_decode(p.terms, &policy, st);
+    else if (t->policy)
+        p.terms = t->policy->terms;
     if (code == YM_OK && p.order_milli == 0)
         code = ym_status_set(st, YM_DENIED, "the ledger holds no policy");
     if (code == YM_OK && reason[0] == '\0' && !ym_budget_explained(t->budget, "policy", p.cap_micro))
@@ -58,7 +69,10 @@ enum ym_code ym_trainer_policy_sign(struct ym_trainer *t, const json_t *request,
                              YM_EPSILON_PLAIN_MICRO / 1000000);
     if (code == YM_OK)
         code = ym_trainer_override(t, "policy", p.cap_micro, reason, st);
-    return code == YM_OK ? ym_trainer_record_new(t, "policy", ym_site_policy_members(&p), st) : code;
+    if (code == YM_OK)
+        code = ym_trainer_record_new(t, "policy", ym_site_policy_members(&p), st);
+    ym_policy_free(policy);
+    return code;
 }
 
 /* ---- what a plan costs ---- */

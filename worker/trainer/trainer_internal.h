@@ -1,6 +1,7 @@
 #ifndef YM_TRAINER_INTERNAL_H
 #define YM_TRAINER_INTERNAL_H
 
+#include "gate/policy.h"
 #include "worker/trainer/admin.h"
 #include "worker/trainer/border.h"
 #include "worker/trainer/core.h"
@@ -58,6 +59,7 @@ struct ym_trainer {
     struct ym_meter *meter;
     struct ym_eligible eligible[YM_TRAINER_COHORTS]; /* in a ring */
     size_t eligible_next;
+    struct ym_policy *policy; /* NULL: nothing is signed that can be read, so nobody is served */
     struct ym_door *door;
     struct ym_watch *watch;
     uint8_t instance[16]; /* of this run */
@@ -179,6 +181,17 @@ json_t *ym_trainer_dossier_list(struct ym_trainer *t);
 enum ym_code ym_trainer_dossier_add(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
 enum ym_code ym_trainer_dossier_withdraw(struct ym_trainer *t, const json_t *request, json_t **reply,
                                          struct ym_status *st);
+
+/* trainer_policy.c. take: fold a leaf. allows: YM_OK, or YM_DENIED with every reason.
+ * runs: and may the round be charged now? YM_EXHAUSTED: the study's epsilon; YM_UNAVAILABLE: not at this hour. */
+void ym_trainer_policy_take(struct ym_trainer *t, const json_t *leaf);
+enum ym_code ym_trainer_policy_allows(const struct ym_trainer *t, const struct ym_plan *plan, struct ym_status *st);
+enum ym_code ym_trainer_policy_runs(const struct ym_trainer *t, const struct ym_plan *plan, uint32_t round,
+                                    struct ym_status *st);
+/* Term by term, what the plan asks and what the policy says: new; an empty list when nothing is signed. */
+json_t *ym_trainer_policy_view(const struct ym_trainer *t, const struct ym_plan *plan);
+/* Adds "terms" (null: none) and "hours" in words. */
+void ym_trainer_policy_terms(const struct ym_trainer *t, json_t *o);
 
 /* trainer_plans.c: plans/ */
 enum ym_code ym_trainer_keep_plan(struct ym_trainer *t, const struct ym_core_study *s, struct ym_bytes parts,
