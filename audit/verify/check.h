@@ -85,6 +85,8 @@ extern const struct ym_rule ym_rule_between;
 extern const struct ym_rule ym_rule_seen;
 /* For a hub's log, with a trust file: the checkpoints in cosigned/ and the policy's quorum. */
 extern const struct ym_rule ym_rule_cosigned;
+/* For a hospital's: charges against what its rule sets decided. */
+extern const struct ym_rule ym_rule_border;
 /* Approvals and charges whose plan is among the objects. */
 extern const struct ym_rule ym_rule_plan;
 /* Form, place and signature of every leaf, and these rules (NULL ends the list). Entries are

@@ -80,22 +80,23 @@ enum ym_verdict {
     X(DELTA_TOO_LARGE, delta_too_large, BUDGET)                /* delta above 1 / (10 x the public size class) */      \
     X(MONTH_EXCEEDED, month_exceeded, BUDGET)                  /* more than the policy's limit for a month */          \
     X(IDENTIFIED_DIFFERS, identified_differs, BUDGET)          /* not how the card says patients were identified */    \
-    X(RELEASE_WITHOUT_CHARGE, release_without_charge, BUDGET)  /* no earlier charge for it */                          \
-    X(RELEASE_REPEATED, release_repeated, BUDGET)              /* two releases on one charge */                        \
-    X(RELEASE_DIFFERS, release_differs, BUDGET)                /* not the attempt, plan or state that was charged */   \
-    X(RELEASE_PLAN, release_plan, BUDGET)                      /* not the length or lattice that its plan asks for */  \
-    X(ROUND_WITHOUT_PLAN, round_without_plan, MODEL)           /* a round of a study or plan that is not logged */     \
-    X(ROUND_ORDER, round_order, MODEL)                         /* rounds or attempts out of order */                   \
-    X(STUDY_ENDED, study_ended, MODEL)                         /* a round after the study ended */                     \
-    X(STATE_CHAIN, state_chain, MODEL)                         /* a state that does not follow from the last */        \
-    X(RESULT_WITHOUT_OPEN, result_without_open, MODEL)         /* a result of an attempt that is not open */           \
-    X(RESULT_REPEATED, result_repeated, MODEL)                 /* two results of one round */                          \
-    X(SURVIVOR_NOT_IN_ROSTER, survivor_not_in_roster, MODEL)   /* counted without having been asked */                 \
-    X(SURVIVORS_INCOMPLETE, survivors_incomplete, MODEL)       /* asked, and neither counted nor left out */           \
-    X(UPDATE_DIFFERS, update_differs, MODEL)                   /* an update that is not what its release says */       \
-    X(SUM_DIFFERS, sum_differs, MODEL)                         /* the updates give another sum */                      \
-    X(PARTY_REVOKED, party_revoked, MODEL)                     /* asked or planning after the hub shut it out */       \
-    X(STATE_RECOMPUTED, state_recomputed, MODEL)               /* recomputing gives another state */
+    X(DECISION_MISSING, decision_missing, BUDGET) /* the rule sets did not let it pass, or were not asked */           \
+    X(RELEASE_WITHOUT_CHARGE, release_without_charge, BUDGET) /* no earlier charge for it */                           \
+    X(RELEASE_REPEATED, release_repeated, BUDGET)             /* two releases on one charge */                         \
+    X(RELEASE_DIFFERS, release_differs, BUDGET)               /* not the attempt, plan or state that was charged */    \
+    X(RELEASE_PLAN, release_plan, BUDGET)                     /* not the length or lattice that its plan asks for */   \
+    X(ROUND_WITHOUT_PLAN, round_without_plan, MODEL)          /* a round of a study or plan that is not logged */      \
+    X(ROUND_ORDER, round_order, MODEL)                        /* rounds or attempts out of order */                    \
+    X(STUDY_ENDED, study_ended, MODEL)                        /* a round after the study ended */                      \
+    X(STATE_CHAIN, state_chain, MODEL)                        /* a state that does not follow from the last */         \
+    X(RESULT_WITHOUT_OPEN, result_without_open, MODEL)        /* a result of an attempt that is not open */            \
+    X(RESULT_REPEATED, result_repeated, MODEL)                /* two results of one round */                           \
+    X(SURVIVOR_NOT_IN_ROSTER, survivor_not_in_roster, MODEL)  /* counted without having been asked */                  \
+    X(SURVIVORS_INCOMPLETE, survivors_incomplete, MODEL)      /* asked, and neither counted nor left out */            \
+    X(UPDATE_DIFFERS, update_differs, MODEL)                  /* an update that is not what its release says */        \
+    X(SUM_DIFFERS, sum_differs, MODEL)                        /* the updates give another sum */                       \
+    X(PARTY_REVOKED, party_revoked, MODEL)                    /* asked or planning after the hub shut it out */        \
+    X(STATE_RECOMPUTED, state_recomputed, MODEL)              /* recomputing gives another state */
 
 enum ym_reason {
 #define X(id, name, verdict) YM_REASON_##id,

@@ -46,7 +46,8 @@ static bool belongs_here(const struct ym_walk *w, size_t i, const struct ym_entr
 /* Types whose hash the rules ask for. */
 static bool is_named(enum ym_entry_type type)
 {
-    return type == YM_ENTRY_CHARGE || type == YM_ENTRY_RELEASE || type == YM_ENTRY_APPROVAL;
+    return type == YM_ENTRY_CHARGE || type == YM_ENTRY_RELEASE || type == YM_ENTRY_APPROVAL ||
+           type == YM_ENTRY_DECISION;
 }
 
 static void parse_share(void *ctx, size_t thread)

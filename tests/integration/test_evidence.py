@@ -70,8 +70,8 @@ def by_hand(root, folder):
         f.write(b"another")
     assert documented(root, objects, TRUST).returncode != 0, "an object under another name"
     tricks = [("logs/hub/tile/entries/000.p/21", b'"round":1', b'"round":9', 10),
-              ("logs/hospital-h1/checkpoint", b"\n10\n", b"\n11\n", 10),
-              ("logs/hospital-h2/tile/entries/000.p/9", b'"epsilon_spent_micro":3625782', b'"epsilon_spent_micro":3625781', 10)]
+              ("logs/hospital-h1/checkpoint", b"\n11\n", b"\n12\n", 10),
+              ("logs/hospital-h2/tile/entries/000.p/10", b'"epsilon_spent_micro":3625782', b'"epsilon_spent_micro":3625781', 10)]
     for name, old, new, code in tricks:
         other = tempfile.mkdtemp(dir=root) + "/evidence"
         shutil.copytree(folder, other)

@@ -13,6 +13,7 @@ SOURCE = os.environ["YM_SOURCE_ROOT"]
 
 
 def files():
+    """Of the source, by name."""
     done = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
                           cwd=SOURCE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     if done.returncode == 0 and done.stdout:
@@ -21,12 +22,15 @@ def files():
             if not os.path.relpath(here, SOURCE).startswith("build") for n in names]
 
 
-def build(place, folder, optimization, programs):
-    """A copy of the source in place, built in its folder; hash of each program."""
-    for name in files():
+def copy(source, place, names):
+    for name in names:
         os.makedirs(os.path.dirname(os.path.join(place, name)), exist_ok=True)
-        shutil.copyfile(os.path.join(SOURCE, name), os.path.join(place, name))
-        shutil.copymode(os.path.join(SOURCE, name), os.path.join(place, name))
+        shutil.copyfile(os.path.join(source, name), os.path.join(place, name))
+        shutil.copymode(os.path.join(source, name), os.path.join(place, name))
+
+
+def build(place, folder, optimization, programs):
+    """The copy of the source in place, built in its folder; hash of each program."""
     env = {**os.environ, "CCACHE_DISABLE": "1", "LC_ALL": "C.UTF-8"}
     for argv in (["meson", "setup", folder, f"-Doptimization={optimization}"],
                  ["ninja", "-C", folder, *(f"cmd/{p}" for p in programs)]):
@@ -45,8 +49,11 @@ def build(place, folder, optimization, programs):
 
 
 def main(root, optimization, programs):
-    first = build(os.path.join(root, "a"), "build", optimization, programs)
-    second = build(os.path.join(root, "another", "place"), os.path.join("out", "of", "the", "way"), optimization, programs)
+    one, two, names = os.path.join(root, "a"), os.path.join(root, "another", "place"), files()
+    copy(SOURCE, one, names)
+    copy(one, two, names)  # of the copy: the source may change meanwhile
+    first = build(one, "build", optimization, programs)
+    second = build(two, os.path.join("out", "of", "the", "way"), optimization, programs)
     for name in programs:
         print(first[name], second[name], name)
     if first != second:

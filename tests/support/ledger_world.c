@@ -199,6 +199,7 @@ static void site_head(struct world *w, int log, const char *name, const char *da
                                    "min_patients", 20, "epsilon_month_micro", (json_int_t)w->cap_micro, "unit",
                                    "patient", "relation", "add-or-remove-one"),
                          name, key));
+    world_add(w, log, world_leaf(w, "border", json_pack("{s:b,s:s}", "asked", 0, "reason", "public data"), name, key));
     world_add(w, log, own_enrol);
     world_add(w, WORLD_HUB, own_enrol);
     card = world_leaf(w, "dataset_card",

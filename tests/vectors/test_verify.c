@@ -27,6 +27,10 @@
     {                                                                                                                  \
         1852453, 3625782                                                                                               \
     }
+/* entries of h2, one less, one more */
+#define H2_SIZE "10"
+#define H2_LESS "9"
+#define H2_MORE "11"
 #define PADDING 262 /* h1's log fills one bundle and begins another */
 
 static int remove_one(const char *path, const struct stat *s, int flag, struct FTW *f)
@@ -151,26 +155,26 @@ static void entries_swapped(struct world *w)
     struct ym_buf b = {0}, c = {0};
     size_t first_len, second_len, first;
 
-    load(w, WORLD_H2, "tile/entries/000.p/9", &b);
+    load(w, WORLD_H2, "tile/entries/000.p/" H2_SIZE, &b);
     first = entry_at(&b, 5, &first_len);
     entry_at(&b, 6, &second_len);
     ym_buf_append(&c, b.data, first);
     ym_buf_append(&c, b.data + first + first_len, second_len);
     ym_buf_append(&c, b.data + first, first_len);
     ym_buf_append(&c, b.data + first + first_len + second_len, b.len - c.len);
-    store(w, WORLD_H2, "tile/entries/000.p/9", c.data, c.len);
+    store(w, WORLD_H2, "tile/entries/000.p/" H2_SIZE, c.data, c.len);
     ym_buf_release(&b);
     ym_buf_release(&c);
 }
 
 static void bundle_lost(struct world *w)
 {
-    drop(w, WORLD_H2, "tile/entries/000.p/9");
+    drop(w, WORLD_H2, "tile/entries/000.p/" H2_SIZE);
 }
 
 static void bundle_cut(struct world *w)
 {
-    cut(w, WORLD_H2, "tile/entries/000.p/9", 1);
+    cut(w, WORLD_H2, "tile/entries/000.p/" H2_SIZE, 1);
 }
 
 static void tile_cut(struct world *w)
@@ -904,7 +908,7 @@ static void set_back_behind_an_older_checkpoint(struct world *w)
 
     load(w, WORLD_H2, "checkpoint", &kept);
     world_remove(w, WORLD_H2, world_find(w, WORLD_H2, "release", 1));
-    drop(w, WORLD_H2, "tile/entries/000.p/9");
+    drop(w, WORLD_H2, "tile/entries/000.p/" H2_SIZE);
     world_write_log(w, WORLD_H2);
     put_older(w, &kept);
     ym_buf_release(&kept);
@@ -917,8 +921,8 @@ static void older_checkpoint_changed(struct world *w)
 
     load(w, WORLD_H2, "checkpoint", &b);
     size = strchr((char *)b.data, '\n') + 1;
-    assert_int_equal(*size, '9');
-    *size = '8';
+    assert_int_equal(*size, H2_SIZE[0]);
+    *size = '9';
     put_older(w, &b);
     ym_buf_release(&b);
 }
@@ -946,17 +950,17 @@ static void append_bytes(struct world *w, int log, const char *name, const void 
 
 static void bundle_with_a_byte_more(struct world *w)
 {
-    append_bytes(w, WORLD_H2, "tile/entries/000.p/9", "", 1);
+    append_bytes(w, WORLD_H2, "tile/entries/000.p/" H2_SIZE, "", 1);
 }
 
 static void bundle_with_an_empty_entry_more(struct world *w)
 {
-    append_bytes(w, WORLD_H2, "tile/entries/000.p/9", "\0", 2);
+    append_bytes(w, WORLD_H2, "tile/entries/000.p/" H2_SIZE, "\0", 2);
 }
 
 static void tile_overlong(struct world *w)
 {
-    append_bytes(w, WORLD_H2, "tile/0/000.p/9", w->plan, 32);
+    append_bytes(w, WORLD_H2, "tile/0/000.p/" H2_SIZE, w->plan, 32);
 }
 
 static void rename_in(struct world *w, int log, const char *from, const char *to)
@@ -971,22 +975,22 @@ static void rename_in(struct world *w, int log, const char *from, const char *to
 
 static void bundle_promises_more(struct world *w)
 {
-    rename_in(w, WORLD_H2, "tile/entries/000.p/9", "tile/entries/000.p/10");
+    rename_in(w, WORLD_H2, "tile/entries/000.p/" H2_SIZE, "tile/entries/000.p/" H2_MORE);
 }
 
 static void bundle_promises_all(struct world *w)
 {
-    rename_in(w, WORLD_H2, "tile/entries/000.p/9", "tile/entries/000");
+    rename_in(w, WORLD_H2, "tile/entries/000.p/" H2_SIZE, "tile/entries/000");
 }
 
 static void tile_of_another_width(struct world *w)
 {
-    rename_in(w, WORLD_H2, "tile/0/000.p/9", "tile/0/000.p/8");
+    rename_in(w, WORLD_H2, "tile/0/000.p/" H2_SIZE, "tile/0/000.p/" H2_LESS);
 }
 
 static void partial_tile_flipped(struct world *w)
 {
-    flip(w, WORLD_H2, "tile/0/000.p/9", 8 * 32);
+    flip(w, WORLD_H2, "tile/0/000.p/" H2_SIZE, 8 * 32);
 }
 
 /* Text in the checkpoint's place, the rest as it is. */
@@ -1008,17 +1012,17 @@ static void respell_checkpoint(struct world *w, const char *from, const char *to
 
 static void checkpoint_size_with_a_zero(struct world *w)
 {
-    respell_checkpoint(w, "\n9\n", "\n09\n", 4);
+    respell_checkpoint(w, "\n" H2_SIZE "\n", "\n0" H2_SIZE "\n", strlen("\n0" H2_SIZE "\n"));
 }
 
 static void checkpoint_size_beyond_64_bits(struct world *w)
 {
-    respell_checkpoint(w, "\n9\n", "\n99999999999999999999\n", 22);
+    respell_checkpoint(w, "\n" H2_SIZE "\n", "\n99999999999999999999\n", 22);
 }
 
 static void checkpoint_size_raised(struct world *w)
 {
-    respell_checkpoint(w, "\n9\n", "\n10\n", 4);
+    respell_checkpoint(w, "\n" H2_SIZE "\n", "\n" H2_MORE "\n", strlen("\n" H2_MORE "\n"));
 }
 
 static void checkpoint_root_no_base64(struct world *w)
@@ -1028,12 +1032,12 @@ static void checkpoint_root_no_base64(struct world *w)
 
 static void checkpoint_with_nul(struct world *w)
 {
-    respell_checkpoint(w, "hospital/h2\n9", "hospital\0h2\n9", 13);
+    respell_checkpoint(w, "hospital/h2\n", "hospital\0h2\n", 12);
 }
 
 static void checkpoint_of_another_origin(struct world *w)
 {
-    respell_checkpoint(w, "hospital/h2\n9", "hospital/h1\n9", 13);
+    respell_checkpoint(w, "hospital/h2\n", "hospital/h1\n", 12);
 }
 
 static void checkpoint_without_signatures(struct world *w)
@@ -1620,6 +1624,85 @@ static void set_back_and_knows_of_nothing(struct world *w)
     set_back(w);
 }
 
+/* ---- rule sets ---- */
+
+static struct world_leaf *decision(struct world *w, const char *outcome)
+{
+    return world_leaf(w, "decision",
+                      json_pack("{s:s,s:s,s:s,s:{},s:{s:s},s:{}}", "study", "wdbc", "plan", w->plan, "dataset", "a",
+                                "facts", "decision", "outcome", outcome, "rules"),
+                      "h1", w->h1);
+}
+
+/* h1 asks its rule sets, which said this, and both charges name it; then, before the second, something else. */
+static void ask_rules(struct world *w, struct world_leaf *d, const char *then)
+{
+    uint8_t hash[32];
+    char hex[65];
+    size_t len;
+    const char *line;
+
+    edit(w, WORLD_H1, "border", 0, "asked", json_true());
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 0), d);
+    line = world_line(d, &len);
+    ym_sha256(line, len, hash);
+    hex_of(hash, hex);
+    for (size_t i = 0; i < 2; i++)
+        edit(w, WORLD_H1, "charge", i, "decision", json_string(hex));
+    if (then)
+        world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 1), decision(w, then));
+}
+
+static void rules_not_asked_without_a_word(struct world *w)
+{
+    world_remove(w, WORLD_H1, world_find(w, WORLD_H1, "border", 0));
+}
+
+static void rules_said_hold(struct world *w)
+{
+    ask_rules(w, decision(w, "hold"), NULL);
+}
+
+static void rules_said_refuse_since(struct world *w)
+{
+    ask_rules(w, decision(w, "proceed"), "refuse");
+}
+
+static void rules_never_said_so(struct world *w)
+{
+    edit(w, WORLD_H1, "charge", 0, "decision", json_string(world_hash("surely")));
+}
+
+static void rules_said_so_of_another_plan(struct world *w)
+{
+    struct world_leaf *d = decision(w, "proceed");
+
+    json_object_set_new(d->members, "plan", json_string(world_hash("another plan")));
+    ask_rules(w, d, NULL);
+}
+
+static void rule_set_without_a_version(struct world *w)
+{
+    world_add(w, WORLD_H1,
+              world_leaf(w, "ruleset",
+                         json_pack("{s:s,s:i,s:s,s:s,s:b,s:b}", "name", "hgr", "version", 0, "file",
+                                   world_hash("rules"), "effective_from", "2025-01-01", "draft", 0, "withdrawn", 0),
+                         "h1", w->h1));
+}
+
+static void border_lifted_by_the_hub(struct world *w)
+{
+    struct world_leaf *l = world_at(w, WORLD_H1, "border", 0);
+
+    l->key = w->hub;
+    snprintf(l->by, sizeof l->by, "hub");
+}
+
+static void decision_in_the_hubs_log(struct world *w)
+{
+    world_add(w, WORLD_HUB, decision(w, "proceed"));
+}
+
 /* ---- what the hub does with others' names ---- */
 
 static struct world_leaf *second_key(struct world *w)
@@ -1905,6 +1988,14 @@ static const struct trick {
     {BEFORE(comes_back_twice), 12, "recover_differs"},
     {BEFORE(set_back_before_it_was_set_back), 12, "recover_differs"},
     {BEFORE(set_back_and_knows_of_nothing), 12, "recover_differs"},
+    {BEFORE(rules_not_asked_without_a_word), 12, "decision_missing"},
+    {BEFORE(rules_said_hold), 12, "decision_missing", 1 + WORLD_H1},
+    {BEFORE(rules_said_refuse_since), 12, "decision_missing", 1 + WORLD_H1},
+    {BEFORE(rules_never_said_so), 12, "decision_missing", 1 + WORLD_H1},
+    {BEFORE(rules_said_so_of_another_plan), 12, "decision_missing", 1 + WORLD_H1},
+    {BEFORE(rule_set_without_a_version), 10, "leaf_fields"},
+    {BEFORE(border_lifted_by_the_hub), 10, "leaf_signer"},
+    {BEFORE(decision_in_the_hubs_log), 10, "leaf_type"},
     {BEFORE(second_key_for_a_hospital), 10, "identity_differs"},
     {BEFORE(second_key_for_a_hospital), 10, "identity_differs", 1 + WORLD_HUB},
     {BEFORE(study_ended_by_a_rival), 10, "leaf_signer"},
@@ -2347,6 +2438,16 @@ static void charges_and_releases_that_the_hub_never_wrote_down_are_counted(void 
     ym_verification_free(v);
 }
 
+static void a_charge_that_the_rule_sets_let_pass_is_good(void **state)
+{
+    struct world *w = *state;
+
+    ask_rules(w, decision(w, "proceed"), NULL);
+    world_write(w);
+    expect_verdict(w, w->trust, 1 + WORLD_H1, YM_VERDICT_GOOD);
+    expect_verdict(w, w->trust, 0, YM_VERDICT_GOOD);
+}
+
 /* What a leaf says reaches the auditor's terminal in findings. */
 static void a_finding_holds_nothing_that_moves_a_terminal(void **state)
 {
@@ -2462,6 +2563,7 @@ int main(int argc, char **argv)
         CASE(an_entry_that_changed_since_it_was_hashed_is_not_read),
         CASE(a_second_copy_of_a_log_that_tells_another_story_is_noticed),
         CASE(charges_and_releases_that_the_hub_never_wrote_down_are_counted),
+        CASE(a_charge_that_the_rule_sets_let_pass_is_good),
         CASE(a_finding_holds_nothing_that_moves_a_terminal),
         CASE(folders_that_cannot_be_read_are_not_verdicts),
         cmocka_unit_test(every_trick_has_its_code_and_reason),
