@@ -46,6 +46,9 @@ static const struct ym_cli_option approve_options[] = {DIR, DATASET, OPTION("ove
 static const struct ym_cli_option recover_options[] = {DIR, OPTION("reason", "WHY", REASON), JSON, END};
 static const struct ym_cli_option pause_options[] = {DIR, OPTION("off", NULL, OFF), JSON, END};
 
+static const struct ym_cli_option infer_options[] = {
+    DIR, OPTION("out", "NAME", INFER_OUT), OPTION("data", "FILE", INFER_DATA), OPTION("plan", "FILE", INFER_PLAN), SKIP,
+    END};
 static const struct ym_cli_option no_options[] = {END};
 static const struct ym_cli_option border_options[] = {DIR, DATASET, OPTION("forecast", NULL, FORECAST), JSON, END};
 static const struct ym_cli_option off_options[] = {DIR, OPTION("reason", "REASON", BORDER_REASON), JSON, END};
@@ -95,6 +98,7 @@ static const struct ym_cli_command commands[] = {
     COMMAND("budget", "", BUDGET, 0, plain_options, ym_site_cmd_budget),
     COMMAND("recover", "", RECOVER, 0, recover_options, ym_site_cmd_recover),
     COMMAND("egress list", "", EGRESS, 0, plain_options, ym_site_cmd_egress),
+    COMMAND("infer", "MODEL CARD.yaml|DATASET", INFER, 2, infer_options, ym_site_cmd_infer),
     {NULL, NULL, 0, 0, 0, NULL, NULL},
 };
 

@@ -22,7 +22,7 @@ static void print_problems(const struct ym_problems *p)
     ym_buf_release(&text);
 }
 
-static enum ym_code load_card(const char *path, struct ym_card **out, struct ym_status *st)
+enum ym_code ym_site_load_card(const char *path, struct ym_card **out, struct ym_status *st)
 {
     struct ym_problems problems = {0};
     struct ym_doc *doc = NULL;
@@ -36,7 +36,7 @@ static enum ym_code load_card(const char *path, struct ym_card **out, struct ym_
     return code;
 }
 
-static enum ym_code source_path(const char *card_path, const char *file, char out[YM_SITE_PATH], struct ym_status *st)
+enum ym_code ym_site_card_file(const char *card_path, const char *file, char out[YM_SITE_PATH], struct ym_status *st)
 {
     char *copy = strdup(card_path);
     enum ym_code code = copy ? YM_OK : YM_EXHAUSTED;
@@ -84,10 +84,10 @@ static enum ym_code load(const struct ym_cli_args *a, const struct ym_site *s, s
     uint8_t salt[SALT_BYTES];
     char source[YM_SITE_PATH];
     const char *path = a->positional[0];
-    enum ym_code code = load_card(path, &l->card, st);
+    enum ym_code code = ym_site_load_card(path, &l->card, st);
 
     if (code == YM_OK)
-        code = source_path(path, l->card->file, source, st);
+        code = ym_site_card_file(path, l->card->file, source, st);
     if (code == YM_OK)
         code = load_salt(s, salt, st);
     if (code == YM_OK)

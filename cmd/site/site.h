@@ -38,6 +38,12 @@ const char *ym_time_text(long long unix_s);
 /* A decision or phase of the trainer's in the user's language; any other word as it is. */
 const char *ym_site_word(const char *word);
 
+struct ym_card;
+/* A card by its path; prints all its problems. */
+enum ym_code ym_site_load_card(const char *path, struct ym_card **out, struct ym_status *st);
+/* Where the file lies that a card names, seen from the card. */
+enum ym_code ym_site_card_file(const char *card_path, const char *file, char out[YM_SITE_PATH], struct ym_status *st);
+
 /* Options of init and "policy sign" over what was before (NULL: the usual). The
  * exit code, after its message. */
 int ym_site_read_policy(const struct ym_cli_args *a, const struct ym_site_policy *before, struct ym_site_policy *p);
@@ -73,6 +79,7 @@ int ym_site_cmd_border_on(const struct ym_cli_args *a);
 int ym_site_cmd_border_off(const struct ym_cli_args *a);
 int ym_site_cmd_budget(const struct ym_cli_args *a);
 int ym_site_cmd_recover(const struct ym_cli_args *a);
+int ym_site_cmd_infer(const struct ym_cli_args *a);
 int ym_site_cmd_egress(const struct ym_cli_args *a);
 
 #endif

@@ -6,6 +6,7 @@ must find them where they belong (the frozen data set) and where they are
 planted as a leak, so that it cannot pass by being blind."""
 
 import base64
+import csv
 import os
 import random
 import struct
@@ -94,6 +95,28 @@ def search_outside(fed, search):
     return search.find(places)
 
 
+def scores_stay(fed, rows):
+    """Each hospital lets the model score its rows, beside a running trainer and with it stopped, by the plan that the
+    hub gave it; the search for what came out."""
+    model = fed.path("model.safetensors")
+    fed.sponsor("model", "get", "trial", "--out", model)
+    told = {}
+    for n in fed.names:
+        if n == "h2":
+            fed.daemons["trainer-" + n].kill()
+        fed.site(n, "infer", model, fed.path("data-" + n, "card.yaml"), "--out", "scores")
+        with open(fed.path(n, "inferred", "scores.csv"), encoding="utf-8") as f:
+            lines = [line for line in csv.DictReader(x for x in f if not x.startswith("# "))]
+        assert {x["patient"] for x in lines} == {r[0] for r in rows[n]}, "whose scores are these"
+        for x in lines:
+            assert "AI-generated" in x["label"] and not x["refused"], x
+            told[x["yes"]] = "a score"
+        if n == "h1":
+            fed.site(n, "infer", model, "wards", "--out", "registered")
+    assert len(told) > PATIENTS, "scores say nothing"
+    return Search({k.encode(): v for k, v in told.items() if len(k) >= 8}, fed.path("scores.bin"))
+
+
 def main():
     rng = random.Random(20261121)
     with Federation(sites=("h1", "h2")) as fed:
@@ -121,9 +144,14 @@ def main():
         found = search_outside(fed, search)
         assert not found, "LEAK:\n" + "\n".join(found)
 
+        scores = scores_stay(fed, rows)
+        found = search_outside(fed, search) + search_outside(fed, scores)
+        assert not found, "LEAK:\n" + "\n".join(found)
+
         # The search is not blind: it sees the rows where they belong ...
         for n in fed.names:
             assert search.find(files_below(fed.path(n, "data"))), f"the search does not even see the frozen data of {n}"
+            assert search.find(files_below(fed.path(n, "inferred"))) and scores.find(files_below(fed.path(n, "inferred"))), n
         # ... and in the memory of a process that holds them (this one) ...
         assert search.find([f"pid:{os.getpid()}"]), "the search does not see memory"
         # ... and a leak in each form, planted where a gateway would keep it.

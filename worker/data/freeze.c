@@ -13,6 +13,7 @@
 struct row {
     uint8_t patient[YM_HASH_BYTES];
     size_t index;     /* order in the file, and place of its values */
+    size_t name;      /* place of its identifier in names, where they are kept */
     uint64_t consent; /* ym_consent_of_row */
     bool bad;
 };
@@ -37,6 +38,8 @@ struct ym_freeze {
     uint8_t *pixel; /* [row_count][stride] */
     size_t stride;
     size_t row_count, row_cap;
+    bool named, no_names; /* identifiers are kept; memory for them ran out */
+    struct ym_buf names;
 };
 
 /* Quotes are as they must be; what is wrong is reported. */
@@ -193,6 +196,10 @@ static bool patient_read(struct ym_freeze *f, const struct ym_csv_record *r, uin
         return false;
     }
     patient_hash(f, text, len, out);
+    if (f->named) {
+        f->row[f->row_count].name = f->names.len;
+        f->no_names |= ym_buf_append(&f->names, text, len) != YM_OK || ym_buf_append(&f->names, "", 1) != YM_OK;
+    }
     return true;
 }
 
@@ -364,7 +371,13 @@ void ym_freeze_free(struct ym_freeze *f)
     free(f->row);
     free(f->value);
     free(f->pixel);
+    ym_buf_wipe(&f->names);
     free(f);
+}
+
+void ym_freeze_keep_names(struct ym_freeze *f)
+{
+    f->named = true;
 }
 
 void ym_freeze_pictures(struct ym_freeze *f, ym_picture_fn picture, void *ctx)
@@ -498,4 +511,15 @@ enum ym_code ym_freeze_people(const struct ym_freeze *f, struct ym_bytes frozen,
     enum ym_code code = ym_people_encode(hash, (const uint8_t(*)[YM_HASH_BYTES])id, patients, out, st);
     free(id);
     return code;
+}
+
+enum ym_code ym_freeze_names(const struct ym_freeze *f, struct ym_buf *out, struct ym_status *st)
+{
+    enum ym_code code = f->no_names ? YM_EXHAUSTED : YM_OK;
+    for (size_t i = 0; i < f->row_count && code == YM_OK; i++)
+        if (!i || memcmp(f->row[i - 1].patient, f->row[i].patient, YM_HASH_BYTES)) {
+            const char *name = (const char *)f->names.data + f->row[i].name;
+            code = ym_buf_append(out, name, strlen(name) + 1);
+        }
+    return code == YM_OK ? code : ym_status_set(st, code, "out of memory");
 }

@@ -22,6 +22,10 @@ void ym_freeze_pictures(struct ym_freeze *f, ym_picture_fn picture, void *ctx);
 enum ym_code ym_freeze_record(struct ym_freeze *f, const struct ym_csv_record *record, struct ym_status *st);
 enum ym_code ym_freeze_push(struct ym_freeze *f, const void *data, size_t len, struct ym_status *st);
 enum ym_code ym_freeze_finish(struct ym_freeze *f, struct ym_buf *frozen_bytes, struct ym_status *st);
+/* Before the first record: remember identifiers, which no frozen set holds; and once it is finished, that of each
+ * patient in order, each ended by a zero byte. For a hospital's own results alone (worker/infer). */
+void ym_freeze_keep_names(struct ym_freeze *f);
+enum ym_code ym_freeze_names(const struct ym_freeze *f, struct ym_buf *out, struct ym_status *st);
 /* The side file of these finished bytes (people.h). */
 enum ym_code ym_freeze_people(const struct ym_freeze *f, struct ym_bytes frozen, struct ym_buf *out,
                               struct ym_status *st);

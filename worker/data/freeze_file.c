@@ -139,6 +139,14 @@ static enum ym_code push_npz(struct ym_freeze *f, const struct ym_card *card, co
     return code;
 }
 
+static enum ym_code freeze(struct ym_freeze *f, struct folder *images, const char *path, const char *folder,
+                           struct ym_buf *frozen_bytes, struct ym_status *st)
+{
+    const struct ym_card *card = images->card;
+    enum ym_code code = ym_card_is_npz(card) ? push_npz(f, card, path, st) : push_csv(f, images, path, folder, st);
+    return code == YM_OK ? ym_freeze_finish(f, frozen_bytes, st) : code;
+}
+
 enum ym_code ym_freeze_file(const struct ym_card *card, const char *path, const char *folder, const uint8_t salt[32],
                             bool skip_bad, struct ym_buf *frozen_bytes, struct ym_buf *people, struct ym_buf *report,
                             struct ym_status *st)
@@ -147,11 +155,29 @@ enum ym_code ym_freeze_file(const struct ym_card *card, const char *path, const 
     struct folder images = {.card = card};
     enum ym_code code = ym_freeze_new(card, salt, skip_bad, report, &f, st);
     if (code == YM_OK)
-        code = ym_card_is_npz(card) ? push_npz(f, card, path, st) : push_csv(f, &images, path, folder, st);
-    if (code == YM_OK)
-        code = ym_freeze_finish(f, frozen_bytes, st);
+        code = freeze(f, &images, path, folder, frozen_bytes, st);
     if (code == YM_OK && people)
         code = ym_freeze_people(f, ym_buf_bytes(frozen_bytes), people, st);
+    if (f)
+        ym_report_end(ym_freeze_report(f));
+    ym_freeze_free(f);
+    ym_buf_wipe(&images.file);
+    return code;
+}
+
+enum ym_code ym_freeze_named(const struct ym_card *card, const char *path, const uint8_t salt[32], bool skip_bad,
+                             struct ym_buf *frozen_bytes, struct ym_buf *names, struct ym_buf *report,
+                             struct ym_status *st)
+{
+    struct ym_freeze *f = NULL;
+    struct folder images = {.card = card};
+    enum ym_code code = ym_freeze_new(card, salt, skip_bad, report, &f, st);
+    if (code == YM_OK) {
+        ym_freeze_keep_names(f);
+        code = freeze(f, &images, path, NULL, frozen_bytes, st);
+    }
+    if (code == YM_OK)
+        code = ym_freeze_names(f, names, st);
     if (f)
         ym_report_end(ym_freeze_report(f));
     ym_freeze_free(f);

@@ -48,6 +48,12 @@ enum ym_code ym_freeze_file(const struct ym_card *card, const char *path, const 
                             bool skip_bad, struct ym_buf *frozen_bytes, struct ym_buf *people, struct ym_buf *report,
                             struct ym_status *st);
 
+/* The same for rows that a hospital scores (worker/infer): names gets each patient's identifier, in the set's order,
+ * each ended by a zero byte. They go nowhere but into the hospital's own results; wipe names. */
+enum ym_code ym_freeze_named(const struct ym_card *card, const char *path, const uint8_t salt[32], bool skip_bad,
+                             struct ym_buf *frozen_bytes, struct ym_buf *names, struct ym_buf *report,
+                             struct ym_status *st);
+
 /* Bytes of another process: sizes are checked against the length before
  * anything is allocated, values against their columns. YM_CORRUPT. */
 enum ym_code ym_frozen_parse(struct ym_bytes bytes, struct ym_frozen **out, struct ym_status *st);
