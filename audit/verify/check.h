@@ -15,8 +15,9 @@ struct ym_vparty { /* a key and whose it is */
     char name[64], id[17];
     unsigned role; /* one of YM_BY_HUB, _HOSPITAL, _SPONSOR; 0: others */
     uint8_t pub[32];
-    size_t log;   /* where it was learnt: index of the log */
-    size_t entry; /* and of the enrol leaf; 0: genesis or trust file */
+    size_t log;    /* where it was learnt: index of the log */
+    size_t entry;  /* and of the enrol leaf; 0: genesis or trust file */
+    uint64_t next; /* 1 + the next one with this id; 0: none */
 };
 
 #define YM_NO_LOG SIZE_MAX
@@ -58,6 +59,7 @@ struct ym_check {
     const char *objects, *updates;       /* NULL: none */
     struct ym_vparty *party;
     size_t party_count;
+    struct ym_vmap ids;        /* of keys: 1 + the newest party with it */
     struct ym_vresult *result; /* only with objects */
     size_t result_count;
     struct ym_vmap names; /* of v->name */

@@ -526,12 +526,11 @@ const char *ym_entry_nth(const struct ym_entry *e, const char *member, size_t i)
 
 bool ym_entry_lists(const struct ym_entry *e, const char *member, const char *name)
 {
-    const char *at;
+    const struct ym_vnode *n = ym_vjson_first(&e->json, member_of(e, member, YM_V_ARRAY));
 
-    for (size_t i = 0; (at = ym_entry_nth(e, member, i)); i++)
-        if (strcmp(at, name) == 0)
-            return true;
-    return false;
+    while (n && strcmp(n->text, name) != 0)
+        n = ym_vjson_next(&e->json, n);
+    return n != NULL;
 }
 
 bool ym_entry_event_at(const struct ym_entry *e, const char *member, size_t i, struct ym_entry_event *out)

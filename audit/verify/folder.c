@@ -133,6 +133,7 @@ static enum ym_code take_slot(struct ym_folder *f, uint64_t index, struct slot *
               b->count, b->promised);
     if (f->faulty)
         return YM_OK;
+    f->widest = b->bytes.len > f->widest ? b->bytes.len : f->widest;
     count = count < room ? count : room;
     if (!reserve(f, count) || !note_enrol(f, b, count))
         return YM_EXHAUSTED;

@@ -16,8 +16,8 @@ struct ym_folder {
     char *dir;
     struct ym_buf note_bytes;
     struct ym_vnote note;
-    uint8_t (*hash)[32]; /* leaf hashes; count of them */
-    size_t count, cap;
+    uint8_t (*hash)[32];                   /* leaf hashes; count of them */
+    size_t count, cap, widest;             /* widest: bytes of the largest bundle */
     uint8_t (*node[YM_FOLDER_LEVELS])[32]; /* [1..]: roots of the full tiles below; [0] is hash. After check_tree */
     size_t *enrol;                         /* entries that may be enrol leaves, ascending */
     size_t enrol_count;

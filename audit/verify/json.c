@@ -30,6 +30,8 @@ static bool add_node(struct reader *r, size_t *index)
 {
     struct ym_vjson *j = r->out;
 
+    if (j->count == YM_VJSON_NODES)
+        return refuse(r, "more values than any leaf has");
     if (j->count == j->cap) {
         size_t cap = j->cap ? 2 * j->cap : 32;
         struct ym_vnode *node = realloc(j->node, cap * sizeof(*node));

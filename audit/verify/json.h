@@ -11,6 +11,7 @@
 enum ym_vkind { YM_V_NULL, YM_V_FALSE, YM_V_TRUE, YM_V_INT, YM_V_TEXT, YM_V_ARRAY, YM_V_OBJECT };
 
 #define YM_VJSON_DEPTH 16
+#define YM_VJSON_NODES 16384 /* values in one leaf: 1 MiB of nodes at most */
 
 struct ym_vnode {
     enum ym_vkind kind;

@@ -31,6 +31,8 @@ static void add_party(struct ym_check *c, const char *name, unsigned role, const
     ym_entry_key_id(pub, p->id);
     p->log = log;
     p->entry = entry;
+    ym_vmap_get(&c->ids, &p->next, "%s", p->id);
+    ym_check_keep(c, &c->ids, c->party_count, "%s", p->id);
 }
 
 /* Role and name that an origin claims: yumen/<federation>/hub,
@@ -232,12 +234,13 @@ static bool stranger_is_excused(const struct ym_check *c, size_t log, const stru
 enum ym_signing ym_check_signing(const struct ym_check *c, size_t log, size_t i, const struct ym_entry *e)
 {
     bool known = false;
+    uint64_t at = 0;
 
-    for (size_t k = 0; k < c->party_count; k++) {
-        if (!may_sign(c, log, i, e, &c->party[k]))
+    for (ym_vmap_get(&c->ids, &at, "%s", e->key); at > 0; at = c->party[at - 1].next) {
+        if (!may_sign(c, log, i, e, &c->party[at - 1]))
             continue;
         known = true;
-        if (ym_entry_signed_by(e, c->party[k].pub))
+        if (ym_entry_signed_by(e, c->party[at - 1].pub))
             return YM_SIGNED;
     }
     if (known)

@@ -40,10 +40,9 @@ static void release_dataset(struct dataset *d)
 
 static size_t find_dataset(const struct pass *p, const char *name)
 {
-    for (size_t d = 0; d < p->dataset_count; d++)
-        if (strcmp(p->dataset[d].name, name) == 0)
-            return d;
-    return NOT_FOUND;
+    uint64_t d;
+
+    return ym_vmap_get(p->seen, &d, "e|%s", name) ? (size_t)d : NOT_FOUND;
 }
 
 static size_t add_dataset(struct pass *p, const char *name)
@@ -63,6 +62,7 @@ static size_t add_dataset(struct pass *p, const char *name)
     memset(&grown[d], 0, sizeof(grown[d]));
     memcpy(grown[d].name, name, strlen(name) + 1);
     grown[d].group = d;
+    ym_check_keep(p->c, p->seen, d, "e|%s", name);
     return d;
 }
 

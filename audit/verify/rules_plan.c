@@ -26,6 +26,7 @@ struct pass {
     struct ym_plan *plan; /* NULL: not among the objects */
     struct study *study;
     size_t study_count;
+    struct ym_vmap places;     /* of studies, by name and hospital */
     struct ym_vmap most_delta; /* by hospital and data set: what the card's size class allows */
 };
 
@@ -64,16 +65,17 @@ static struct study *study_of(struct pass *p)
 {
     const char *name = ym_entry_text(p->e, "study");
     struct study *grown;
+    uint64_t at;
 
-    for (size_t i = 0; i < p->study_count; i++)
-        if (strcmp(p->study[i].name, name) == 0 && strcmp(p->study[i].by, p->e->by) == 0)
-            return &p->study[i];
+    if (ym_vmap_get(&p->places, &at, "%s|%s", name, p->e->by))
+        return &p->study[at];
     grown = realloc(p->study, (p->study_count + 1) * sizeof *grown);
     if (!grown) {
         p->c->no_memory = true;
         return NULL;
     }
     p->study = grown;
+    ym_check_keep(p->c, &p->places, p->study_count, "%s|%s", name, p->e->by);
     grown += p->study_count++;
     *grown = (struct study){0};
     memcpy(grown->name, name, strlen(name) + 1);
@@ -196,6 +198,7 @@ static void end(void *pass)
         ym_spend_release(&p->study[i].spend);
     free(p->study);
     ym_vmap_release(&p->most_delta);
+    ym_vmap_release(&p->places);
     ym_plan_free(p->plan);
     free(p);
 }

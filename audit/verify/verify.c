@@ -361,6 +361,7 @@ static void check_release_all(struct ym_check *c)
     free(c->party);
     free(c->result);
     ym_vmap_release(&c->names);
+    ym_vmap_release(&c->ids);
     ym_vmap_release(&c->costs);
     ym_trust_release(&c->trust);
     ym_spend_cache_free(c->cache);

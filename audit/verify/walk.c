@@ -6,6 +6,7 @@
  * them one by one. */
 
 #define BUNDLES 8
+#define TURN_BYTES ((size_t)8 << 20) /* unless one bundle alone is longer: leaves take sixteen times that, parsed */
 #define RULES_MOST 8
 
 struct item {
@@ -160,16 +161,24 @@ static double check_signatures(struct ym_walk *w)
     return ym_check_now_s(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 }
 
+static size_t bundles_of_turn(const struct ym_folder *f)
+{
+    size_t fit = f->widest > 0 ? TURN_BYTES / f->widest : BUNDLES;
+
+    return fit < 1 ? 1 : fit < BUNDLES ? fit : BUNDLES;
+}
+
 static void walk_all(struct ym_walk *w, const struct ym_rule *const *rule, void **pass)
 {
     struct ym_verification *v = w->c->v;
     const struct ym_folder *f = &w->c->log[w->log].folder;
     uint64_t bundles = (f->count + YM_VTILE_WIDTH - 1) / YM_VTILE_WIDTH;
+    size_t most = bundles_of_turn(f);
 
     for (w->first = 0; w->first < bundles && !w->c->no_memory && !w->c->changed; w->first += w->count) {
         double at = ym_check_now_s(CLOCK_MONOTONIC), cpu = ym_check_now_s(CLOCK_PROCESS_CPUTIME_ID);
 
-        w->count = bundles - w->first < BUNDLES ? (size_t)(bundles - w->first) : BUNDLES;
+        w->count = bundles - w->first < most ? (size_t)(bundles - w->first) : most;
         ym_pool_run(w->c->pool, parse_share, w);
         if (all_read(w)) {
             cpu += check_signatures(w);

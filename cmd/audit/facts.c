@@ -339,6 +339,40 @@ static void take_override(struct reading *r)
         r->f->event[r->f->event_count - 1].epsilon_micro = number(r, "epsilon_micro");
 }
 
+/* ---- what may cross the border (docs/border.md) ---- */
+
+static void take_border(struct reading *r)
+{
+    add_event(r, ym_entry_bool(r->e, "asked") ? FACT_BORDER_ASKED : FACT_BORDER_UNASKED, r->e->by, text(r, "reason"));
+}
+
+static void take_ruleset(struct reading *r)
+{
+    char words[640];
+
+    snprintf(words, sizeof words, "%s %" PRId64 " (%.64s)", text(r, "name"), number(r, "version"),
+             text(r, "effective_from"));
+    add_event(r, ym_entry_bool(r->e, "withdrawn") ? FACT_RULESET_GONE : FACT_RULESET, r->e->by, words);
+}
+
+static void take_dossier(struct reading *r)
+{
+    char words[513];
+
+    snprintf(words, sizeof words, "%.100s: %.160s %.120s (%.32s - %.32s)", text(r, "record"), text(r, "issuer"),
+             text(r, "number"), text(r, "valid_from"), text(r, "valid_until"));
+    add_event(r, ym_entry_bool(r->e, "withdrawn") ? FACT_DOSSIER_GONE : FACT_DOSSIER, r->e->by, words);
+}
+
+static void take_outcome(struct reading *r)
+{
+    char words[513];
+
+    snprintf(words, sizeof words, "%s, %s: %.100s", text(r, "study"), text(r, "dataset"),
+             ym_entry_inner(r->e, "decision", "outcome"));
+    add_event(r, FACT_DECISION, r->e->by, words);
+}
+
 static void take(struct reading *r)
 {
     switch (r->e->type) {
@@ -383,6 +417,18 @@ static void take(struct reading *r)
         break;
     case YM_ENTRY_INCIDENT:
         add_event(r, FACT_INCIDENT, r->e->by, text(r, "reason"));
+        break;
+    case YM_ENTRY_BORDER:
+        take_border(r);
+        break;
+    case YM_ENTRY_RULESET:
+        take_ruleset(r);
+        break;
+    case YM_ENTRY_DOSSIER:
+        take_dossier(r);
+        break;
+    case YM_ENTRY_DECISION:
+        take_outcome(r);
         break;
     case YM_ENTRY_RECOVER:
         add_event(r, FACT_RECOVERED, r->e->by, text(r, "reason"));

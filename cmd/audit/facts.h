@@ -69,6 +69,13 @@ enum fact_event_kind {
     FACT_UNRELEASED,
     FACT_LEFT_OUT,
     FACT_PROGRAM,
+    FACT_BORDER_ASKED,
+    FACT_BORDER_UNASKED,
+    FACT_RULESET,
+    FACT_RULESET_GONE,
+    FACT_DOSSIER,
+    FACT_DOSSIER_GONE,
+    FACT_DECISION,
     FACT_EVENT_KINDS
 };
 struct fact_event {

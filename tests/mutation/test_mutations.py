@@ -176,6 +176,7 @@ MUTATIONS = [
      "ym_reason_verdict(reason) < ym_reason_verdict(worst->reason) - 99 ?", ["test_verify"]),
     ("held-and-charged", "audit/verify/rules_border.c", "} else if (at % 2 == 0) {", "} else if (at % 2 > 1) {", ["test_verify"]),
     ("rule-sets-never-asked", "audit/verify/rules_border.c", "if (!p->unasked)", "if (!p->unasked && p->i == 0)", ["test_verify"]),
+    ("leaves-of-any-size", "audit/verify/json.c", "if (j->count == YM_VJSON_NODES)", "if (j->count == 100 * YM_VJSON_NODES)", ["test_verify"]),
     ("second-key-for-a-hospital", "audit/verify/rules_between.c", "if (known)\n", "if (known && enrolled->entry == 0)\n", ["test_verify"]),
     ("returned-from-nowhere", "audit/verify/rules_between.c", "if (p->c->v->log[k].returned != p->found[k])",
      "if (p->c->v->log[k].returned < p->found[k])", ["test_verify"]),

@@ -1773,6 +1773,29 @@ static void emptied_and_signed(struct world *w)
     ym_buf_release(&note);
 }
 
+/* Names without end, asked and counted: work that grows with their square at most (here 16 million comparisons). */
+static void four_thousand_survivors(struct world *w)
+{
+    json_t *list = json_array();
+    char name[8];
+
+    for (int i = 0; i < 4096; i++) {
+        snprintf(name, sizeof name, "h%d", i);
+        json_array_append_new(list, json_string(name));
+    }
+    edit(w, WORLD_HUB, "round_open", 1, "roster", list);
+    edit(w, WORLD_HUB, "round_result", 1, "survivors", json_copy(list));
+}
+
+static void more_values_than_any_leaf_has(struct world *w)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < 20000; i++)
+        json_array_append_new(list, json_integer(1));
+    json_object_set_new(json_object_get(world_at(w, WORLD_H1, "dataset_card", 0)->members, "public"), "x", list);
+}
+
 static void checkpoint_with_an_escape_sequence(struct world *w)
 {
     respell_checkpoint(w, "yumen", "\x1b[2Jn", 5);
@@ -2001,6 +2024,8 @@ static const struct trick {
     {BEFORE(study_ended_by_a_rival), 10, "leaf_signer"},
     {BEFORE(plan_under_anothers_name), 10, "leaf_signer"},
     {BEFORE(tampering_behind_a_hundred_faults), 10, "leaf_signer"},
+    {BEFORE(four_thousand_survivors), 11, "survivor_without_charge"},
+    {BEFORE(more_values_than_any_leaf_has), 10, "leaf_malformed"},
     {AFTER(emptied_and_signed), 11, "entries_missing"},
     {AFTER(checkpoint_with_an_escape_sequence), 10, "checkpoint_malformed"},
 };
