@@ -395,6 +395,58 @@ static void a_crash_after_the_release_leaf_can_be_sent_from_the_disk(void **stat
     house_close(&h);
 }
 
+/* 1 January 1971 begins in China at 31507200. */
+static void an_update_does_not_leave_in_a_year_that_its_charge_does_not_count_for(void **state)
+{
+    static const int64_t until[] = {2100, 31507200};
+    struct house h;
+
+    house_open(&h, *state);
+    for (int i = 0; i < 2; i++) {
+        struct ym_door_request r = request((uint32_t)i + 1);
+        struct ym_charged *c = NULL;
+        struct ym_release *done = NULL;
+        struct ym_buf line = {0}, sent = {0};
+
+        r.until = until[i];
+        assert_int_equal(ym_door_charge(h.door, &r, &c, &line, NULL), YM_OK);
+        assert_int_equal(ym_door_store(h.door, c, NULL), YM_OK);
+        assert_int_equal(ym_door_seal(h.door, &c, 2001, &done, &line, NULL), YM_OK);
+        assert_int_equal(ym_door_send(h.door, &done, NULL), YM_OK);
+        door_time = 31507200;
+        ym_door_pump(h.door, 0);
+        door_time = 2000;
+        sent_payload(&h, &sent);
+        assert_int_equal(sent.len > 0, i == 1);
+        assert_true(ym_door_idle(h.door));
+        ym_buf_release(&line);
+        ym_buf_release(&sent);
+    }
+    house_close(&h);
+}
+
+static void a_charge_says_whom_it_counts(void **state)
+{
+    struct ym_door_request r = request(1);
+    struct ym_charged *c = NULL;
+    struct ym_buf line = {0};
+    struct house h;
+
+    house_open(&h, *state);
+    r.cohort = NULL;
+    assert_int_equal(ym_door_charge(h.door, &r, &c, &line, NULL), YM_DENIED);
+    assert_int_equal(spent(&h), 0);
+    r.cohort = &cohort;
+    assert_int_equal(ym_door_charge(h.door, &r, &c, &line, NULL), YM_OK);
+    assert_int_equal(ym_meter_counted(h.meter, exporter, 1970), 2);
+    ym_charged_free(&c);
+    house_close(&h);
+    house_open(&h, *state);
+    assert_int_equal(ym_meter_counted(h.meter, exporter, 1970), 2);
+    ym_buf_release(&line);
+    house_close(&h);
+}
+
 static void outbox_bytes_that_changed_do_not_leave(void **state)
 {
     struct ym_release *r = NULL;
@@ -702,6 +754,8 @@ int main(void)
         cmocka_unit_test(a_charge_without_release_leaves_no_bytes_to_send),
         CASE(after_the_release_leaf_the_same_bytes_are_sent_again),
         CASE(a_crash_after_the_release_leaf_can_be_sent_from_the_disk),
+        CASE(an_update_does_not_leave_in_a_year_that_its_charge_does_not_count_for),
+        CASE(a_charge_says_whom_it_counts),
         CASE(outbox_bytes_that_changed_do_not_leave),
         CASE(a_full_outbox_is_refused_before_anything_is_charged),
         CASE(the_budget_ends_before_the_cap_is_passed),

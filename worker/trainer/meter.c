@@ -219,17 +219,15 @@ static struct slot *need_slot(struct ym_meter *p, const uint8_t exporter[YM_HASH
     return s;
 }
 
-/* A charge that this ledger lost: its file is most likely lost too. */
-static bool take_returned(struct ym_meter *p, struct slot *s, const struct said *said, int64_t people)
+/* A charge that this ledger lost: its set is lost too, unless it is the newest. */
+static void take_returned(struct ym_meter *p, struct slot *s, const struct said *said, int64_t people)
 {
-    uint8_t hash[YM_HASH_BYTES];
+    uint8_t file[YM_HASH_BYTES], newest[YM_HASH_BYTES];
 
-    if (!load(p, s))
-        return false;
-    set_hash(p, said, s->file, hash);
-    if (memcmp(hash, said->set, sizeof hash) != 0 && people > s->returned)
-        s->returned = people;
-    return true;
+    if (s->has && find_file(p, said, file) && find_file(p, &s->newest, newest) &&
+        memcmp(file, newest, sizeof file) == 0)
+        return;
+    s->returned = people > s->returned ? people : s->returned;
 }
 
 static void take_newest(struct ym_meter *p, struct slot *s, const struct said *said, int64_t people)
@@ -273,10 +271,10 @@ static enum ym_code take_year(struct ym_meter *p, const json_t *leaf, const json
     snprintf(said.study, sizeof said.study, "%s", study);
     said.round = (uint32_t)round;
     said.attempt = (uint32_t)attempt;
-    if (!returned)
+    if (returned)
+        take_returned(p, s, &said, people);
+    else
         take_newest(p, s, &said, people);
-    else if (!take_returned(p, s, &said, people))
-        return no_memory(st);
     return YM_OK;
 }
 
