@@ -49,6 +49,10 @@ static const struct ym_cli_option pause_options[] = {DIR, OPTION("off", NULL, OF
 static const struct ym_cli_option infer_options[] = {
     DIR, OPTION("out", "NAME", INFER_OUT), OPTION("data", "FILE", INFER_DATA), OPTION("plan", "FILE", INFER_PLAN), SKIP,
     END};
+static const struct ym_cli_option export_options[] = {DIR, END};
+static const struct ym_cli_option people_options[] = {DIR, OPTION("study", "HASH|STUDY", PEOPLE_STUDY), DATASET, JSON,
+                                                      END};
+
 static const struct ym_cli_option no_options[] = {END};
 static const struct ym_cli_option border_options[] = {DIR, DATASET, OPTION("forecast", NULL, FORECAST), JSON, END};
 static const struct ym_cli_option off_options[] = {DIR, OPTION("reason", "REASON", BORDER_REASON), JSON, END};
@@ -99,6 +103,9 @@ static const struct ym_cli_command commands[] = {
     COMMAND("recover", "", RECOVER, 0, recover_options, ym_site_cmd_recover),
     COMMAND("egress list", "", EGRESS, 0, plain_options, ym_site_cmd_egress),
     COMMAND("infer", "MODEL CARD.yaml|DATASET", INFER, 2, infer_options, ym_site_cmd_infer),
+    COMMAND("egress show", "SHA-256|ENTRY", EGRESS_SHOW, 1, plain_options, ym_site_cmd_egress_show),
+    COMMAND("egress export", "FILE", EGRESS_EXPORT, 1, export_options, ym_site_cmd_egress_export),
+    COMMAND("people", "", PEOPLE, 0, people_options, ym_site_cmd_people),
     {NULL, NULL, 0, 0, 0, NULL, NULL},
 };
 

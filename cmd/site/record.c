@@ -315,6 +315,17 @@ int ym_site_cmd_recover(const struct ym_cli_args *a)
 
 /* ---- budget and egress: from the trainer, or from the folder at rest ---- */
 
+static json_t *releases_of(const struct ym_site *s, struct ym_ledger *l)
+{
+    struct ym_trust trust = {0};
+    json_t *list;
+
+    ym_trust_load(s, &trust, NULL); /* a site may be of no federation */
+    list = ym_show_egress(s, l, trust.federation, 0, SIZE_MAX);
+    ym_trust_release(&trust);
+    return json_pack("{s:b, s:s, s:o}", "ok", 1, "name", s->name, "releases", list);
+}
+
 static enum ym_code from_folder(const struct ym_site *s, bool egress, json_t **out, struct ym_status *st)
 {
     struct ym_key *key = NULL;
@@ -330,8 +341,7 @@ static enum ym_code from_folder(const struct ym_site *s, bool egress, json_t **o
     if (code == YM_OK)
         code = ym_budget_fold(l, &b, st);
     if (code == YM_OK) {
-        *out = egress ? json_pack("{s:b, s:s, s:o}", "ok", 1, "name", s->name, "releases", ym_show_egress(l))
-                      : ym_show_budget(l, b);
+        *out = egress ? releases_of(s, l) : ym_show_budget(l, b);
         code = *out ? YM_OK : ym_status_set(st, YM_CORRUPT, "the ledger cannot be read");
     }
     if (code == YM_OK)
@@ -344,29 +354,40 @@ static enum ym_code from_folder(const struct ym_site *s, bool egress, json_t **o
     return code;
 }
 
-static int run_record(const struct ym_cli_args *a, bool egress, void (*show)(const json_t *))
+static enum ym_code releases_by_page(const struct ym_site *s, json_t **out, struct ym_status *st)
 {
-    struct ym_status st = YM_STATUS_INIT;
-    struct ym_site s;
-    json_t *reply = NULL;
-    enum ym_code code = ym_site_open(a, &s, &st);
+    json_t *all = json_array(), *page = NULL, *reply = NULL;
+    json_int_t from = 0;
+    enum ym_code code = YM_OK;
 
-    if (code != YM_OK)
-        return ym_site_fail(&s, &st);
-    code = ym_site_ask(&s, json_pack("{s:s}", "do", egress ? "egress" : "budget"), &reply, &st);
-    if (code == YM_UNAVAILABLE)
-        code = from_folder(&s, egress, &reply, &st);
-    if (code != YM_OK) {
-        int rc = ym_site_fail(&s, &st);
-
-        return code == YM_CORRUPT ? YM_EXIT_UNREACHED : rc;
+    do {
+        json_decref(reply);
+        code = ym_site_ask(s, json_pack("{s:s, s:I}", "do", "egress", "from", from), &reply, st);
+        page = code == YM_OK ? json_object_get(reply, "releases") : NULL;
+        json_array_extend(all, page);
+        from = ym_get_int(json_array_get(all, json_array_size(all) - 1), "leaf") + 1;
+    } while (json_array_size(page) == YM_SHOW_EGRESS_PAGE);
+    if (code == YM_OK) {
+        json_object_set(reply, "releases", all);
+        *out = reply;
     }
-    if (ym_cli_has(a, "json"))
-        ym_site_print_json(reply);
-    else
-        show(reply);
-    json_decref(reply);
-    return YM_EXIT_DONE;
+    json_decref(all);
+    return code;
+}
+
+enum ym_code ym_site_ask_record(const struct ym_site *s, bool egress, json_t **reply, struct ym_status *st)
+{
+    enum ym_code code =
+        egress ? releases_by_page(s, reply, st) : ym_site_ask(s, json_pack("{s:s}", "do", "budget"), reply, st);
+
+    return code == YM_UNAVAILABLE ? from_folder(s, egress, reply, st) : code;
+}
+
+int ym_site_fail_record(const struct ym_site *s, enum ym_code code, const struct ym_status *st)
+{
+    int rc = ym_site_fail(s, st);
+
+    return code == YM_CORRUPT ? YM_EXIT_UNREACHED : rc;
 }
 
 static void show_charges(const json_t *charges, const char *dataset)
@@ -417,33 +438,20 @@ static void show_budget(const json_t *o)
 
 int ym_site_cmd_budget(const struct ym_cli_args *a)
 {
-    return run_record(a, false, show_budget);
-}
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_site s;
+    json_t *reply = NULL;
+    enum ym_code code = ym_site_open(a, &s, &st);
 
-static void show_egress(const json_t *o)
-{
-    static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_WHEN,    YM_TEXT_SITE_COL_STUDY, YM_TEXT_SITE_COL_ROUND,
-                                           YM_TEXT_SITE_COL_ATTEMPT, YM_TEXT_SITE_COL_BYTES, YM_TEXT_SITE_COL_SHA};
-    struct ym_listing t = {.columns = sizeof head / sizeof *head, .right = 0x1c};
-    const json_t *list = json_object_get(o, "releases"), *r;
-    size_t i;
-
-    ym_listing_head(&t, head);
-    json_array_foreach(list, i, r)
-    {
-        ym_listing_add(&t, "%s", ym_time_text(ym_get_int(r, "time")));
-        ym_listing_add(&t, "%s", ym_get_text(r, "study"));
-        ym_listing_add(&t, "%lld", ym_get_int(r, "round"));
-        ym_listing_add(&t, "%lld", ym_get_int(r, "attempt"));
-        ym_listing_add(&t, "%lld", ym_get_int(r, "bytes"));
-        ym_listing_add(&t, "%s", ym_get_text(r, "update"));
-    }
-    ym_listing_print(&t);
-    if (json_array_size(list) == 0)
-        fputs(T(SITE_NONE), stdout);
-}
-
-int ym_site_cmd_egress(const struct ym_cli_args *a)
-{
-    return run_record(a, true, show_egress);
+    if (code != YM_OK)
+        return ym_site_fail(&s, &st);
+    code = ym_site_ask_record(&s, false, &reply, &st);
+    if (code != YM_OK)
+        return ym_site_fail_record(&s, code, &st);
+    if (ym_cli_has(a, "json"))
+        ym_site_print_json(reply);
+    else
+        show_budget(reply);
+    json_decref(reply);
+    return YM_EXIT_DONE;
 }

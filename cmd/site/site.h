@@ -26,6 +26,10 @@ int ym_site_print_json(const json_t *value);
 /* Open, ask, print as JSON when --json, else by show; the exit code. Takes request. */
 int ym_site_run(const struct ym_cli_args *a, json_t *request, void (*show)(const json_t *reply));
 
+/* Budget or releases (all pages), from the trainer or from the folder at rest; and the exit code when that failed. */
+enum ym_code ym_site_ask_record(const struct ym_site *s, bool egress, json_t **reply, struct ym_status *st);
+int ym_site_fail_record(const struct ym_site *s, enum ym_code code, const struct ym_status *st);
+
 /* Members of a reply, never failing. */
 const char *ym_get_text(const json_t *o, const char *key);
 long long ym_get_int(const json_t *o, const char *key);
@@ -81,5 +85,8 @@ int ym_site_cmd_budget(const struct ym_cli_args *a);
 int ym_site_cmd_recover(const struct ym_cli_args *a);
 int ym_site_cmd_infer(const struct ym_cli_args *a);
 int ym_site_cmd_egress(const struct ym_cli_args *a);
+int ym_site_cmd_egress_show(const struct ym_cli_args *a);
+int ym_site_cmd_egress_export(const struct ym_cli_args *a);
+int ym_site_cmd_people(const struct ym_cli_args *a);
 
 #endif

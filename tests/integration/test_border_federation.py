@@ -2,6 +2,7 @@
 """The site's gate from end to end: a hospital with nothing signed lets nothing out and says why; with a rule set and the
 documents that it asks for the round runs; a document that is withdrawn or stale stops the next one."""
 
+import csv
 import json
 import os
 import sys
@@ -27,6 +28,7 @@ PLAN = """border:
 """
 RECORDS = ("self_assessment", "standard_contract", "pipia", "ethics", "hospital")
 ADVICE = "not legal advice"
+ELIGIBLE = 57  # of 60 patients: three have not agreed
 
 
 def record(fed, kind, until="2999-12-31", check=True):
@@ -119,6 +121,58 @@ def a_set_and_its_records_open_it(fed):
     assert set(d["rules"]) == {"cn-health", "us-28cfr202"}
 
 
+def people_are_counted_before_they_leave(fed):
+    c = leaves(fed, "charge")[0]
+    assert [y["people"] for y in c["people"]] == [100] * len(c["people"]) and len(c["people"]) in (1, 2), c
+    told = json.loads(fed.site("h1", "people", "--study", "trial", "--json").stdout)
+    assert [(e["name"], e["people"], e["lost"]) for e in told["exporters"]][0] == ("Example Hospital", ELIGIBLE, 0), told
+    f = told["forecast"]
+    assert f["exact"] and (f["cohort"], f["before"], f["people"]) == (ELIGIBLE,) * 3, f
+    first = next(x for x in f["limits"] if x["fact"] == "n_sensitive")
+    assert (first["from"], first["left"], first["warn"]) == (10000, 9999 - ELIGIBLE, 0), f
+    text = fed.site("h1", "people", "--study", "trial", env={"YUMEN_LANG": "zh"}).stdout
+    assert f"符合条件 {ELIGIBLE} 人" in text and "不构成法律意见" in text, text
+
+
+def egress_says_to_whom_and_on_what_ground(fed):
+    rows = fed.wait(lambda: json.loads(fed.site("h1", "egress", "list", "--json").stdout)["releases"], 30, "a release")
+    r = rows[0]
+    assert r["sponsor"] == "acme" and r["federation"] and r["outcome"] == "proceed" and r["asked"], r
+    assert r["people"][0]["people"] == 100 and r["people"][0]["exact"] == ELIGIBLE, r
+    assert {a["record"] for a in r["approvals"]} == set(RECORDS) and len(r["tracks"]) == 7, r
+    for what in (r["update"][:8], str(r["leaf"])):
+        text = fed.site("h1", "egress", "show", what).stdout
+        assert f"{ELIGIBLE} (the ledger says at most 100)" in text and "standard_contract, 签发方" in text, text
+        assert ADVICE in text and "D-13" in text, text
+    assert fed.site("h1", "egress", "show", "ffffffffff", check=False).returncode == 1
+    out = fed.path("egress.csv")
+    fed.site("h1", "egress", "export", out)
+    with open(out, newline="", encoding="utf-8") as f:
+        got = list(csv.DictReader(f))
+    assert got[0]["update"] == r["update"] and got[0]["people"].endswith(f"100 ({ELIGIBLE})") and "ethics" in got[0]["approvals"], got
+    fed.site("h1", "egress", "export", fed.path("egress.json"))
+    with open(fed.path("egress.json"), encoding="utf-8") as f:
+        assert json.load(f)[0] == r
+    assert fed.site("h1", "egress", "export", fed.path("egress.pdf"), check=False).returncode == 1
+
+
+def a_threshold_stops_a_round_before_it_trains(fed):
+    """The same set with a limit that the cohort reaches."""
+    path = fed.path("strict.yaml")
+    with open(os.path.join(SOURCE, "gate/border/cn-health.yaml"), encoding="utf-8") as f:
+        text = f.read()
+    assert "from: 10000}" in text
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text.replace("from: 10000}", f"from: {ELIGIBLE}}}"))
+    charges = len(leaves(fed, "charge"))
+    fed.site("h1", "rules", "sign", path)
+    p = border(fed)
+    assert p.returncode == 1 and "security_assessment" in p.stdout, p.stdout
+    told = json.loads(fed.site("h1", "people", "--json").stdout)["exporters"][0]
+    assert [x["warn"] for x in told["limits"] if x["fact"] == "n_sensitive"] == [100], told
+    assert len(leaves(fed, "charge")) - charges <= 1, "more than what was under way"
+
+
 def week_of(fed):
     told = json.loads(fed.site("h1", "status", "--json").stdout)
     return told if told["week"]["bytes"] else None
@@ -194,7 +248,10 @@ with Federation(sites=("h1",), border=True) as federation:
     nothing_signed_lets_nothing_out(federation)
     status_says_what_waits_for_whom(federation)
     a_set_and_its_records_open_it(federation)
+    people_are_counted_before_they_leave(federation)
+    egress_says_to_whom_and_on_what_ground(federation)
     what_is_withdrawn_is_absent(federation)
     a_restart_knows_all_of_it(federation)
+    a_threshold_stops_a_round_before_it_trains(federation)
     it_can_be_left_unasked_on_the_record(federation)
 print("the gate held, opened, held again, and was left unasked on the record")

@@ -7,6 +7,8 @@ planted as a leak, so that it cannot pass by being blind."""
 
 import base64
 import csv
+import hashlib
+import hmac
 import os
 import random
 import struct
@@ -63,6 +65,28 @@ def needles(rows):
     return out
 
 
+def people_of(salt, rows):
+    """Who a row's patient is to the site's counting: its salted hash and its pseudonym (docs/formats.md, "People")."""
+    out = {}
+    for pid, *_ in rows:
+        salted = hashlib.sha256(salt + pid.encode()).digest()
+        name = b"yumen/people/v1\0unspecified\0wards\0"
+        for kind, raw in (("salted hash", salted), ("pseudonym", hmac.new(salt, name + salted, hashlib.sha256).digest())):
+            for form in spellings(raw):
+                out[form] = kind
+    return out
+
+
+def ask_the_desk(fed, name):
+    """What people see and carry out: it may count them, never name them."""
+    os.makedirs(fed.path(name, "desk"), exist_ok=True)
+    for file in ("egress.csv", "egress.json"):
+        fed.site(name, "egress", "export", fed.path(name, "desk", file))
+    for words in (("people", "--study", "trial"), ("people", "--json"), ("egress", "list"), ("status", "--json")):
+        with open(fed.path(name, "desk", "-".join(words)), "w", encoding="utf-8") as f:
+            f.write(fed.site(name, *words).stdout)
+
+
 class Search:
     """The scanner is tests/integration/find_forms.c; this hands it the forms."""
 
@@ -89,7 +113,7 @@ def files_below(*folders):
 
 def search_outside(fed, search):
     folders = [fed.path(x) for x in ["hub", "sponsor"] + ["gw-" + n for n in fed.names]]
-    folders += [fed.path(n, part) for n in fed.names for part in ("ledger", "outbox", "plans", "objects", "run")]
+    folders += [fed.path(n, part) for n in fed.names for part in ("ledger", "outbox", "plans", "objects", "run", "rules", "desk")]
     places = [*files_below(*folders), *(fed.path(f) for f in os.listdir(fed.root) if f.endswith(".log"))]
     places += [f"pid:{d.proc.pid}" for name, d in fed.daemons.items() if not name.startswith("trainer") and d.alive()]
     return search.find(places)
@@ -126,7 +150,11 @@ def main():
             fed.init_site(n)
             fed.enrol_site(n)
             fed.site(n, "data", "add", fed.add_data(n, PATIENTS, rows=lambda i, r=rows[n]: "%s,%r,%r,%d\n" % r[i]))
-        search = Search(needles([r for n in fed.names for r in rows[n]]), fed.path("forms.bin"))
+        forms = needles([r for n in fed.names for r in rows[n]])
+        for n in fed.names:
+            with open(fed.path(n, "salt"), "rb") as f:
+                forms.update(people_of(f.read(), rows[n]))
+        search = Search(forms, fed.path("forms.bin"))
         fed.enrol_sponsor()
         fed.sponsor("study", "submit", fed.plan(quorum=2, rounds=40, steps=2, q="0.5", nominal=20, noise="40", collect=20,
                                                 extra="metrics: {every: 1, noise_multiplier: 60}\n"))
@@ -141,6 +169,8 @@ def main():
             if s and s["phase"] in ("done", "paused", "aborted"):
                 break
         assert s["phase"] == "done", s
+        for n in fed.names:
+            ask_the_desk(fed, n)
         found = search_outside(fed, search)
         assert not found, "LEAK:\n" + "\n".join(found)
 
@@ -152,6 +182,10 @@ def main():
         for n in fed.names:
             assert search.find(files_below(fed.path(n, "data"))), f"the search does not even see the frozen data of {n}"
             assert search.find(files_below(fed.path(n, "inferred"))) and scores.find(files_below(fed.path(n, "inferred"))), n
+        # ... and whom was counted ...
+        for n in fed.names:
+            for part in ("data", "people"):
+                assert any("pseudonym" in x for x in search.find(files_below(fed.path(n, part)))), f"no pseudonym is seen in {part} of {n}"
         # ... and in the memory of a process that holds them (this one) ...
         assert search.find([f"pid:{os.getpid()}"]), "the search does not see memory"
         # ... and a leak in each form, planted where a gateway would keep it.

@@ -131,12 +131,14 @@ static int64_t counted(struct house *h, int year)
 static size_t sets(const struct house *h)
 {
     char dir[YM_SITE_PATH], **name = NULL;
-    size_t count = 0;
+    size_t count = 0, n = 0;
 
     assert_int_equal(ym_site_path(&h->site, "people", NULL, dir), YM_OK);
     assert_int_equal(ym_fs_list(dir, &name, &count, NULL), YM_OK);
+    for (size_t i = 0; i < count; i++)
+        n += strstr(name[i], ".set") != NULL;
     ym_fs_names_free(name, count);
-    return count;
+    return n;
 }
 
 /* ---- slices, names, copies ---- */
@@ -320,7 +322,7 @@ static void a_set_that_was_changed_is_lost(void **state)
     charge(&h, "trial", people(0, 150), 2026, 2026);
     assert_int_equal(ym_site_path(&h.site, "people", NULL, dir), YM_OK);
     assert_int_equal(ym_fs_list(dir, &name, &count, NULL), YM_OK);
-    snprintf(path, sizeof path, "%s/%s", dir, name[0]);
+    snprintf(path, sizeof path, "%s/%s", dir, strstr(name[0], ".set") ? name[0] : name[1]);
     assert_int_equal(ym_fs_read(path, 1 << 20, &b, NULL), YM_OK);
     b.len -= 100 * YM_HASH_BYTES; /* fewer people */
     b.data[8 + 32 + 16] = 50;
@@ -330,6 +332,31 @@ static void a_set_that_was_changed_is_lost(void **state)
     assert_int_equal(counted(&h, 2026), 200);
     ym_buf_release(&b);
     ym_fs_names_free(name, count);
+    house_close(&h);
+}
+
+/* How many exactly stands in a file that nothing is decided on. */
+static void the_exact_number_is_told_and_not_counted_on(void **state)
+{
+    char path[YM_SITE_PATH];
+    struct ym_cohort c = people(0, 4210);
+    struct house h;
+    json_t *list, *exact;
+    const char *set;
+
+    house_open(&h, *state);
+    list = keep(&h, "trial", &c, 2026, 2026);
+    set = json_string_value(json_object_get(json_array_get(list, 0), "set"));
+    exact = ym_meter_exact(&h.site);
+    assert_int_equal(json_integer_value(json_object_get(exact, set)), 4210);
+    json_decref(exact);
+    append(&h, "charge", members("trial", h.round, list, exporter));
+    assert_int_equal(ym_site_path(&h.site, "people", "exact", path), YM_OK);
+    assert_int_equal(unlink(path), 0);
+    house_close(&h);
+    house_open(&h, *state);
+    assert_int_equal(counted(&h, 2026), 4210);
+    ym_cohort_release(&c);
     house_close(&h);
 }
 
@@ -417,6 +444,7 @@ int main(void)
                                        CASE(a_set_without_its_charge_counts_nobody),
                                        CASE(who_is_on_a_lost_set_stays_counted),
                                        CASE(a_set_that_was_changed_is_lost),
+                                       CASE(the_exact_number_is_told_and_not_counted_on),
                                        CASE(charges_that_come_back_count_on_top),
                                        CASE(charges_that_count_nobody_are_corrupt),
                                        CASE(the_ledger_does_not_tell_whether_two_charges_count_the_same),

@@ -47,6 +47,8 @@ void ym_meter_sweep(struct ym_meter *p);
 
 /* [{exporter, year, people, lost}], by exporter and year; lost: of them, those whom nobody can name. */
 json_t *ym_meter_json(struct ym_meter *p);
+/* {set: people} of charges, exactly, as far as people/exact tells. */
+json_t *ym_meter_exact(const struct ym_site *site);
 /* The last year that a charge line counts for; 0: none. */
 int ym_meter_last_year(struct ym_bytes charge_line);
 

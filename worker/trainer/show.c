@@ -1,5 +1,6 @@
 #include "worker/trainer/show.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "audit/ledger/leaf.h"
@@ -7,8 +8,9 @@
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/json.h"
+#include "worker/trainer/meter.h"
 
-enum { EGRESS_MAX = 10000 }; /* newest shown */
+enum { CHARGES_MAX = 10000 }; /* newest shown */
 
 static void copy_member(json_t *to, const json_t *from, const char *key)
 {
@@ -18,38 +20,183 @@ static void copy_member(json_t *to, const json_t *from, const char *key)
         json_object_set(to, key, v);
 }
 
-/* ---- egress ---- */
+/* ---- egress ----
+ * A release and what it rests on: its charge, the charge's decision, the documents
+ * that were live then, and the plan's sponsor. All of it stands in the own ledger. */
 
-static bool add_release(void *ctx, uint64_t index, struct ym_bytes leaf)
+struct egress {
+    json_t *rows;
+    json_t *charges, *decisions; /* of those that no release has named yet; by the hash of their line */
+    json_t *sponsors;            /* by plan */
+    json_t *filings;             /* in order */
+    const char *federation;
+    json_t *exact;
+    uint64_t from; /* leaf */
+    size_t count;
+};
+
+static void line_hex(struct ym_bytes line, char out[2 * YM_HASH_BYTES + 1])
 {
-    static const char *const keys[] = {"time", "study", "round", "attempt", "bytes", "update", "charge"};
-    json_t *list = ctx, *o = NULL, *row;
+    uint8_t hash[YM_HASH_BYTES];
 
-    if (ym_leaf_parse(leaf, &o, NULL) == YM_OK) {
-        const char *type = json_string_value(json_object_get(o, "type"));
-
-        if (type && strcmp(type, "release") == 0 && (row = json_object()) != NULL) {
-            for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-                copy_member(row, o, keys[i]);
-            json_object_set_new(row, "leaf", json_integer((json_int_t)index));
-            json_array_append_new(list, row);
-            if (json_array_size(list) > EGRESS_MAX)
-                json_array_remove(list, 0);
-        }
-    }
-    json_decref(o);
-    return true;
+    ym_sha256(line.data, line.len, hash);
+    for (size_t i = 0; i < sizeof hash; i++)
+        snprintf(out + 2 * i, 3, "%02x", hash[i]);
 }
 
-json_t *ym_show_egress(struct ym_ledger *l)
+static const char *text_of(const json_t *o, const char *key)
 {
-    json_t *list = json_array();
+    const char *text = json_string_value(json_object_get(o, key));
 
-    if (list && ym_ledger_each(l, 0, add_release, list, NULL) != YM_OK) {
-        json_decref(list);
-        list = NULL;
+    return text ? text : "";
+}
+
+/* Documents of the study and data set whose record the decision found live. */
+static json_t *approvals(const struct egress *e, const json_t *decision)
+{
+    static const char *const keys[] = {"record", "document", "issuer", "number", "valid_until"};
+    const json_t *states = json_object_get(json_object_get(decision, "facts"), "records");
+    json_t *list = json_array(), *f;
+    size_t i;
+
+    json_array_foreach(e->filings, i, f)
+    {
+        json_t *o;
+
+        if (strcmp(text_of(f, "study"), text_of(decision, "study")) != 0 ||
+            strcmp(text_of(f, "dataset"), text_of(decision, "dataset")) != 0 ||
+            strcmp(text_of(states, text_of(f, "record")), "live") != 0)
+            continue;
+        o = json_object();
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+            copy_member(o, f, keys[k]);
+        json_array_append_new(list, o);
     }
     return list;
+}
+
+static void add_decision(struct egress *e, json_t *row, const char *hash)
+{
+    const json_t *decision = json_object_get(e->decisions, hash);
+
+    json_object_set_new(row, "approvals", approvals(e, decision));
+    json_object_set_new(row, "asked", json_boolean(decision));
+    if (decision) {
+        copy_member(row, json_object_get(decision, "decision"), "label");
+        copy_member(row, json_object_get(decision, "decision"), "outcome");
+        copy_member(row, json_object_get(decision, "decision"), "tracks");
+        copy_member(row, decision, "rules");
+    }
+}
+
+/* Of each year, how many exactly where the site still knows. */
+static json_t *people_years(const struct egress *e, const json_t *charge)
+{
+    json_t *list = json_deep_copy(json_object_get(charge, "people")), *year;
+    size_t i;
+
+    json_array_foreach(list, i, year)
+    {
+        json_t *exact = json_object_get(e->exact, text_of(year, "set"));
+
+        if (exact)
+            json_object_set(year, "exact", exact);
+        json_object_del(year, "set");
+    }
+    return list;
+}
+
+static void add_charge(struct egress *e, json_t *row)
+{
+    static const char *const keys[] = {"dataset",
+                                       "plan",
+                                       "exporter",
+                                       "decision",
+                                       "clip_units",
+                                       "noise_variance",
+                                       "sampling_k",
+                                       "steps",
+                                       "also",
+                                       "epsilon_round_micro",
+                                       "epsilon_spent_micro",
+                                       "delta_e18"};
+    const json_t *charge = json_object_get(e->charges, text_of(row, "charge"));
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        copy_member(row, charge, keys[i]);
+    json_object_set_new(row, "people", people_years(e, charge));
+    json_object_set_new(row, "sponsor", json_string(text_of(e->sponsors, text_of(charge, "plan"))));
+    json_object_set_new(row, "federation", json_string(e->federation));
+    add_decision(e, row, text_of(charge, "decision"));
+    json_object_del(e->charges, text_of(row, "charge"));
+}
+
+static void add_release(struct egress *e, uint64_t index, const json_t *leaf)
+{
+    static const char *const keys[] = {"time", "study", "round", "attempt", "bytes", "update", "charge"};
+    json_t *row = json_object();
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        copy_member(row, leaf, keys[i]);
+    json_object_set_new(row, "leaf", json_integer((json_int_t)index));
+    add_charge(e, row);
+    json_array_append_new(e->rows, row);
+}
+
+static void add_filing(struct egress *e, json_t *leaf)
+{
+    for (size_t i = json_array_size(e->filings); i-- > 0 && json_is_true(json_object_get(leaf, "withdrawn"));) {
+        const json_t *f = json_array_get(e->filings, i);
+
+        if (strcmp(text_of(f, "record"), text_of(leaf, "record")) == 0 &&
+            strcmp(text_of(f, "document"), text_of(leaf, "document")) == 0)
+            json_array_remove(e->filings, i);
+    }
+    if (!json_is_true(json_object_get(leaf, "withdrawn")))
+        json_array_append(e->filings, leaf);
+}
+
+static bool take_leaf(void *ctx, uint64_t index, struct ym_bytes line)
+{
+    struct egress *e = ctx;
+    char hash[2 * YM_HASH_BYTES + 1];
+    json_t *o = NULL;
+    const char *type;
+
+    if (ym_leaf_parse(line, &o, NULL) != YM_OK)
+        return true;
+    type = text_of(o, "type");
+    line_hex(line, hash);
+    if (strcmp(type, "release") == 0 && index >= e->from)
+        add_release(e, index, o);
+    else if (strcmp(type, "charge") == 0)
+        json_object_set(e->charges, hash, o);
+    else if (strcmp(type, "decision") == 0)
+        json_object_set(e->decisions, hash, o);
+    else if (strcmp(type, "plan") == 0)
+        json_object_set(e->sponsors, text_of(o, "plan"), json_object_get(o, "sponsor"));
+    else if (strcmp(type, "dossier") == 0)
+        add_filing(e, o);
+    json_decref(o);
+    return json_array_size(e->rows) < e->count;
+}
+
+json_t *ym_show_egress(const struct ym_site *site, struct ym_ledger *l, const char *federation, uint64_t from,
+                       size_t count)
+{
+    struct egress e = {json_array(), json_object(),        json_object(), json_object(), json_array(),
+                       federation,   ym_meter_exact(site), from,          count};
+
+    if (ym_ledger_each(l, 0, take_leaf, &e, NULL) != YM_OK) {
+        json_decref(e.rows);
+        e.rows = NULL;
+    }
+    json_decref(e.charges);
+    json_decref(e.decisions);
+    json_decref(e.sponsors);
+    json_decref(e.filings);
+    json_decref(e.exact);
+    return e.rows;
 }
 
 /* ---- budget ---- */
@@ -158,7 +305,7 @@ json_t *ym_show_budget(struct ym_ledger *l, const struct ym_budget *b)
 {
     json_t *list = json_array(), *row;
     json_t *charges = json_array();
-    size_t r, count = ym_budget_count(b), first = count > EGRESS_MAX ? count - EGRESS_MAX : 0;
+    size_t r, count = ym_budget_count(b), first = count > CHARGES_MAX ? count - CHARGES_MAX : 0;
 
     if (ym_ledger_each(l, 0, add_dataset, list, NULL) != YM_OK) {
         json_decref(list);

@@ -162,9 +162,13 @@ static enum ym_code do_budget(struct ym_trainer *t, const struct ym_ticket *tick
     return YM_OK;
 }
 
-static enum ym_code do_egress(struct ym_trainer *t, const struct ym_ticket *ticket, struct ym_status *st)
+/* A page of releases, from a leaf on. */
+static enum ym_code do_egress(struct ym_trainer *t, const struct ym_ticket *ticket, const json_t *request,
+                              struct ym_status *st)
 {
-    json_t *list = ym_show_egress(t->ledger);
+    json_int_t from = json_integer_value(json_object_get(request, "from"));
+    json_t *list = ym_show_egress(&t->site, t->ledger, t->enrolled ? t->trust.federation : "",
+                                  from > 0 ? (uint64_t)from : 0, YM_SHOW_EGRESS_PAGE);
 
     if (!list)
         return ym_status_set(st, YM_CORRUPT, "the ledger cannot be read");
@@ -521,13 +525,10 @@ static enum ym_code border_request(struct ym_trainer *t, const char *what, const
     static const struct {
         const char *what;
         enum ym_code (*fn)(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
-    } table[] = {{"border", ym_trainer_border_show},
-                 {"border_again", ym_trainer_border_again},
-                 {"border_switch", ym_trainer_border_switch},
-                 {"rules_sign", ym_trainer_rules_sign},
-                 {"rules_withdraw", ym_trainer_rules_withdraw},
-                 {"dossier_add", ym_trainer_dossier_add},
-                 {"dossier_withdraw", ym_trainer_dossier_withdraw}};
+    } table[] = {{"border", ym_trainer_border_show},        {"people", ym_trainer_people},
+                 {"border_again", ym_trainer_border_again}, {"border_switch", ym_trainer_border_switch},
+                 {"rules_sign", ym_trainer_rules_sign},     {"rules_withdraw", ym_trainer_rules_withdraw},
+                 {"dossier_add", ym_trainer_dossier_add},   {"dossier_withdraw", ym_trainer_dossier_withdraw}};
 
     if (strcmp(what, "rules_list") == 0)
         return (*reply = ym_trainer_rules_list(t)) ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory");
@@ -589,7 +590,7 @@ void ym_trainer_admin(void *ctx, const struct ym_ticket *ticket, const json_t *r
     else if (strcmp(what, "budget") == 0)
         code = do_budget(t, ticket, &st);
     else if (strcmp(what, "egress") == 0)
-        code = do_egress(t, ticket, &st);
+        code = do_egress(t, ticket, request, &st);
     else
         code = do_border(t, ticket, what, request, &st);
     if (code != YM_OK)

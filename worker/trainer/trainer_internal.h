@@ -165,6 +165,8 @@ enum ym_people_bound { YM_PEOPLE_LEAST, YM_PEOPLE_MOST, YM_PEOPLE_EXACT };
  * known yet: the least or the most that it can be; below 0: unknown. */
 struct ym_border_people ym_trainer_count(struct ym_trainer *t, const struct ym_plan *plan, const struct ym_card *card,
                                          enum ym_people_bound bound);
+/* The meters, and with "plan" what a round of it would make of them. */
+enum ym_code ym_trainer_people(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
 /* Sign a leaf of ours and record it, unposted; takes members, NULL is out of memory. */
 enum ym_code ym_trainer_record_new(struct ym_trainer *t, const char *type, json_t *members, struct ym_status *st);
 /* The desk's; *reply is new. */

@@ -2,6 +2,8 @@
 
 #include "base/calendar.h"
 #include "base/clock.h"
+#include "base/json.h"
+#include "base/text.h"
 #include "worker/data/admit.h"
 #include "worker/trainer/trainer_internal.h"
 
@@ -105,4 +107,143 @@ struct ym_border_people ym_trainer_count(struct ym_trainer *t, const struct ym_p
     else if (known && (int64_t)known->count < n.eligible)
         n.eligible = (int64_t)known->count;
     return n;
+}
+
+/* ---- the desk ---- */
+
+static const char *get(const json_t *request, const char *key)
+{
+    const char *text = "";
+
+    ym_json_get_str(request, key, &text, NULL);
+    return text;
+}
+
+/* Counts at which a label may change, of every signed set in force: {fact, from, ruleset}. */
+static void add_limits(json_t *list, const struct ym_rules *r, enum ym_people fact)
+{
+    const struct ym_bands *b = &r->bands[fact];
+
+    for (size_t i = 0; i < b->count; i++)
+        if (b->from[i] > 1)
+            json_array_append_new(list, json_pack("{s:s, s:I, s:s}", "fact", ym_people_word(fact), "from",
+                                                  (json_int_t)b->from[i], "ruleset", r->name));
+}
+
+static json_t *limits_json(const struct ym_trainer *t)
+{
+    char today[YM_DATE_BYTES];
+    json_t *list = json_array();
+
+    ym_date_of(ym_clock_unix(), today);
+    for (size_t i = 0; i < ym_border_rules_count(t->border); i++) {
+        const struct ym_rules *r = ym_border_rules_at(t->border, i);
+
+        if (r->draft || strcmp(r->effective_from, today) > 0)
+            continue;
+        add_limits(list, r, YM_PEOPLE_SENSITIVE);
+        add_limits(list, r, YM_PEOPLE_PI);
+    }
+    return list;
+}
+
+/* How much of each limit so many people are, and the highest warning that this reaches: 0, 50, 80, 95 or 100 percent.
+ */
+static json_t *shares_json(const json_t *limits, int64_t people)
+{
+    static const int64_t steps[] = {50, 80, 95, 100};
+    json_t *list = json_array(), *limit;
+    size_t i;
+
+    json_array_foreach(limits, i, limit)
+    {
+        int64_t from = json_integer_value(json_object_get(limit, "from")), warn = 0;
+        json_t *o = json_copy(limit);
+
+        for (size_t k = 0; k < sizeof steps / sizeof *steps; k++)
+            warn = people * 100 >= from * steps[k] ? steps[k] : warn;
+        json_object_set_new(o, "left", json_integer(people < from ? from - 1 - people : 0));
+        json_object_set_new(o, "warn", json_integer(warn));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+/* The name of an exporter, as a card here has it. */
+static void name_exporter(struct ym_trainer *t, json_t *row)
+{
+    uint8_t want[YM_HASH_BYTES], hash[YM_HASH_BYTES];
+
+    json_object_set_new(row, "name", json_string(""));
+    if (ym_json_get_hash(row, "exporter", want, NULL) != YM_OK)
+        return;
+    for (size_t i = 0; i < ym_core_dataset_count(t->core); i++) {
+        struct ym_card *card = NULL;
+
+        if (ym_site_card(&t->site, ym_core_dataset_at(t->core, i)->name, &card, NULL) != YM_OK)
+            continue;
+        ym_exporter_of(card, hash);
+        if (memcmp(hash, want, sizeof hash) == 0)
+            json_object_set_new(row, "name", json_string(card->border.exporter));
+        ym_card_free(card);
+    }
+}
+
+static json_t *meters_json(struct ym_trainer *t, const json_t *limits, int year)
+{
+    json_t *list = ym_meter_json(t->meter), *row;
+    size_t i;
+
+    json_array_foreach(list, i, row)
+    {
+        name_exporter(t, row);
+        if (json_integer_value(json_object_get(row, "year")) == year)
+            json_object_set_new(row, "limits", shares_json(limits, json_integer_value(json_object_get(row, "people"))));
+    }
+    return list;
+}
+
+/* What a round of the study would make of the count today. */
+static enum ym_code forecast_json(struct ym_trainer *t, const char *plan, const char *dataset, const json_t *limits,
+                                  json_t **out, struct ym_status *st)
+{
+    struct ym_core_study *s;
+    struct ym_card *card = NULL;
+    enum ym_code code = ym_core_find(t->core, plan, &s, st);
+
+    if (code == YM_OK && !dataset[0])
+        dataset = s->dataset;
+    if (code == YM_OK && !ym_core_dataset_find(t->core, dataset))
+        code = ym_status_set(st, YM_NOT_FOUND, "%s", T(BORDER_NEED_DATASET));
+    if (code == YM_OK)
+        code = ym_site_card(&t->site, dataset, &card, st);
+    if (code != YM_OK)
+        return code;
+    struct ym_border_people n = ym_trainer_count(t, s->plan, card, YM_PEOPLE_MOST);
+    const struct ym_cohort *known = ym_trainer_cohort(t, s->plan, dataset);
+    uint8_t exporter[YM_HASH_BYTES];
+
+    ym_exporter_of(card, exporter);
+    *out = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:o}", "study", s->study, "dataset", dataset, "name",
+                     card->border.exporter, "exact", known != NULL, "cohort",
+                     (json_int_t)(known ? (int64_t)known->count : -1), "before",
+                     (json_int_t)ym_meter_counted(t->meter, exporter, ym_year_of(ym_clock_unix())), "people",
+                     (json_int_t)n.people, "limits", shares_json(limits, n.people < 0 ? 0 : n.people));
+    ym_card_free(card);
+    return YM_OK;
+}
+
+enum ym_code ym_trainer_people(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
+{
+    int year = ym_year_of(ym_clock_unix());
+    json_t *limits = limits_json(t), *forecast = NULL;
+    enum ym_code code = get(request, "plan")[0]
+                            ? forecast_json(t, get(request, "plan"), get(request, "dataset"), limits, &forecast, st)
+                            : YM_OK;
+
+    if (code == YM_OK)
+        *reply = json_pack("{s:b, s:s, s:i, s:o, s:o}", "ok", 1, "name", t->site.name, "year", year, "exporters",
+                           meters_json(t, limits, year), "forecast", forecast ? forecast : json_null());
+    json_decref(limits);
+    return code;
 }

@@ -15,7 +15,7 @@ static long long get(const json_t *o, const char *key)
 /* Releases of the last seven days. */
 static json_t *week_json(struct ym_trainer *t, int64_t now)
 {
-    json_t *list = ym_show_egress(t->ledger), *studies = json_object();
+    json_t *list = ym_show_egress(&t->site, t->ledger, "", 0, SIZE_MAX), *studies = json_object();
     const json_t *row;
     json_int_t count = 0, bytes = 0;
     size_t i;
