@@ -164,7 +164,8 @@ struct fetcher {
 struct may_see {
     struct ym_hub *h;
     const struct ym_party *who;
-    bool yes;
+    const uint8_t *hash;
+    bool yes, domestic; /* domestic: the plan's model is for hospitals alone */
 };
 
 static void owner_sees(void *ctx, const char *study)
@@ -172,13 +173,17 @@ static void owner_sees(void *ctx, const char *study)
     struct may_see *m = ctx;
     struct hub_study *y = hub_study_find(m->h, study);
     size_t site;
+    bool theirs;
 
     if (!y)
         return;
     site = ym_round_site_find(y->plan, m->who->name);
-    m->yes |= m->who->role == YM_ROLE_AUDITOR ||
-              (m->who->role == YM_ROLE_SPONSOR && strcmp(y->plan->sponsor, m->who->name) == 0) ||
-              (m->who->role == YM_ROLE_HOSPITAL && site != SIZE_MAX && !y->round.site[site].revoked);
+    theirs = m->who->role == YM_ROLE_AUDITOR ||
+             (m->who->role == YM_ROLE_SPONSOR && strcmp(y->plan->sponsor, m->who->name) == 0);
+    if (theirs && y->plan->border.domestic_only && memcmp(m->hash, y->plan->hash, YM_HASH_BYTES) != 0)
+        m->domestic = true; /* states, and sums, of which states are made */
+    else
+        m->yes |= theirs || (m->who->role == YM_ROLE_HOSPITAL && site != SIZE_MAX && !y->round.site[site].revoked);
 }
 
 static void send_chunk(struct ym_rpc_call *call, void *ctx)
@@ -215,13 +220,20 @@ static void send_chunk(struct ym_rpc_call *call, void *ctx)
 static void begin_fetch(struct ym_hub *h, struct hub_job *job)
 {
     struct fetcher *f = (struct fetcher *)job;
-    struct may_see m = {h, ym_rpc_call_who(f->call), false};
+    struct may_see m = {.h = h, .who = ym_rpc_call_who(f->call), .hash = f->hash};
     char path[YM_OBJECT_PATH];
     struct stat info;
     struct ym_status st = YM_STATUS_INIT;
 
     if (h->store->ops->each_owner(h->store, f->hash, owner_sees, &m, &st) != YM_OK) {
         hub_fail(f->call, &st);
+        return;
+    }
+    if (!m.yes && m.domestic) {
+        ym_rpc_call_fail(
+            f->call, YM_DENIED,
+            "domestic_only: the plan keeps its model with the hospitals; sponsors and auditors get the plan "
+            "and the log");
         return;
     }
     if (m.yes && ym_object_path(h->object_dir, f->hash, path) == YM_OK)

@@ -301,7 +301,7 @@ static enum ym_code take_event(struct watch *w, const Yumen__V1__StudyEvent *e)
     if (s == NULL)
         return ym_status_set(w->st, YM_CORRUPT, "the hub sent an event without a study");
     code = learn_plan(w, s);
-    if (code == YM_OK && s->state_sha256.len == YM_HASH_BYTES &&
+    if (code == YM_OK && !w->plan->border.domestic_only && s->state_sha256.len == YM_HASH_BYTES &&
         memcmp(w->state, s->state_sha256.data, YM_HASH_BYTES) != 0) {
         code = show_rounds(w, s->state_sha256.data, 0, w->st);
         if (code == YM_OK)

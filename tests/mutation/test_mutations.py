@@ -46,6 +46,8 @@ MUTATIONS = [
      "v = want->low;", ["test_infer.py"]),
     ("scores-for-everybody", "cmd/site/infer.c", "ym_fs_write(i->path, ym_buf_bytes(&out), 0600, st);",
      "ym_fs_write(i->path, ym_buf_bytes(&out), 0644, st);", ["test_infer.py"]),
+    ("domestic-model-for-everybody", "coordinator/read.c", "if (theirs && y->plan->border.domestic_only &&", "if (theirs && y->plan->border.domestic_only && !theirs &&",
+     ["test_domestic.py"]),
     ("notices-not-missed", "models/results/notice.c", "    if (!value || !*value)\n        return false;",
      "    if (!value || !*value)\n        return true;", ["test_sponsor_federation.py"]),
     ("report-unescaped", "cmd/audit/html.c", 'return "&lt;";', 'return "<";', ["test_audit_report.py"]),
