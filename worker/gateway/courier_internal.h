@@ -35,9 +35,6 @@ struct ym_courier {
     bool had_session;
     struct ym_buf session; /* empty: no trainer has said who it is */
     bool log_due;
-    int64_t log_soon_ms; /* due by then; 0: no such time */
-    int64_t sealed_ms;   /* when, and in which turn, the sealed checkpoint came last; the log thread's */
-    uint64_t sealed_turn;
     uint64_t log_next;    /* entry that the trainer wants */
     uint64_t log_turn;    /* a new session begins a new one */
     unsigned log_flying;  /* LOG events not passed on yet */
@@ -73,8 +70,7 @@ void *ym_listen_main(void *courier); /* courier_listen.c */
 void *ym_fetch_main(void *courier);
 void *ym_log_main(void *courier); /* courier_log.c */
 void ym_courier_want_log(struct ym_courier *c);
-void ym_courier_want_log_soon(struct ym_courier *c); /* with the next round's, or in a second */
-void *ym_post_main(void *courier);                   /* courier_post.c */
+void *ym_post_main(void *courier); /* courier_post.c */
 void *ym_upload_main(void *courier);
 void *ym_enrol_main(void *courier); /* courier_enrol.c */
 void *ym_renew_main(void *courier);

@@ -87,10 +87,8 @@ static bool on_task(void *ctx, struct ym_bytes message)
         tell_notice(c, t);
     else if (t->leaf.len > 0)
         p = parcel_of(t);
-    if (t->kind == YUMEN__V1__TASK_KIND__TASK_KIND_ROUND)
+    if (t->kind == YUMEN__V1__TASK_KIND__TASK_KIND_ROUND || t->kind == YUMEN__V1__TASK_KIND__TASK_KIND_CLOSED)
         ym_courier_want_log(c); /* a collect follows a round: its log was compared before ready */
-    else if (t->kind == YUMEN__V1__TASK_KIND__TASK_KIND_CLOSED)
-        ym_courier_want_log_soon(c);
     ym_message_free(t);
     if (p && ym_queue_put(c, &c->fetch, &p, &st) != YM_OK) {
         ym_log(YM_LOG_WARN, "gateway.task", "why=\"%s\"", st.message);

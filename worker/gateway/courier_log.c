@@ -1,10 +1,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "audit/ledger/leaf.h"
 #include "audit/ledger/ledger.h"
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "worker/gateway/courier_internal.h"
@@ -12,7 +12,7 @@
 /* The hub's log, relayed to the trainer, which has no network. Nothing is checked
  * here: the trainer checks all of it against the hub's signature. */
 
-enum { CALL_MS = 30000, READ_MS = 600000, EVERY_MS = 30000, SOON_MS = 1000, BATCH_BYTES = 192 * 1024 };
+enum { CALL_MS = 30000, READ_MS = 600000, EVERY_S = 30, BATCH_BYTES = 192 * 1024 };
 
 struct relay {
     struct ym_courier *c;
@@ -27,15 +27,6 @@ void ym_courier_want_log(struct ym_courier *c)
 {
     pthread_mutex_lock(&c->lock);
     c->log_due = true;
-    pthread_cond_broadcast(&c->wake);
-    pthread_mutex_unlock(&c->lock);
-}
-
-void ym_courier_want_log_soon(struct ym_courier *c)
-{
-    pthread_mutex_lock(&c->lock);
-    if (c->log_soon_ms == 0)
-        c->log_soon_ms = ym_clock_mono_ms() + SOON_MS;
     pthread_cond_broadcast(&c->wake);
     pthread_mutex_unlock(&c->lock);
 }
@@ -250,8 +241,7 @@ static enum ym_code relay_to(struct ym_wire *w, struct relay *r, struct ym_buf *
 }
 
 /* The checkpoint that ends a round goes first, for the trainer cosigns that one, which all
- * hospitals are given. The newest is asked for before it, so that no round's end is passed over; where
- * rounds are short, the trainer cosigns but some, and one a second is enough. */
+ * hospitals are given. The newest is asked for before it, so that no round's end is passed over. */
 static enum ym_code relay_once(struct ym_courier *c, uint64_t turn, uint64_t from, struct ym_status *st)
 {
     struct relay r = {.c = c, .turn = turn, .next = from, .first = from};
@@ -259,11 +249,8 @@ static enum ym_code relay_once(struct ym_courier *c, uint64_t turn, uint64_t fro
     struct ym_wire *w = ym_wire_get(c);
     enum ym_code code = w ? get_checkpoint(w, false, &newest, st) : YM_UNAVAILABLE;
 
-    if (code == YM_OK && (turn != c->sealed_turn || ym_clock_mono_ms() - c->sealed_ms >= SOON_MS)) {
+    if (code == YM_OK)
         code = get_checkpoint(w, true, &sealed, st);
-        c->sealed_ms = ym_clock_mono_ms();
-        c->sealed_turn = turn;
-    }
     if (code == YM_NOT_FOUND)
         code = YM_OK;
     cut_cosignatures(&sealed);
@@ -281,22 +268,19 @@ static enum ym_code relay_once(struct ym_courier *c, uint64_t turn, uint64_t fro
 /* Waits until the trainer wants more; false when stopping. */
 static bool wait_due(struct ym_courier *c, uint64_t *turn, uint64_t *from)
 {
-    int64_t last_ms = ym_clock_mono_ms() + EVERY_MS;
+    struct timespec until;
     bool go;
 
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += EVERY_S;
     pthread_mutex_lock(&c->lock);
-    while (!c->stop && (c->session.len == 0 || !c->wire || !c->log_due)) {
-        int64_t ms = c->log_soon_ms && !c->log_due && c->log_soon_ms < last_ms ? c->log_soon_ms : last_ms;
-        struct timespec until = {ms / 1000, ms % 1000 * 1000000};
-
+    while (!c->stop && (c->session.len == 0 || !c->wire || !c->log_due))
         if (pthread_cond_timedwait(&c->wake, &c->lock, &until) != 0) {
             c->log_due = true; /* now and then, whatever happens */
-            last_ms = ym_clock_mono_ms() + EVERY_MS;
+            until.tv_sec += EVERY_S;
         }
-    }
     go = !c->stop;
     c->log_due = false;
-    c->log_soon_ms = 0;
     *turn = c->log_turn;
     *from = c->log_next;
     pthread_mutex_unlock(&c->lock);
@@ -318,7 +302,6 @@ void *ym_log_main(void *arg)
             continue;
         }
         ym_log(YM_LOG_TRACE, "gateway.log", "code=%s why=\"%s\"", ym_code_name(code), st.message);
-        c->sealed_ms = 0;
         ym_courier_want_log(c);
         if (!ym_backoff_wait(c, &backoff))
             break;
