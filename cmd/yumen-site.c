@@ -30,6 +30,7 @@ static const struct ym_cli_option init_options[] = {DIR,
 static const struct ym_cli_option enrol_options[] = {
     DIR, OPTION("token", "TOKEN", TOKEN), OPTION("hub", "HOST:PORT", HUB), OPTION("enrol", "HOST:PORT", ENROL), END};
 static const struct ym_cli_option plain_options[] = {DIR, JSON, END};
+static const struct ym_cli_option show_options[] = {DIR, DATASET, OPTION("html", "FILE", HTML), JSON, END};
 static const struct ym_cli_option check_options[] = {DIR, SKIP, END};
 static const struct ym_cli_option add_options[] = {DIR, SKIP, JSON, END};
 static const struct ym_cli_option try_options[] = {DIR, DATASET, JSON, END};
@@ -80,7 +81,7 @@ static const struct ym_cli_command commands[] = {
     COMMAND("data check", "CARD.yaml", DATA_CHECK, 1, check_options, ym_site_cmd_data_check),
     COMMAND("data list", "", DATA_LIST, 0, plain_options, ym_site_cmd_data_list),
     COMMAND("plans list", "", PLANS_LIST, 0, plain_options, ym_site_cmd_plans_list),
-    COMMAND("plans show", "HASH|STUDY", PLANS_SHOW, 1, plain_options, ym_site_cmd_plans_show),
+    COMMAND("plans show", "HASH|STUDY", PLANS_SHOW, 1, show_options, ym_site_cmd_plans_show),
     COMMAND("plans check", "HASH|STUDY", PLANS_CHECK, 1, try_options, ym_site_cmd_plans_check),
     COMMAND("plans approve", "HASH|STUDY", PLANS_APPROVE, 1, approve_options, ym_site_cmd_plans_approve),
     COMMAND("plans veto", "HASH|STUDY", PLANS_VETO, 1, plain_options, ym_site_cmd_plans_veto),

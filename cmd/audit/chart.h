@@ -2,7 +2,7 @@
 #define YM_CMD_AUDIT_CHART_H
 
 #include "cmd/audit/facts.h"
-#include "cmd/audit/html.h"
+#include "cmd/html.h"
 
 /* Inline SVG, legible in grey: lines differ by dash and mark, not by colour alone. */
 

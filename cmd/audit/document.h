@@ -3,8 +3,8 @@
 
 #include "base/cli.h"
 #include "cmd/audit/facts.h"
-#include "cmd/audit/html.h"
 #include "cmd/audit/inputs.h"
+#include "cmd/html.h"
 
 /* yumen-audit report: one HTML page for people, in both languages, that needs no
  * script and nothing from elsewhere. It has no time of its own, so that the same

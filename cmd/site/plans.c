@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "audit/spend.h"
+#include "base/fs.h"
 #include "cmd/site/site.h"
 
 /* Plans: shown whole, tried on the hospital's rows, decided by hash. */
@@ -111,8 +112,61 @@ static void show_plan(const json_t *o)
     free(content);
 }
 
+/* A registered data set: the one named, else the first. */
+static const char *page_dataset(const struct ym_cli_args *a, const json_t *shown)
+{
+    const char *named = ym_cli_get(a, "dataset");
+
+    return named ? named : ym_get_text(json_array_get(json_object_get(shown, "datasets"), 0), "dataset");
+}
+
+/* The gate's answer is left out where no data set is registered. */
+static enum ym_code gather(const struct ym_cli_args *a, const struct ym_site *s, json_t **shown, json_t **border,
+                           json_t **filings, struct ym_status *st)
+{
+    enum ym_code code = ym_site_ask(s, json_pack("{s:s, s:s}", "do", "plan_show", "plan", a->positional[0]), shown, st);
+    const char *dataset = code == YM_OK ? page_dataset(a, *shown) : "";
+
+    if (code == YM_OK)
+        code = ym_site_ask(s, json_pack("{s:s}", "do", "dossier_list"), filings, st);
+    if (code == YM_OK && dataset[0])
+        code = ym_site_ask(s,
+                           json_pack("{s:s, s:s, s:s, s:b}", "do", "border", "plan", a->positional[0], "dataset",
+                                     dataset, "forecast", 0),
+                           border, st);
+    return code;
+}
+
+static int write_page(const struct ym_cli_args *a, const char *path)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_buf page = {0};
+    struct ym_site s;
+    json_t *shown = NULL, *border = NULL, *filings = NULL;
+    enum ym_code code = ym_site_open(a, &s, &st);
+    int rc = YM_EXIT_DONE;
+
+    if (code == YM_OK)
+        code = gather(a, &s, &shown, &border, &filings, &st);
+    if (code == YM_OK && !ym_site_page(shown, border, filings, &page))
+        code = ym_status_set(&st, YM_EXHAUSTED, "out of memory for the page");
+    if (code == YM_OK)
+        code = ym_fs_write(path, ym_buf_bytes(&page), 0600, &st);
+    if (code != YM_OK)
+        rc = ym_site_fail(&s, &st);
+    else
+        printf(T(SITE_PAGE_WRITTEN), path);
+    json_decref(shown);
+    json_decref(border);
+    json_decref(filings);
+    ym_buf_release(&page);
+    return rc;
+}
+
 int ym_site_cmd_plans_show(const struct ym_cli_args *a)
 {
+    if (ym_cli_get(a, "html"))
+        return write_page(a, ym_cli_get(a, "html"));
     return ym_site_run(a, json_pack("{s:s, s:s}", "do", "plan_show", "plan", a->positional[0]), show_plan);
 }
 

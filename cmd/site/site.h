@@ -55,6 +55,10 @@ int ym_site_read_policy(const struct ym_cli_args *a, const struct ym_site_policy
 /* A policy file; prints all its problems. The terms are borrowed from *keep, which the caller frees. */
 int ym_site_load_policy(const char *path, struct ym_site_policy *p, struct ym_policy **keep);
 
+/* The page that a committee can table: shown is the reply to plan_show, border (may be NULL) that of border for a data
+ * set, filings the dossier's. Self-contained HTML in the user's language. False: out of memory. */
+bool ym_site_page(const json_t *shown, const json_t *border, const json_t *filings, struct ym_buf *out);
+
 int ym_site_cmd_init(const struct ym_cli_args *a);
 int ym_site_cmd_enrol(const struct ym_cli_args *a);
 int ym_site_cmd_status(const struct ym_cli_args *a);

@@ -3,6 +3,7 @@
 refused with sentences, at approval and, when the policy changed since, before the next charge; out of hours nothing
 runs; and the ledger says what was signed."""
 
+import html.parser
 import json
 import os
 import sys
@@ -45,7 +46,12 @@ def nothing_signed_serves_nobody(fed):
     fed.enrol_site("h1")
     fed.site("h1", "data", "add", fed.add_data("h1"))
     fed.enrol_sponsor()
-    fed.sponsor("study", "submit", fed.plan(hospitals="{name: h1}", quorum=1, rounds=2, ready=3, attempts=50))
+    plan = fed.plan(hospitals="{name: h1}", quorum=1, rounds=2, ready=3, attempts=50)
+    with open(plan, encoding="utf-8") as f:
+        text = f.read()
+    with open(plan, "w", encoding="utf-8") as f:
+        f.write(text.replace("title: A test", "title: \"<script>alert('x')</script>\""))
+    fed.sponsor("study", "submit", plan)
     fed.wait(lambda: "trial" in fed.site("h1", "plans", "list").stdout, 20, "the plan")
 
 
@@ -68,6 +74,42 @@ def a_plan_the_policy_does_not_allow_is_not_approved(fed):
     assert "allows: died" in p.stdout and "approved" not in p.stdout, p.stdout
     assert "本院策略仅服务于：somebody-else" in approve(fed, "zh").stdout
     assert not leaves(fed, "approval")
+
+
+class Page(html.parser.HTMLParser):
+    """Tags as they nest, and all text."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen, self.text = [], set(), ""
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.add(tag)
+        assert not [k for k, v in attrs if k in ("src", "href") or k.startswith("on")], attrs
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def the_page_says_it_all_and_holds_no_foreign_markup(fed):
+    for lang, said in (("en", ("Request to learn", "somebody-else", "NO", "<script>alert('x')</script>", "sick", "age", "not legal advice",
+                               "What is not protected", "Withdrawal", "by a factor of at most", "not approved", "a test")),
+                       ("zh", ("申请利用本院病历", "somebody-else", "不受保护的内容", "不构成法律意见", "签字"))):
+        path = fed.path(f"page-{lang}.html")
+        fed.site("h1", "plans", "show", "trial", "--html", path, env={"YUMEN_LANG": lang})
+        with open(path, encoding="utf-8") as f:
+            source = f.read()
+        page = Page()
+        page.feed(source)
+        assert page.open == [] and "script" not in page.seen, page.open
+        for word in said:
+            assert word in page.text, (word, page.text)
+        assert "http" not in source and "url(" not in source
 
 
 def a_policy_changed_since_stops_the_next_charge(fed):
@@ -96,6 +138,7 @@ with Federation(sites=("h1",)) as federation:
     nothing_signed_serves_nobody(federation)
     a_bad_file_is_refused_with_its_lines(federation)
     a_plan_the_policy_does_not_allow_is_not_approved(federation)
+    the_page_says_it_all_and_holds_no_foreign_markup(federation)
     a_policy_changed_since_stops_the_next_charge(federation)
     options_keep_the_terms_and_a_good_policy_runs(federation)
 print("ok")

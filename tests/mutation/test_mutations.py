@@ -50,7 +50,7 @@ MUTATIONS = [
      ["test_domestic.py"]),
     ("notices-not-missed", "models/results/notice.c", "    if (!value || !*value)\n        return false;",
      "    if (!value || !*value)\n        return true;", ["test_sponsor_federation.py"]),
-    ("report-unescaped", "cmd/audit/html.c", 'return "&lt;";', 'return "<";', ["test_audit_report.py"]),
+    ("report-unescaped", "cmd/html.c", 'return "&lt;";', 'return "<";', ["test_audit_report.py", "test_policy_federation.py"]),
     ("report-text-turned", "base/text.c", "(c >= 0x2028 && c <= 0x202e)", "c == 0x2028", ["test_audit_report.py"]),
     ("program-unnamed", "audit/verify/entry.c", "case BUILD:\n        return n->text_len == BUILD_HEX &&",
      "case BUILD:\n        return n->text_len > 0 ||", ["test_verify"]),

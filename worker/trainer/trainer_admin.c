@@ -117,6 +117,7 @@ static json_t *show_json(struct ym_trainer *t, const struct ym_core_study *s)
     json_object_set_new(o, "epsilon_limit_micro", json_integer(ym_plan_epsilon_micro(s->plan)));
     json_object_set_new(o, "delta_e18", json_integer((json_int_t)s->plan->delta.scaled));
     json_object_set_new(o, "datasets", ym_trainer_rooms_json(t, s));
+    json_object_set_new(o, "hospital", json_string(t->site.name));
     json_object_set_new(o, "policy", ym_trainer_policy_view(t, s->plan));
     ym_trainer_policy_terms(t, o);
     return o;

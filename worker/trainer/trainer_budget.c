@@ -116,14 +116,15 @@ json_t *ym_trainer_room_json(struct ym_trainer *t, const struct ym_core_study *s
         ym_budget_month(t->budget, dataset, NULL, now, &month, NULL) != YM_OK ||
         ym_budget_rounds(t->budget, dataset, rounds_from_next, s, now, &under_cap, &this_month, NULL) != YM_OK)
         return NULL;
-    return json_pack("{s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dataset",
-                     dataset, "identified", card->identified, "spent_micro", (json_int_t)spent, "tight_micro",
-                     (json_int_t)tight.micro, "tight_accountant", ym_tight_name(&tight), "tight_after_micro",
-                     (json_int_t)tight_after.micro, "tight_after_accountant", ym_tight_name(&tight_after), "cap_micro",
-                     (json_int_t)cap, "delta_e18", (json_int_t)delta, "rounds_left", (json_int_t)left_rounds,
-                     "after_micro", (json_int_t)after, "left_micro", (json_int_t)(after < cap ? cap - after : 0),
-                     "rounds_fit", (json_int_t)under_cap, "month_micro", (json_int_t)month, "month_limit_micro",
-                     (json_int_t)policy.month_micro, "rounds_fit_month", (json_int_t)this_month);
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dataset",
+                     dataset, "size_class", card->size_class, "identified", card->identified, "spent_micro",
+                     (json_int_t)spent, "tight_micro", (json_int_t)tight.micro, "tight_accountant",
+                     ym_tight_name(&tight), "tight_after_micro", (json_int_t)tight_after.micro,
+                     "tight_after_accountant", ym_tight_name(&tight_after), "cap_micro", (json_int_t)cap, "delta_e18",
+                     (json_int_t)delta, "rounds_left", (json_int_t)left_rounds, "after_micro", (json_int_t)after,
+                     "left_micro", (json_int_t)(after < cap ? cap - after : 0), "rounds_fit", (json_int_t)under_cap,
+                     "month_micro", (json_int_t)month, "month_limit_micro", (json_int_t)policy.month_micro,
+                     "rounds_fit_month", (json_int_t)this_month);
 }
 
 json_t *ym_trainer_rooms_json(struct ym_trainer *t, const struct ym_core_study *s)

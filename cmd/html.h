@@ -1,5 +1,5 @@
-#ifndef YM_CMD_AUDIT_HTML_H
-#define YM_CMD_AUDIT_HTML_H
+#ifndef YM_CMD_HTML_H
+#define YM_CMD_HTML_H
 
 #include "base/buf.h"
 #include "base/text.h"

@@ -1,4 +1,4 @@
-#include "cmd/audit/html.h"
+#include "cmd/html.h"
 
 #include <stdarg.h>
 #include <stdio.h>
