@@ -59,12 +59,10 @@ static void print_log(const struct ym_log_summary *s)
         say(stdout, T(AUDIT_UNPOSTED), s->origin, s->charges - s->posted, s->releases - s->received);
     if (s->programs > 1)
         say(stdout, T(AUDIT_PROGRAMS), s->origin, s->programs, s->binary);
-    if (s->seen)
-        say(stdout, T(AUDIT_SEEN), s->origin, s->seen);
 }
 
 struct totals {
-    uint64_t states, results, charges, updates, sums, planless, alone, checkpoints, signatures;
+    uint64_t states, results, charges, updates, sums, planless, alone, checkpoints, seen;
 };
 
 static struct totals add_up(const struct ym_verification *v)
@@ -82,6 +80,7 @@ static struct totals add_up(const struct ym_verification *v)
         t.planless += s->planless;
         t.alone += s->alone;
         t.checkpoints += s->checkpoints;
+        t.seen += s->seen;
     }
     return t;
 }
@@ -101,6 +100,8 @@ static void print_level(const struct totals *t, int with_objects, int with_updat
 
 static void print_gaps(const struct totals *t)
 {
+    if (t->seen)
+        say(stdout, T(AUDIT_SEEN_ALL), t->seen);
     if (t->checkpoints)
         say(stdout, T(AUDIT_OLDER), t->checkpoints);
     if (t->planless)
@@ -117,7 +118,36 @@ static const struct ym_charge_line *newest_of(const struct ym_verification *v, s
     return &v->charge[i];
 }
 
-static void print_spent(const struct ym_verification *v, const struct ym_charge_line *l)
+#define SPENT_MOST 8
+#define NEWEST_MOST 1024 /* one a hospital, mostly */
+#define NAMES 512
+
+static bool same_figures(const struct ym_charge_line *a, const struct ym_charge_line *b)
+{
+    return a->dataset == b->dataset && a->spent_micro == b->spent_micro && a->cap_micro == b->cap_micro &&
+           a->delta_e18 == b->delta_e18 && a->certified_micro == b->certified_micro &&
+           a->estimate_micro == b->estimate_micro;
+}
+
+/* Hospitals whose newest charges give the same figures, "h1, h2"; false: they were named with an earlier one. */
+static bool name_all(const struct ym_verification *v, const struct ym_charge_line *const *newest, size_t count,
+                     size_t at, char out[NAMES])
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!same_figures(newest[i], newest[at]))
+            continue;
+        if (i < at)
+            return false;
+        len += (size_t)snprintf(out + len, NAMES - len, "%s%s", len ? ", " : "", v->log[newest[i]->log].name);
+        if (len >= NAMES)
+            return true;
+    }
+    return true;
+}
+
+static void print_spent(const char *names, const struct ym_charge_line *l)
 {
     char spent[AUDIT_CELL], cap[AUDIT_CELL], certified[AUDIT_CELL], estimate[AUDIT_CELL];
 
@@ -126,10 +156,9 @@ static void print_spent(const struct ym_verification *v, const struct ym_charge_
     audit_micro(l->certified_micro, certified);
     audit_micro(l->estimate_micro, estimate);
     if (l->certified_micro)
-        say(stdout, T(AUDIT_SPENT), v->log[l->log].name, l->dataset, spent, (double)l->delta_e18 / 1e18, cap, certified,
-            estimate);
+        say(stdout, T(AUDIT_SPENT), names, l->dataset, spent, (double)l->delta_e18 / 1e18, cap, certified, estimate);
     else
-        say(stdout, T(AUDIT_SPENT_ALONE), v->log[l->log].name, l->dataset, spent, (double)l->delta_e18 / 1e18, cap);
+        say(stdout, T(AUDIT_SPENT_ALONE), names, l->dataset, spent, (double)l->delta_e18 / 1e18, cap);
 }
 
 void audit_report_sum(const struct ym_verification *v)
@@ -153,22 +182,31 @@ void audit_report_sum(const struct ym_verification *v)
     say(stdout, T(AUDIT_SUM), hospitals, text);
 }
 
-#define SPENT_MOST 8
-
 static void print_epsilons(const struct ym_verification *v)
 {
-    size_t shown = 0;
+    const struct ym_charge_line *newest[NEWEST_MOST];
+    char names[NAMES];
+    size_t count = 0, left = 0, shown = 0;
 
     if (v->charge_count == 0)
         return;
     for (size_t i = 0; i < v->charge_count; i++) {
         const struct ym_charge_line *l = newest_of(v, i);
 
-        if (l && shown++ < SPENT_MOST)
-            print_spent(v, l);
+        left += l && count == NEWEST_MOST;
+        if (l && count < NEWEST_MOST)
+            newest[count++] = l;
     }
-    if (shown > SPENT_MOST)
-        say(stdout, T(AUDIT_SPENT_MORE), shown - SPENT_MOST);
+    for (size_t i = 0; i < count; i++) {
+        if (!name_all(v, newest, count, i, names))
+            continue;
+        if (shown++ < SPENT_MOST)
+            print_spent(names, newest[i]);
+        else
+            left++;
+    }
+    if (left > 0)
+        say(stdout, T(AUDIT_SPENT_MORE), left);
     audit_report_sum(v);
 }
 
