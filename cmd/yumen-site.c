@@ -11,6 +11,7 @@
 #define JSON OPTION("json", NULL, JSON)
 #define DATASET OPTION("dataset", "NAME", DATASET)
 #define SKIP OPTION("skip-bad", NULL, SKIP)
+#define OFFICES OPTION("offices", "DIR", OFFICES)
 #define END                                                                                                            \
     {                                                                                                                  \
         NULL, NULL, 0, false                                                                                           \
@@ -40,10 +41,11 @@ static const struct ym_cli_option sign_options[] = {DIR,
                                                     OPTION("delta", "DELTA", DELTA),
                                                     OPTION("min-patients", "N", MIN),
                                                     OPTION("override", "REASON", OVERRIDE_CAP),
+                                                    OFFICES,
                                                     JSON,
                                                     END};
-static const struct ym_cli_option approve_options[] = {DIR, DATASET, OPTION("override", "REASON", OVERRIDE_PLAN), JSON,
-                                                       END};
+static const struct ym_cli_option approve_options[] = {DIR,     DATASET, OPTION("override", "REASON", OVERRIDE_PLAN),
+                                                       OFFICES, JSON,    END};
 static const struct ym_cli_option recover_options[] = {DIR, OPTION("reason", "WHY", REASON), JSON, END};
 static const struct ym_cli_option pause_options[] = {DIR, OPTION("off", NULL, OFF), JSON, END};
 
@@ -56,7 +58,9 @@ static const struct ym_cli_option people_options[] = {DIR, OPTION("study", "HASH
 
 static const struct ym_cli_option no_options[] = {END};
 static const struct ym_cli_option border_options[] = {DIR, DATASET, OPTION("forecast", NULL, FORECAST), JSON, END};
-static const struct ym_cli_option off_options[] = {DIR, OPTION("reason", "REASON", BORDER_REASON), JSON, END};
+static const struct ym_cli_option off_options[] = {DIR, OPTION("reason", "REASON", BORDER_REASON), OFFICES, JSON, END};
+static const struct ym_cli_option sealed_options[] = {DIR, OFFICES, JSON, END};
+static const struct ym_cli_option make_options[] = {OPTION("out", "DIR", OUT_OFFICE), END};
 static const struct ym_cli_option filing_options[] = {DIR,
                                                       OPTION("study", "HASH|STUDY", FILING_STUDY),
                                                       DATASET,
@@ -65,6 +69,7 @@ static const struct ym_cli_option filing_options[] = {DIR,
                                                       OPTION("number", "NUMBER", FILING_NUMBER),
                                                       OPTION("from", "DATE", FILING_FROM),
                                                       OPTION("until", "DATE", FILING_UNTIL),
+                                                      OFFICES,
                                                       JSON,
                                                       END};
 
@@ -91,15 +96,21 @@ static const struct ym_cli_command commands[] = {
     {"policy sign", "[FILE.yaml]", YM_TEXT_SITE_HELP_POLICY_SIGN, 0, 1, sign_options, ym_site_cmd_policy_sign},
     COMMAND("rules list", "", RULES_LIST, 0, plain_options, ym_site_cmd_rules_list),
     COMMAND("rules check", "FILE.yaml", RULES_CHECK, 1, no_options, ym_site_cmd_rules_check),
-    COMMAND("rules sign", "FILE.yaml", RULES_SIGN, 1, plain_options, ym_site_cmd_rules_sign),
-    COMMAND("rules withdraw", "NAME", RULES_WITHDRAW, 1, plain_options, ym_site_cmd_rules_withdraw),
+    COMMAND("rules sign", "FILE.yaml", RULES_SIGN, 1, sealed_options, ym_site_cmd_rules_sign),
+    COMMAND("rules withdraw", "NAME", RULES_WITHDRAW, 1, sealed_options, ym_site_cmd_rules_withdraw),
     COMMAND("dossier list", "", DOSSIER_LIST, 0, plain_options, ym_site_cmd_dossier_list),
     COMMAND("dossier add", "RECORD", DOSSIER_ADD, 1, filing_options, ym_site_cmd_dossier_add),
-    COMMAND("dossier withdraw", "DOCUMENT", DOSSIER_WITHDRAW, 1, plain_options, ym_site_cmd_dossier_withdraw),
+    COMMAND("dossier withdraw", "DOCUMENT", DOSSIER_WITHDRAW, 1, sealed_options, ym_site_cmd_dossier_withdraw),
     COMMAND("border show", "HASH|STUDY", BORDER_SHOW, 1, border_options, ym_site_cmd_border_show),
     COMMAND("border again", "", BORDER_AGAIN, 0, plain_options, ym_site_cmd_border_again),
     COMMAND("border on", "", BORDER_ON, 0, plain_options, ym_site_cmd_border_on),
     COMMAND("border off", "", BORDER_OFF, 0, off_options, ym_site_cmd_border_off),
+    COMMAND("offices list", "", OFFICES_LIST, 0, plain_options, ym_site_cmd_offices_list),
+    COMMAND("offices make", "OFFICE", OFFICES_MAKE, 1, make_options, ym_site_cmd_offices_make),
+    COMMAND("offices replace", "OFFICE PUBKEY", OFFICES_REPLACE, 2, sealed_options, ym_site_cmd_offices_replace),
+    COMMAND("offices close", "OFFICE", OFFICES_CLOSE, 1, sealed_options, ym_site_cmd_offices_close),
+    COMMAND("pending list", "", PENDING_LIST, 0, plain_options, ym_site_cmd_pending_list),
+    COMMAND("seal", "HASH", SEAL, 1, sealed_options, ym_site_cmd_seal),
     COMMAND("budget", "", BUDGET, 0, plain_options, ym_site_cmd_budget),
     COMMAND("recover", "", RECOVER, 0, recover_options, ym_site_cmd_recover),
     COMMAND("egress list", "", EGRESS, 0, plain_options, ym_site_cmd_egress),

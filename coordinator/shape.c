@@ -22,6 +22,8 @@ enum kind {
     FLAG,
     OBJECT,
     EVENTS, /* at most low of `event` */
+    SEALS,  /* at most low of {office, time, signature} */
+    SIGNATURE,
     WORD,
     ROUTE,
     PEOPLE /* one or two years */
@@ -46,8 +48,8 @@ static const struct member cancel[] = {{"study", NAME},
                                        {"final", FLAG},
                                        {NULL}};
 static const struct member approval[] = {
-    {"study", NAME}, {"plan", HASH}, {"dataset", NAME}, {"data", HASH}, {"epsilon_micro", NUMBER, 0, INT64_MAX},
-    {NULL}};
+    {"study", NAME},     {"plan", HASH}, {"dataset", NAME}, {"data", HASH}, {"epsilon_micro", NUMBER, 0, INT64_MAX},
+    {"seals", SEALS, 4}, {NULL}};
 static const struct member veto[] = {{"study", NAME}, {"plan", HASH}, {NULL}};
 static const struct member pause_[] = {{"study", NAME}, {"paused", FLAG}, {NULL}};
 static const struct member charge[] = {{"study", NAME},
@@ -123,6 +125,15 @@ static bool number_good(const json_t *v, const struct member *m)
     return json_is_integer(v) && json_integer_value(v) >= m->low && json_integer_value(v) <= m->high;
 }
 
+static bool signature_good(const char *text, size_t len)
+{
+    struct ym_buf raw = {0};
+    bool good = text && ym_base64_decode(text, len, &raw) == YM_OK && raw.len == YM_SIG_BYTES;
+
+    ym_buf_release(&raw);
+    return good;
+}
+
 static bool text_good(const char *text, const struct member *m)
 {
     size_t n = text ? strlen(text) : 0;
@@ -134,6 +145,8 @@ static bool text_good(const char *text, const struct member *m)
         return n == YM_BUILD_HEX && strspn(text, "0123456789abcdef") == n;
     case DIGITS:
         return n > 0 && n <= 38 && text[0] != '0' && strspn(text, "0123456789") == n;
+    case SIGNATURE:
+        return signature_good(text, n);
     case WORD:
         return text && strcmp(text, m->word) == 0;
     case ROUTE:
@@ -184,6 +197,19 @@ static bool people_good(const json_t *list)
     return true;
 }
 
+static bool seals_good(const json_t *list, const struct member *m)
+{
+    static const struct member seal[] = {
+        {"office", NAME}, {"time", NUMBER, 0, INT64_MAX}, {"signature", SIGNATURE}, {NULL}};
+    const json_t *o;
+    size_t i;
+
+    if (!json_is_array(list) || json_array_size(list) > (size_t)m->low)
+        return false;
+    json_array_foreach(list, i, o) if (count_good(o, seal) != json_object_size(o)) return false;
+    return true;
+}
+
 static bool member_good(const json_t *v, const struct member *m)
 {
     switch (m->kind) {
@@ -201,6 +227,8 @@ static bool member_good(const json_t *v, const struct member *m)
         return events_good(v, m);
     case PEOPLE:
         return people_good(v);
+    case SEALS:
+        return seals_good(v, m);
     default:
         return text_good(json_string_value(v), m);
     }

@@ -155,6 +155,18 @@ enum ym_code ym_check_older(struct ym_check *c, const char *const *path, size_t 
 enum ym_signing { YM_SIGNED, YM_SIGNED_WRONG, YM_SIGNED_BY_STRANGER, YM_SIGNED_UNCHECKED };
 enum ym_signing ym_check_signing(const struct ym_check *c, size_t log, size_t i, const struct ym_entry *e);
 
+/* Offices of one hospital, as far as its log was read: rules_seals.c. */
+struct ym_seal_state {
+    unsigned open; /* bits of the offices that have a key */
+    uint8_t key[4][32];
+    bool policy;
+    int64_t cap, month, delta, min_patients;
+    bool terms;
+    uint8_t terms_hash[32];
+};
+void ym_check_seals(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, bool returning,
+                    struct ym_seal_state *s);
+
 void ym_check_states(struct ym_check *c);
 /* A result's sum, decoded, against the updates of its survivors, as far as they were given. */
 struct ym_plan;

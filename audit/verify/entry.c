@@ -17,6 +17,8 @@ enum kind {
     HASH,       /* 64 hex digits */
     BUILD,      /* a GNU build id, 40 hex digits */
     KEY,        /* base64 of 32 bytes */
+    OPEN_KEY,   /* that, or "": none */
+    SEALS,      /* at most 4 of {office, time, signature} */
     SIGNATURE,  /* base64 of 64 bytes */
     TEXT,       /* 1..512 bytes */
     NOTE,       /* 0..512 bytes */
@@ -41,6 +43,10 @@ struct member {
 
 enum { BUILD_HEX = 40, MAY_LACK = 1 /* of an object: low */ };
 
+#define SEALED                                                                                                         \
+    {                                                                                                                  \
+        "seals", SEALS                                                                                                 \
+    }
 #define STUDY                                                                                                          \
     {                                                                                                                  \
         "study", NAME                                                                                                  \
@@ -78,9 +84,15 @@ enum { BUILD_HEX = 40, MAY_LACK = 1 /* of an object: low */ };
 
 static const struct member genesis[] = {
     {"role", ROLE}, {"name", NAME}, {"identity_key", KEY}, {"program", TEXT}, {NULL}};
-static const struct member policy[] = {
-    EPSILON("epsilon_cap_micro"),   DELTA, COUNT("order_milli", 1),     COUNT("min_patients", 0),
-    EPSILON("epsilon_month_micro"), UNIT,  {"terms", OBJECT, MAY_LACK}, {NULL}};
+static const struct member policy[] = {EPSILON("epsilon_cap_micro"),
+                                       DELTA,
+                                       COUNT("order_milli", 1),
+                                       COUNT("min_patients", 0),
+                                       EPSILON("epsilon_month_micro"),
+                                       UNIT,
+                                       {"terms", OBJECT, MAY_LACK},
+                                       SEALED,
+                                       {NULL}};
 static const struct member enrol[] = {{"role", ROLE}, {"name", NAME},        {"identity_key", KEY},
                                       {"spki", HASH}, COUNT("not_after", 0), {"federation", TEXT},
                                       {NULL}};
@@ -88,9 +100,10 @@ static const struct member revoke[] = {{"role", ROLE}, {"name", NAME}, {"reason"
 static const struct member card[] = {{"dataset", NAME},  {"card", HASH},   {"data", HASH},
                                      {"public", OBJECT}, {"group", NAMES}, {NULL}};
 static const struct member plan[] = {STUDY, {"plan", HASH}, {"sponsor", NAME}, {NULL}};
-static const struct member approval[] = {STUDY,          {"plan", HASH},           {"dataset", NAME},
-                                         {"data", HASH}, EPSILON("epsilon_micro"), {NULL}};
-static const struct member override_[] = {{"subject", TEXT}, EPSILON("epsilon_micro"), {"reason", TEXT}, {NULL}};
+static const struct member approval[] = {
+    STUDY, {"plan", HASH}, {"dataset", NAME}, {"data", HASH}, EPSILON("epsilon_micro"), SEALED, {NULL}};
+static const struct member override_[] = {
+    {"subject", TEXT}, EPSILON("epsilon_micro"), {"reason", TEXT}, SEALED, {NULL}};
 static const struct member veto[] = {STUDY, {"plan", HASH}, {NULL}};
 static const struct member pause_[] = {STUDY, {"paused", BOOL}, {NULL}};
 static const struct member round_open[] = {STUDY,
@@ -159,11 +172,12 @@ static const struct member recover[] = {
     {"digest", HASH},     {"lost", EVENTS, 64}, {"reason", TEXT},       {NULL}};
 static const struct member incident[] = {{"reason", TEXT}, {NULL}};
 static const struct member ruleset[] = {{"name", NAME},  COUNT("version", 1), {"file", HASH}, {"effective_from", TEXT},
-                                        {"draft", BOOL}, {"withdrawn", BOOL}, {NULL}};
+                                        {"draft", BOOL}, {"withdrawn", BOOL}, SEALED,         {NULL}};
 static const struct member dossier[] = {
-    {"record", TEXT},     {"document", HASH},    {"issuer", TEXT},     {"number", NOTE},    STUDY, {"dataset", NAME},
-    {"valid_from", TEXT}, {"valid_until", TEXT}, {"material", OBJECT}, {"withdrawn", BOOL}, {NULL}};
-static const struct member border[] = {{"asked", BOOL}, {"reason", NOTE}, {NULL}};
+    {"record", TEXT},     {"document", HASH},    {"issuer", TEXT},     {"number", NOTE},    STUDY,  {"dataset", NAME},
+    {"valid_from", TEXT}, {"valid_until", TEXT}, {"material", OBJECT}, {"withdrawn", BOOL}, SEALED, {NULL}};
+static const struct member border[] = {{"asked", BOOL}, {"reason", NOTE}, SEALED, {NULL}};
+static const struct member rotate[] = {{"office", NAME}, {"public_key", OPEN_KEY}, SEALED, {NULL}};
 static const struct member decision[] = {
     STUDY, {"plan", HASH}, {"dataset", NAME}, {"facts", OBJECT}, {"decision", OBJECT}, {"rules", OBJECT}, {NULL}};
 static const struct member envelope[] = {{"type", TEXT}, {"v", INT, 1, 1}, COUNT("time", 0),
@@ -196,6 +210,7 @@ static const struct {
     [YM_ENTRY_DECISION] = {"decision", decision, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_INCIDENT] = {"incident", incident, YM_BY_OWNER, YM_IN_HUB | YM_IN_HOSPITAL},
     [YM_ENTRY_RECOVER] = {"recover", recover, YM_BY_OWNER, YM_IN_HOSPITAL},
+    [YM_ENTRY_ROTATE] = {"rotate", rotate, YM_BY_OWNER, YM_IN_HOSPITAL},
 };
 
 unsigned ym_entry_signers(enum ym_entry_type type)
@@ -261,6 +276,8 @@ static bool text_good(const struct member *m, const struct ym_vnode *n)
         return ym_vhex(n->text, n->text_len, raw, 32);
     case BUILD:
         return n->text_len == BUILD_HEX && strspn(n->text, "0123456789abcdef") == BUILD_HEX;
+    case OPEN_KEY:
+        return n->text_len == 0 || ym_vbase64(n->text, n->text_len, raw, 32);
     case KEY:
         return ym_vbase64(n->text, n->text_len, raw, 32);
     case SIGNATURE:
@@ -296,8 +313,9 @@ static bool object_good(const struct ym_vjson *j, const struct member *table, co
     for (const struct member *m = table; n->kind == YM_V_OBJECT && m->name; m++, count++) {
         const struct ym_vnode *v = ym_vjson_get(j, n, m->name);
 
-        if (!v ||
-            !(m->kind == INT ? v->kind == YM_V_INT && v->integer >= m->low && v->integer <= m->high : text_good(m, v)))
+        if (!v || !(m->kind == INT    ? v->kind == YM_V_INT && v->integer >= m->low && v->integer <= m->high
+                    : m->kind == NAME ? name_good(v)
+                                      : text_good(m, v)))
             return false;
     }
     return count > 0 && n->count == count;
@@ -325,6 +343,17 @@ static bool people_good(const struct ym_vjson *j, const struct ym_vnode *list)
     return good;
 }
 
+static const struct member seal[] = {{"office", NAME}, COUNT("time", 0), {"signature", SIGNATURE}, {NULL}};
+
+static bool seals_good(const struct ym_vjson *j, const struct ym_vnode *list)
+{
+    bool good = list->kind == YM_V_ARRAY && list->count <= 4;
+
+    for (const struct ym_vnode *n = good ? ym_vjson_first(j, list) : NULL; n && good; n = ym_vjson_next(j, n))
+        good = object_good(j, seal, n);
+    return good;
+}
+
 static bool member_good(const struct ym_vjson *j, const struct member *m, const struct ym_vnode *n)
 {
     switch (m->kind) {
@@ -342,6 +371,8 @@ static bool member_good(const struct ym_vjson *j, const struct member *m, const 
         return events_good(j, m, n);
     case PEOPLE:
         return people_good(j, n);
+    case SEALS:
+        return seals_good(j, n);
     default:
         return text_good(m, n);
     }
@@ -545,6 +576,83 @@ bool ym_entry_event_at(const struct ym_entry *e, const char *member, size_t i, s
         ym_vjson_get(&e->json, n, "for")->text, ym_vjson_get(&e->json, n, "noise_variance")->text,
         ym_vjson_get(&e->json, n, "sampling_k")->text, ym_vjson_get(&e->json, n, "steps")->integer};
     return true;
+}
+
+bool ym_entry_seal_at(const struct ym_entry *e, size_t i, struct ym_entry_seal *out)
+{
+    const struct ym_vnode *n = ym_vjson_first(&e->json, member_of(e, "seals", YM_V_ARRAY));
+
+    while (n && i-- > 0)
+        n = ym_vjson_next(&e->json, n);
+    if (!n)
+        return false;
+    *out = (struct ym_entry_seal){ym_vjson_get(&e->json, n, "office")->text,
+                                  ym_vjson_get(&e->json, n, "signature")->text,
+                                  ym_vjson_get(&e->json, n, "time")->integer,
+                                  {0}};
+    YM_ASSERT(ym_vbase64(out->text, strlen(out->text), out->signature, sizeof out->signature));
+    return true;
+}
+
+/* Past the value that begins at p: the line was parsed, so this ends. */
+static const char *value_end(const char *p)
+{
+    int depth = 0;
+
+    for (;; p++) {
+        if (*p == '"')
+            for (p++; *p != '"'; p++)
+                p += *p == '\\';
+        depth += *p == '{' || *p == '[';
+        if (depth == 0 && (*p == ',' || *p == '}'))
+            return p;
+        depth -= *p == '}' || *p == ']';
+    }
+}
+
+static bool sealed_member(const char *name, size_t len)
+{
+    static const char *const out[] = {"by", "key", "seals", "sig", "time", "type", "v"};
+
+    for (size_t i = 0; i < sizeof out / sizeof *out; i++)
+        if (strlen(out[i]) == len && memcmp(out[i], name, len) == 0)
+            return false;
+    return true;
+}
+
+bool ym_entry_spelled(const struct ym_entry *e, const char *member, struct ym_bytes *out)
+{
+    const char *p = (const char *)e->line.data, *end = p + e->line.len - 1;
+
+    while (p < end) { /* p: at the '{' or ',' before a member */
+        const char *name = p + 2, *close = strchr(name, '"'), *next = value_end(close + 2);
+
+        if ((size_t)(close - name) == strlen(member) && memcmp(name, member, strlen(member)) == 0) {
+            *out = (struct ym_bytes){(const uint8_t *)close + 2, (size_t)(next - close - 2)};
+            return true;
+        }
+        p = next;
+    }
+    return false;
+}
+
+bool ym_entry_own_members(const struct ym_entry *e, struct ym_buf *out)
+{
+    const char *p = (const char *)e->line.data, *end = p + e->line.len - 1;
+    bool good = true;
+    char before = '{';
+
+    while (good && p < end) { /* p: at the '{' or ',' before a member */
+        const char *name = p + 2, *close = strchr(name, '"'), *next = value_end(close + 2);
+
+        if (sealed_member(name, (size_t)(close - name))) {
+            good =
+                ym_buf_append(out, &before, 1) == YM_OK && ym_buf_append(out, p + 1, (size_t)(next - p - 1)) == YM_OK;
+            before = ',';
+        }
+        p = next;
+    }
+    return good && (before == ',' || ym_buf_puts(out, "{") == YM_OK) && ym_buf_puts(out, "}") == YM_OK;
 }
 
 void ym_entry_pub(const struct ym_entry *e, const char *member, uint8_t out[32])

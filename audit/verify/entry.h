@@ -27,6 +27,7 @@ enum ym_entry_type {
     YM_ENTRY_DECISION,
     YM_ENTRY_INCIDENT,
     YM_ENTRY_RECOVER,
+    YM_ENTRY_ROTATE,
     YM_ENTRY_TYPES
 };
 
@@ -71,6 +72,17 @@ struct ym_entry_event {
     int64_t steps;
 };
 bool ym_entry_event_at(const struct ym_entry *e, const char *member, size_t i, struct ym_entry_event *out);
+/* Item i of `seals`; false past its end. */
+struct ym_entry_seal {
+    const char *office, *text; /* text: the signature in base64 */
+    int64_t time;
+    uint8_t signature[64];
+};
+bool ym_entry_seal_at(const struct ym_entry *e, size_t i, struct ym_entry_seal *out);
+/* A member's value as it is spelled; false when the line has none such. */
+bool ym_entry_spelled(const struct ym_entry *e, const char *member, struct ym_bytes *out);
+/* The line's own members without "seals", canonical: what offices sealed. Appends. */
+bool ym_entry_own_members(const struct ym_entry *e, struct ym_buf *out);
 /* A public key member. */
 void ym_entry_pub(const struct ym_entry *e, const char *member, uint8_t out[32]);
 

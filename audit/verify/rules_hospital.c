@@ -27,6 +27,7 @@ struct pass {
     size_t dataset_count;
     struct ym_vreturn back;
     bool returning; /* this entry is one of those */
+    struct ym_seal_state seals;
 };
 
 #define FIND(p, reason, ...) ym_check_find((p)->c, (p)->log, (int64_t)(p)->i, YM_REASON_##reason, __VA_ARGS__)
@@ -407,6 +408,7 @@ static void take(void *ctx, size_t i, const struct ym_entry *e)
     p->e = e;
     take_time(p);
     p->returning = ym_return_take(p->c, p->log, e, &p->back);
+    ym_check_seals(p->c, p->log, i, e, p->returning, &p->seals);
     switch (p->e->type) {
     case YM_ENTRY_POLICY:
         take_policy(p);

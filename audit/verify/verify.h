@@ -61,6 +61,8 @@ enum ym_verdict {
     X(COSIGNATURE_MISSING, cosignature_missing, GAP)           /* no checkpoint has the policy's quorum */             \
     X(COSIGNATURE_BEHIND, cosignature_behind, GAP)             /* two rounds ended since the last one that has it */   \
     X(SEEN_AHEAD, seen_ahead, GAP)                             /* another party saw more of this log than there is */  \
+    X(SEAL_WRONG, seal_wrong, TAMPERED)                        /* an office's seal that is no good */                  \
+    X(SEALS_MISSING, seals_missing, BUDGET)                    /* fewer offices sealed it than must */                 \
     X(RECOVER_DIFFERS, recover_differs, BUDGET)                /* not the entries that a recover took back */          \
     X(POLICY_ORDER, policy_order, BUDGET)                      /* an order off the grid, or changed later */           \
     X(CHARGE_REPEATED, charge_repeated, BUDGET)                /* one attempt charged twice */                         \

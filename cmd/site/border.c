@@ -83,22 +83,52 @@ int ym_site_cmd_rules_check(const struct ym_cli_args *a)
     return code == YM_OK ? YM_EXIT_DONE : code == YM_INVALID ? YM_EXIT_USAGE : ym_site_fail(NULL, &st);
 }
 
+/* What this file says, read here: only that may be sealed. *want new. */
+static enum ym_code expect_rules(const char *path, json_t **want, struct ym_status *st)
+{
+    struct ym_problems problems = {0};
+    struct ym_rules *r = NULL;
+    struct ym_doc *doc = NULL;
+    struct ym_buf text = {0};
+    enum ym_code code = ym_doc_load(path, &doc, &problems, st);
+
+    if (code == YM_OK)
+        code = ym_rules_read(doc, &r, &problems, st);
+    if (code == YM_OK) {
+        *want = json_pack("{s:{s:s, s:I, s:b}}", "ruleset", "name", r->name, "version", (json_int_t)r->version,
+                          "withdrawn", 0);
+        ym_json_set_hash(json_object_get(*want, "ruleset"), "file", r->hash);
+    } else if (ym_problems_format(&problems, &text) == YM_OK && text.len) {
+        ym_status_set(st, code, "%s", ym_buf_str(&text));
+    }
+    ym_buf_release(&text);
+    ym_rules_free(r);
+    ym_doc_free(doc);
+    ym_problems_release(&problems);
+    return code;
+}
+
 int ym_site_cmd_rules_sign(const struct ym_cli_args *a)
 {
     struct ym_status st = YM_STATUS_INIT;
     struct ym_buf text = {0};
-    json_t *request = NULL;
+    json_t *request, *want = NULL;
 
-    if (ym_fs_read(a->positional[0], TEXT_MAX, &text, &st) != YM_OK)
+    if (ym_fs_read(a->positional[0], TEXT_MAX, &text, &st) != YM_OK ||
+        expect_rules(a->positional[0], &want, &st) != YM_OK) {
+        ym_buf_release(&text);
         return ym_site_fail(NULL, &st);
+    }
     request = json_pack("{s:s, s:s, s:s}", "do", "rules_sign", "file", a->positional[0], "text", ym_buf_str(&text));
     ym_buf_release(&text);
-    return ym_site_run(a, request, show_rules);
+    return ym_site_run_sealed(a, request, want, "rules_list", show_rules);
 }
 
 int ym_site_cmd_rules_withdraw(const struct ym_cli_args *a)
 {
-    return ym_site_run(a, json_pack("{s:s, s:s}", "do", "rules_withdraw", "name", a->positional[0]), show_rules);
+    return ym_site_run_sealed(a, json_pack("{s:s, s:s}", "do", "rules_withdraw", "name", a->positional[0]),
+                              json_pack("{s:{s:s, s:b}}", "ruleset", "name", a->positional[0], "withdrawn", 1),
+                              "rules_list", show_rules);
 }
 
 /* ---- the dossier ---- */
@@ -153,7 +183,7 @@ int ym_site_cmd_dossier_add(const struct ym_cli_args *a)
     static const char *const needed[] = {"study", "document", "issuer"};
     struct ym_status st = YM_STATUS_INIT;
     uint8_t hash[YM_HASH_BYTES];
-    json_t *filing;
+    json_t *filing, *want;
 
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (!ym_cli_get(a, needed[i]))
@@ -165,16 +195,18 @@ int ym_site_cmd_dossier_add(const struct ym_cli_args *a)
                   given(a, "number"), "valid_from", given(a, "from"), "valid_until", given(a, "until"), "withdrawn", 0);
     if (filing)
         ym_json_set_hash(filing, "document", hash);
-    return ym_site_run(a,
-                       json_pack("{s:s, s:s, s:s, s:o}", "do", "dossier_add", "plan", given(a, "study"), "dataset",
-                                 given(a, "dataset"), "filing", filing),
-                       show_dossier);
+    want = json_pack("{s:{s:s, s:O, s:s, s:b}}", "dossier", "record", a->positional[0], "document",
+                     json_object_get(filing, "document"), "issuer", given(a, "issuer"), "withdrawn", 0);
+    return ym_site_run_sealed(a,
+                              json_pack("{s:s, s:s, s:s, s:o}", "do", "dossier_add", "plan", given(a, "study"),
+                                        "dataset", given(a, "dataset"), "filing", filing),
+                              want, "dossier_list", show_dossier);
 }
 
 int ym_site_cmd_dossier_withdraw(const struct ym_cli_args *a)
 {
-    return ym_site_run(a, json_pack("{s:s, s:s}", "do", "dossier_withdraw", "document", a->positional[0]),
-                       show_dossier);
+    return ym_site_run_sealed(a, json_pack("{s:s, s:s}", "do", "dossier_withdraw", "document", a->positional[0]),
+                              json_pack("{s:{s:b}}", "dossier", "withdrawn", 1), "dossier_list", show_dossier);
 }
 
 /* ---- what is decided ---- */
@@ -239,8 +271,9 @@ int ym_site_cmd_border_off(const struct ym_cli_args *a)
 {
     if (!ym_cli_get(a, "reason"))
         return need("reason");
-    return ym_site_run(a, json_pack("{s:s, s:b, s:s}", "do", "border_switch", "asked", 0, "reason", given(a, "reason")),
-                       show_switch);
+    return ym_site_run_sealed(
+        a, json_pack("{s:s, s:b, s:s}", "do", "border_switch", "asked", 0, "reason", given(a, "reason")),
+        json_pack("{s:{s:b, s:s}}", "border", "asked", 0, "reason", given(a, "reason")), "rules_list", show_switch);
 }
 
 int ym_site_cmd_border_on(const struct ym_cli_args *a)

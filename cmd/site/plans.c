@@ -194,13 +194,30 @@ static bool show_checked(const json_t *o)
     return fits && allowed;
 }
 
+/* What may be sealed here: of this plan, as it is shown to people, and this data set. *want new. */
+static enum ym_code expect_plan(const struct ym_site *s, const char *named, const char *dataset, const char *why,
+                                json_t **want, struct ym_status *st)
+{
+    json_t *o = NULL;
+    enum ym_code code = ym_site_ask(s, json_pack("{s:s, s:s}", "do", "plan_show", "plan", named), &o, st);
+
+    if (code == YM_OK)
+        *want = json_pack("{s:{s:s, s:s, s:s}, s:{s:s, s:s}}", "approval", "study", ym_get_text(o, "study"), "plan",
+                          ym_get_text(o, "plan"), "dataset", dataset, "override", "subject", ym_get_text(o, "plan"),
+                          "reason", why ? why : "");
+    json_decref(o);
+    return code;
+}
+
 static int try_plan(const struct ym_cli_args *a, const char *what)
 {
     struct ym_status st = YM_STATUS_INIT;
     struct ym_site s;
     const char *dataset = ym_cli_get(a, "dataset"), *override = ym_cli_get(a, "override");
-    json_t *reply = NULL;
+    struct ym_sealing sealing = {0};
+    json_t *want = NULL, *reply;
     bool good, approve = strcmp(what, "plan_approve") == 0;
+    int rc;
     enum ym_code code;
 
     if (!dataset) {
@@ -211,12 +228,20 @@ static int try_plan(const struct ym_cli_args *a, const char *what)
     }
     code = ym_site_open(a, &s, &st);
     if (code == YM_OK)
-        code = ym_site_ask(&s,
-                           json_pack("{s:s, s:s, s:s, s:s}", "do", what, "plan", a->positional[0], "dataset", dataset,
-                                     "override", override ? override : ""),
-                           &reply, &st);
-    if (code != YM_OK)
+        code = expect_plan(&s, a->positional[0], dataset, override, &want, &st);
+    if (code == YM_OK)
+        code = ym_site_ask_sealed(a, &s,
+                                  json_pack("{s:s, s:s, s:s, s:s}", "do", what, "plan", a->positional[0], "dataset",
+                                            dataset, "override", override ? override : ""),
+                                  want, &sealing, &st);
+    json_decref(want);
+    reply = sealing.reply;
+    if (code != YM_OK) {
+        ym_sealing_release(&sealing);
         return ym_site_fail(&s, &st);
+    }
+    if (sealing.sealed)
+        json_object_set_new(reply, "approved", json_true());
     good = json_is_true(json_object_get(reply, "runs")) && json_is_true(json_object_get(reply, "budget_fits")) &&
            json_is_true(json_object_get(reply, "policy_fits"));
     if (ym_cli_has(a, "json"))
@@ -229,8 +254,9 @@ static int try_plan(const struct ym_cli_args *a, const char *what)
             printf(T(SITE_APPROVED), ym_get_text(reply, "dataset"), ym_get_text(reply, "plan"),
                    ym_get_text(reply, "study"), ym_get_text(reply, "study"));
     }
-    json_decref(reply);
-    return good ? YM_EXIT_DONE : YM_EXIT_NO;
+    rc = sealing.waits ? ym_sealing_waits(a, &sealing) : good ? YM_EXIT_DONE : YM_EXIT_NO;
+    ym_sealing_release(&sealing);
+    return rc;
 }
 
 int ym_site_cmd_plans_check(const struct ym_cli_args *a)

@@ -201,7 +201,7 @@ int ym_site_cmd_policy_sign(const struct ym_cli_args *a)
     struct ym_site site;
     struct ym_site_policy before = {0}, p;
     struct ym_policy *file = NULL;
-    json_t *reply = NULL, *request;
+    json_t *reply = NULL, *request, *want;
     int rc = YM_EXIT_DONE;
     enum ym_code code = ym_site_open(a, &site, &st);
 
@@ -227,5 +227,10 @@ int ym_site_cmd_policy_sign(const struct ym_cli_args *a)
                         (json_int_t)to_micro(p.epsilon_month), "delta_e18", (json_int_t)p.delta.scaled, "min_patients",
                         (json_int_t)p.min_patients, "override", p.override ? p.override : "", "terms", p.terms);
     ym_policy_free(file);
-    return ym_site_run(a, request, show_signed);
+    want = json_deep_copy(request);
+    json_object_del(want, "do");
+    json_object_del(want, "override");
+    want = json_pack("{s:o, s:{s:s, s:s}}", "policy", want, "override", "subject", "policy", "reason",
+                     p.override ? p.override : "");
+    return ym_site_run_sealed(a, request, want, "policy", show_signed);
 }

@@ -30,6 +30,23 @@ int ym_site_run(const struct ym_cli_args *a, json_t *request, void (*show)(const
 enum ym_code ym_site_ask_record(const struct ym_site *s, bool egress, json_t **reply, struct ym_status *st);
 int ym_site_fail_record(const struct ym_site *s, enum ym_code code, const struct ym_status *st);
 
+/* For requests that people may have to seal (docs/border.md, "Offices"): seals what the trainer proposes with every
+ * office's key at hand, after a look that it is what was asked. want: {leaf type: {member: value}}, borrowed. Takes
+ * request. reply: of the request; sealed: enough seals were given, it is in the ledger; waits: the item that needs
+ * another person, else NULL. Release in either case. */
+struct ym_sealing {
+    json_t *reply, *waits;
+    bool sealed;
+};
+enum ym_code ym_site_ask_sealed(const struct ym_cli_args *a, const struct ym_site *s, json_t *request,
+                                const json_t *want, struct ym_sealing *out, struct ym_status *st);
+void ym_sealing_release(struct ym_sealing *s);
+/* Say what the next person has to run; the exit code. */
+int ym_sealing_waits(const struct ym_cli_args *a, const struct ym_sealing *s);
+/* As ym_site_run; takes request and want. view: the request whose answer is shown when it was sealed. */
+int ym_site_run_sealed(const struct ym_cli_args *a, json_t *request, json_t *want, const char *view,
+                       void (*show)(const json_t *reply));
+
 /* Members of a reply, never failing. */
 const char *ym_get_text(const json_t *o, const char *key);
 long long ym_get_int(const json_t *o, const char *key);
@@ -85,6 +102,12 @@ int ym_site_cmd_border_show(const struct ym_cli_args *a);
 int ym_site_cmd_border_again(const struct ym_cli_args *a);
 int ym_site_cmd_border_on(const struct ym_cli_args *a);
 int ym_site_cmd_border_off(const struct ym_cli_args *a);
+int ym_site_cmd_offices_list(const struct ym_cli_args *a);
+int ym_site_cmd_offices_make(const struct ym_cli_args *a);
+int ym_site_cmd_offices_replace(const struct ym_cli_args *a);
+int ym_site_cmd_offices_close(const struct ym_cli_args *a);
+int ym_site_cmd_pending_list(const struct ym_cli_args *a);
+int ym_site_cmd_seal(const struct ym_cli_args *a);
 int ym_site_cmd_budget(const struct ym_cli_args *a);
 int ym_site_cmd_recover(const struct ym_cli_args *a);
 int ym_site_cmd_infer(const struct ym_cli_args *a);

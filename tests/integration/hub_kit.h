@@ -534,6 +534,7 @@ static inline struct kit_answer kit_approve(struct kit_party *p, const struct ym
 
     json_object_set_new(o, "dataset", json_string("d1"));
     json_object_set_new(o, "epsilon_micro", json_integer(ym_plan_epsilon_micro(plan)));
+    json_object_set_new(o, "seals", json_array());
     ym_json_set_hash(o, "data", data);
     return kit_post(p, "approval", o);
 }

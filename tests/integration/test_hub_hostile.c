@@ -310,6 +310,7 @@ static json_t *approval_members(const struct ym_plan *plan)
 
     json_object_set_new(o, "dataset", json_string("d1"));
     json_object_set_new(o, "epsilon_micro", json_integer(ym_plan_epsilon_micro(plan)));
+    json_object_set_new(o, "seals", json_array());
     ym_json_set_hash(o, "data", data);
     return o;
 }

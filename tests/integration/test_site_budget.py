@@ -29,7 +29,7 @@ def a_large_cap_wants_a_reason(fed):
     refused(fed.run(*init, check=False, env={"YUMEN_LANG": "zh"}), "超过 20", "--override")
     refused(fed.run(*init, "--override", "", check=False), "reason")
     fed.run(*init, "--override", REASON)
-    assert [leaf["type"] for leaf in fed.leaves(fed.path("h9", "ledger"))] == ["genesis", "override", "policy"]
+    assert [leaf["type"] for leaf in fed.leaves(fed.path("h9", "ledger"))] == ["genesis", "override", "policy"] + 4 * ["rotate"]
 
     refused(fed.site("h1", "policy", "sign", "--epsilon-cap", "25", check=False), "above 20", "--override")
     assert types(fed).count("policy") == 1

@@ -194,12 +194,14 @@ static void site_head(struct world *w, int log, const char *name, const char *da
     world_add(w, log, world_leaf(w, "genesis", genesis("hospital", name, key), name, key));
     world_add(w, log,
               world_leaf(w, "policy",
-                         json_pack("{s:I,s:I,s:I,s:i,s:I,s:s,s:s}", "epsilon_cap_micro", (json_int_t)w->cap_micro,
+                         json_pack("{s:I,s:I,s:I,s:i,s:I,s:s,s:s,s:[]}", "epsilon_cap_micro", (json_int_t)w->cap_micro,
                                    "delta_e18", (json_int_t)w->delta_e18, "order_milli", (json_int_t)w->order_milli,
                                    "min_patients", 20, "epsilon_month_micro", (json_int_t)w->cap_micro, "unit",
-                                   "patient", "relation", "add-or-remove-one"),
+                                   "patient", "relation", "add-or-remove-one", "seals"),
                          name, key));
-    world_add(w, log, world_leaf(w, "border", json_pack("{s:b,s:s}", "asked", 0, "reason", "public data"), name, key));
+    world_add(
+        w, log,
+        world_leaf(w, "border", json_pack("{s:b,s:s,s:[]}", "asked", 0, "reason", "public data", "seals"), name, key));
     world_add(w, log, own_enrol);
     world_add(w, WORLD_HUB, own_enrol);
     card = world_leaf(w, "dataset_card",
@@ -208,8 +210,8 @@ static void site_head(struct world *w, int log, const char *name, const char *da
                                 "500-1999", "patient_identifier", "hospital_id", "group", dataset),
                       name, key);
     approval = world_leaf(w, "approval",
-                          json_pack("{s:s,s:s,s:s,s:s,s:i}", "study", STUDY, "plan", w->plan, "dataset", dataset,
-                                    "data", world_hash(dataset), "epsilon_micro", 5000000),
+                          json_pack("{s:s,s:s,s:s,s:s,s:i,s:[]}", "study", STUDY, "plan", w->plan, "dataset", dataset,
+                                    "data", world_hash(dataset), "epsilon_micro", 5000000, "seals"),
                           name, key);
     world_add(w, log, card);
     world_add(w, log, approval);

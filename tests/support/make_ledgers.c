@@ -17,10 +17,10 @@ static void word(struct world *w, const char *text)
 {
     json_t *card = json_object_get(world_at(w, WORLD_H1, "dataset_card", 0)->members, "public");
     struct world_leaf *incident = world_leaf(w, "incident", json_pack("{s:s}", "reason", text), "h1", w->h1);
-    struct world_leaf *override = world_leaf(
-        w, "override",
-        json_pack("{s:s,s:I,s:s}", "subject", "policy", "epsilon_micro", (json_int_t)30000000, "reason", text), "h1",
-        w->h1);
+    struct world_leaf *override = world_leaf(w, "override",
+                                             json_pack("{s:s,s:I,s:s,s:[]}", "subject", "policy", "epsilon_micro",
+                                                       (json_int_t)30000000, "reason", text, "seals"),
+                                             "h1", w->h1);
 
     json_object_set_new(card, "title", json_string(text));
     json_object_set_new(card, "size_class", json_string(text));

@@ -2,6 +2,13 @@
 
 /* The trainer's decisions, one by one, with real signatures and no machine. */
 
+static json_t *none_sealed(void)
+{
+    static json_t *none;
+
+    return none ? none : (none = json_array());
+}
+
 static struct party hub = {.name = "hub"}, sponsor = {.name = "acme"}, site = {.name = "h1"}, stranger = {.name = "x"};
 static struct ym_plan *plan;
 static uint8_t state_a[32] = {0xaa}, state_b[32] = {0xbb}, data_hash[32] = {0xdd};
@@ -694,7 +701,7 @@ static void a_veto_drops_what_waits_in_the_outbox(void **state)
     ym_core_link_up(k->core, &k->did);
     assert_int_equal(count(k, YM_ACTION_RESEND), 0);
     assert_int_equal(ym_core_veto(k->core, study(k), &k->did, NULL), YM_CONFLICT);
-    assert_int_equal(ym_core_approve(k->core, study(k), "d", &k->did, NULL), YM_CONFLICT);
+    assert_int_equal(ym_core_approve(k->core, study(k), "d", none_sealed(), &k->did, NULL), YM_CONFLICT);
 }
 
 /* ---- endings ---- */
@@ -846,10 +853,10 @@ static void an_approval_names_hash_data_set_and_content(void **state)
     const struct ym_action *a;
     uint8_t got[32];
 
-    assert_int_equal(ym_core_approve(k->core, study(k), "d", &k->did, NULL), YM_CONFLICT);
-    assert_int_equal(ym_core_approve(k->core, study(k), "none", &k->did, NULL), YM_NOT_FOUND);
+    assert_int_equal(ym_core_approve(k->core, study(k), "d", none_sealed(), &k->did, NULL), YM_CONFLICT);
+    assert_int_equal(ym_core_approve(k->core, study(k), "none", none_sealed(), &k->did, NULL), YM_NOT_FOUND);
     other_data(k);
-    assert_int_equal(ym_core_approve(k->core, study(k), "d", &k->did, NULL), YM_OK);
+    assert_int_equal(ym_core_approve(k->core, study(k), "d", none_sealed(), &k->did, NULL), YM_OK);
     a = said(k, "approval");
     assert_non_null(a);
     assert_int_equal(ym_json_get_hash(a->members, "plan", got, NULL), YM_OK);

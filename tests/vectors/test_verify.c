@@ -20,6 +20,7 @@
 #include "audit/verify/folder.h"
 #include "audit/verify/verify.h"
 #include "base/fs.h"
+#include "gate/border/seal.h"
 #include "tests/support/ledger_world.h"
 
 #define GOLDEN_FIGURES                                                                                                 \
@@ -570,9 +571,211 @@ static void edit_all(struct world *w, const char *member, int64_t value)
 static struct world_leaf * override(struct world *w, const char *subject, int64_t epsilon_micro)
 {
     return world_leaf(w, "override",
-                      json_pack("{s:s,s:I,s:s}", "subject", subject, "epsilon_micro", (json_int_t)epsilon_micro,
-                                "reason", "a trial on public data"),
+                      json_pack("{s:s,s:I,s:s,s:[]}", "subject", subject, "epsilon_micro", (json_int_t)epsilon_micro,
+                                "reason", "a trial on public data", "seals"),
                       "h1", w->h1);
+}
+
+/* ---- offices ---- */
+
+enum { SEALED_AT = 1700000000 };
+
+static struct world_leaf *office_key(struct world *w, const char *office, const struct ym_key *key)
+{
+    uint8_t pub[YM_PUBKEY_BYTES];
+    struct ym_buf text = {0};
+    struct world_leaf *leaf;
+
+    ym_key_public(key, pub);
+    assert_int_equal(ym_base64_encode(pub, sizeof pub, &text), YM_OK);
+    leaf =
+        world_leaf(w, "rotate", json_pack("{s:s,s:s,s:[]}", "office", office, "public_key", ym_buf_str(&text), "seals"),
+                   "h1", w->h1);
+    ym_buf_release(&text);
+    return leaf;
+}
+
+static void seal_with(struct world *w, struct world_leaf *leaf, enum ym_office office, const struct ym_key *key,
+                      int64_t time)
+{
+    json_t *seal = NULL;
+
+    (void)w;
+    assert_int_equal(ym_seal_make(leaf->type, leaf->by, leaf->members, office, time, key, &seal, NULL), YM_OK);
+    json_array_append_new(json_object_get(leaf->members, "seals"), seal);
+}
+
+/* h1 has keys of IT and the data office before it approves. */
+static struct world_leaf *with_offices(struct world *w)
+{
+    size_t at = world_find(w, WORLD_H1, "approval", 0);
+
+    world_insert(w, WORLD_H1, at, office_key(w, "it", w->mallory));
+    world_insert(w, WORLD_H1, at + 1, office_key(w, "data_office", w->sponsor));
+    return world_at(w, WORLD_H1, "approval", 0);
+}
+
+static void sealed_approval(struct world *w)
+{
+    struct world_leaf *yes = with_offices(w);
+
+    seal_with(w, yes, YM_OFFICE_IT, w->mallory, SEALED_AT);
+    seal_with(w, yes, YM_OFFICE_DATA_OFFICE, w->sponsor, SEALED_AT - 30 * 86400);
+}
+
+static void unsealed_approval(struct world *w)
+{
+    with_offices(w);
+}
+
+static void approval_with_one_seal(struct world *w)
+{
+    seal_with(w, with_offices(w), YM_OFFICE_IT, w->mallory, SEALED_AT);
+}
+
+static void approval_sealed_twice_by_one(struct world *w)
+{
+    struct world_leaf *yes = with_offices(w);
+
+    seal_with(w, yes, YM_OFFICE_IT, w->mallory, SEALED_AT);
+    seal_with(w, yes, YM_OFFICE_IT, w->mallory, SEALED_AT - 1);
+}
+
+static void seal_of_another_key(struct world *w)
+{
+    struct world_leaf *yes = with_offices(w);
+
+    seal_with(w, yes, YM_OFFICE_IT, w->mallory, SEALED_AT);
+    seal_with(w, yes, YM_OFFICE_DATA_OFFICE, w->h2, SEALED_AT);
+}
+
+static void seal_of_other_words(struct world *w)
+{
+    sealed_approval(w);
+    edit(w, WORLD_H1, "approval", 0, "epsilon_micro", json_integer(4000000));
+}
+
+static void seal_of_last_year(struct world *w)
+{
+    struct world_leaf *yes = with_offices(w);
+
+    seal_with(w, yes, YM_OFFICE_IT, w->mallory, SEALED_AT);
+    seal_with(w, yes, YM_OFFICE_DATA_OFFICE, w->sponsor, SEALED_AT - 30 * 86400 - 1);
+}
+
+static void seal_of_ahead(struct world *w)
+{
+    struct world_leaf *yes = with_offices(w);
+
+    seal_with(w, yes, YM_OFFICE_IT, w->mallory, SEALED_AT);
+    seal_with(w, yes, YM_OFFICE_DATA_OFFICE, w->sponsor, SEALED_AT + 301);
+}
+
+static struct world_leaf *second_policy(struct world *w, int64_t month)
+{
+    json_t *members = json_deep_copy(world_at(w, WORLD_H1, "policy", 0)->members);
+    struct world_leaf *leaf;
+
+    json_object_set_new(members, "epsilon_month_micro", json_integer(month));
+    leaf = world_leaf(w, "policy", members, "h1", w->h1);
+    world_add(w, WORLD_H1, leaf);
+    return leaf;
+}
+
+static void raised_month_unsealed(struct world *w)
+{
+    sealed_approval(w);
+    second_policy(w, w->cap_micro + 1);
+}
+
+static void other_terms_unsealed(struct world *w)
+{
+    sealed_approval(w);
+    json_object_set_new(second_policy(w, w->cap_micro)->members, "terms", json_pack("{s:s}", "sponsors", "any"));
+}
+
+static void lowered_month_unsealed(struct world *w)
+{
+    second_policy(w, w->cap_micro - 1);
+}
+
+static void raise(struct world *w)
+{
+    struct world_leaf *policy = second_policy(w, w->cap_micro + 1);
+
+    seal_with(w, policy, YM_OFFICE_IT, w->mallory, SEALED_AT);
+    seal_with(w, policy, YM_OFFICE_DATA_OFFICE, w->sponsor, SEALED_AT);
+}
+
+/* What two sealed once, entered again after it was taken back. */
+static void seals_used_again(struct world *w)
+{
+    sealed_approval(w);
+    raise(w);
+    second_policy(w, w->cap_micro);
+    raise(w);
+}
+
+static void third_key_unsealed(struct world *w)
+{
+    sealed_approval(w);
+    world_add(w, WORLD_H1, office_key(w, "ethics", w->hub));
+}
+
+static void one_key_for_two(struct world *w)
+{
+    struct world_leaf *third = office_key(w, "ethics", w->sponsor);
+
+    sealed_approval(w);
+    seal_with(w, third, YM_OFFICE_IT, w->mallory, SEALED_AT);
+    seal_with(w, third, YM_OFFICE_DATA_OFFICE, w->sponsor, SEALED_AT);
+    world_add(w, WORLD_H1, third);
+}
+
+static void data_office_closed(struct world *w)
+{
+    json_t *members = json_pack("{s:s,s:s,s:[]}", "office", "data_office", "public_key", "", "seals");
+
+    sealed_approval(w);
+    world_add(w, WORLD_H1, world_leaf(w, "rotate", members, "h1", w->h1));
+}
+
+static void its_own_replacement(struct world *w)
+{
+    struct world_leaf *again = office_key(w, "it", w->h2);
+
+    sealed_approval(w);
+    seal_with(w, again, YM_OFFICE_IT, w->mallory, SEALED_AT);
+    seal_with(w, again, YM_OFFICE_DATA_OFFICE, w->sponsor, SEALED_AT);
+    world_add(w, WORLD_H1, again);
+}
+
+static void rules_without_the_data_office(struct world *w)
+{
+    struct world_leaf *set;
+
+    sealed_approval(w);
+    set = world_leaf(w, "ruleset",
+                     json_pack("{s:s,s:i,s:s,s:s,s:b,s:b,s:[]}", "name", "n", "version", 1, "file", world_hash("f"),
+                               "effective_from", "2026-01-01", "draft", 0, "withdrawn", 0, "seals"),
+                     "h1", w->h1);
+    seal_with(w, set, YM_OFFICE_IT, w->mallory, SEALED_AT);
+    world_add(w, WORLD_H1, set);
+}
+
+static void document_of_ethics_by_the_data_office(struct world *w)
+{
+    struct world_leaf *paper;
+
+    sealed_approval(w);
+    paper = world_leaf(w, "dossier",
+                       json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{},s:b,s:[]}", "record", "ethics", "document",
+                                 world_hash("d"), "issuer", "i", "number", "1", "study", "wdbc", "dataset", "a",
+                                 "valid_from", "2026-01-01", "valid_until", "2027-01-01", "material", "withdrawn", 0,
+                                 "seals"),
+                       "h1", w->h1);
+    seal_with(w, paper, YM_OFFICE_DATA_OFFICE, w->sponsor, SEALED_AT);
+    world_add(w, WORLD_H1, paper);
 }
 
 static void cap_above_twenty(struct world *w)
@@ -1683,11 +1886,12 @@ static void rules_said_so_of_another_plan(struct world *w)
 
 static void rule_set_without_a_version(struct world *w)
 {
-    world_add(w, WORLD_H1,
-              world_leaf(w, "ruleset",
-                         json_pack("{s:s,s:i,s:s,s:s,s:b,s:b}", "name", "hgr", "version", 0, "file",
-                                   world_hash("rules"), "effective_from", "2025-01-01", "draft", 0, "withdrawn", 0),
-                         "h1", w->h1));
+    world_add(
+        w, WORLD_H1,
+        world_leaf(w, "ruleset",
+                   json_pack("{s:s,s:i,s:s,s:s,s:b,s:b,s:[]}", "name", "hgr", "version", 0, "file", world_hash("rules"),
+                             "effective_from", "2025-01-01", "draft", 0, "withdrawn", 0, "seals"),
+                   "h1", w->h1));
 }
 
 static void border_lifted_by_the_hub(struct world *w)
@@ -1874,6 +2078,22 @@ static const struct trick {
     {BEFORE(cap_raised_in_the_charge), 12, "charge_policy"},
     {BEFORE(delta_of_its_own), 12, "charge_policy"},
     {BEFORE(over_the_cap), 12, "cap_exceeded"},
+    {BEFORE(unsealed_approval), 12, "seals_missing", 1 + WORLD_H1},
+    {BEFORE(approval_with_one_seal), 12, "seals_missing", 1 + WORLD_H1},
+    {BEFORE(approval_sealed_twice_by_one), 10, "seal_wrong", 1 + WORLD_H1},
+    {BEFORE(seal_of_another_key), 10, "seal_wrong", 1 + WORLD_H1},
+    {BEFORE(seal_of_other_words), 10, "seal_wrong", 1 + WORLD_H1},
+    {BEFORE(seal_of_last_year), 10, "seal_wrong", 1 + WORLD_H1},
+    {BEFORE(seal_of_ahead), 10, "seal_wrong", 1 + WORLD_H1},
+    {BEFORE(seals_used_again), 10, "seal_wrong", 1 + WORLD_H1},
+    {BEFORE(raised_month_unsealed), 12, "seals_missing", 1 + WORLD_H1},
+    {BEFORE(other_terms_unsealed), 12, "seals_missing", 1 + WORLD_H1},
+    {BEFORE(third_key_unsealed), 12, "seals_missing", 1 + WORLD_H1},
+    {BEFORE(one_key_for_two), 10, "seal_wrong", 1 + WORLD_H1},
+    {BEFORE(data_office_closed), 12, "seals_missing", 1 + WORLD_H1},
+    {BEFORE(its_own_replacement), 10, "seal_wrong", 1 + WORLD_H1},
+    {BEFORE(rules_without_the_data_office), 12, "seals_missing", 1 + WORLD_H1},
+    {BEFORE(document_of_ethics_by_the_data_office), 10, "seal_wrong", 1 + WORLD_H1},
     {BEFORE(cap_above_twenty), 12, "override_missing", 1 + WORLD_H1},
     {BEFORE(cap_above_its_override), 12, "override_missing", 1 + WORLD_H1},
     {BEFORE(override_after_the_policy), 12, "override_missing", 1 + WORLD_H1},
@@ -2232,6 +2452,32 @@ static void what_the_ledger_writes_is_what_the_verifier_reads(void **state)
 }
 
 /* The same ledgers, with their reasons before them. */
+static void what_two_offices_sealed_verifies(void **state)
+{
+    char dir[64];
+    struct world w = {0};
+    struct ym_verification *v = NULL;
+    struct world_leaf *third;
+
+    (void)state;
+    make_dir(dir);
+    world_open(&w, dir, 0);
+    sealed_approval(&w);
+    lowered_month_unsealed(&w);
+    raise(&w);
+    third = office_key(&w, "ethics", w.h2);
+    seal_with(&w, third, YM_OFFICE_IT, w.mallory, SEALED_AT);
+    seal_with(&w, third, YM_OFFICE_DATA_OFFICE, w.sponsor, SEALED_AT);
+    world_add(&w, WORLD_H1, third);
+    world_write(&w);
+    assert_int_equal(verify_world(&w, w.trust, 1 + WORLD_H1, &v, NULL), YM_OK);
+    print_findings(v);
+    assert_int_equal(ym_verification_verdict(v), YM_VERDICT_GOOD);
+    ym_verification_free(v);
+    world_close(&w);
+    remove_tree(dir);
+}
+
 static void an_override_before_it_explains_a_large_epsilon(void **state)
 {
     char dir[64];
@@ -2592,6 +2838,7 @@ int main(int argc, char **argv)
         CASE(a_finding_holds_nothing_that_moves_a_terminal),
         CASE(folders_that_cannot_be_read_are_not_verdicts),
         cmocka_unit_test(every_trick_has_its_code_and_reason),
+        cmocka_unit_test(what_two_offices_sealed_verifies),
         cmocka_unit_test(an_override_before_it_explains_a_large_epsilon),
         cmocka_unit_test(data_sets_that_share_patients_are_one_budget_to_the_verifier),
         cmocka_unit_test(a_charge_in_the_next_month_has_the_next_months_room),

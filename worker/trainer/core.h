@@ -162,8 +162,12 @@ void ym_core_trained(struct ym_core *c, struct ym_core_study *s, uint32_t round,
 void ym_core_released(struct ym_core *c, struct ym_core_study *s, const char *reason, struct ym_actions *a);
 
 /* Decisions of the hospital. approve: the caller has dry-run the plan. */
-enum ym_code ym_core_approve(struct ym_core *c, struct ym_core_study *s, const char *dataset, struct ym_actions *a,
-                             struct ym_status *st);
+/* What an approval of it would say, new, without its seals; YM_CONFLICT, YM_NOT_FOUND, YM_DENIED: there can be none. */
+enum ym_code ym_core_approval(struct ym_core *c, const struct ym_core_study *s, const char *dataset, json_t **members,
+                              struct ym_status *st);
+/* seals: an array, shared with the leaf; the caller has checked that they are enough. */
+enum ym_code ym_core_approve(struct ym_core *c, struct ym_core_study *s, const char *dataset, json_t *seals,
+                             struct ym_actions *a, struct ym_status *st);
 enum ym_code ym_core_veto(struct ym_core *c, struct ym_core_study *s, struct ym_actions *a, struct ym_status *st);
 enum ym_code ym_core_pause(struct ym_core *c, const char *study, bool paused, struct ym_actions *a,
                            struct ym_status *st);

@@ -65,12 +65,10 @@ static void record(struct ym_actions *a, struct ym_core_study *s, const char *ty
     ym_core_say(a, YM_ACTION_RECORD, s, type, members);
 }
 
-enum ym_code ym_core_approve(struct ym_core *c, struct ym_core_study *s, const char *dataset, struct ym_actions *a,
-                             struct ym_status *st)
+enum ym_code ym_core_approval(struct ym_core *c, const struct ym_core_study *s, const char *dataset, json_t **members,
+                              struct ym_status *st)
 {
     const struct ym_core_dataset *d = ym_core_dataset_find(c, dataset);
-    struct ym_action *log;
-    json_t *o;
 
     if (c->min_patients < 0)
         return ym_status_set(st, YM_DENIED, "the ledger holds no policy");
@@ -82,13 +80,27 @@ enum ym_code ym_core_approve(struct ym_core *c, struct ym_core_study *s, const c
         return ym_status_set(st, YM_NOT_FOUND, "no data set \"%s\" is registered", dataset);
     if (s->decision == YM_APPROVED && strcmp(s->dataset, dataset) == 0 && memcmp(s->data, d->data, sizeof d->data) == 0)
         return ym_status_set(st, YM_CONFLICT, "the plan is approved already, with this data set");
+    *members = json_pack("{s:s, s:s, s:I}", "study", s->study, "dataset", dataset, "epsilon_micro",
+                         (json_int_t)ym_plan_epsilon_micro(s->plan));
+    ym_core_with_hash(*members, "plan", s->hash);
+    return ym_core_with_hash(*members, "data", d->data) ? YM_OK
+                                                        : ym_status_set(st, YM_EXHAUSTED, "no memory for an approval");
+}
+
+enum ym_code ym_core_approve(struct ym_core *c, struct ym_core_study *s, const char *dataset, json_t *seals,
+                             struct ym_actions *a, struct ym_status *st)
+{
+    struct ym_action *log;
+    json_t *o = NULL;
+    enum ym_code code = ym_core_approval(c, s, dataset, &o, st);
+
+    if (code != YM_OK)
+        return code;
     log = ym_action_push(a, YM_ACTION_LOG, s);
-    if (!log || ym_buf_append(&log->line, s->plan_leaf.data, s->plan_leaf.len) != YM_OK)
+    if (!log || ym_buf_append(&log->line, s->plan_leaf.data, s->plan_leaf.len) != YM_OK ||
+        json_object_set(o, "seals", seals) != 0)
         a->failed = true;
-    o = json_pack("{s:s, s:s, s:I}", "study", s->study, "dataset", dataset, "epsilon_micro",
-                  (json_int_t)ym_plan_epsilon_micro(s->plan));
-    ym_core_with_hash(o, "plan", s->hash);
-    record(a, s, "approval", ym_core_with_hash(o, "data", d->data));
+    record(a, s, "approval", o);
     ym_core_say_checked(a, s);
     return YM_OK;
 }

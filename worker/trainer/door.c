@@ -87,7 +87,7 @@ struct control_type {
 };
 
 static const struct control_type control_types[] = {
-    {"approval", false, " study plan dataset data epsilon_micro "},
+    {"approval", false, " study plan dataset data epsilon_micro seals "},
     {"veto", false, " study plan "},
     {"pause", false, " study paused "},
     {"say_ready", false, " study round attempt plan state "},

@@ -15,8 +15,9 @@
 #include "base/text.h"
 #include "gate/schema.h"
 #include "privacy/accountant.h"
+#include "worker/trainer/office.h"
 
-enum { CONFIG_MAX = 64 * 1024, SOCKET_PATH_MAX = 107, DEFAULT_RESERVE_MB = 64 };
+enum { CONFIG_MAX = 64 * 1024, SOCKET_PATH_MAX = 107, DEFAULT_RESERVE_MB = 64, FIRST_LEAVES = 4 + YM_OFFICES };
 
 enum ym_code ym_site_path(const struct ym_site *s, const char *part, const char *name, char out[YM_SITE_PATH])
 {
@@ -227,26 +228,86 @@ json_t *ym_site_override_members(const char *subject, int64_t epsilon_micro, con
                      reason);
 }
 
+/* Leaves that begin a ledger are sealed by nobody: the offices have no keys yet. */
+static json_t *unsealed(json_t *members)
+{
+    if (members && json_object_set_new(members, "seals", json_array()) != 0) {
+        json_decref(members);
+        return NULL;
+    }
+    return members;
+}
+
+/* The first two keys are nobody's to seal; those two seal the others. */
+static enum ym_code seal_first(const struct ym_site *s, json_t *members, struct ym_key *const *key, int64_t now,
+                               struct ym_status *st)
+{
+    enum ym_code code = members ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory for an office's key");
+
+    for (int i = 0; code == YM_OK && i < 2; i++) {
+        json_t *seal = NULL;
+
+        code = ym_seal_make("rotate", s->name, members, (enum ym_office)i, now, key[i], &seal, st);
+        if (code == YM_OK && json_array_append_new(json_object_get(members, "seals"), seal) != 0)
+            code = ym_status_set(st, YM_EXHAUSTED, "no memory for a seal");
+    }
+    return code;
+}
+
+static enum ym_code sign_offices(const struct ym_site *s, const struct ym_key *site_key, int64_t now,
+                                 struct ym_buf *line, struct ym_status *st)
+{
+    struct ym_key *key[YM_OFFICES] = {NULL};
+    uint8_t pub[YM_PUBKEY_BYTES];
+    char path[YM_SITE_PATH];
+    enum ym_code code = ym_site_path(s, "offices", NULL, path);
+
+    for (int i = 0; code == YM_OK && i < YM_OFFICES; i++) {
+        json_t *members;
+
+        code = ym_office_key_make(path, (enum ym_office)i, &key[i], st);
+        if (code != YM_OK)
+            break;
+        ym_key_public(key[i], pub);
+        members = unsealed(ym_office_members((enum ym_office)i, pub));
+        if (i >= 2)
+            code = seal_first(s, members, key, now, st);
+        if (code == YM_OK)
+            code = sign_into(&line[i], "rotate", members, s->name, now, site_key, st);
+        else
+            json_decref(members);
+    }
+    for (int i = 0; i < YM_OFFICES; i++)
+        ym_key_free(key[i]);
+    return code;
+}
+
 static enum ym_code first_leaves(const struct ym_site *s, const struct ym_key *key, const struct ym_site_policy *policy,
                                  int64_t now, struct ym_status *st)
 {
     struct ym_ledger *ledger = NULL;
-    struct ym_buf line[4] = {{0}};
-    struct ym_bytes bytes[4];
+    struct ym_buf line[FIRST_LEAVES] = {{0}};
+    struct ym_bytes bytes[FIRST_LEAVES];
     size_t count = 0;
     enum ym_code code = open_ledger(s, key, &ledger, st);
 
     if (code == YM_OK && ym_ledger_size(ledger) == 0) {
         code = sign_into(&line[count++], "genesis", genesis_members(s->name, key), s->name, now, key, st);
         if (code == YM_OK && policy->override && micro_down(policy->epsilon_cap) > YM_EPSILON_PLAIN_MICRO)
-            code = sign_into(&line[count++], "override",
-                             ym_site_override_members("policy", micro_down(policy->epsilon_cap), policy->override),
-                             s->name, now, key, st);
+            code = sign_into(
+                &line[count++], "override",
+                unsealed(ym_site_override_members("policy", micro_down(policy->epsilon_cap), policy->override)),
+                s->name, now, key, st);
         if (code == YM_OK)
-            code = sign_into(&line[count++], "policy", policy_members(policy), s->name, now, key, st);
+            code = sign_into(&line[count++], "policy", unsealed(policy_members(policy)), s->name, now, key, st);
         if (code == YM_OK && policy->border_off)
             code = sign_into(&line[count++], "border",
-                             json_pack("{s:b, s:s}", "asked", 0, "reason", policy->border_off), s->name, now, key, st);
+                             unsealed(json_pack("{s:b, s:s}", "asked", 0, "reason", policy->border_off)), s->name, now,
+                             key, st);
+        if (code == YM_OK) {
+            code = sign_offices(s, key, now, &line[count], st);
+            count += YM_OFFICES;
+        }
         for (size_t i = 0; i < count; i++)
             bytes[i] = ym_buf_bytes(&line[i]);
         if (code == YM_OK)
@@ -316,7 +377,8 @@ static enum ym_code write_text(const char *path, struct ym_buf *text, struct ym_
 
 static enum ym_code make_folders(const struct ym_site *s, struct ym_status *st)
 {
-    static const char *const part[] = {"ledger", "plans", "data", "outbox", "objects", "run", "admin"};
+    static const char *const part[] = {"ledger", "plans", "data",    "outbox", "objects",
+                                       "run",    "admin", "offices", "pending"};
     char path[YM_SITE_PATH];
     enum ym_code code = YM_OK;
 

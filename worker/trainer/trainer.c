@@ -216,8 +216,8 @@ static enum ym_code open_sockets(struct ym_trainer *t, struct ym_status *st)
         code = ym_link_open(t->zmq, gateway, true, &events, &t->link, st);
     }
     if (code == YM_OK)
-        umask(0077);
-    code = ym_admin_open(t->zmq, admin, ym_trainer_admin, t, &t->admin, st);
+        code = ym_admin_open(t->zmq, admin, ym_trainer_admin, t, &t->admin, st); /* admin/ may be the offices' */
+    umask(0077);
     if (code == YM_OK)
         ym_door_attach(t->door, t->link);
     return code == YM_OK ? ym_work_start(&t->work, st) : code;
@@ -294,6 +294,7 @@ static void stop(struct ym_trainer *t)
     ym_core_free(t->core);
     ym_border_free(t->border);
     ym_policy_free(t->policy);
+    ym_offices_release(&t->offices);
     ym_watch_free(t->watch);
     ym_budget_free(t->budget);
     ym_meter_free(t->meter);

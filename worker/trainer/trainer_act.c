@@ -48,6 +48,8 @@ enum ym_code ym_trainer_take(struct ym_trainer *t, uint64_t index, struct ym_byt
         code = ym_border_take(t->border, o, line, st);
     if (code == YM_OK)
         ym_trainer_policy_take(t, o);
+    if (code == YM_OK)
+        code = ym_offices_take(&t->offices, o, st);
     json_decref(o);
     return code;
 }

@@ -144,14 +144,6 @@ static enum ym_code do_policy(struct ym_trainer *t, const struct ym_ticket *tick
     return YM_OK;
 }
 
-static enum ym_code do_policy_sign(struct ym_trainer *t, const struct ym_ticket *ticket, const json_t *request,
-                                   struct ym_status *st)
-{
-    enum ym_code code = ym_trainer_policy_sign(t, request, st);
-
-    return code == YM_OK ? do_policy(t, ticket, st) : code;
-}
-
 static enum ym_code do_budget(struct ym_trainer *t, const struct ym_ticket *ticket, struct ym_status *st)
 {
     json_t *o = ym_show_budget(t->ledger, t->budget);
@@ -384,7 +376,7 @@ static json_t *checked_reply(struct ym_trainer *t, const struct ym_job *j, const
 
 /* Before the budget is asked, which looks for it. */
 static enum ym_code note_override(struct ym_trainer *t, const struct ym_job *j, const struct waiting *w,
-                                  struct ym_status *st)
+                                  json_t **pending, struct ym_status *st)
 {
     struct ym_buf hash = {0};
     enum ym_code code = YM_OK;
@@ -393,23 +385,22 @@ static enum ym_code note_override(struct ym_trainer *t, const struct ym_job *j, 
         return YM_OK;
     code = ym_hex_encode(j->study->hash, YM_HASH_BYTES, &hash);
     if (code == YM_OK)
-        code = ym_trainer_override(t, ym_buf_str(&hash), ym_plan_epsilon_micro(j->plan), w->override, st);
+        code = ym_trainer_override(t, ym_buf_str(&hash), ym_plan_epsilon_micro(j->plan), w->override, pending, st);
     ym_buf_release(&hash);
     return code;
 }
 
-static enum ym_code approve_checked(struct ym_trainer *t, struct ym_job *j, const struct waiting *w,
+static enum ym_code approve_checked(struct ym_trainer *t, struct ym_job *j, const struct waiting *w, json_t **pending,
                                     struct ym_status *st)
 {
-    struct ym_actions a = {0};
+    json_t *members = NULL;
     const struct ym_core_dataset *d = ym_core_dataset_find(t->core, w->dataset);
     enum ym_code code;
 
     if (!d || memcmp(d->data, j->data, sizeof j->data) != 0)
         return ym_status_set(st, YM_CONFLICT, "the data set changed during the dry run; try again");
-    code = ym_core_approve(t->core, j->study, w->dataset, &a, st);
-    ym_trainer_act(t, &a);
-    return code;
+    code = ym_core_approval(t->core, j->study, w->dataset, &members, st);
+    return code == YM_OK ? ym_trainer_propose(t, "approval", members, pending, st) : code;
 }
 
 /* Words are those of who asks, whatever the trainer was started in. The language before. */
@@ -433,20 +424,23 @@ void ym_trainer_checked(struct ym_trainer *t, struct ym_job *j)
     struct waiting *w = j->user;
     enum ym_lang own = speak(w->lang);
     struct ym_status st = YM_STATUS_INIT;
-    enum ym_code code = note_override(t, j, w, &st);
+    json_t *pending = NULL; /* what people must seal first */
+    enum ym_code code = note_override(t, j, w, &pending, &st);
     json_t *reply = checked_reply(t, j, w);
     bool good = j->reason == NULL && json_is_true(json_object_get(reply, "budget_fits")) &&
                 json_is_true(json_object_get(reply, "policy_fits"));
 
-    if (code == YM_OK && good && w->approve)
-        code = approve_checked(t, j, w, &st);
+    if (code == YM_OK && good && w->approve && !pending)
+        code = approve_checked(t, j, w, &pending, &st);
     if (code != YM_OK) {
         ym_admin_fail(t->admin, &w->ticket, &st);
     } else {
-        json_object_set_new(reply, "approved", json_boolean(good && w->approve));
+        json_object_set_new(reply, "approved", json_boolean(good && w->approve && !pending));
+        json_object_update_missing(reply, pending);
         ym_admin_reply(t->admin, &w->ticket, reply);
     }
     speak(own);
+    json_decref(pending);
     json_decref(reply);
     free(w);
     j->user = NULL;
@@ -511,7 +505,8 @@ static enum ym_code do_recover(struct ym_trainer *t, const struct ym_ticket *tic
 static bool builds(const char *what)
 {
     static const char *const words[] = {"data_add",    "plan_approve",  "policy_sign",    "rules_sign",
-                                        "dossier_add", "border_switch", "rules_withdraw", "dossier_withdraw"};
+                                        "dossier_add", "border_switch", "rules_withdraw", "dossier_withdraw",
+                                        "seal",        "office_rotate"};
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(words[i], what) == 0)
@@ -526,13 +521,24 @@ static enum ym_code border_request(struct ym_trainer *t, const char *what, const
     static const struct {
         const char *what;
         enum ym_code (*fn)(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
-    } table[] = {{"border", ym_trainer_border_show},        {"people", ym_trainer_people},
-                 {"border_again", ym_trainer_border_again}, {"border_switch", ym_trainer_border_switch},
-                 {"rules_sign", ym_trainer_rules_sign},     {"rules_withdraw", ym_trainer_rules_withdraw},
-                 {"dossier_add", ym_trainer_dossier_add},   {"dossier_withdraw", ym_trainer_dossier_withdraw}};
+    } table[] = {{"policy_sign", ym_trainer_policy_sign},
+                 {"seal", ym_trainer_seal},
+                 {"office_rotate", ym_trainer_rotate},
+                 {"border", ym_trainer_border_show},
+                 {"people", ym_trainer_people},
+                 {"border_again", ym_trainer_border_again},
+                 {"border_switch", ym_trainer_border_switch},
+                 {"rules_sign", ym_trainer_rules_sign},
+                 {"rules_withdraw", ym_trainer_rules_withdraw},
+                 {"dossier_add", ym_trainer_dossier_add},
+                 {"dossier_withdraw", ym_trainer_dossier_withdraw}};
 
     if (strcmp(what, "rules_list") == 0)
         return (*reply = ym_trainer_rules_list(t)) ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory");
+    if (strcmp(what, "offices") == 0)
+        return (*reply = ym_trainer_offices_json(t)) ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory");
+    if (strcmp(what, "pending") == 0)
+        return (*reply = ym_trainer_pending_json(t)) ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory");
     if (strcmp(what, "dossier_list") == 0)
         return (*reply = ym_trainer_dossier_list(t)) ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory");
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
@@ -586,8 +592,6 @@ void ym_trainer_admin(void *ctx, const struct ym_ticket *ticket, const json_t *r
         code = do_pause(t, ticket, request, &st);
     else if (strcmp(what, "policy") == 0)
         code = do_policy(t, ticket, &st);
-    else if (strcmp(what, "policy_sign") == 0)
-        code = do_policy_sign(t, ticket, request, &st);
     else if (strcmp(what, "budget") == 0)
         code = do_budget(t, ticket, &st);
     else if (strcmp(what, "egress") == 0)

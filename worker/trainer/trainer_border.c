@@ -195,9 +195,9 @@ enum ym_code ym_trainer_border_switch(struct ym_trainer *t, const json_t *reques
     if (!asked && !ym_site_reason_valid(reason))
         return ym_status_set(st, YM_INVALID, "%s", T(REFUSE_REASON));
     if (asked != ym_border_asked(t->border) || (!asked && strcmp(reason, ym_border_why_not(t->border)) != 0))
-        code = ym_trainer_record_new(t, "border",
-                                     json_pack("{s:b, s:s}", "asked", asked, "reason", asked ? "" : reason), st);
-    if (code == YM_OK)
+        code = ym_trainer_propose(t, "border", json_pack("{s:b, s:s}", "asked", asked, "reason", asked ? "" : reason),
+                                  reply, st);
+    if (code == YM_OK && !*reply)
         *reply = json_pack("{s:b, s:b, s:s}", "ok", 1, "asked", asked, "why_not", ym_border_why_not(t->border));
     return code;
 }
@@ -314,8 +314,8 @@ enum ym_code ym_trainer_rules_sign(struct ym_trainer *t, const json_t *request, 
     if (code != YM_OK && problems.count && ym_problems_format(&problems, &all) == YM_OK)
         ym_status_set(st, code, "%s", ym_buf_str(&all));
     if (code == YM_OK)
-        code = ym_trainer_record_new(t, "ruleset", members, st);
-    if (code == YM_OK)
+        code = ym_trainer_propose(t, "ruleset", members, reply, st);
+    if (code == YM_OK && !*reply)
         *reply = ym_trainer_rules_list(t);
     ym_buf_release(&all);
     ym_problems_release(&problems);
@@ -338,8 +338,8 @@ enum ym_code ym_trainer_rules_withdraw(struct ym_trainer *t, const json_t *reque
                         "effective_from", r->effective_from, "draft", r->draft, "withdrawn", 1);
     if (members)
         ym_json_set_hash(members, "file", r->hash);
-    code = ym_trainer_record_new(t, "ruleset", members, st);
-    if (code == YM_OK)
+    code = ym_trainer_propose(t, "ruleset", members, reply, st);
+    if (code == YM_OK && !*reply)
         *reply = ym_trainer_rules_list(t);
     return code;
 }
@@ -425,8 +425,8 @@ enum ym_code ym_trainer_dossier_add(struct ym_trainer *t, const json_t *request,
     if (code == YM_OK)
         code = ym_filing_read(filing, &f, st);
     if (code == YM_OK)
-        code = ym_trainer_record_new(t, "dossier", ym_filing_members(&f), st);
-    if (code == YM_OK)
+        code = ym_trainer_propose(t, "dossier", ym_filing_members(&f), reply, st);
+    if (code == YM_OK && !*reply)
         *reply = ym_trainer_dossier_list(t);
     ym_card_free(card);
     json_decref(filing);
@@ -455,8 +455,8 @@ enum ym_code ym_trainer_dossier_withdraw(struct ym_trainer *t, const json_t *req
         return ym_status_set(st, YM_NOT_FOUND, "%s", T(BORDER_NO_FILING));
     f = *found;
     f.withdrawn = true;
-    code = ym_trainer_record_new(t, "dossier", ym_filing_members(&f), st);
-    if (code == YM_OK)
+    code = ym_trainer_propose(t, "dossier", ym_filing_members(&f), reply, st);
+    if (code == YM_OK && !*reply)
         *reply = ym_trainer_dossier_list(t);
     return code;
 }

@@ -32,16 +32,16 @@ json_t *ym_trainer_policy_json(struct ym_trainer *t)
 }
 
 enum ym_code ym_trainer_override(struct ym_trainer *t, const char *subject, int64_t epsilon_micro, const char *reason,
-                                 struct ym_status *st)
+                                 json_t **reply, struct ym_status *st)
 {
     if (ym_budget_explained(t->budget, subject, epsilon_micro))
         return YM_OK;
     if (!ym_site_reason_valid(reason))
         return ym_status_set(st, YM_INVALID, "%s", T(REFUSE_REASON));
-    return ym_trainer_record_new(t, "override", ym_site_override_members(subject, epsilon_micro, reason), st);
+    return ym_trainer_propose(t, "override", ym_site_override_members(subject, epsilon_micro, reason), reply, st);
 }
 
-enum ym_code ym_trainer_policy_sign(struct ym_trainer *t, const json_t *request, struct ym_status *st)
+enum ym_code ym_trainer_policy_sign(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
 {
     struct ym_site_policy_leaf p = {.order_milli = ym_budget_order_milli(t->budget),
                                     .terms = json_object_get(request, "terms")};
@@ -68,9 +68,12 @@ enum ym_code ym_trainer_policy_sign(struct ym_trainer *t, const json_t *request,
         code = ym_status_set(st, YM_DENIED, T(REFUSE_CAP_LARGE), (double)p.cap_micro / 1e6,
                              YM_EPSILON_PLAIN_MICRO / 1000000);
     if (code == YM_OK)
-        code = ym_trainer_override(t, "policy", p.cap_micro, reason, st);
-    if (code == YM_OK)
-        code = ym_trainer_record_new(t, "policy", ym_site_policy_members(&p), st);
+        code = ym_trainer_override(t, "policy", p.cap_micro, reason, reply, st);
+    if (code == YM_OK && !*reply) {
+        code = ym_trainer_propose(t, "policy", ym_site_policy_members(&p), reply, st);
+        if (code == YM_OK && !*reply)
+            *reply = ym_trainer_policy_json(t);
+    }
     ym_policy_free(policy);
     return code;
 }

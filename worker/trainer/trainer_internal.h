@@ -1,6 +1,7 @@
 #ifndef YM_TRAINER_INTERNAL_H
 #define YM_TRAINER_INTERNAL_H
 
+#include "gate/border/seal.h"
 #include "gate/policy.h"
 #include "worker/trainer/admin.h"
 #include "worker/trainer/border.h"
@@ -60,6 +61,7 @@ struct ym_trainer {
     struct ym_eligible eligible[YM_TRAINER_COHORTS]; /* in a ring */
     size_t eligible_next;
     struct ym_policy *policy; /* NULL: nothing is signed that can be read, so nobody is served */
+    struct ym_offices offices;
     struct ym_door *door;
     struct ym_watch *watch;
     uint8_t instance[16]; /* of this run */
@@ -169,6 +171,14 @@ struct ym_border_people ym_trainer_count(struct ym_trainer *t, const struct ym_p
 enum ym_code ym_trainer_people(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
 /* Sign a leaf of ours and record it, unposted; takes members, NULL is out of memory. */
 enum ym_code ym_trainer_record_new(struct ym_trainer *t, const char *type, json_t *members, struct ym_status *st);
+/* trainer_offices.c. Record a leaf of ours that offices may have to seal; takes members, without "seals".
+ * Where seals are needed it waits in pending/ and *reply says what the desk must seal; else *reply stays NULL. */
+enum ym_code ym_trainer_propose(struct ym_trainer *t, const char *type, json_t *members, json_t **reply,
+                                struct ym_status *st);
+enum ym_code ym_trainer_seal(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
+enum ym_code ym_trainer_rotate(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
+json_t *ym_trainer_offices_json(struct ym_trainer *t);
+json_t *ym_trainer_pending_json(struct ym_trainer *t);
 /* The desk's; *reply is new. */
 enum ym_code ym_trainer_border_show(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
 enum ym_code ym_trainer_border_switch(struct ym_trainer *t, const json_t *request, json_t **reply,
@@ -210,11 +220,11 @@ bool ym_trainer_disk_ok(const struct ym_trainer *t, uint64_t bytes);
 
 /* ---- trainer_budget.c: new JSON values, NULL when there is nothing to say ---- */
 json_t *ym_trainer_policy_json(struct ym_trainer *t);
-enum ym_code ym_trainer_policy_sign(struct ym_trainer *t, const json_t *request, struct ym_status *st);
+enum ym_code ym_trainer_policy_sign(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
 /* Record why an epsilon above what needs no explanation is right; nothing when it was
- * explained before. YM_INVALID: no reason that people can read. */
+ * explained before. YM_INVALID: no reason that people can read. *reply as of ym_trainer_propose. */
 enum ym_code ym_trainer_override(struct ym_trainer *t, const char *subject, int64_t epsilon_micro, const char *reason,
-                                 struct ym_status *st);
+                                 json_t **reply, struct ym_status *st);
 int64_t ym_trainer_plan_cost(const struct ym_plan *p, uint32_t rounds); /* at the plan's delta, over all orders */
 uint32_t ym_trainer_next_round(const struct ym_core_study *s); /* 1 again when all were charged: the study is over */
 /* What the study's rounds would do to a data set's budget, and how many more fit. */
