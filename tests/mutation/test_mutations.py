@@ -186,7 +186,7 @@ MUTATIONS = [
     ("entries-changed-while-read", "audit/verify/folder.c", "same = memcmp(hash, f->hash[index * WIDTH + i], sizeof(hash)) == 0;",
      "same = memcmp(hash, f->hash[index * WIDTH + i], 0) == 0;", ["test_verify"]),
     ("lesser-faults-hide-tampering", "audit/verify/verify.c", "ym_reason_verdict(reason) < ym_reason_verdict(worst->reason) ?",
-     "ym_reason_verdict(reason) < ym_reason_verdict(worst->reason) - 99 ?", ["test_verify"]),
+     "ym_reason_verdict(reason) + 99 < ym_reason_verdict(worst->reason) ?", ["test_verify"]),
     ("held-and-charged", "audit/verify/rules_border.c", "} else if (at % 2 == 0) {", "} else if (at % 2 > 1) {", ["test_verify"]),
     ("rule-sets-never-asked", "audit/verify/rules_border.c", "if (!p->unasked)", "if (!p->unasked && p->i == 0)", ["test_verify"]),
     ("leaves-of-any-size", "audit/verify/json.c", "if (j->count == YM_VJSON_NODES)", "if (j->count == 100 * YM_VJSON_NODES)", ["test_verify"]),
