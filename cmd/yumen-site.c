@@ -61,6 +61,8 @@ static const struct ym_cli_option border_options[] = {DIR, DATASET, OPTION("fore
 static const struct ym_cli_option off_options[] = {DIR, OPTION("reason", "REASON", BORDER_REASON), OFFICES, JSON, END};
 static const struct ym_cli_option sealed_options[] = {DIR, OFFICES, JSON, END};
 static const struct ym_cli_option make_options[] = {OPTION("out", "DIR", OUT_OFFICE), END};
+static const struct ym_cli_option withdraw_options[] = {DIR, DATASET, OPTION("patient-file", "FILE", PATIENT_FILE),
+                                                        JSON, END};
 static const struct ym_cli_option filing_options[] = {DIR,
                                                       OPTION("study", "HASH|STUDY", FILING_STUDY),
                                                       DATASET,
@@ -101,6 +103,8 @@ static const struct ym_cli_command commands[] = {
     COMMAND("dossier list", "", DOSSIER_LIST, 0, plain_options, ym_site_cmd_dossier_list),
     COMMAND("dossier add", "RECORD", DOSSIER_ADD, 1, filing_options, ym_site_cmd_dossier_add),
     COMMAND("dossier withdraw", "DOCUMENT", DOSSIER_WITHDRAW, 1, sealed_options, ym_site_cmd_dossier_withdraw),
+    COMMAND("withdraw list", "", WITHDRAW_LIST, 0, plain_options, ym_site_cmd_withdraw_list),
+    {"withdraw", "[ID]", YM_TEXT_SITE_HELP_WITHDRAW, 0, 1, withdraw_options, ym_site_cmd_withdraw},
     COMMAND("border show", "HASH|STUDY", BORDER_SHOW, 1, border_options, ym_site_cmd_border_show),
     COMMAND("border again", "", BORDER_AGAIN, 0, plain_options, ym_site_cmd_border_again),
     COMMAND("border on", "", BORDER_ON, 0, plain_options, ym_site_cmd_border_on),

@@ -27,7 +27,7 @@ enum ym_code ym_sim_table(const struct ym_plan *plan, const struct ym_card *card
     if (code == YM_OK)
         code = ym_frozen_parse((struct ym_bytes){bytes.data, bytes.len}, &frozen, st);
     if (code == YM_OK)
-        code = ym_admit(&need, frozen->consent, frozen->patient_count, &admission, st);
+        code = ym_admit(&need, frozen->consent, NULL, frozen->patient_count, &admission, st);
     if (code == YM_OK)
         code = ym_table_build(plan, frozen, admission.out, out, report, st);
     ym_admission_release(&admission);

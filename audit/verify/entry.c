@@ -178,6 +178,7 @@ static const struct member dossier[] = {
     {"valid_from", TEXT}, {"valid_until", TEXT}, {"material", OBJECT}, {"withdrawn", BOOL}, SEALED, {NULL}};
 static const struct member border[] = {{"asked", BOOL}, {"reason", NOTE}, SEALED, {NULL}};
 static const struct member rotate[] = {{"office", NAME}, {"public_key", OPEN_KEY}, SEALED, {NULL}};
+static const struct member withdrawal[] = {{"dataset", NAME}, COUNT("people", 100), {"set", HASH}, {NULL}};
 static const struct member decision[] = {
     STUDY, {"plan", HASH}, {"dataset", NAME}, {"facts", OBJECT}, {"decision", OBJECT}, {"rules", OBJECT}, {NULL}};
 static const struct member envelope[] = {{"type", TEXT}, {"v", INT, 1, 1}, COUNT("time", 0),
@@ -207,6 +208,7 @@ static const struct {
     [YM_ENTRY_RULESET] = {"ruleset", ruleset, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_DOSSIER] = {"dossier", dossier, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_BORDER] = {"border", border, YM_BY_OWNER, YM_IN_HOSPITAL},
+    [YM_ENTRY_WITHDRAWAL] = {"withdrawal", withdrawal, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_DECISION] = {"decision", decision, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_INCIDENT] = {"incident", incident, YM_BY_OWNER, YM_IN_HUB | YM_IN_HOSPITAL},
     [YM_ENTRY_RECOVER] = {"recover", recover, YM_BY_OWNER, YM_IN_HOSPITAL},

@@ -108,6 +108,8 @@ int ym_site_cmd_offices_replace(const struct ym_cli_args *a);
 int ym_site_cmd_offices_close(const struct ym_cli_args *a);
 int ym_site_cmd_pending_list(const struct ym_cli_args *a);
 int ym_site_cmd_seal(const struct ym_cli_args *a);
+int ym_site_cmd_withdraw(const struct ym_cli_args *a);
+int ym_site_cmd_withdraw_list(const struct ym_cli_args *a);
 int ym_site_cmd_budget(const struct ym_cli_args *a);
 int ym_site_cmd_recover(const struct ym_cli_args *a);
 int ym_site_cmd_infer(const struct ym_cli_args *a);

@@ -159,6 +159,7 @@ def main():
         fed.sponsor("study", "submit", fed.plan(quorum=2, rounds=40, steps=2, q="0.5", nominal=20, noise="40", collect=20,
                                                 extra="metrics: {every: 1, noise_multiplier: 60}\n"))
         fed.approve_all()
+        fed.site("h1", "withdraw", rows["h1"][3][0], "--dataset", "wards")
 
         looks = 0
         while True:

@@ -110,7 +110,7 @@ static struct ym_table *table_of(const struct ym_plan *plan, const struct ym_con
 {
     struct ym_admission admission;
     struct ym_table *t = NULL;
-    assert_int_equal(ym_admit(need, f->consent, f->patient_count, &admission, NULL), YM_OK);
+    assert_int_equal(ym_admit(need, f->consent, NULL, f->patient_count, &admission, NULL), YM_OK);
     assert_int_equal(admission.left, left);
     assert_int_equal(ym_table_build(plan, f, admission.out, &t, NULL, NULL), YM_OK);
     ym_admission_release(&admission);

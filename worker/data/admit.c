@@ -10,7 +10,7 @@ void ym_admission_release(struct ym_admission *c)
     *c = (struct ym_admission){0};
 }
 
-enum ym_code ym_admit(const struct ym_consent_need *need, const uint64_t *consent, size_t patients,
+enum ym_code ym_admit(const struct ym_consent_need *need, const uint64_t *consent, const uint8_t *gone, size_t patients,
                       struct ym_admission *out, struct ym_status *st)
 {
     struct ym_admission c = {.patients = patients, .left = patients};
@@ -18,14 +18,17 @@ enum ym_code ym_admit(const struct ym_consent_need *need, const uint64_t *consen
     if (!c.out)
         return ym_status_set(st, YM_EXHAUSTED, "no memory for an admission");
     for (size_t p = 0; p < patients; p++) {
-        int lack = ym_consent_lacks(need, consent[p]);
+        bool left = gone && gone[p];
+        int lack = left ? 0 : ym_consent_lacks(need, consent[p]);
         if (lack < 0)
             continue;
         c.out[p] = 1;
-        c.lacks[lack]++;
         c.left--;
+        if (left)
+            c.withdrawn++;
+        else
+            c.lacks[lack]++;
     }
-    ym_sha256(c.out, patients, c.digest);
     *out = c;
     return YM_OK;
 }
@@ -37,6 +40,10 @@ static const char *lack_name(size_t lack)
 
 void ym_admission_report(const struct ym_admission *c, struct ym_buf *report)
 {
+    if (c->withdrawn) {
+        ym_buf_printf(report, T(TABLE_WITHDREW), c->withdrawn);
+        ym_buf_puts(report, "\n");
+    }
     for (size_t i = 0; i <= YM_CONSENT_BITS; i++) {
         if (!c->lacks[i])
             continue;

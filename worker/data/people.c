@@ -172,3 +172,30 @@ enum ym_code ym_people_load(const char *path, const uint8_t frozen[YM_HASH_BYTES
     ym_buf_release(&b);
     return code == YM_OK ? code : ym_status_wrap(st, code, "people cannot be counted: add the data set again");
 }
+
+static int by_bytes(const void *a, const void *b)
+{
+    return memcmp(a, b, YM_HASH_BYTES);
+}
+
+enum ym_code ym_people_mark(const char *path, const uint8_t frozen[YM_HASH_BYTES], const struct ym_cohort *some,
+                            uint8_t *out, size_t patients, struct ym_status *st)
+{
+    struct ym_buf b = {0};
+    uint64_t n = 0;
+    enum ym_code code = YM_OK;
+
+    memset(out, 0, patients);
+    if (some->count == 0)
+        return YM_OK;
+    code = ym_fs_read(path, YM_PEOPLE_MAX_BYTES, &b, st);
+    if (code == YM_OK)
+        code = check_file(ym_buf_bytes(&b), frozen, &n, st);
+    if (code == YM_OK && n != patients)
+        code = ym_status_set(st, YM_CORRUPT, "the list of people has another length than the data set");
+    for (size_t i = 0; i < patients && code == YM_OK; i++)
+        out[i] =
+            bsearch(b.data + HEAD_BYTES + i * YM_HASH_BYTES, some->id, some->count, YM_HASH_BYTES, by_bytes) != NULL;
+    ym_buf_release(&b);
+    return code;
+}

@@ -40,4 +40,9 @@ enum ym_code ym_people_encode(const uint8_t frozen[YM_HASH_BYTES], const uint8_t
 enum ym_code ym_people_load(const char *path, const uint8_t frozen[YM_HASH_BYTES], const uint32_t *who, size_t count,
                             struct ym_cohort *out, struct ym_status *st);
 
+/* Marks, of the patients of that set, those who are among some: out [patients]. YM_CORRUPT as above, or another number.
+ */
+enum ym_code ym_people_mark(const char *path, const uint8_t frozen[YM_HASH_BYTES], const struct ym_cohort *some,
+                            uint8_t *out, size_t patients, struct ym_status *st);
+
 #endif

@@ -176,12 +176,16 @@ static enum ym_code open_state(struct ym_trainer *t, struct ym_status *st)
         code = ym_status_set(st, YM_EXHAUSTED, "no memory");
     if (code == YM_OK && !(t->border = ym_border_new(&t->site)))
         code = ym_status_set(st, YM_EXHAUSTED, "no memory");
+    if (code == YM_OK && !(t->withdrawn = ym_withdrawn_new(&t->site)))
+        code = ym_status_set(st, YM_EXHAUSTED, "no memory");
     if (code == YM_OK)
         code = ym_trainer_watch_open(t, st);
     if (code == YM_OK)
         code = load_trust(t, st);
     if (code == YM_OK)
         code = fold_core(t, st);
+    if (code == YM_OK)
+        code = ym_withdrawn_load(t->withdrawn, st);
     if (code == YM_OK) {
         t->door = ym_door_new(&(struct ym_door_options){.site = &t->site,
                                                         .key = t->key,
@@ -295,6 +299,7 @@ static void stop(struct ym_trainer *t)
     ym_border_free(t->border);
     ym_policy_free(t->policy);
     ym_offices_release(&t->offices);
+    ym_withdrawn_free(t->withdrawn);
     ym_watch_free(t->watch);
     ym_budget_free(t->budget);
     ym_meter_free(t->meter);

@@ -50,6 +50,8 @@ enum ym_code ym_trainer_take(struct ym_trainer *t, uint64_t index, struct ym_byt
         ym_trainer_policy_take(t, o);
     if (code == YM_OK)
         code = ym_offices_take(&t->offices, o, st);
+    if (code == YM_OK)
+        code = ym_withdrawn_take(t->withdrawn, o, st);
     json_decref(o);
     return code;
 }
@@ -173,6 +175,8 @@ static struct ym_job *job_for(struct ym_trainer *t, const struct ym_action *a, e
     j->min_patients = ym_core_min_patients(t->core);
     if (last_release(t, a->study, j) != YM_OK || ym_trainer_data_path(t, a->study->dataset, j->data_path) != YM_OK ||
         ym_trainer_consent(t, j->plan, a->study->dataset, &j->need, NULL) != YM_OK ||
+        ym_cohort_union(ym_withdrawn_of(t->withdrawn, a->study->dataset), &(struct ym_cohort){0}, &j->gone, NULL) !=
+            YM_OK ||
         ym_trainer_people_path(t, a->study->dataset, j->people_path) != YM_OK ||
         ym_site_hash_path(&t->site, "objects", j->state, ".state", j->state_path) != YM_OK)
         ym_job_free(&j);

@@ -302,6 +302,7 @@ static struct ym_job *check_job(struct ym_trainer *t, struct ym_core_study *s, c
     memcpy(j->data, d->data, sizeof j->data);
     j->user = malloc(sizeof *w);
     if (!j->user || ym_trainer_consent(t, s->plan, d->name, &j->need, NULL) != YM_OK ||
+        ym_cohort_union(ym_withdrawn_of(t->withdrawn, d->name), &(struct ym_cohort){0}, &j->gone, NULL) != YM_OK ||
         ym_trainer_data_path(t, d->name, j->data_path) != YM_OK ||
         ym_trainer_people_path(t, d->name, j->people_path) != YM_OK) {
         free(j->user);
@@ -531,8 +532,11 @@ static enum ym_code border_request(struct ym_trainer *t, const char *what, const
                  {"rules_sign", ym_trainer_rules_sign},
                  {"rules_withdraw", ym_trainer_rules_withdraw},
                  {"dossier_add", ym_trainer_dossier_add},
-                 {"dossier_withdraw", ym_trainer_dossier_withdraw}};
+                 {"dossier_withdraw", ym_trainer_dossier_withdraw},
+                 {"withdraw", ym_trainer_withdraw}};
 
+    if (strcmp(what, "withdraw_list") == 0)
+        return (*reply = ym_trainer_withdraw_list(t)) ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory");
     if (strcmp(what, "rules_list") == 0)
         return (*reply = ym_trainer_rules_list(t)) ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory");
     if (strcmp(what, "offices") == 0)

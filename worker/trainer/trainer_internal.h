@@ -10,6 +10,7 @@
 #include "worker/trainer/sandbox.h"
 #include "worker/trainer/show.h"
 #include "worker/trainer/watch.h"
+#include "worker/trainer/withdraw.h"
 #include "worker/trainer/work.h"
 
 struct ym_gateway_info { /* what the gateway last said of itself */
@@ -57,6 +58,7 @@ struct ym_trainer {
     struct ym_budget *budget;
     struct ym_core *core;
     struct ym_border *border;
+    struct ym_withdrawn *withdrawn;
     struct ym_meter *meter;
     struct ym_eligible eligible[YM_TRAINER_COHORTS]; /* in a ring */
     size_t eligible_next;
@@ -169,6 +171,9 @@ struct ym_border_people ym_trainer_count(struct ym_trainer *t, const struct ym_p
                                          enum ym_people_bound bound);
 /* The meters, and with "plan" what a round of it would make of them. */
 enum ym_code ym_trainer_people(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
+/* trainer_withdraw.c: as above, the desk's */
+enum ym_code ym_trainer_withdraw(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
+json_t *ym_trainer_withdraw_list(struct ym_trainer *t);
 /* Sign a leaf of ours and record it, unposted; takes members, NULL is out of memory. */
 enum ym_code ym_trainer_record_new(struct ym_trainer *t, const char *type, json_t *members, struct ym_status *st);
 /* trainer_offices.c. Record a leaf of ours that offices may have to seal; takes members, without "seals".

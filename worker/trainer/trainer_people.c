@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/calendar.h"
@@ -78,17 +79,21 @@ static int64_t count(struct ym_trainer *t, const struct ym_plan *plan, const str
 static void admitted(const struct ym_trainer *t, const struct ym_card *card, const struct ym_consent_need *need,
                      struct ym_border_people *n)
 {
+    const struct ym_cohort *who = ym_withdrawn_of(t->withdrawn, card->name);
     struct ym_admission a = {0};
     struct ym_buf consent = {0};
-    char path[YM_SITE_PATH];
+    char path[YM_SITE_PATH], people[YM_SITE_PATH];
+    uint8_t *gone = NULL;
     int64_t rows;
 
-    if (ym_trainer_data_path(t, card->name, path) == YM_OK &&
-        ym_frozen_consents(path, &consent, &rows, NULL) == YM_OK &&
-        ym_admit(need, (const uint64_t *)(const void *)consent.data, consent.len / 8, &a, NULL) == YM_OK) {
+    if (ym_trainer_data_path(t, card->name, path) == YM_OK && ym_trainer_people_path(t, card->name, people) == YM_OK &&
+        ym_frozen_consents(path, &consent, &rows, NULL) == YM_OK && (gone = calloc(consent.len / 8 + 1, 1)) != NULL &&
+        ym_people_mark(people, NULL, who, gone, consent.len / 8, NULL) == YM_OK &&
+        ym_admit(need, (const uint64_t *)(const void *)consent.data, gone, consent.len / 8, &a, NULL) == YM_OK) {
         n->records = rows;
         n->eligible = (int64_t)a.left;
     }
+    free(gone);
     ym_admission_release(&a);
     ym_buf_release(&consent);
 }

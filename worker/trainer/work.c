@@ -30,6 +30,7 @@ struct ym_work {
     uint8_t table_plan[YM_HASH_BYTES], table_data[YM_HASH_BYTES];
     struct ym_cohort cohort; /* of the table */
     struct ym_consent_need table_need;
+    struct ym_cohort table_gone; /* who had withdrawn */
 };
 
 void ym_job_free(struct ym_job **job)
@@ -37,6 +38,7 @@ void ym_job_free(struct ym_job **job)
     if (*job) {
         ym_buf_wipe(&(*job)->report);
         ym_cohort_release(&(*job)->cohort);
+        ym_cohort_release(&(*job)->gone);
         ym_wipe((*job)->salt, sizeof(*job)->salt);
     }
     free(*job);
@@ -50,6 +52,7 @@ static void forget(struct ym_work *w)
     ym_table_free(w->table);
     w->table = NULL;
     ym_cohort_release(&w->cohort);
+    ym_cohort_release(&w->table_gone);
     malloc_trim(0);
 }
 
@@ -65,6 +68,21 @@ static enum ym_code find_people(struct ym_work *w, struct ym_job *j, const struc
         code = ym_cohort_union(&own, &held, &w->cohort, &j->st);
     ym_cohort_release(&own);
     ym_cohort_release(&held);
+    return code;
+}
+
+/* Whom of the set the plan may use. */
+static enum ym_code admit(struct ym_job *j, const struct ym_frozen *f, struct ym_admission *out)
+{
+    uint8_t *gone = calloc(f->patient_count + 1, 1);
+    enum ym_code code = gone ? ym_people_mark(j->people_path, f->hash, &j->gone, gone, f->patient_count, &j->st)
+                             : ym_status_set(&j->st, YM_EXHAUSTED, "no memory for an admission");
+
+    if (code == YM_OK)
+        code = ym_admit(&j->need, f->consent, gone, f->patient_count, out, &j->st);
+    if (code == YM_OK)
+        ym_admission_report(out, &j->report);
+    free(gone);
     return code;
 }
 
@@ -85,15 +103,15 @@ static enum ym_code load_table(struct ym_work *w, struct ym_job *j)
     if (code == YM_OK && memcmp(f->card_hash, j->need.card, YM_HASH_BYTES) != 0)
         code = ym_status_set(&j->st, YM_CORRUPT, "the frozen data were made from another card: run data add again");
     if (code == YM_OK)
-        code = ym_admit(&j->need, f->consent, f->patient_count, &admission, &j->st);
-    if (code == YM_OK)
-        ym_admission_report(&admission, &j->report);
+        code = admit(j, f, &admission);
     if (code == YM_OK)
         code = ym_table_build(j->plan, f, admission.out, &t, &j->report, &j->st);
     if (code == YM_OK && t->patients < (size_t)j->min_patients)
         code = ym_status_set(&j->st, YM_DENIED, "fewer patients are eligible than the site's policy asks for");
     if (code == YM_OK)
         code = find_people(w, j, f, t);
+    if (code == YM_OK)
+        code = ym_cohort_union(&j->gone, &(struct ym_cohort){0}, &w->table_gone, &j->st);
     ym_frozen_free(f);
     ym_admission_release(&admission);
     if (code != YM_OK) {
@@ -107,10 +125,16 @@ static enum ym_code load_table(struct ym_work *w, struct ym_job *j)
     return YM_OK;
 }
 
+static bool same_people(const struct ym_cohort *a, const struct ym_cohort *b)
+{
+    return a->count == b->count && ym_cohort_within(a, b);
+}
+
 static bool have_table(const struct ym_work *w, const struct ym_job *j)
 {
     return w->table && memcmp(w->table_plan, j->plan->hash, YM_HASH_BYTES) == 0 &&
-           memcmp(w->table_data, j->data, YM_HASH_BYTES) == 0 && ym_consent_need_same(&w->table_need, &j->need);
+           memcmp(w->table_data, j->data, YM_HASH_BYTES) == 0 && same_people(&w->table_gone, &j->gone) &&
+           ym_consent_need_same(&w->table_need, &j->need);
 }
 
 static enum ym_code need_table(struct ym_work *w, struct ym_job *j)

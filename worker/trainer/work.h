@@ -37,6 +37,7 @@ struct ym_job {
     uint8_t last[YM_HASH_BYTES];  /* of its bytes, as the ledger says */
     uint8_t data[YM_HASH_BYTES], state[YM_HASH_BYTES]; /* data: ym_site_data_id of the frozen set */
     struct ym_consent_need need;                       /* what the plan needs of patients */
+    struct ym_cohort gone;                             /* who withdrew; freed with the job */
     int64_t min_patients;
     int64_t *update; /* TRAIN: [update dim], the owner's until the job is pushed and after it is taken */
     void *user;

@@ -1,0 +1,154 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/ledger/leaf.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "worker/trainer/trainer_internal.h"
+
+/* Withdrawals at the desk. No role, no reason and no rule stands before one. */
+
+enum { MOST_AT_ONCE = 500, MOST_RELEASES = 300 };
+
+/* Those of the data set as it is now; what cannot be read holds nobody. */
+static size_t count_here(const struct ym_trainer *t, const char *dataset, const struct ym_cohort *who)
+{
+    struct ym_cohort all = {0};
+    char path[YM_SITE_PATH];
+    size_t here = 0;
+
+    if (ym_trainer_people_path(t, dataset, path) == YM_OK && ym_people_load(path, NULL, NULL, 0, &all, NULL) == YM_OK)
+        here = all.count + who->count - ym_cohort_union_size(&all, who);
+    ym_cohort_release(&all);
+    return here;
+}
+
+/* What was released before a data set's newest withdrawal, out of charges on it. */
+struct lineage {
+    const char *dataset;
+    json_t *charges, *since, *list; /* hash of a charge's line; releases since the last withdrawal; those before it */
+};
+
+static void key_of(const uint8_t hash[YM_HASH_BYTES], char out[2 * YM_HASH_BYTES + 1])
+{
+    for (size_t i = 0; i < YM_HASH_BYTES; i++)
+        snprintf(out + 2 * i, 3, "%02x", hash[i]);
+}
+
+static const char *get(const json_t *o, const char *key)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+
+    return text ? text : "";
+}
+
+static bool lineage_leaf(void *ctx, uint64_t index, struct ym_bytes line)
+{
+    struct lineage *l = ctx;
+    json_t *o = NULL;
+    uint8_t hash[YM_HASH_BYTES];
+    char key[2 * YM_HASH_BYTES + 1];
+
+    (void)index;
+    if (ym_leaf_parse(line, &o, NULL) != YM_OK)
+        return true;
+    if (strcmp(get(o, "type"), "charge") == 0 && strcmp(get(o, "dataset"), l->dataset) == 0) {
+        ym_sha256(line.data, line.len, hash);
+        key_of(hash, key);
+        json_object_set_new(l->charges, key, json_true());
+    } else if (strcmp(get(o, "type"), "release") == 0 && json_object_get(l->charges, get(o, "charge"))) {
+        json_array_append_new(l->since, json_pack("{s:s, s:O, s:s}", "study", get(o, "study"), "round",
+                                                  json_object_get(o, "round"), "update", get(o, "update")));
+    } else if (strcmp(get(o, "type"), "withdrawal") == 0 && strcmp(get(o, "dataset"), l->dataset) == 0) {
+        json_array_extend(l->list, l->since);
+        json_array_clear(l->since);
+    }
+    json_decref(o);
+    return true;
+}
+
+/* The newest of them. */
+static json_t *releases(struct ym_trainer *t, const char *dataset)
+{
+    struct lineage l = {dataset, json_object(), json_array(), json_array()};
+
+    if (l.charges && l.since && l.list)
+        ym_ledger_each(t->ledger, 0, lineage_leaf, &l, NULL);
+    while (json_array_size(l.list) > MOST_RELEASES)
+        json_array_remove(l.list, 0);
+    json_decref(l.charges);
+    json_decref(l.since);
+    return l.list;
+}
+
+static json_t *row_of(struct ym_trainer *t, const char *dataset)
+{
+    const struct ym_cohort *who = ym_withdrawn_of(t->withdrawn, dataset);
+
+    return json_pack("{s:s, s:I, s:I, s:o}", "dataset", dataset, "people", (json_int_t)who->count, "here",
+                     (json_int_t)count_here(t, dataset, who), "releases", releases(t, dataset));
+}
+
+json_t *ym_trainer_withdraw_list(struct ym_trainer *t)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < ym_withdrawn_count(t->withdrawn); i++)
+        json_array_append_new(list, row_of(t, ym_withdrawn_at(t->withdrawn, i)));
+    return json_pack("{s:b, s:o}", "ok", 1, "withdrawn", list);
+}
+
+static enum ym_code read_people(const json_t *request, struct ym_cohort *out, struct ym_status *st)
+{
+    const json_t *list = json_object_get(request, "people");
+    size_t count = json_array_size(list);
+    uint8_t(*id)[YM_HASH_BYTES];
+    enum ym_code code = YM_OK;
+
+    if (count < 1 || count > MOST_AT_ONCE)
+        return ym_status_set(st, YM_INVALID, "1 to %d pseudonyms at once", MOST_AT_ONCE);
+    id = calloc(count, sizeof *id);
+    if (!id)
+        return ym_status_set(st, YM_EXHAUSTED, "no memory for a withdrawal");
+    for (size_t i = 0; i < count && code == YM_OK; i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+
+        if (!text || ym_hex_decode(text, strlen(text), id[i], YM_HASH_BYTES) != YM_OK)
+            code = ym_status_set(st, YM_INVALID, "pseudonym %zu is none", i);
+    }
+    if (code == YM_OK)
+        code = ym_cohort_of((const uint8_t(*)[YM_HASH_BYTES])id, count, out, st);
+    free(id);
+    return code;
+}
+
+enum ym_code ym_trainer_withdraw(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
+{
+    const char *dataset = get(request, "dataset");
+    struct ym_cohort more = {0};
+    json_t *members = NULL;
+    enum ym_code code = read_people(request, &more, st);
+
+    if (code == YM_OK && !ym_core_dataset_find(t->core, dataset))
+        code = ym_status_set(st, YM_NOT_FOUND, "%s", T(BORDER_NEED_DATASET));
+    if (code == YM_OK && ym_cohort_within(&more, ym_withdrawn_of(t->withdrawn, dataset)))
+        goto out; /* all of them did before */
+    if (code == YM_OK)
+        code = ym_withdrawn_keep(t->withdrawn, dataset, &more, &members, st);
+    if (code == YM_OK)
+        code = ym_trainer_record_new(t, "withdrawal", members, st);
+    if (code == YM_OK)
+        code = ym_withdrawn_load(t->withdrawn, st);
+    if (code == YM_OK)
+        ym_withdrawn_sweep(t->withdrawn);
+out:
+    if (code == YM_OK) {
+        *reply = row_of(t, dataset);
+        json_object_set_new(*reply, "ok", json_true());
+        json_object_set_new(*reply, "asked", json_integer((json_int_t)more.count));
+        json_object_set_new(*reply, "found", json_integer((json_int_t)count_here(t, dataset, &more)));
+    }
+    ym_cohort_release(&more);
+    return code;
+}
