@@ -235,6 +235,10 @@ static void exporters_and_years_are_apart(void **state)
     assert_int_equal(ym_meter_counted(h.meter, other_exporter, 2026), 0);
     assert_int_equal(ym_meter_with(h.meter, other_exporter, 2026, &c), 30);
     assert_int_equal(ym_meter_with(h.meter, exporter, 2026, &c), 70);
+    assert_int_equal(ym_meter_others(h.meter, other_exporter, 2026),
+                     70); /* a new name begins at what the old one counted */
+    assert_int_equal(ym_meter_others(h.meter, exporter, 2026), 0);
+    assert_int_equal(ym_meter_others(h.meter, other_exporter, 2027), 0);
     ym_cohort_release(&c);
     house_close(&h);
 }

@@ -375,6 +375,24 @@ int64_t ym_meter_counted(struct ym_meter *p, const uint8_t exporter[YM_HASH_BYTE
     return ym_meter_with(p, exporter, year, &(struct ym_cohort){0});
 }
 
+int64_t ym_meter_others(struct ym_meter *p, const uint8_t exporter[YM_HASH_BYTES], int year)
+{
+    int64_t sum = 0;
+
+    for (size_t i = 0; i < p->count; i++) {
+        const struct slot *s = &p->slot[i];
+        int64_t n;
+
+        if (s->year != year || memcmp(s->exporter, exporter, YM_HASH_BYTES) == 0)
+            continue;
+        n = ym_meter_counted(p, s->exporter, year);
+        if (n < 0)
+            return -1;
+        sum += n;
+    }
+    return sum;
+}
+
 json_t *ym_meter_json(struct ym_meter *p)
 {
     json_t *list = json_array();

@@ -56,8 +56,8 @@ static int64_t count_most(struct ym_trainer *t, const char *dataset, const uint8
     return people;
 }
 
-static int64_t count(struct ym_trainer *t, const struct ym_plan *plan, const struct ym_card *card,
-                     enum ym_people_bound bound)
+static int64_t count_own(struct ym_trainer *t, const struct ym_plan *plan, const struct ym_card *card,
+                         enum ym_people_bound bound)
 {
     const struct ym_cohort *known = ym_trainer_cohort(t, plan, card->name);
     uint8_t exporter[YM_HASH_BYTES];
@@ -73,6 +73,18 @@ static int64_t count(struct ym_trainer *t, const struct ym_plan *plan, const str
         return -1;
     before = ym_meter_counted(t->meter, exporter, year);
     return before < 0 || before > plan->min_patients ? before : plan->min_patients;
+}
+
+/* What the rule sets are asked with: a new name for the exporter begins where the others stand. */
+static int64_t count(struct ym_trainer *t, const struct ym_plan *plan, const struct ym_card *card,
+                     enum ym_people_bound bound)
+{
+    uint8_t exporter[YM_HASH_BYTES];
+    int64_t own = count_own(t, plan, card, bound), others;
+
+    ym_exporter_of(card, exporter);
+    others = ym_meter_others(t->meter, exporter, ym_year_of(ym_clock_unix()));
+    return own < 0 || others < 0 ? -1 : own + others;
 }
 
 /* Below 0 where the frozen set cannot be read. */
