@@ -215,9 +215,9 @@ static json_t *card(const char *name)
 
 static json_t *policy(void)
 {
-    return json_pack("{s:i,s:I,s:i,s:i,s:i,s:s,s:s}", "epsilon_cap_micro", CAP, "delta_e18", (json_int_t)DELTA,
+    return json_pack("{s:i,s:I,s:i,s:i,s:i,s:s,s:s,s:[]}", "epsilon_cap_micro", CAP, "delta_e18", (json_int_t)DELTA,
                      "order_milli", ORDER, "min_patients", 20, "epsilon_month_micro", CAP, "unit", "patient",
-                     "relation", "add-or-remove-one");
+                     "relation", "add-or-remove-one", "seals");
 }
 
 static void head(struct world *w)
@@ -227,6 +227,7 @@ static void head(struct world *w)
     for (size_t s = 0; s < SITES; s++) {
         begin(w, &w->site[s], "hospital", 2u << s, 1u | 2u << s);
         say(w, "policy", policy(), &w->site[s], 2u << s);
+        say(w, "border", json_pack("{s:b,s:s,s:[]}", "asked", 0, "reason", "bench", "seals"), &w->site[s], 2u << s);
         say(w, "dataset_card", card("a"), &w->site[s], 1u | 2u << s);
     }
 }
@@ -240,8 +241,8 @@ static void begin_study(struct world *w, uint64_t study)
     say(w, "plan", json_pack("{s:s,s:s,s:s}", "study", name, "plan", plan, "sponsor", w->sponsor.name), &w->sponsor, 7);
     for (size_t s = 0; s < SITES; s++)
         say(w, "approval",
-            json_pack("{s:s,s:s,s:s,s:s,s:i}", "study", name, "plan", plan, "dataset", "a", "data",
-                      hash_of("data %" PRIu64 "%" PRIu64, 0, 0), "epsilon_micro", 5000000),
+            json_pack("{s:s,s:s,s:s,s:s,s:i,s:[]}", "study", name, "plan", plan, "dataset", "a", "data",
+                      hash_of("data %" PRIu64 "%" PRIu64, 0, 0), "epsilon_micro", 5000000, "seals"),
             &w->site[s], 1u | 2u << s);
 }
 
@@ -258,7 +259,7 @@ static json_t *charge(struct world *w, const char *study, uint64_t n, unsigned r
     MUST(square <= UINT64_MAX && ym_spend_micro(&none, &e, DELTA, w->cache, &alone, NULL) == YM_OK);
     MUST(ym_spend_micro_at(&w->spend, &e, DELTA, ORDER, w->cache, &spent, NULL) == YM_OK && spent <= CAP);
     return json_pack("{s:s,s:i,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:i,s:[],s:s,s:s,s:s,s:I,s:I,s:i,s:I,s:s,s:s,"
-                     "s:s,s:s}",
+                     "s:s,s:s,s:s,s:[{s:i,s:i,s:s}],s:s}",
                      "study", study, "round", round, "attempt", 1, "plan", hash_of("plan %" PRIu64 "%" PRIu64, n, 0),
                      "state", state, "dataset", "a", "data", hash_of("data %" PRIu64 "%" PRIu64, 0, 0), "mechanism",
                      "poisson-sampled rounded gaussian", "route", "integer", "clip_units", YM_CLIP_UNITS,
@@ -266,7 +267,10 @@ static json_t *charge(struct world *w, const char *study, uint64_t n, unsigned r
                      "add-or-remove-one", "accountant", "rdp/1", "epsilon_round_micro", (json_int_t)alone,
                      "epsilon_spent_micro", (json_int_t)spent, "epsilon_cap_micro", CAP, "delta_e18", (json_int_t)DELTA,
                      "identified", "hospital_id", "sandbox", "seccomp landlock", "build",
-                     "0123456789abcdef0123456789abcdef01234567", "binary", hash_of("b%" PRIu64 "%" PRIu64, 0, 0));
+                     "0123456789abcdef0123456789abcdef01234567", "binary", hash_of("b%" PRIu64 "%" PRIu64, 0, 0),
+                     "exporter", hash_of("exporter %" PRIu64 "%" PRIu64, 0, 0), "people", "year", 2023, "people", 600,
+                     "set", hash_of("set %" PRIu64 "%" PRIu64, n, round), "decision",
+                     "0000000000000000000000000000000000000000000000000000000000000000");
 }
 
 static void fill_round(struct world *w, struct round *r, uint64_t n, unsigned round)
