@@ -12,14 +12,6 @@
 
 enum { DOCUMENT_MAX = 1 << 30, TEXT_MAX = 48 * 1024 };
 
-static int need(const char *option)
-{
-    fprintf(stderr, "yumen-site: ");
-    fprintf(stderr, T(SITE_NEED_OPTION), option);
-    fprintf(stderr, "\n");
-    return YM_EXIT_USAGE;
-}
-
 static const char *given(const struct ym_cli_args *a, const char *option)
 {
     const char *text = ym_cli_get(a, option);
@@ -187,7 +179,7 @@ int ym_site_cmd_dossier_add(const struct ym_cli_args *a)
 
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (!ym_cli_get(a, needed[i]))
-            return need(needed[i]);
+            return ym_site_need(needed[i]);
     if (hash_file(ym_cli_get(a, "document"), hash, &st) != YM_OK)
         return ym_site_fail(NULL, &st);
     filing =
@@ -270,7 +262,7 @@ int ym_site_cmd_border_again(const struct ym_cli_args *a)
 int ym_site_cmd_border_off(const struct ym_cli_args *a)
 {
     if (!ym_cli_get(a, "reason"))
-        return need("reason");
+        return ym_site_need("reason");
     return ym_site_run_sealed(
         a, json_pack("{s:s, s:b, s:s}", "do", "border_switch", "asked", 0, "reason", given(a, "reason")),
         json_pack("{s:{s:b, s:s}}", "border", "asked", 0, "reason", given(a, "reason")), "rules_list", show_switch);

@@ -333,12 +333,8 @@ int ym_site_cmd_offices_make(const struct ym_cli_args *a)
 
     if (office < 0)
         return bad_office(word);
-    if (!out) {
-        fprintf(stderr, "yumen-site: ");
-        fprintf(stderr, T(SITE_NEED_OPTION), "out");
-        fprintf(stderr, "\n");
-        return YM_EXIT_USAGE;
-    }
+    if (!out)
+        return ym_site_need("out");
     code = ym_office_key_make(out, (enum ym_office)office, &key, &st);
     if (code == YM_OK) {
         ym_key_public(key, pub);

@@ -220,12 +220,8 @@ static int try_plan(const struct ym_cli_args *a, const char *what)
     int rc;
     enum ym_code code;
 
-    if (!dataset) {
-        fprintf(stderr, "yumen-site: ");
-        fprintf(stderr, T(SITE_NEED_OPTION), "dataset");
-        fprintf(stderr, "\n");
-        return YM_EXIT_USAGE;
-    }
+    if (!dataset)
+        return ym_site_need("dataset");
     code = ym_site_open(a, &s, &st);
     if (code == YM_OK)
         code = expect_plan(&s, a->positional[0], dataset, override, &want, &st);

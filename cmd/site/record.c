@@ -15,14 +15,6 @@
 
 enum { ENROL_TRIES = 50, ENROL_PAUSE_US = 200000 };
 
-static int need(const char *option)
-{
-    fprintf(stderr, "yumen-site: ");
-    fprintf(stderr, T(SITE_NEED_OPTION), option);
-    fprintf(stderr, "\n");
-    return YM_EXIT_USAGE;
-}
-
 static int bad_address(const char *option, const char *value)
 {
     fprintf(stderr, "yumen-site: ");
@@ -41,7 +33,7 @@ int ym_site_cmd_init(const struct ym_cli_args *a)
     struct ym_buf vkey = {0};
     const char *dir = ym_site_dir(a), *name = ym_cli_get(a, "name"), *from = ym_cli_get(a, "policy");
     char path[PATH_MAX];
-    int rc = !name ? need("name") : from ? ym_site_load_policy(from, &file, &terms) : YM_EXIT_DONE;
+    int rc = !name ? ym_site_need("name") : from ? ym_site_load_policy(from, &file, &terms) : YM_EXIT_DONE;
     enum ym_code code;
 
     if (rc == YM_EXIT_DONE)
@@ -113,7 +105,7 @@ int ym_site_cmd_enrol(const struct ym_cli_args *a)
     enum ym_code code;
 
     if (!token || !hub)
-        return need(token ? "hub" : "token");
+        return ym_site_need(token ? "hub" : "token");
     if (!enrol) {
         if (!next_port(hub, enrol_default, sizeof enrol_default))
             return bad_address("hub", hub);

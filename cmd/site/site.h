@@ -19,6 +19,8 @@ const char *ym_site_dir(const struct ym_cli_args *a);
 enum ym_code ym_site_open(const struct ym_cli_args *a, struct ym_site *out, struct ym_status *st);
 /* Ask the trainer; takes request. *reply is new. */
 enum ym_code ym_site_ask(const struct ym_site *s, json_t *request, json_t **reply, struct ym_status *st);
+/* Says that an option is missing; the exit code. */
+int ym_site_need(const char *option);
 /* "yumen-site: ..." with advice for the usual causes; the exit code. */
 int ym_site_fail(const struct ym_site *s, const struct ym_status *st);
 /* Canonical JSON and a newline on stdout; 0. */

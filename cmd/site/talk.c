@@ -54,6 +54,14 @@ enum ym_code ym_site_ask(const struct ym_site *s, json_t *request, json_t **repl
     return code;
 }
 
+int ym_site_need(const char *option)
+{
+    fprintf(stderr, "yumen-site: ");
+    fprintf(stderr, T(SITE_NEED_OPTION), option);
+    fprintf(stderr, "\n");
+    return YM_EXIT_USAGE;
+}
+
 int ym_site_fail(const struct ym_site *s, const struct ym_status *st)
 {
     (void)s;

@@ -4,7 +4,6 @@
 
 enum { CASES = 200000 };
 
-static struct ym_rules_in sets[2];
 static const int64_t counts[] = {0, 1, 100, 101, 500, 501, 999, 3000, 9999, 10000, 10001, 99999, 100000, 1000000};
 static uint64_t seed = 20284879;
 
@@ -213,22 +212,6 @@ static void a_draft_only_forecasts(void **state)
     assert_true(d.forecast);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    sets[0] = (struct ym_rules_in){rules_must(BORDER_FOLDER "cn-health.yaml"), true};
-    sets[1] = (struct ym_rules_in){rules_must(BORDER_FOLDER "us-28cfr202.yaml"), true};
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < 2; i++)
-        ym_rules_free((struct ym_rules *)sets[i].rules);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,5 +225,5 @@ int main(void)
         cmocka_unit_test(what_nobody_signed_decides_nothing),
         cmocka_unit_test(a_draft_only_forecasts),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, sets_open, sets_close);
 }

@@ -5,6 +5,9 @@
 #include "gate/border/evaluate.h"
 #include "tests/unit/support.h"
 
+#ifndef YM_TEST_SOURCE_ROOT /* meson gives it */
+#define YM_TEST_SOURCE_ROOT "."
+#endif
 #define BORDER_FOLDER YM_TEST_SOURCE_ROOT "/gate/border/"
 
 /* A rule set as it is shipped; prints what is wrong with it. */
@@ -80,6 +83,25 @@ static inline struct ym_facts facts_v1(void)
     for (size_t i = 0; i < sizeof live / sizeof *live; i++)
         f.record[live[i]] = YM_RECORD_LIVE;
     return f;
+}
+
+/* The shipped sets, as a site would have signed them. */
+static struct ym_rules_in sets[2];
+
+static inline int sets_open(void **state)
+{
+    (void)state;
+    sets[0] = (struct ym_rules_in){rules_must(BORDER_FOLDER "cn-health.yaml"), true};
+    sets[1] = (struct ym_rules_in){rules_must(BORDER_FOLDER "us-28cfr202.yaml"), true};
+    return 0;
+}
+
+static inline int sets_close(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        ym_rules_free((struct ym_rules *)sets[i].rules);
+    return 0;
 }
 
 #endif

@@ -1,8 +1,6 @@
 /* The cases of the notes on border requirements, section 17.6, on the rule sets as they are shipped. */
 #include "tests/support/border.h"
 
-static struct ym_rules_in sets[2];
-
 static struct ym_crossing decide_on(const struct ym_facts *f, const char *today)
 {
     struct ym_crossing d;
@@ -263,22 +261,6 @@ static void rows_and_persons_never_leave(void **state)
     expect(&f, YM_LABEL_CONTRACT_OR_CERTIFICATE, YM_PROCEED);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    sets[0] = (struct ym_rules_in){rules_must(BORDER_FOLDER "cn-health.yaml"), true};
-    sets[1] = (struct ym_rules_in){rules_must(BORDER_FOLDER "us-28cfr202.yaml"), true};
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < 2; i++)
-        ym_rules_free((struct ym_rules *)sets[i].rules);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,5 +285,5 @@ int main(void)
         cmocka_unit_test(v20_a_stale_filing_is_absent),
         cmocka_unit_test(rows_and_persons_never_leave),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, sets_open, sets_close);
 }

@@ -23,11 +23,11 @@ struct waiting {
     char override[513]; /* why an epsilon that needs an override is right; "" */
 };
 
-static const char *get(const json_t *request, const char *key)
+const char *ym_trainer_text(const json_t *o, const char *key)
 {
     const char *text = "";
 
-    ym_json_get_str(request, key, &text, NULL);
+    ym_json_get_str(o, key, &text, NULL);
     return text;
 }
 
@@ -127,7 +127,7 @@ static enum ym_code do_plan_show(struct ym_trainer *t, const struct ym_ticket *t
                                  struct ym_status *st)
 {
     struct ym_core_study *s;
-    enum ym_code code = ym_core_find(t->core, get(request, "plan"), &s, st);
+    enum ym_code code = ym_core_find(t->core, ym_trainer_text(request, "plan"), &s, st);
 
     if (code == YM_OK)
         reply_new(t, ticket, show_json(t, s));
@@ -240,8 +240,8 @@ static enum ym_code do_data_add(struct ym_trainer *t, const struct ym_ticket *ti
     json_t *members = NULL;
     uint8_t data[YM_HASH_BYTES];
     bool same = false;
-    enum ym_code code = ym_name_valid(get(request, "dataset"))
-                            ? ym_site_card(&t->site, get(request, "dataset"), &card, st)
+    enum ym_code code = ym_name_valid(ym_trainer_text(request, "dataset"))
+                            ? ym_site_card(&t->site, ym_trainer_text(request, "dataset"), &card, st)
                             : ym_status_set(st, YM_INVALID, "a data set's name is missing");
 
     if (code == YM_OK)
@@ -320,19 +320,19 @@ static enum ym_code do_check(struct ym_trainer *t, const struct ym_ticket *ticke
     const struct ym_core_dataset *d;
     struct ym_core_study *s;
     struct ym_job *j;
-    enum ym_code code = ym_core_find(t->core, get(request, "plan"), &s, st);
+    enum ym_code code = ym_core_find(t->core, ym_trainer_text(request, "plan"), &s, st);
 
     if (code != YM_OK)
         return code;
     if (ym_core_min_patients(t->core) < 0)
         return ym_status_set(st, YM_DENIED, "the ledger holds no policy");
-    d = ym_core_dataset_find(t->core, get(request, "dataset"));
+    d = ym_core_dataset_find(t->core, ym_trainer_text(request, "dataset"));
     if (!d)
         return ym_status_set(st, YM_NOT_FOUND, "no data set \"%s\" is registered; see yumen-site data list",
-                             get(request, "dataset"));
-    if (strlen(get(request, "override")) >= sizeof w.override)
+                             ym_trainer_text(request, "dataset"));
+    if (strlen(ym_trainer_text(request, "override")) >= sizeof w.override)
         return ym_status_set(st, YM_INVALID, "%s", T(REFUSE_REASON));
-    snprintf(w.override, sizeof w.override, "%s", get(request, "override"));
+    snprintf(w.override, sizeof w.override, "%s", ym_trainer_text(request, "override"));
     snprintf(w.dataset, sizeof w.dataset, "%s", d->name);
     j = check_job(t, s, d, &w);
     if (!j)
@@ -415,7 +415,7 @@ static enum ym_lang speak(enum ym_lang lang)
 
 static enum ym_lang asked_in(const json_t *request)
 {
-    const char *lang = get(request, "lang");
+    const char *lang = ym_trainer_text(request, "lang");
 
     return lang[0] == '\0' ? ym_text_lang() : strcmp(lang, "zh") == 0 ? YM_LANG_ZH : YM_LANG_EN;
 }
@@ -452,7 +452,7 @@ static enum ym_code do_veto(struct ym_trainer *t, const struct ym_ticket *ticket
 {
     struct ym_actions a = {0};
     struct ym_core_study *s;
-    enum ym_code code = ym_core_find(t->core, get(request, "plan"), &s, st);
+    enum ym_code code = ym_core_find(t->core, ym_trainer_text(request, "plan"), &s, st);
 
     if (code == YM_OK)
         code = ym_core_veto(t->core, s, &a, st);
@@ -467,11 +467,12 @@ static enum ym_code do_pause(struct ym_trainer *t, const struct ym_ticket *ticke
 {
     struct ym_actions a = {0};
     bool paused = json_is_true(json_object_get(request, "paused"));
-    enum ym_code code = ym_core_pause(t->core, get(request, "study"), paused, &a, st);
+    enum ym_code code = ym_core_pause(t->core, ym_trainer_text(request, "study"), paused, &a, st);
 
     ym_trainer_act(t, &a);
     if (code == YM_OK)
-        reply_new(t, ticket, json_pack("{s:b, s:s, s:b}", "ok", 1, "study", get(request, "study"), "paused", paused));
+        reply_new(t, ticket,
+                  json_pack("{s:b, s:s, s:b}", "ok", 1, "study", ym_trainer_text(request, "study"), "paused", paused));
     return code;
 }
 
@@ -494,7 +495,7 @@ static enum ym_code do_enrol(struct ym_trainer *t, const struct ym_ticket *ticke
 static enum ym_code do_recover(struct ym_trainer *t, const struct ym_ticket *ticket, const json_t *request,
                                struct ym_status *st)
 {
-    const char *reason = get(request, "reason");
+    const char *reason = ym_trainer_text(request, "reason");
     enum ym_code code = reason[0] ? ym_trainer_recover(t, reason, st) : YM_OK;
 
     if (code == YM_OK)
@@ -566,7 +567,7 @@ void ym_trainer_admin(void *ctx, const struct ym_ticket *ticket, const json_t *r
 {
     struct ym_trainer *t = ctx;
     struct ym_status st = YM_STATUS_INIT;
-    const char *what = get(request, "do");
+    const char *what = ym_trainer_text(request, "do");
     enum ym_lang own = speak(asked_in(request));
     enum ym_code code = YM_OK;
 

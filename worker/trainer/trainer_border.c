@@ -131,14 +131,6 @@ json_t *ym_trainer_waits(struct ym_trainer *t)
 
 /* ---- the desk ---- */
 
-static const char *get(const json_t *request, const char *key)
-{
-    const char *text = "";
-
-    ym_json_get_str(request, key, &text, NULL);
-    return text;
-}
-
 static json_t *text_reply(struct ym_buf *text)
 {
     json_t *o = json_pack("{s:b, s:s}", "ok", 1, "text", ym_buf_str(text));
@@ -150,11 +142,11 @@ static json_t *text_reply(struct ym_buf *text)
 static enum ym_code find_both(struct ym_trainer *t, const json_t *request, struct ym_core_study **s,
                               const char **dataset, struct ym_status *st)
 {
-    enum ym_code code = ym_core_find(t->core, get(request, "plan"), s, st);
+    enum ym_code code = ym_core_find(t->core, ym_trainer_text(request, "plan"), s, st);
 
     if (code != YM_OK)
         return code;
-    *dataset = get(request, "dataset")[0] ? get(request, "dataset") : (*s)->dataset;
+    *dataset = ym_trainer_text(request, "dataset")[0] ? ym_trainer_text(request, "dataset") : (*s)->dataset;
     if (!ym_core_dataset_find(t->core, *dataset))
         return ym_status_set(st, YM_NOT_FOUND, "%s", T(BORDER_NEED_DATASET));
     return YM_OK;
@@ -189,7 +181,7 @@ enum ym_code ym_trainer_border_show(struct ym_trainer *t, const json_t *request,
 enum ym_code ym_trainer_border_switch(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
 {
     bool asked = json_is_true(json_object_get(request, "asked"));
-    const char *reason = get(request, "reason");
+    const char *reason = ym_trainer_text(request, "reason");
     enum ym_code code = YM_OK;
 
     if (!asked && !ym_site_reason_valid(reason))
@@ -211,7 +203,7 @@ static const json_t *track_of(const json_t *decision, const char *name)
 
     json_array_foreach(list, i, one)
     {
-        if (strcmp(get(one, "track"), name) == 0)
+        if (strcmp(ym_trainer_text(one, "track"), name) == 0)
             return one;
     }
     return NULL;
@@ -226,13 +218,15 @@ static json_t *changes(const json_t *was, const json_t *now)
 
     json_array_foreach(json_object_get(now, "tracks"), i, one)
     {
-        old = track_of(was, get(one, "track"));
-        if (strcmp(get(old, "outcome"), get(one, "outcome")) == 0 && strcmp(get(old, "label"), get(one, "label")) == 0)
+        old = track_of(was, ym_trainer_text(one, "track"));
+        if (strcmp(ym_trainer_text(old, "outcome"), ym_trainer_text(one, "outcome")) == 0 &&
+            strcmp(ym_trainer_text(old, "label"), ym_trainer_text(one, "label")) == 0)
             continue;
         json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "track", get(one, "track"), "was",
-                                        get(old, "outcome"), "was_label", get(old, "label"), "now", get(one, "outcome"),
-                                        "now_label", get(one, "label"), "rule", get(one, "rule")));
+                              json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "track", ym_trainer_text(one, "track"), "was",
+                                        ym_trainer_text(old, "outcome"), "was_label", ym_trainer_text(old, "label"),
+                                        "now", ym_trainer_text(one, "outcome"), "now_label",
+                                        ym_trainer_text(one, "label"), "rule", ym_trainer_text(one, "rule")));
     }
     return list;
 }
@@ -249,15 +243,16 @@ static bool decide_again(void *ctx, uint64_t index, struct ym_bytes line)
     struct ym_crossing d;
     json_t *o = NULL, *now;
 
-    if (ym_leaf_parse(line, &o, NULL) == YM_OK && strcmp(get(o, "type"), "decision") == 0 &&
+    if (ym_leaf_parse(line, &o, NULL) == YM_OK && strcmp(ym_trainer_text(o, "type"), "decision") == 0 &&
         ym_facts_read(json_object_get(o, "facts"), &facts, NULL) == YM_OK) {
         ym_border_decide_facts(a->t->border, &facts, ym_clock_unix(), &d);
         now = ym_crossing_json(&d);
-        json_array_append_new(
-            a->list, json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:o}", "leaf", (json_int_t)index, "time",
-                               json_integer_value(json_object_get(o, "time")), "study", get(o, "study"), "dataset",
-                               get(o, "dataset"), "was", get(json_object_get(o, "decision"), "outcome"), "now",
-                               ym_outcome_word(d.outcome), "changes", changes(json_object_get(o, "decision"), now)));
+        json_array_append_new(a->list, json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:o}", "leaf", (json_int_t)index,
+                                                 "time", json_integer_value(json_object_get(o, "time")), "study",
+                                                 ym_trainer_text(o, "study"), "dataset", ym_trainer_text(o, "dataset"),
+                                                 "was", ym_trainer_text(json_object_get(o, "decision"), "outcome"),
+                                                 "now", ym_outcome_word(d.outcome), "changes",
+                                                 changes(json_object_get(o, "decision"), now)));
         json_decref(now);
     }
     json_decref(o);
@@ -303,13 +298,13 @@ json_t *ym_trainer_rules_list(struct ym_trainer *t)
 
 enum ym_code ym_trainer_rules_sign(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
 {
-    const char *text = get(request, "text");
+    const char *text = ym_trainer_text(request, "text");
     struct ym_problems problems = {0};
     struct ym_buf all = {0};
     json_t *members = NULL;
     enum ym_code code =
-        ym_border_keep_rules(t->border, get(request, "file"), (struct ym_bytes){(const uint8_t *)text, strlen(text)},
-                             &members, &problems, st);
+        ym_border_keep_rules(t->border, ym_trainer_text(request, "file"),
+                             (struct ym_bytes){(const uint8_t *)text, strlen(text)}, &members, &problems, st);
 
     if (code != YM_OK && problems.count && ym_problems_format(&problems, &all) == YM_OK)
         ym_status_set(st, code, "%s", ym_buf_str(&all));
@@ -330,10 +325,10 @@ enum ym_code ym_trainer_rules_withdraw(struct ym_trainer *t, const json_t *reque
     enum ym_code code;
 
     for (size_t i = 0; i < ym_border_rules_count(t->border); i++)
-        if (strcmp(ym_border_rules_at(t->border, i)->name, get(request, "name")) == 0)
+        if (strcmp(ym_border_rules_at(t->border, i)->name, ym_trainer_text(request, "name")) == 0)
             r = ym_border_rules_at(t->border, i);
     if (!r)
-        return ym_status_set(st, YM_NOT_FOUND, "no rule set \"%.64s\" is signed", get(request, "name"));
+        return ym_status_set(st, YM_NOT_FOUND, "no rule set \"%.64s\" is signed", ym_trainer_text(request, "name"));
     members = json_pack("{s:s, s:I, s:s, s:b, s:b}", "name", r->name, "version", (json_int_t)r->version,
                         "effective_from", r->effective_from, "draft", r->draft, "withdrawn", 1);
     if (members)
@@ -381,15 +376,15 @@ json_t *ym_trainer_dossier_list(struct ym_trainer *t)
 static enum ym_code fill_dates(json_t *filing, struct ym_status *st)
 {
     char today[YM_DATE_BYTES], until[YM_DATE_BYTES];
-    int record = ym_record_find(get(filing, "record"));
+    int record = ym_record_find(ym_trainer_text(filing, "record"));
     int years = record < 0 ? 0 : ym_record_years((enum ym_record)record);
 
     ym_date_of(ym_clock_unix(), today);
-    if (!get(filing, "valid_from")[0])
+    if (!ym_trainer_text(filing, "valid_from")[0])
         json_object_set_new(filing, "valid_from", json_string(today));
-    if (get(filing, "valid_until")[0])
+    if (ym_trainer_text(filing, "valid_until")[0])
         return YM_OK;
-    if (!years || !ym_date_add_years(get(filing, "valid_from"), years, until))
+    if (!years || !ym_date_add_years(ym_trainer_text(filing, "valid_from"), years, until))
         return ym_status_set(st, YM_INVALID, "%s", T(BORDER_NEED_UNTIL));
     json_object_set_new(filing, "valid_until", json_string(until));
     return YM_OK;
@@ -438,7 +433,7 @@ enum ym_code ym_trainer_dossier_withdraw(struct ym_trainer *t, const json_t *req
                                          struct ym_status *st)
 {
     const struct ym_dossier *d = ym_border_dossier(t->border);
-    const char *digits = get(request, "document");
+    const char *digits = ym_trainer_text(request, "document");
     const struct ym_filing *found = NULL;
     struct ym_filing f;
     enum ym_code code;

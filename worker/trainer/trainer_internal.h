@@ -91,6 +91,8 @@ struct ym_trainer {
 void ym_trainer_fatal(struct ym_trainer *t, enum ym_code code, const struct ym_status *st);
 /* Carry out and release. */
 void ym_trainer_act(struct ym_trainer *t, struct ym_actions *a);
+/* A text member of a request or leaf; "" when it is absent or no text. Borrowed. */
+const char *ym_trainer_text(const json_t *o, const char *key);
 /* Sign a leaf of ours; members is borrowed. */
 enum ym_code ym_trainer_sign(struct ym_trainer *t, const char *type, const json_t *members, struct ym_buf *line,
                              struct ym_status *st);

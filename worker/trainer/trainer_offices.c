@@ -12,14 +12,6 @@
 
 enum { PENDING_MOST = 256, PENDING_MAX = 64 * 1024, DAY_S = 86400, NAME_LEAST = 16, NAME_HEX = 2 * YM_HASH_BYTES };
 
-static const char *get(const json_t *o, const char *key)
-{
-    const char *text = "";
-
-    ym_json_get_str(o, key, &text, NULL);
-    return text;
-}
-
 static struct ym_seal_need need_of(struct ym_trainer *t, const char *type, const json_t *members)
 {
     struct ym_budget_policy p = {0};
@@ -55,7 +47,7 @@ static enum ym_code save(struct ym_trainer *t, const json_t *item, struct ym_sta
     if (code == YM_OK)
         code = ym_fs_mkdirs(path, 0700, st);
     if (code == YM_OK)
-        code = pending_path(t, get(item, "type"), json_object_get(item, "members"), path, st);
+        code = pending_path(t, ym_trainer_text(item, "type"), json_object_get(item, "members"), path, st);
     if (code == YM_OK)
         code = ym_json_canonical(item, &text, st);
     if (code == YM_OK)
@@ -71,7 +63,7 @@ static void keep_good(struct ym_trainer *t, json_t *item)
     enum ym_office office;
 
     for (size_t i = json_array_size(seals); i-- > 0;)
-        if (ym_seal_check(&t->offices, get(item, "type"), t->site.name, json_object_get(item, "members"),
+        if (ym_seal_check(&t->offices, ym_trainer_text(item, "type"), t->site.name, json_object_get(item, "members"),
                           json_array_get(seals, i), ym_clock_unix(), &office, NULL) != YM_OK)
             json_array_remove(seals, i);
 }
@@ -93,7 +85,7 @@ static json_t *load_item(struct ym_trainer *t, const char *name)
                 ym_json_parse(text.data, text.len, PENDING_MAX, &item, NULL) == YM_OK &&
                 json_is_object(json_object_get(item, "members")) && json_is_array(json_object_get(item, "seals")) &&
                 ym_json_get_int(item, "time", 0, INT64_MAX, &time, NULL) == YM_OK &&
-                pending_path(t, get(item, "type"), json_object_get(item, "members"), own, NULL) == YM_OK &&
+                pending_path(t, ym_trainer_text(item, "type"), json_object_get(item, "members"), own, NULL) == YM_OK &&
                 strcmp(own, path) == 0 && ym_clock_unix() - time <= (int64_t)YM_SEAL_DAYS * DAY_S;
 
     ym_buf_release(&text);
@@ -110,7 +102,7 @@ static void drop_item(struct ym_trainer *t, const json_t *item)
 {
     char path[YM_SITE_PATH];
 
-    if (pending_path(t, get(item, "type"), json_object_get(item, "members"), path, NULL) == YM_OK)
+    if (pending_path(t, ym_trainer_text(item, "type"), json_object_get(item, "members"), path, NULL) == YM_OK)
         unlink(path);
 }
 
@@ -148,7 +140,7 @@ static unsigned sealed_by(const json_t *item)
 
     json_array_foreach(json_object_get(item, "seals"), i, seal)
     {
-        int office = ym_office_find(get(seal, "office"));
+        int office = ym_office_find(ym_trainer_text(seal, "office"));
 
         mask |= office < 0 ? 0 : 1u << office;
     }
@@ -159,13 +151,14 @@ static unsigned sealed_by(const json_t *item)
 static json_t *item_json(struct ym_trainer *t, const json_t *item)
 {
     const json_t *members = json_object_get(item, "members");
-    struct ym_seal_need need = need_of(t, get(item, "type"), members);
+    struct ym_seal_need need = need_of(t, ym_trainer_text(item, "type"), members);
     unsigned from, left = ym_seal_missing(&need, sealed_by(item), &from);
     uint8_t hash[YM_HASH_BYTES];
-    json_t *o = json_pack("{s:s, s:O, s:o, s:I, s:o}", "type", get(item, "type"), "members", (json_t *)members,
-                          "sealed", words_of(sealed_by(item)), "left", (json_int_t)left, "from", words_of(from));
+    json_t *o =
+        json_pack("{s:s, s:O, s:o, s:I, s:o}", "type", ym_trainer_text(item, "type"), "members", (json_t *)members,
+                  "sealed", words_of(sealed_by(item)), "left", (json_int_t)left, "from", words_of(from));
 
-    if (o && ym_seal_name(get(item, "type"), members, hash, NULL) == YM_OK)
+    if (o && ym_seal_name(ym_trainer_text(item, "type"), members, hash, NULL) == YM_OK)
         ym_json_set_hash(o, "hash", hash);
     return o;
 }
@@ -177,14 +170,14 @@ static enum ym_code settle_approval(struct ym_trainer *t, const json_t *members,
     struct ym_actions a = {0};
     struct ym_core_study *s;
     json_t *now = NULL;
-    enum ym_code code = ym_core_find(t->core, get(members, "plan"), &s, st);
+    enum ym_code code = ym_core_find(t->core, ym_trainer_text(members, "plan"), &s, st);
 
     if (code == YM_OK)
-        code = ym_core_approval(t->core, s, get(members, "dataset"), &now, st);
+        code = ym_core_approval(t->core, s, ym_trainer_text(members, "dataset"), &now, st);
     if (code == YM_OK && !json_equal(now, members))
         code = ym_status_set(st, YM_CONFLICT, "%s", T(SEAL_CHANGED));
     if (code == YM_OK)
-        code = ym_core_approve(t->core, s, get(members, "dataset"), seals, &a, st);
+        code = ym_core_approve(t->core, s, ym_trainer_text(members, "dataset"), seals, &a, st);
     if (code == YM_OK)
         ym_trainer_act(t, &a);
     json_decref(now);
@@ -219,7 +212,7 @@ static enum ym_code keep(struct ym_trainer *t, const char *type, const json_t *m
     enum ym_code code = YM_OK;
     size_t i;
 
-    json_array_foreach(waiting, i, item) if (strcmp(get(item, "type"), type) == 0 &&
+    json_array_foreach(waiting, i, item) if (strcmp(ym_trainer_text(item, "type"), type) == 0 &&
                                              json_equal(json_object_get(item, "members"), members)) break;
     item = i < json_array_size(waiting) ? json_incref(item)
                                         : json_pack("{s:I, s:s, s:O, s:[]}", "time", (json_int_t)ym_clock_unix(),
@@ -288,7 +281,8 @@ json_t *ym_trainer_pending_json(struct ym_trainer *t)
 
 enum ym_code ym_trainer_rotate(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
 {
-    json_t *members = json_pack("{s:s, s:s}", "office", get(request, "office"), "public_key", get(request, "key"));
+    json_t *members = json_pack("{s:s, s:s}", "office", ym_trainer_text(request, "office"), "public_key",
+                                ym_trainer_text(request, "key"));
     enum ym_code code = ym_offices_may_rotate(&t->offices, members, st);
 
     if (code != YM_OK) {
@@ -310,7 +304,7 @@ static enum ym_code add_seals(struct ym_trainer *t, json_t *item, const json_t *
     json_array_foreach(seals, i, seal)
     {
         enum ym_office office;
-        enum ym_code code = ym_seal_check(&t->offices, get(item, "type"), t->site.name,
+        enum ym_code code = ym_seal_check(&t->offices, ym_trainer_text(item, "type"), t->site.name,
                                           json_object_get(item, "members"), seal, ym_clock_unix(), &office, st);
 
         if (code != YM_OK)
@@ -324,7 +318,7 @@ static enum ym_code add_seals(struct ym_trainer *t, json_t *item, const json_t *
 static enum ym_code seal_item(struct ym_trainer *t, json_t *item, const json_t *request, json_t **reply,
                               struct ym_status *st)
 {
-    const char *type = get(item, "type");
+    const char *type = ym_trainer_text(item, "type");
     json_t *members = json_object_get(item, "members");
     struct ym_seal_need need = need_of(t, type, members);
     unsigned from;
@@ -347,7 +341,7 @@ static enum ym_code seal_item(struct ym_trainer *t, json_t *item, const json_t *
 
 enum ym_code ym_trainer_seal(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
 {
-    const char *digits = get(request, "hash");
+    const char *digits = ym_trainer_text(request, "hash");
     json_t *items;
     enum ym_code code;
 

@@ -128,14 +128,6 @@ struct ym_border_people ym_trainer_count(struct ym_trainer *t, const struct ym_p
 
 /* ---- the desk ---- */
 
-static const char *get(const json_t *request, const char *key)
-{
-    const char *text = "";
-
-    ym_json_get_str(request, key, &text, NULL);
-    return text;
-}
-
 /* Counts at which a label may change, of every signed set in force: {fact, from, ruleset}. */
 static void add_limits(json_t *list, const struct ym_rules *r, enum ym_people fact)
 {
@@ -254,8 +246,9 @@ enum ym_code ym_trainer_people(struct ym_trainer *t, const json_t *request, json
 {
     int year = ym_year_of(ym_clock_unix());
     json_t *limits = limits_json(t), *forecast = NULL;
-    enum ym_code code = get(request, "plan")[0]
-                            ? forecast_json(t, get(request, "plan"), get(request, "dataset"), limits, &forecast, st)
+    enum ym_code code = ym_trainer_text(request, "plan")[0]
+                            ? forecast_json(t, ym_trainer_text(request, "plan"), ym_trainer_text(request, "dataset"),
+                                            limits, &forecast, st)
                             : YM_OK;
 
     if (code == YM_OK)

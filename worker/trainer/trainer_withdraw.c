@@ -36,13 +36,6 @@ static void key_of(const uint8_t hash[YM_HASH_BYTES], char out[2 * YM_HASH_BYTES
         snprintf(out + 2 * i, 3, "%02x", hash[i]);
 }
 
-static const char *get(const json_t *o, const char *key)
-{
-    const char *text = json_string_value(json_object_get(o, key));
-
-    return text ? text : "";
-}
-
 static bool lineage_leaf(void *ctx, uint64_t index, struct ym_bytes line)
 {
     struct lineage *l = ctx;
@@ -53,14 +46,16 @@ static bool lineage_leaf(void *ctx, uint64_t index, struct ym_bytes line)
     (void)index;
     if (ym_leaf_parse(line, &o, NULL) != YM_OK)
         return true;
-    if (strcmp(get(o, "type"), "charge") == 0 && strcmp(get(o, "dataset"), l->dataset) == 0) {
+    if (strcmp(ym_trainer_text(o, "type"), "charge") == 0 && strcmp(ym_trainer_text(o, "dataset"), l->dataset) == 0) {
         ym_sha256(line.data, line.len, hash);
         key_of(hash, key);
         json_object_set_new(l->charges, key, json_true());
-    } else if (strcmp(get(o, "type"), "release") == 0 && json_object_get(l->charges, get(o, "charge"))) {
-        json_array_append_new(l->since, json_pack("{s:s, s:O, s:s}", "study", get(o, "study"), "round",
-                                                  json_object_get(o, "round"), "update", get(o, "update")));
-    } else if (strcmp(get(o, "type"), "withdrawal") == 0 && strcmp(get(o, "dataset"), l->dataset) == 0) {
+    } else if (strcmp(ym_trainer_text(o, "type"), "release") == 0 &&
+               json_object_get(l->charges, ym_trainer_text(o, "charge"))) {
+        json_array_append_new(l->since, json_pack("{s:s, s:O, s:s}", "study", ym_trainer_text(o, "study"), "round",
+                                                  json_object_get(o, "round"), "update", ym_trainer_text(o, "update")));
+    } else if (strcmp(ym_trainer_text(o, "type"), "withdrawal") == 0 &&
+               strcmp(ym_trainer_text(o, "dataset"), l->dataset) == 0) {
         json_array_extend(l->list, l->since);
         json_array_clear(l->since);
     }
@@ -125,7 +120,7 @@ static enum ym_code read_people(const json_t *request, struct ym_cohort *out, st
 
 enum ym_code ym_trainer_withdraw(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
 {
-    const char *dataset = get(request, "dataset");
+    const char *dataset = ym_trainer_text(request, "dataset");
     struct ym_cohort more = {0};
     json_t *members = NULL;
     enum ym_code code = read_people(request, &more, st);
