@@ -30,6 +30,7 @@ void ym_card_free(struct ym_card *card)
     }
     free(card->var);
     free(card->shares_patients_with);
+    ym_card_border_release(&card->border);
     ym_card_consent_release(&card->consent);
     ym_buf_release(&card->canonical);
     ym_buf_release(&card->public_json);

@@ -209,6 +209,8 @@ static void show_decision(const json_t *o)
         show_switch(o);
     printf(T(SITE_BORDER_OF), ym_get_text(o, "study"), ym_get_text(o, "dataset"));
     fputs(ym_get_text(o, "text"), stdout);
+    if (ym_get_text(o, "zone")[0])
+        puts(ym_get_text(o, "zone"));
 }
 
 int ym_site_cmd_border_show(const struct ym_cli_args *a)

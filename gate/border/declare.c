@@ -1,5 +1,6 @@
 #include "gate/border/declare.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -22,7 +23,8 @@ static void declare_choice(struct ym_schema *s, struct ym_at *at, int c, const c
     if (!ym_schema_pair_text(s, at, word, text, sizeof text))
         return;
     int v = ym_choice_value_find((enum ym_choice)c, text);
-    if (v < 0 || !strcmp(text, "wrong_signer"))
+    bool follows = c == YM_CHOICE_ZONE && v > 1; /* from a list */
+    if (v < 0 || follows || !strcmp(text, "wrong_signer"))
         ym_schema_say(s, at, word, T(RULES_VALUE), text);
     else
         f->choice[c] = (uint8_t)v;
@@ -46,9 +48,14 @@ static void read_declares(struct ym_schema *s, const struct ym_at *border, enum 
     }
 }
 
+void ym_card_border_release(struct ym_card_border *b)
+{
+    ym_card_zone_release(&b->zone);
+}
+
 void ym_border_read_card(struct ym_schema *s, const struct ym_at *root, struct ym_card_border *out)
 {
-    static const char *const keys[] = {"exporter", "declares", NULL};
+    static const char *const keys[] = {"exporter", "province", "declares", "zone", NULL};
     ym_facts_init(&out->declared);
     if (!ym_schema_has(root, "border"))
         return;
@@ -56,7 +63,13 @@ void ym_border_read_card(struct ym_schema *s, const struct ym_at *root, struct y
     ym_schema_keys(s, &at, keys);
     if (ym_schema_text(s, &at, "exporter", NULL, out->exporter, sizeof out->exporter))
         out->declared.choice[YM_CHOICE_EXPORTER] = 1;
+    if (ym_schema_has(&at, "province"))
+        ym_schema_name(s, &at, "province", out->province);
     read_declares(s, &at, YM_OFFICE_DATA_OFFICE, &out->declared);
+    if (ym_schema_has(&at, "zone"))
+        ym_zone_read_card(s, &at, &out->zone);
+    if (out->zone.list[0] && out->declared.choice[YM_CHOICE_ZONE])
+        ym_schema_say(s, &at, "zone", "%s", T(ZONE_TWICE));
 }
 
 /* Eight sections, each a text; all eight: complete. */
@@ -134,6 +147,23 @@ static const char *said(const struct ym_facts *f, enum ym_choice c)
     return ym_choice_value(c, f->choice[c]);
 }
 
+/* Where the exporter is and what it says of each variable; nothing of a card that does not say. */
+static void add_zone(struct ym_sha256 *h, const struct ym_plan *plan, const struct ym_card_border *b)
+{
+    char version[24];
+    if (b->province[0])
+        add_text(h, b->province);
+    if (!b->zone.list[0])
+        return;
+    snprintf(version, sizeof version, "%lld", (long long)b->zone.version);
+    add_text(h, b->zone.list);
+    add_text(h, version);
+    add_text(h, b->zone.registered);
+    for (size_t i = 0; i < plan->input_count; i++)
+        add_text(h, ym_zone_item_of(&b->zone, plan->input[i].name));
+    add_text(h, ym_zone_item_of(&b->zone, plan->outcome.name));
+}
+
 static void scope_of(const struct ym_plan *plan, const struct ym_card *card, uint8_t out[YM_HASH_BYTES])
 {
     struct ym_sha256 *h = ym_sha256_new();
@@ -142,6 +172,7 @@ static void scope_of(const struct ym_plan *plan, const struct ym_card *card, uin
     add_text(h, plan->outcome.name);
     add_text(h, card->name);
     add_text(h, card->border.exporter);
+    add_zone(h, plan, &card->border);
     ym_sha256_final(&h, out);
 }
 

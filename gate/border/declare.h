@@ -3,6 +3,7 @@
 
 #include "base/crypto.h"
 #include "gate/border/facts.h"
+#include "gate/border/zone.h"
 
 /* What people declare about a transfer: the hospital's data office on the data
  * card, the sponsor in the plan. Both under the key "border" (docs/data.md,
@@ -10,6 +11,8 @@
 
 struct ym_card_border {
     char exporter[256]; /* organisation that exports; "" unknown. The people meter's key */
+    char province[64];  /* where it is registered; "" unknown */
+    struct ym_card_zone zone;
     struct ym_facts declared;
 };
 
@@ -23,13 +26,14 @@ struct ym_plan_border {
 
 struct ym_schema;
 struct ym_at;
+void ym_card_border_release(struct ym_card_border *b);
 void ym_border_read_card(struct ym_schema *s, const struct ym_at *root, struct ym_card_border *out);
 void ym_border_read_plan(struct ym_schema *s, const struct ym_at *root, struct ym_plan_border *out);
 
 /* The six facts whose change makes a filing stale. */
 enum ym_material {
     YM_MATERIAL_PURPOSE,
-    YM_MATERIAL_SCOPE,       /* the columns */
+    YM_MATERIAL_SCOPE,       /* the columns, whose they are, what each is on a zone's list */
     YM_MATERIAL_SENSITIVITY, /* tier, sensitive personal information, genetic resources */
     YM_MATERIAL_STORAGE,
     YM_MATERIAL_METHOD, /* recipient, where, how */

@@ -1,5 +1,7 @@
 /* What must hold of every decision, asked of random facts; the shipped sets are those a site would sign. */
 #include "base/text.h"
+#include "gate/card.h"
+#include "gate/plan.h"
 #include "tests/support/border.h"
 
 enum { CASES = 200000 };
@@ -166,6 +168,129 @@ static void tracks_do_not_see_each_other(void **state)
     }
 }
 
+/* ---- a zone's list, at random ---- */
+
+enum { ITEMS = 6, VARIABLES = 5 };
+struct zoned {
+    struct ym_zone_row row[3 * ITEMS];
+    char area[1][64];
+    struct ym_zone_list list;
+    struct ym_rules rules;
+    struct ym_zone_item item[VARIABLES];
+    struct ym_variable input[VARIABLES - 1];
+    struct ym_card card;
+    struct ym_plan plan;
+};
+
+/* Mildest first; a row with more people is never milder. */
+static uint8_t place(uint32_t rank)
+{
+    static const char *const words[] = {"off_list", "on_list_contract", "on_list_assessment"};
+    return (uint8_t)ym_choice_value_find(YM_CHOICE_ZONE, words[rank]);
+}
+
+static void random_rows(struct zoned *z)
+{
+    for (unsigned i = 0; i < ITEMS; i++) {
+        uint32_t rank = draw(3), more = draw(3);
+        int64_t from = 0;
+        for (uint32_t k = 0; k <= more; k++) {
+            struct ym_zone_row *row = &z->row[z->list.row_count++];
+            snprintf(row->item, sizeof row->item, "i%u", i);
+            row->from = from;
+            row->zone = place(rank);
+            rank += draw(3 - rank);
+            from += 1 + draw(20000);
+        }
+    }
+}
+
+static void random_zoned(struct zoned *z)
+{
+    memset(z, 0, sizeof *z);
+    z->list.row = z->row;
+    z->list.area = z->area;
+    z->list.area_count = 1;
+    z->rules.zone = &z->list;
+    z->rules.version = z->card.border.zone.version = 1 + draw(2);
+    snprintf(z->rules.name, sizeof z->rules.name, "list");
+    snprintf(z->card.border.zone.list, sizeof z->card.border.zone.list, "list");
+    snprintf(z->rules.effective_from, sizeof z->rules.effective_from, "2026-04-01");
+    snprintf(z->area[0], sizeof z->area[0], "shanghai");
+    snprintf(z->card.border.province, sizeof z->card.border.province, "shanghai");
+    random_rows(z);
+    z->plan.input = z->input;
+    z->plan.input_count = VARIABLES - 1;
+    z->card.border.zone.item = z->item;
+    z->card.border.zone.count = VARIABLES;
+    for (unsigned i = 0; i < VARIABLES; i++) {
+        char *name = i < VARIABLES - 1 ? z->input[i].name : z->plan.outcome.name;
+        snprintf(name, 64, "v%u", i);
+        snprintf(z->item[i].variable, sizeof z->item[i].variable, "v%u", i);
+        snprintf(z->item[i].item, sizeof z->item[i].item, "i%u", draw(ITEMS));
+    }
+}
+
+static uint8_t zone_at(const struct zoned *z, int64_t people)
+{
+    struct ym_rules_in in = {&z->rules, true};
+    return ym_zone_of(&in, 1, &z->plan, &z->card, people, "2026-11-22", false, NULL);
+}
+
+static void zone_must_not_open(struct ym_facts f, uint8_t shut, uint8_t other)
+{
+    struct ym_facts g = f;
+    f.choice[YM_CHOICE_ZONE] = shut;
+    g.choice[YM_CHOICE_ZONE] = other;
+    if (shut != other)
+        must_not_open(&f, &g);
+}
+
+/* What one item is taken for, alone. */
+static uint8_t alone(struct zoned *z, unsigned variable, int64_t people)
+{
+    struct ym_zone_item keep[VARIABLES];
+    memcpy(keep, z->item, sizeof keep);
+    for (unsigned i = 0; i < VARIABLES; i++)
+        memcpy(z->item[i].item, keep[variable].item, sizeof keep[i].item);
+    uint8_t zone = zone_at(z, people);
+    memcpy(z->item, keep, sizeof keep);
+    return zone;
+}
+
+static void a_zones_list_opens_only_what_is_mapped_and_no_more_for_more_people(void **state)
+{
+    static const char *const wrong[] = {"no_such_item", ""};
+    struct zoned z;
+    (void)state;
+    for (size_t n = 0; n < CASES; n++) {
+        random_zoned(&z);
+        struct ym_facts f = completed(random_facts());
+        int64_t people = counts[draw(sizeof counts / sizeof *counts)];
+        uint8_t zone = zone_at(&z, people);
+        assert_true(zone >= place(0));
+        zone_must_not_open(f, zone, zone_at(&z, people + draw(20000)));
+        unsigned which = draw(VARIABLES); /* one variable less is never stricter */
+        zone_must_not_open(f, alone(&z, which, people), zone);
+        zone_must_not_open(f, zone, zone_at(&z, YM_PEOPLE_UNKNOWN));
+        switch (draw(4)) {
+        case 0:
+            snprintf(z.item[which].item, sizeof z.item[which].item, "%s", wrong[draw(2)]);
+            break;
+        case 1:
+            z.item[which].variable[0] = 'w';
+            break;
+        case 2:
+            z.card.border.zone.version++;
+            break;
+        default:
+            z.area[0][0] = 'S';
+        }
+        assert_int_equal(zone_at(&z, people), 0);
+        zone_must_not_open(f, zone, 0);
+    }
+}
+
 static void facts_come_back_as_they_were_said(void **state)
 {
     struct ym_status st = YM_STATUS_INIT;
@@ -221,6 +346,7 @@ int main(void)
         cmocka_unit_test(more_people_open_no_gate),
         cmocka_unit_test(a_record_that_goes_opens_no_gate),
         cmocka_unit_test(tracks_do_not_see_each_other),
+        cmocka_unit_test(a_zones_list_opens_only_what_is_mapped_and_no_more_for_more_people),
         cmocka_unit_test(facts_come_back_as_they_were_said),
         cmocka_unit_test(what_nobody_signed_decides_nothing),
         cmocka_unit_test(a_draft_only_forecasts),

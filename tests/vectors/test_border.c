@@ -170,6 +170,48 @@ static void v13_off_the_zones_list_still_needs_the_genetic_record(void **state)
     expect(&f, YM_LABEL_RECORD, YM_HOLD);
 }
 
+static void off_the_zones_list_still_needs_every_other_track(void **state) /* FZ-08 */
+{
+    static const enum ym_record needed[] = {YM_RECORD_SELF_ASSESSMENT, YM_RECORD_ZONE_MAPPING, YM_RECORD_ETHICS,
+                                            YM_RECORD_HOSPITAL};
+    struct ym_facts f = facts_v1();
+    (void)state;
+    set_people(&f, 30000);
+    choose(&f, YM_CHOICE_ZONE, "off_list");
+    f.record[YM_RECORD_STANDARD_CONTRACT] = YM_RECORD_ABSENT;
+    f.record[YM_RECORD_ZONE_MAPPING] = YM_RECORD_LIVE;
+    expect(&f, YM_LABEL_RECORD, YM_PROCEED);
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        struct ym_facts g = f;
+        g.record[needed[i]] = YM_RECORD_ABSENT;
+        assert_int_equal(decide(&g).outcome, YM_HOLD);
+    }
+    struct ym_facts g = f;
+    choose(&g, YM_CHOICE_CONSENT, "below_minimum");
+    assert_int_equal(decide(&g).outcome, YM_HOLD);
+    g = f;
+    choose(&g, YM_CHOICE_TIER, "important"); /* PW-08: whatever list it is off */
+    expect(&g, YM_LABEL_SECURITY_ASSESSMENT, YM_HOLD);
+    g = f;
+    g.choice[YM_CHOICE_ZONE] = 0; /* an item that nobody mapped */
+    expect(&g, YM_LABEL_HOLD, YM_HOLD);
+    assert_string_equal(decide(&g).track[YM_TRACK_CAC].fact, "zone");
+}
+
+/* PW-14: the certificate is an instrument of 2026; the set that offers it is not in force before. */
+static void no_certificate_before_its_instrument_is_in_force(void **state)
+{
+    struct ym_facts f = facts_v1();
+    (void)state;
+    f.record[YM_RECORD_STANDARD_CONTRACT] = YM_RECORD_ABSENT;
+    f.record[YM_RECORD_CERTIFICATE] = YM_RECORD_LIVE;
+    assert_int_equal(decide_on(&f, "2026-01-01").outcome, YM_PROCEED);
+    struct ym_crossing d = decide_on(&f, "2025-12-31");
+    assert_int_equal(d.outcome, YM_HOLD);
+    assert_int_equal(d.track[YM_TRACK_CAC].ground, YM_GROUND_NO_SET);
+    assert_int_equal(d.track[YM_TRACK_CAC].record, -1); /* not even named */
+}
+
 static void v14_two_hospitals_or_one_exporter_for_both(void **state)
 {
     struct ym_facts f = facts_v1();
@@ -277,6 +319,8 @@ int main(void)
         cmocka_unit_test(v11_bundled_consent_leaves_no_cohort),
         cmocka_unit_test(v12_a_download_right_overseas_is_overseas),
         cmocka_unit_test(v13_off_the_zones_list_still_needs_the_genetic_record),
+        cmocka_unit_test(off_the_zones_list_still_needs_every_other_track),
+        cmocka_unit_test(no_certificate_before_its_instrument_is_in_force),
         cmocka_unit_test(v14_two_hospitals_or_one_exporter_for_both),
         cmocka_unit_test(v15_10001_american_health_records_hold),
         cmocka_unit_test(v16_101_american_genomes_are_refused),

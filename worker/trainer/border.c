@@ -282,14 +282,19 @@ static void set_choice(struct ym_facts *f, enum ym_choice c, const char *value)
     f->choice[c] = (uint8_t)ym_choice_value_find(c, value);
 }
 
+static void signed_sets(const struct ym_border *b, struct ym_rules_in in[MOST_SETS])
+{
+    for (size_t i = 0; i < b->rules_count; i++)
+        in[i] = (struct ym_rules_in){b->rules[i], true};
+}
+
 static void decide(const struct ym_border *b, const struct ym_facts *facts, int64_t now, bool forecast,
                    struct ym_crossing *out)
 {
     struct ym_rules_in in[MOST_SETS];
     char today[YM_DATE_BYTES];
     ym_date_of(now, today);
-    for (size_t i = 0; i < b->rules_count; i++)
-        in[i] = (struct ym_rules_in){b->rules[i], true};
+    signed_sets(b, in);
     ym_border_decide(in, b->rules_count, facts, today, forecast, out);
 }
 
@@ -311,6 +316,16 @@ void ym_border_consent(const struct ym_border *b, const struct ym_plan *plan, co
                       ym_dossier_state(&b->dossier, YM_RECORD_ETHICS, today, &t, NULL) == YM_RECORD_LIVE, out);
 }
 
+uint8_t ym_border_zone(const struct ym_border *b, const struct ym_plan *plan, const struct ym_card *card,
+                       int64_t people, int64_t now, bool forecast, struct ym_status *st)
+{
+    struct ym_rules_in in[MOST_SETS];
+    char today[YM_DATE_BYTES];
+    ym_date_of(now, today);
+    signed_sets(b, in);
+    return ym_zone_of(in, b->rules_count, plan, card, people, today, forecast, st);
+}
+
 void ym_border_ask(const struct ym_border *b, const struct ym_plan *plan, const struct ym_card *card,
                    const struct ym_border_people *n, int64_t now, bool forecast, struct ym_facts *facts,
                    struct ym_crossing *out)
@@ -322,6 +337,7 @@ void ym_border_ask(const struct ym_border *b, const struct ym_plan *plan, const 
     set_choice(facts, YM_CHOICE_PROTECTION, "complete"); /* the door lets nothing else out */
     facts->people[YM_PEOPLE_SENSITIVE] = facts->people[YM_PEOPLE_PI] = n->people;
     facts->people[YM_PEOPLE_RECORDS] = n->records;
+    facts->choice[YM_CHOICE_ZONE] = ym_border_zone(b, plan, card, n->people, now, forecast, NULL);
     if (n->eligible >= 0)
         set_choice(facts, YM_CHOICE_CONSENT, n->eligible >= plan->min_patients ? "enough" : "below_minimum");
     ym_material_of(plan, card, t.material);

@@ -36,6 +36,10 @@ struct ym_border_people {
 void ym_border_consent(const struct ym_border *b, const struct ym_plan *plan, const struct ym_card *card, int64_t now,
                        struct ym_consent_need *out);
 
+/* The fact "zone" (gate/border/zone.h). st: why it is unknown. */
+uint8_t ym_border_zone(const struct ym_border *b, const struct ym_plan *plan, const struct ym_card *card,
+                       int64_t people, int64_t now, bool forecast, struct ym_status *st);
+
 /* What is decided for a plan on a card today. out borrows from b, until the next take. */
 void ym_border_ask(const struct ym_border *b, const struct ym_plan *plan, const struct ym_card *card,
                    const struct ym_border_people *n, int64_t now, bool forecast, struct ym_facts *facts,

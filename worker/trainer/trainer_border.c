@@ -152,6 +152,19 @@ static enum ym_code find_both(struct ym_trainer *t, const json_t *request, struc
     return YM_OK;
 }
 
+/* Why the fact "zone" is unknown; "" when it is not, or when no list is asked. */
+static json_t *zone_text(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,
+                         const struct ym_facts *facts, bool forecast)
+{
+    struct ym_status st = YM_STATUS_INIT;
+    struct ym_card *card = NULL;
+
+    if (ym_site_card(&t->site, dataset, &card, NULL) == YM_OK)
+        ym_border_zone(t->border, plan, card, facts->people[YM_PEOPLE_SENSITIVE], ym_clock_unix(), forecast, &st);
+    ym_card_free(card);
+    return json_string(st.message);
+}
+
 enum ym_code ym_trainer_border_show(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
 {
     bool forecast = json_is_true(json_object_get(request, "forecast"));
@@ -175,6 +188,7 @@ enum ym_code ym_trainer_border_show(struct ym_trainer *t, const json_t *request,
     json_object_set_new(*reply, "why_not", json_string(ym_border_why_not(t->border)));
     json_object_set_new(*reply, "decision", ym_crossing_json(&d));
     json_object_set_new(*reply, "facts", ym_facts_json(&facts));
+    json_object_set_new(*reply, "zone", zone_text(t, s->plan, dataset, &facts, forecast));
     return YM_OK;
 }
 
@@ -281,6 +295,8 @@ static json_t *rules_json(const struct ym_rules *r)
     for (size_t i = 0; i < YM_TRACK_COUNT; i++)
         if (r->covers[i])
             json_array_append_new(covers, json_string(ym_track_word((enum ym_track)i)));
+    if (r->zone)
+        json_array_append_new(covers, json_string("zone"));
     if (o)
         ym_json_set_hash(o, "file", r->hash);
     return o;
