@@ -91,6 +91,8 @@ extern const struct ym_rule ym_rule_cosigned;
 extern const struct ym_rule ym_rule_border;
 /* Approvals and charges whose plan is among the objects. */
 extern const struct ym_rule ym_rule_plan;
+/* For a hospital's: approvals and charges against the terms of the policy in force. */
+extern const struct ym_rule ym_rule_policy;
 /* Form, place and signature of every leaf, and these rules (NULL ends the list). Entries are
  * parsed and signatures checked by several threads; findings come in the log's order. */
 void ym_check_walk(struct ym_check *c, size_t log, const struct ym_rule *const *rule);
@@ -167,9 +169,11 @@ struct ym_seal_state {
 void ym_check_seals(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, bool returning,
                     struct ym_seal_state *s);
 
+struct ym_plan;
+/* A plan of the objects folder, by its hash; NULL where it is not there, or no plan. The caller frees it. */
+struct ym_plan *ym_check_plan(const struct ym_check *c, const char *hash);
 void ym_check_states(struct ym_check *c);
 /* A result's sum, decoded, against the updates of its survivors, as far as they were given. */
-struct ym_plan;
 struct ym_model;
 void ym_check_updates(struct ym_check *c, const struct ym_vresult *r, const struct ym_entry *e,
                       const struct ym_plan *plan, const struct ym_model *model, const int64_t *sum);

@@ -32,20 +32,22 @@ struct pass {
 
 #define FIND(p, reason, ...) ym_check_find((p)->c, (p)->log, (int64_t)(p)->i, YM_REASON_##reason, __VA_ARGS__)
 
-static void read_plan(struct pass *p, const char *hash)
+struct ym_plan *ym_check_plan(const struct ym_check *c, const char *hash)
 {
+    struct ym_plan *plan = NULL;
     struct ym_buf bytes = {0};
     char path[4096], actual[65] = "";
     uint8_t raw[YM_VHASH];
 
-    if (ym_fs_join(path, sizeof(path), p->c->objects, hash) == YM_OK &&
+    if (c->objects && ym_fs_join(path, sizeof(path), c->objects, hash) == YM_OK &&
         ym_fs_read(path, YM_PLAN_MAX_BYTES, &bytes, NULL) == YM_OK) {
         ym_vhash(bytes.data, bytes.len, raw);
         ym_vhex_text(raw, sizeof(raw), actual);
     }
     if (strcmp(actual, hash) == 0)
-        ym_plan_decode(bytes.data, bytes.len, &p->plan, NULL);
+        ym_plan_decode(bytes.data, bytes.len, &plan, NULL);
     ym_buf_release(&bytes);
+    return plan;
 }
 
 static bool know_plan(struct pass *p)
@@ -54,9 +56,8 @@ static bool know_plan(struct pass *p)
 
     if (strcmp(p->hash, hash) != 0) {
         ym_plan_free(p->plan);
-        p->plan = NULL;
         memcpy(p->hash, hash, sizeof(p->hash));
-        read_plan(p, hash);
+        p->plan = ym_check_plan(p->c, hash);
     }
     return p->plan != NULL;
 }

@@ -82,6 +82,9 @@ enum ym_verdict {
     X(DELTA_TOO_LARGE, delta_too_large, BUDGET)                /* delta above 1 / (10 x the public size class) */      \
     X(MONTH_EXCEEDED, month_exceeded, BUDGET)                  /* more than the policy's limit for a month */          \
     X(IDENTIFIED_DIFFERS, identified_differs, BUDGET)          /* not how the card says patients were identified */    \
+    X(POLICY_TERMS, policy_terms, BUDGET)                      /* whom the policy does not serve, or not with this */  \
+    X(POLICY_HOURS, policy_hours, BUDGET)                      /* at a time at which the policy lets no round run */   \
+    X(STUDY_EXCEEDED, study_exceeded, BUDGET)                  /* more than the policy's limit for one study */        \
     X(DECISION_MISSING, decision_missing, BUDGET) /* the rule sets did not let it pass, or were not asked */           \
     X(RELEASE_WITHOUT_CHARGE, release_without_charge, BUDGET) /* no earlier charge for it */                           \
     X(RELEASE_REPEATED, release_repeated, BUDGET)             /* two releases on one charge */                         \

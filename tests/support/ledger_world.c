@@ -187,18 +187,26 @@ static json_t *release(const struct world *w, const char *study, int round, int 
                      w->update_bytes, "scale_bits", w->update_scale, "width_bits", w->update_width);
 }
 
+static json_t *terms(const struct world *w)
+{
+    return json_pack("{s:I,s:[s],s:s,s:s,s:{s:s,s:s},s:s,s:s}", "epsilon_study_micro", (json_int_t)w->cap_micro,
+                     "sponsors", "acme", "purposes", "any", "models", "any", "columns", "inputs", "any", "outcomes",
+                     "any", "recipients", "any", "hours", "any");
+}
+
 static void site_head(struct world *w, int log, const char *name, const char *dataset, const struct ym_key *key)
 {
     struct world_leaf *own_enrol = enrol(w, "hospital", name, key), *card, *approval;
 
     world_add(w, log, world_leaf(w, "genesis", genesis("hospital", name, key), name, key));
-    world_add(w, log,
-              world_leaf(w, "policy",
-                         json_pack("{s:I,s:I,s:I,s:i,s:I,s:s,s:s,s:[]}", "epsilon_cap_micro", (json_int_t)w->cap_micro,
-                                   "delta_e18", (json_int_t)w->delta_e18, "order_milli", (json_int_t)w->order_milli,
-                                   "min_patients", 20, "epsilon_month_micro", (json_int_t)w->cap_micro, "unit",
-                                   "patient", "relation", "add-or-remove-one", "seals"),
-                         name, key));
+    world_add(
+        w, log,
+        world_leaf(w, "policy",
+                   json_pack("{s:I,s:I,s:I,s:i,s:I,s:s,s:s,s:o,s:[]}", "epsilon_cap_micro", (json_int_t)w->cap_micro,
+                             "delta_e18", (json_int_t)w->delta_e18, "order_milli", (json_int_t)w->order_milli,
+                             "min_patients", 20, "epsilon_month_micro", (json_int_t)w->cap_micro, "unit", "patient",
+                             "relation", "add-or-remove-one", "terms", terms(w), "seals"),
+                   name, key));
     world_add(
         w, log,
         world_leaf(w, "border", json_pack("{s:b,s:s,s:[]}", "asked", 0, "reason", "public data", "seals"), name, key));

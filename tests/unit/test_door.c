@@ -411,6 +411,8 @@ static void an_update_does_not_leave_in_a_year_that_its_charge_does_not_count_fo
         r.until = until[i];
         assert_int_equal(ym_door_charge(h.door, &r, &c, &line, NULL), YM_OK);
         assert_int_equal(ym_door_store(h.door, c, NULL), YM_OK);
+        if (i == 0) /* nor is there a release of it then */
+            assert_int_equal(ym_door_seal(h.door, &c, 31507200, &done, &line, NULL), YM_DENIED);
         assert_int_equal(ym_door_seal(h.door, &c, 2001, &done, &line, NULL), YM_OK);
         assert_int_equal(ym_door_send(h.door, &done, NULL), YM_OK);
         door_time = 31507200;

@@ -529,6 +529,68 @@ static void a_study_above_its_own_epsilon_is_noticed(void **state)
     expect(f, "cap_exceeded", 2);
 }
 
+enum { EACH = 3 }; /* the approval and two charges */
+
+/* The terms that h1 signed, less than its plan asks; member NULL: as they are. */
+static void expect_terms(struct fixture *f, const char *member, json_t *value, const char *reason, size_t findings)
+{
+    struct ym_verify_options o = {f->w.trust, f->objects};
+    const char *dir = f->w.log[WORLD_H1].dir;
+    json_t *terms = json_object_get(world_at(&f->w, WORLD_H1, "policy", 0)->members, "terms");
+    json_t *before = member ? json_incref(json_object_get(terms, member)) : NULL;
+    struct ym_verification *v = NULL;
+    const struct ym_finding *worst;
+
+    if (member)
+        json_object_set_new(terms, member, value);
+    for (size_t i = 0; i < f->w.log[WORLD_H1].count; i++)
+        ym_buf_clear(&f->w.log[WORLD_H1].leaf[i]->line);
+    world_write(&f->w);
+    assert_int_equal(ym_verify(&dir, 1, &o, &v, NULL), YM_OK);
+    worst = ym_verification_worst(v);
+    if (worst)
+        print_message("  %s: %s\n", ym_reason_name(worst->reason), worst->detail);
+    assert_true(!worst == !reason);
+    if (worst)
+        assert_string_equal(ym_reason_name(worst->reason), reason);
+    assert_int_equal(v->finding_total, findings);
+    ym_verification_free(v);
+    if (member)
+        json_object_set_new(terms, member, before);
+}
+
+static void a_plan_that_the_policy_does_not_serve_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+
+    expect_terms(f, NULL, NULL, NULL, 0);
+    expect_terms(f, "purposes", json_pack("[s]", "test"), NULL, 0);
+    expect_terms(f, "purposes", json_pack("[s]", "tests"), "policy_terms", EACH);
+    expect_terms(f, "models", json_pack("[s,s]", "linear", "logistic"), NULL, 0);
+    expect_terms(f, "models", json_pack("[s]", "linear"), "policy_terms", EACH);
+    expect_terms(f, "recipients", json_pack("[s]", "somebody"), "policy_terms", EACH);
+    expect_terms(f, "columns", json_pack("{s:[s],s:[s]}", "inputs", "radius", "outcomes", "malignant"), NULL, 0);
+    expect_terms(f, "columns", json_pack("{s:[s],s:s}", "inputs", "area", "outcomes", "any"), "policy_terms", EACH);
+    expect_terms(f, "columns", json_pack("{s:s,s:[s]}", "inputs", "any", "outcomes", "radius"), "policy_terms", EACH);
+    expect_terms(f, "columns", json_pack("{s:s,s:[s],s:s}", "inputs", "any", "never", "radius", "outcomes", "any"),
+                 "policy_terms", EACH);
+    expect_terms(f, "sponsors", json_pack("[s]", "other"), "policy_terms", EACH);
+}
+
+static void a_plan_above_the_policys_epsilon_for_a_study_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+    struct asked a = {false, false, "1e-5", "5"};
+    struct ym_plan *plan = read_plan(&a);
+    int64_t micro = 0;
+
+    assert_int_equal(ym_plan_epsilon_at(plan, 1, plan->rounds, plan->delta, &micro, NULL), YM_OK);
+    expect_terms(f, "epsilon_study_micro", json_integer(micro), NULL, 0);
+    /* and the second charge, by which so much was spent */
+    expect_terms(f, "epsilon_study_micro", json_integer(micro - 1), "policy_terms", EACH + 1);
+    ym_plan_free(plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -549,6 +611,8 @@ int main(void)
         CASE(a_lost_or_damaged_sum_is_a_gap),
         CASE(a_charge_by_another_route_is_noticed),
         CASE(an_approval_of_another_epsilon_is_noticed),
+        CASE(a_plan_that_the_policy_does_not_serve_is_noticed),
+        CASE(a_plan_above_the_policys_epsilon_for_a_study_is_noticed),
         CASE(an_approval_for_another_study_is_noticed),
         CASE(more_attempts_than_the_plan_allows_are_noticed),
         cmocka_unit_test_setup_teardown(a_plan_whose_delta_is_too_large_for_the_class_is_noticed, setup_large_delta,

@@ -1827,6 +1827,65 @@ static void set_back_and_knows_of_nothing(struct world *w)
     set_back(w);
 }
 
+/* ---- whom the policy serves ---- */
+
+static json_t *terms_of(struct world *w)
+{
+    return json_object_get(world_at(w, WORLD_H1, "policy", 0)->members, "terms");
+}
+
+static void policy_serves_nobody(struct world *w)
+{
+    json_object_del(world_at(w, WORLD_H1, "policy", 0)->members, "terms");
+}
+
+static void policy_with_a_term_of_tomorrow(struct world *w)
+{
+    json_object_set_new(terms_of(w), "weather", json_string("fine"));
+}
+
+static void policy_for_another_sponsor(struct world *w)
+{
+    json_object_set_new(terms_of(w), "sponsors", json_pack("[s,s]", "acm", "acmes"));
+}
+
+/* Approved and charged as it was before; then the second charge under a policy of today. */
+static void policy_changed_before_the_charge(struct world *w)
+{
+    json_t *members = json_deep_copy(world_at(w, WORLD_H1, "policy", 0)->members);
+
+    json_object_set_new(json_object_get(members, "terms"), "sponsors", json_pack("[s]", "other"));
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 1), world_leaf(w, "policy", members, "h1", w->h1));
+}
+
+/* The charges are of Wednesday, 15 November 2023, 6:13:20 in China. */
+static void hours(struct world *w, const char *day, const char *from, const char *to)
+{
+    json_object_set_new(terms_of(w), "hours", json_pack("[{s:[s],s:s,s:s}]", "days", day, "from", from, "to", to));
+}
+
+static void charged_after_hours(struct world *w)
+{
+    hours(w, "wed", "00:00", "06:13");
+}
+
+static void charged_before_hours(struct world *w)
+{
+    hours(w, "wed", "06:14", "24:00");
+}
+
+static void charged_a_day_late(struct world *w)
+{
+    hours(w, "mon", "20:00", "06:30");
+}
+
+static void study_of_more_than_the_policy_allows(struct world *w)
+{
+    json_object_set_new(terms_of(w), "epsilon_study_micro",
+                        json_integer(json_integer_value(
+                            json_object_get(world_at(w, WORLD_H1, "charge", 0)->members, "epsilon_round_micro"))));
+}
+
 /* ---- rule sets ---- */
 
 static struct world_leaf *decision(struct world *w, const char *outcome)
@@ -2231,6 +2290,14 @@ static const struct trick {
     {BEFORE(comes_back_twice), 12, "recover_differs"},
     {BEFORE(set_back_before_it_was_set_back), 12, "recover_differs"},
     {BEFORE(set_back_and_knows_of_nothing), 12, "recover_differs"},
+    {BEFORE(policy_serves_nobody), 12, "policy_terms"},
+    {BEFORE(policy_with_a_term_of_tomorrow), 12, "policy_terms"},
+    {BEFORE(policy_for_another_sponsor), 12, "policy_terms"},
+    {BEFORE(policy_changed_before_the_charge), 12, "policy_terms", 1 + WORLD_H1},
+    {BEFORE(charged_after_hours), 12, "policy_hours"},
+    {BEFORE(charged_before_hours), 12, "policy_hours"},
+    {BEFORE(charged_a_day_late), 12, "policy_hours"},
+    {BEFORE(study_of_more_than_the_policy_allows), 12, "study_exceeded"},
     {BEFORE(rules_not_asked_without_a_word), 12, "decision_missing"},
     {BEFORE(rules_said_hold), 12, "decision_missing", 1 + WORLD_H1},
     {BEFORE(rules_said_refuse_since), 12, "decision_missing", 1 + WORLD_H1},
@@ -2709,6 +2776,31 @@ static void charges_and_releases_that_the_hub_never_wrote_down_are_counted(void 
     ym_verification_free(v);
 }
 
+/* Hours that hold the charges' time: the night that began the day before, and the last minute. */
+static void a_charge_within_the_hours_is_good(void **state)
+{
+    static const struct {
+        const char *day, *from, *to;
+    } each[] = {
+        {"tue", "20:00", "06:14"}, {"wed", "06:13", "06:14"}, {"wed", "00:00", "24:00"}, {"any", "06:00", "07:00"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
+        struct world w = {0};
+        char dir[64];
+
+        make_dir(dir);
+        world_open(&w, dir, 0);
+        hours(&w, each[i].day, each[i].from, each[i].to);
+        if (i == 3)
+            json_object_set_new(json_array_get(json_object_get(terms_of(&w), "hours"), 0), "days", json_string("any"));
+        world_write(&w);
+        expect_verdict(&w, w.trust, 1 + WORLD_H1, YM_VERDICT_GOOD);
+        world_close(&w);
+        remove_tree(dir);
+    }
+}
+
 static void a_charge_that_the_rule_sets_let_pass_is_good(void **state)
 {
     struct world *w = *state;
@@ -2835,6 +2927,7 @@ int main(int argc, char **argv)
         CASE(a_second_copy_of_a_log_that_tells_another_story_is_noticed),
         CASE(charges_and_releases_that_the_hub_never_wrote_down_are_counted),
         CASE(a_charge_that_the_rule_sets_let_pass_is_good),
+        cmocka_unit_test(a_charge_within_the_hours_is_good),
         CASE(a_finding_holds_nothing_that_moves_a_terminal),
         CASE(folders_that_cannot_be_read_are_not_verdicts),
         cmocka_unit_test(every_trick_has_its_code_and_reason),

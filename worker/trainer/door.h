@@ -80,7 +80,8 @@ int64_t *ym_charged_update(struct ym_charged *c); /* [dim], zero at first; the w
 void ym_charged_free(struct ym_charged **c);      /* wipes; the reserved file is removed */
 /* Write and fsync the outbox file. */
 enum ym_code ym_door_store(struct ym_door *d, struct ym_charged *c, struct ym_status *st);
-/* Append the release leaf of a stored update; takes *c on success. */
+/* Append the release leaf of a stored update; takes *c on success. YM_DENIED: a year has begun that the charge did not
+ * count for. */
 enum ym_code ym_door_seal(struct ym_door *d, struct ym_charged **c, int64_t now, struct ym_release **out,
                           struct ym_buf *line, struct ym_status *st);
 /* After a restart: the outbox file that the two leaves of our ledger name, its

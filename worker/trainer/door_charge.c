@@ -365,6 +365,8 @@ enum ym_code ym_door_seal(struct ym_door *d, struct ym_charged **charged, int64_
     enum ym_code code;
 
     YM_ASSERT(c->stored);
+    if (ym_year_of(now) > last_year(&c->r))
+        return ym_status_set(st, YM_DENIED, "a year began for which the charge did not count its people");
     r = calloc(1, sizeof *r);
     code = r ? sign_line(d, "release", release_members(c), now, &r->release_line, st)
              : ym_status_set(st, YM_EXHAUSTED, "no memory for a release");

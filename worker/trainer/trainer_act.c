@@ -194,22 +194,27 @@ static void act_prepare(struct ym_trainer *t, const struct ym_action *a, struct 
 }
 
 /* Asked before the charge, so that what fails in it is the disk, and nothing after it. */
-static enum ym_code can_charge(struct ym_trainer *t, const struct ym_core_study *s, uint32_t round, size_t dim,
-                               const char **reason, struct ym_status *st)
+static enum ym_code can_charge(struct ym_trainer *t, const struct ym_door_request *r, const char **reason,
+                               struct ym_status *st)
 {
     int64_t alone, after;
-    enum ym_code code = ym_door_may_charge(t->door, s->plan, s->dataset, round, ym_clock_unix(), &alone, &after, st);
+    enum ym_code code = ym_door_may_charge(t->door, r->plan, r->dataset, r->round, r->now, &alone, &after, st);
 
     if (code != YM_OK) {
         *reason = "budget";
         return code;
+    }
+    code = ym_trainer_policy_open(t, r->now, st); /* the time that the charge will say */
+    if (code != YM_OK) {
+        *reason = "hours";
+        return YM_UNAVAILABLE;
     }
     if (ym_work_full(t->work)) {
         *reason = "busy";
         return ym_status_set(st, YM_EXHAUSTED, "%d jobs wait already", YM_WORK_QUEUE);
     }
     *reason = "disk";
-    if (!ym_trainer_disk_ok(t, 8 * (uint64_t)dim))
+    if (!ym_trainer_disk_ok(t, 8 * (uint64_t)r->dim))
         return ym_status_set(st, YM_EXHAUSTED, "the disk is too full for a release; free some space");
     return YM_OK;
 }
@@ -249,7 +254,7 @@ static enum ym_code charge(struct ym_trainer *t, const struct ym_action *a, cons
 
     if (code == YM_OK) {
         r.dim = ym_model_update_dim(&m);
-        code = can_charge(t, s, a->round, r.dim, reason, st);
+        code = can_charge(t, &r, reason, st);
     }
     if (code == YM_OK)
         code = note_append(t, ym_trainer_decide(t, s->plan, s->dataset, st), st);

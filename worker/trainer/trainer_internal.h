@@ -207,6 +207,8 @@ void ym_trainer_policy_take(struct ym_trainer *t, const json_t *leaf);
 enum ym_code ym_trainer_policy_allows(const struct ym_trainer *t, const struct ym_plan *plan, struct ym_status *st);
 enum ym_code ym_trainer_policy_runs(const struct ym_trainer *t, const struct ym_plan *plan, uint32_t round,
                                     struct ym_status *st);
+/* The hours alone, at the time that a charge will say. */
+enum ym_code ym_trainer_policy_open(const struct ym_trainer *t, int64_t now, struct ym_status *st);
 /* Term by term, what the plan asks and what the policy says: new; an empty list when nothing is signed. */
 json_t *ym_trainer_policy_view(const struct ym_trainer *t, const struct ym_plan *plan);
 /* Adds "terms" (null: none) and "hours" in words. */

@@ -177,6 +177,8 @@ static enum ym_code settle_approval(struct ym_trainer *t, const json_t *members,
     if (code == YM_OK && !json_equal(now, members))
         code = ym_status_set(st, YM_CONFLICT, "%s", T(SEAL_CHANGED));
     if (code == YM_OK)
+        code = ym_trainer_policy_allows(t, s->plan, st);
+    if (code == YM_OK)
         code = ym_core_approve(t->core, s, ym_trainer_text(members, "dataset"), seals, &a, st);
     if (code == YM_OK)
         ym_trainer_act(t, &a);

@@ -62,6 +62,11 @@ enum ym_code ym_trainer_policy_runs(const struct ym_trainer *t, const struct ym_
     return code == YM_OK ? ym_policy_open(t->policy, ym_clock_unix(), st) : code;
 }
 
+enum ym_code ym_trainer_policy_open(const struct ym_trainer *t, int64_t now, struct ym_status *st)
+{
+    return ym_policy_open(t->policy, now, st);
+}
+
 static json_t *view_json(const struct ym_policy_view *v)
 {
     json_t *list = json_array();
