@@ -397,13 +397,21 @@ MUTATIONS = [
 ]
 
 
-# Scripts of tests/integration that a mutation may name, and the programs they drive.
+# Scripts of tests/integration that mutations name, and the programs they drive.
+FEDERATION = ["yumen", "yumen-audit", "yumen-coordinator", "yumen-gateway", "yumen-site", "yumen-trainer"]
 SCRIPTS = {
     "test_audit_report.py": ["yumen-audit", "../tests/make_ledgers"],
     "test_evidence.py": ["yumen-audit", "../tests/make_ledgers"],
     "test_fetch.py": ["yumen-audit", "yumen-audit-fetch"],
     "test_witness.py": ["yumen", "yumen-audit", "yumen-audit-fetch", "yumen-coordinator", "yumen-witness"],
     "test_http_log.py": ["yumen", "yumen-audit", "yumen-audit-fetch", "yumen-coordinator"],
+    "test_infer.py": ["yumen-site"],
+    "test_border_federation.py": FEDERATION,
+    "test_domestic.py": FEDERATION,
+    "test_offices.py": FEDERATION,
+    "test_policy_federation.py": FEDERATION,
+    "test_sponsor_federation.py": FEDERATION,
+    "test_withdraw.py": FEDERATION,
 }
 
 
