@@ -299,10 +299,23 @@ federation:
         def there():
             s = self.study(study)
             return s if s and s["phase"] in phases else None
-        return self.wait(there, timeout, f"{study} to be {phases}")
+        s = self.wait(there, timeout, f"{study} to be {phases}")
+        if s["phase"] == "done":  # the hub says so up to 200 ms before its log does
+            self.wait(lambda: self.ended(study), 20, f"the last result of {study} in the hub's log")
+        return s
+
+    def ended(self, study):
+        return any(x["type"] == "round_result" and x["study"] == study and x["last"] for x in self.leaves(self.path("hub", "ledger")))
 
     def leaves(self, folder):
         """Leaves of a ledger folder, read with no code of the product."""
+        while True:
+            try:
+                return self.read_leaves(folder)
+            except FileNotFoundError:  # a wider file has taken the place of one that was listed
+                pass
+
+    def read_leaves(self, folder):
         out, base = [], os.path.join(folder, "tile", "entries")
         bundles = {}
         for here, _, files in os.walk(base):
