@@ -59,6 +59,19 @@ def check_memory(fed):
         assert all(size in sizes for size, names in cosigned.items() if n in names), (n, sizes, cosigned)
 
 
+def said_again(fed, size):
+    """A gateway that died may have taken a cosignature with it: on a new link it is said again."""
+    path = fed.path("hub", "ledger", "cosigned", f"{size:020}")
+    with open(path, encoding="utf-8") as f:
+        lines = f.readlines()
+    fed.daemons["gateway-h1"].kill()
+    with open(path, "w", encoding="utf-8") as f:
+        f.writelines(line for line in lines if "/hospital/h1 " not in line)
+    assert seals(fed)[size] == {"h2", "h3"}, seals(fed)
+    fed.daemons["gateway-h1"].start()
+    fed.wait(lambda: "h1" in seals(fed)[size], 20, "h1 to say again what it cosigned")
+
+
 def set_back(fed, old, size):
     """A copy without the last charges, and no cache: the trainer is shown the last round's end again."""
     trainer = fed.daemons["trainer-h1"]
@@ -98,6 +111,7 @@ def main():
         assert sorted(seals(fed)) == ends, (seals(fed), ends)
         check_memory(fed)
         fed.wait(lambda: anchored(fed) == {f"yumen/hospital/{n}" for n in fed.names}, 30, "the hospitals' checkpoints")
+        said_again(fed, ends[-1])
 
         trust = policy(fed)
         out = fed.run("yumen-audit", "verify", *[fed.path(d) for d in ["hub"] + fed.names], "--trust", trust)

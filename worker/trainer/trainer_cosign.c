@@ -120,7 +120,7 @@ static enum ym_code say_cosigned(struct ym_trainer *t, struct ym_status *st)
     return code;
 }
 
-/* Once a run what was cosigned last is said again: the hub may have missed it. Not before the
+/* Once a link what was cosigned last is said again: the hub may have missed it. Not before the
  * watch is content, for a ledger that was set back has forgotten what it signed since. */
 void ym_trainer_cosign(struct ym_trainer *t)
 {

@@ -96,6 +96,7 @@ void ym_trainer_link_up(void *ctx)
 
     ym_log(YM_LOG_INFO, "trainer.link", "gateway=up");
     ym_door_reset(t->door);
+    t->cosigned = false;   /* what waited in the door or in the other end is lost: it is said again */
     ym_trainer_session(t); /* first: the gateway needs it to be let in */
     ym_core_link_up(t->core, &a);
     ym_trainer_act(t, &a);

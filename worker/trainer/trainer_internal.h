@@ -70,7 +70,7 @@ struct ym_trainer {
     char noticed[256];    /* the incident that the hub told of in this run */
     struct ym_seal_due due;
     bool again;       /* what was cosigned last is to be said once more */
-    bool cosigned;    /* in this run */
+    bool cosigned;    /* said on this link */
     int64_t asked_ms; /* when the hub's log was asked for last */
     struct ym_work *work;
     void *zmq;
