@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,16 @@ static enum ym_code fail(struct ym_status *st, const char *what, const char *pat
     return ym_status_set(st, code, "cannot %s '%s': %s", what, path, strerror(e));
 }
 
+/* A pipe that somebody writes into; one that nobody has open is at its end, so that a
+ * stranger's folder cannot stop its reader. */
+static bool wait_for_writer(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    struct stat info;
+
+    return fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode) && (poll(&p, 1, -1) > 0 || errno == EINTR);
+}
+
 static enum ym_code read_all(int fd, const char *path, size_t limit, struct ym_buf *out, struct ym_status *st)
 {
     for (;;) {
@@ -36,7 +47,7 @@ static enum ym_code read_all(int fd, const char *path, size_t limit, struct ym_b
         if (ym_buf_reserve(out, 65536) != YM_OK)
             return ym_status_set(st, YM_EXHAUSTED, "no memory to read '%s'", path);
         n = read(fd, out->data + out->len, out->cap - out->len - 1);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_for_writer(fd))))
             continue;
         if (n < 0)
             return fail(st, "read", path);
@@ -54,7 +65,7 @@ enum ym_code ym_fs_read(const char *path, size_t limit, struct ym_buf *out, stru
     struct ym_buf data = {0};
     enum ym_code code;
     struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
     if (fd < 0)
         return fail(st, "read", path);

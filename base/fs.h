@@ -8,7 +8,8 @@
 #include "base/status.h"
 
 /* Whole files. Read refuses more than limit bytes (YM_EXHAUSTED); a missing
- * file is YM_NOT_FOUND, any other trouble YM_UNAVAILABLE, disk full YM_EXHAUSTED. */
+ * file is YM_NOT_FOUND, any other trouble YM_UNAVAILABLE, disk full YM_EXHAUSTED.
+ * A pipe that nobody has open for writing reads as empty. */
 enum ym_code ym_fs_read(const char *path, size_t limit, struct ym_buf *out, struct ym_status *st);
 /* Temp file in the same folder, write, fsync, rename, fsync the folder. On
  * failure the old file is whole and no temp is left. mode as for open(2). */

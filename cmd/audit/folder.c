@@ -14,7 +14,7 @@
 #include "base/crypto.h"
 #include "base/fs.h"
 
-enum { DEPTH = 12, PIECE = 1 << 16, FILES_MAX = 1 << 20 };
+enum { DEPTH = 12, PIECE = 1 << 16, FILES_MAX = 1 << 20, END_MAX = 1 << 20 };
 
 static enum ym_code fail(struct ym_status *st, const char *what, const char *path)
 {
@@ -274,14 +274,44 @@ static enum ym_code unpack_file(int in, const struct ym_tar_entry *e, const char
     return code;
 }
 
+/* Before any folder of it is made: few bytes of a tar name a hundred folders. */
+static bool too_deep(const char *path)
+{
+    int parts = 1;
+
+    while (*path)
+        parts += *path++ == '/';
+    return parts > DEPTH;
+}
+
 static enum ym_code unpack_entry(int in, const struct ym_tar_entry *e, const char *dir, const char *tar,
                                  struct ym_status *st)
 {
     char path[PATH_MAX];
 
+    if (too_deep(e->path))
+        return ym_status_set(st, YM_UNAVAILABLE, "folders in '%.200s' are too deep", tar);
     if (ym_fs_join(path, sizeof(path), dir, e->path) != YM_OK)
         return ym_status_set(st, YM_INVALID, "a path in '%.200s' is too long", tar);
     return e->folder ? ym_fs_mkdirs(path, 0755, st) : unpack_file(in, e, path, tar, st);
+}
+
+/* Behind its end a tar has zeros only, to a whole record: nothing that another program might unpack. */
+static bool ends_well(int in)
+{
+    uint8_t piece[PIECE];
+    size_t all = 0;
+    ssize_t n;
+
+    while ((n = read(in, piece, sizeof(piece))) > 0) {
+        all += (size_t)n;
+        for (ssize_t i = 0; i < n; i++)
+            if (piece[i])
+                return false;
+        if (all > END_MAX)
+            return false;
+    }
+    return n == 0;
 }
 
 enum ym_code audit_tar_unpack(const char *tar, const char *dir, struct ym_status *st)
@@ -304,6 +334,8 @@ enum ym_code audit_tar_unpack(const char *tar, const char *dir, struct ym_status
         else if (answer == YM_TAR_ENTRY)
             code = unpack_entry(in, &e, dir, tar, st);
     }
+    if (code == YM_OK && !ends_well(in))
+        code = ym_status_set(st, YM_UNAVAILABLE, "'%.300s' goes on behind its end", tar);
     close(in);
     return code;
 }

@@ -25,7 +25,8 @@ void audit_folder_remove(const char *dir);
 /* A tar of the folder's files under the name `top`: the same files give the same bytes. Fsynced. YM_INVALID: a path or
  * a size that tar cannot hold. */
 enum ym_code audit_tar_write(const char *dir, const char *top, const char *tar, struct ym_status *st);
-/* Unpack into an empty folder. YM_UNAVAILABLE: not such a tar, or cut off. */
+/* Unpack into an empty folder. YM_UNAVAILABLE: not such a tar, cut off, deeper than a bundle, or more than
+ * zeros behind its end. */
 enum ym_code audit_tar_unpack(const char *tar, const char *dir, struct ym_status *st);
 
 #endif

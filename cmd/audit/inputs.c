@@ -55,6 +55,8 @@ static enum ym_code take_bundle_older(const char *dir, struct audit_inputs *in, 
     size_t count = 0;
     enum ym_code code = part_of(dir, BUNDLE_OLDER, folder) ? ym_fs_list(folder, &names, &count, st) : YM_OK;
 
+    if (code == YM_OK && count > AUDIT_OLDER_MAX)
+        code = ym_status_set(st, YM_INVALID, "%zu older checkpoints: %d at most", count, AUDIT_OLDER_MAX);
     if (code == YM_OK && count > 0) {
         free(in->older);
         in->older_path = calloc(count, sizeof(*in->older_path));

@@ -6,6 +6,7 @@
 
 #define AUDIT_PATH 4096
 #define AUDIT_LOGS_MAX 1024
+#define AUDIT_OLDER_MAX 4096 /* older checkpoints in a bundle */
 
 /* What a command of yumen-audit was given: ledgers, each a ledger folder or a
  * state folder that holds one, or one evidence bundle, folder or tar, which stands

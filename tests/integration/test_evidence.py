@@ -102,7 +102,7 @@ def hostile_tars(root, good):
         return path
 
     for trick in (("../victim",), (victim,), ("evidence/../../victim",), ("evidence//victim",), ("evidence/logs/victim",),
-                  ("evidence/a b",), ("evidence/logs", 0, tarfile.SYMTYPE, root), ("evidence/fifo", 0, tarfile.FIFOTYPE),
+                  ("evidence/a b",), ("evidence/" + "a/" * 12 + "a",), ("evidence/" + "a/" * 100 + "a",), ("evidence/" + "b" * 99 + "/" + "a" * 100,), ("evidence/logs", 0, tarfile.SYMTYPE, root), ("evidence/fifo", 0, tarfile.FIFOTYPE),
                   ("evidence/a", 0, tarfile.LNKTYPE, "/etc/passwd")):
         audit(3, "verify", tar(*trick), "--trust", TRUST, tmp=scratch)
         assert not os.path.exists(victim) and os.listdir(scratch) == [], trick
@@ -113,6 +113,51 @@ def hostile_tars(root, good):
             f.write(data[:cut])
         audit(3, "verify", os.path.join(root, "cut.tar"), "--trust", TRUST, tmp=scratch)
         assert os.listdir(scratch) == []
+    tails = {"zeros": bytes(100000), "a second tar": data, "a byte": bytes(512) + b"x", "a flood of zeros": bytes(3 << 20)}
+    for name, more in tails.items():
+        with open(os.path.join(root, "tail.tar"), "wb") as f:
+            f.write(data + more)
+        audit(0 if name == "zeros" else 3, "verify", os.path.join(root, "tail.tar"), "--trust", TRUST, tmp=scratch)
+        assert os.listdir(scratch) == [], name
+    special_tars(root, scratch)
+
+
+def special_tars(root, scratch):
+    """What GNU and pax writers put into a tar beside plain files, and sizes that are not there."""
+    path = os.path.join(root, "special.tar")
+    for name, form in (("evidence/" + "n" * 300, tarfile.GNU_FORMAT), ("evidence/" + "n" * 300, tarfile.PAX_FORMAT)):
+        with tarfile.open(path, "w", format=form) as t:
+            t.addfile(tarfile.TarInfo(name), io.BytesIO(b""))
+        audit(3, "verify", path, "--trust", TRUST, tmp=scratch)
+    for kind, size in ((b"S", 512), (b"x", 512), (b"g", 512), (b"L", 512), (b"7", 512), (b"0", 0o77777777777), (b"0", 10 << 30), (b"5", 512)):
+        info = tarfile.TarInfo("evidence/a")
+        info.type = kind
+        info.size = min(size, 0o77777777777)
+        block = info.tobuf(tarfile.GNU_FORMAT)[:512]
+        if size == 10 << 30:  # in base 256, as GNU writes what eleven digits cannot hold
+            block = checked(block[:124] + b"\x80" + size.to_bytes(11, "big") + block[136:])
+        with open(path, "wb") as f:
+            f.write(block + bytes(8192))
+        audit(3, "verify", path, "--trust", TRUST, tmp=scratch)
+        assert os.listdir(scratch) == [], (kind, size)
+    with open(path, "wb") as f:
+        f.truncate(10 << 30)  # zeros that take no room
+    audit(3, "verify", path, "--trust", TRUST, tmp=scratch)
+
+
+def checked(block):
+    total = sum(block[:148]) + 8 * 32 + sum(block[156:])
+    return block[:148] + b"%06o\0 " % total + block[156:]
+
+
+def pipes_are_not_waited_for(root, folder):
+    """A folder from a stranger may hold what blocks its reader."""
+    for name, code in (("logs/hub/checkpoint", 10), ("logs/hub/tile/entries/000.p/21", 11), ("trust", 0), ("checkpoints/1", 2)):
+        other = tempfile.mkdtemp(dir=root) + "/evidence"
+        shutil.copytree(folder, other, ignore=lambda at, names: [os.path.basename(name)] if at.endswith(os.path.dirname(name)) else [])
+        os.makedirs(os.path.dirname(os.path.join(other, name)), exist_ok=True)
+        os.mkfifo(os.path.join(other, name))
+        audit(code, "verify", other, "--trust", TRUST)
 
 
 def main(root):
@@ -137,6 +182,7 @@ def main(root):
     assert [n for n in os.listdir(root) if ".part" in n] == []
     by_hand(root, folder)
     hostile_tars(root, first)
+    pipes_are_not_waited_for(root, folder)
     print("ok")
 
 

@@ -53,6 +53,33 @@ static void written_file_reads_back_with_its_mode(void **state)
     ym_buf_release(&back);
 }
 
+static void pipe_is_read_to_its_end_and_one_without_a_writer_is_empty(void **state)
+{
+    struct ym_buf back = {0};
+    char *path = in(*state, "pipe"), fd_path[32];
+    int ends[2];
+    pid_t child;
+
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(20); /* a reader that waits for a writer would wait for ever */
+    assert_int_equal(ym_fs_read(path, 100, &back, NULL), YM_OK);
+    assert_int_equal(back.len, 0);
+    assert_int_equal(pipe(ends), 0);
+    child = fork();
+    if (child == 0) {
+        close(ends[0]);
+        _exit(usleep(50000) || write(ends[1], "late ", 5) != 5 || usleep(50000) || write(ends[1], "words", 5) != 5);
+    }
+    close(ends[1]);
+    snprintf(fd_path, sizeof fd_path, "/dev/fd/%d", ends[0]);
+    assert_int_equal(ym_fs_read(fd_path, 100, &back, NULL), YM_OK);
+    assert_string_equal(ym_buf_str(&back), "late words");
+    alarm(0);
+    close(ends[0]);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    ym_buf_release(&back);
+}
+
 static void read_stops_at_its_limit(void **state)
 {
     struct ym_status st = YM_STATUS_INIT;
@@ -216,6 +243,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(written_file_reads_back_with_its_mode, dir_setup, dir_teardown),
+        cmocka_unit_test_setup_teardown(pipe_is_read_to_its_end_and_one_without_a_writer_is_empty, dir_setup,
+                                        dir_teardown),
         cmocka_unit_test_setup_teardown(read_stops_at_its_limit, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(troubles_are_told_apart, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(full_disk_keeps_the_old_file_and_leaves_no_temp, dir_setup, dir_teardown),
