@@ -157,18 +157,20 @@ struct fetcher {
     struct hub_job begin, end;
     struct ym_rpc_call *call; /* ref */
     uint8_t hash[YM_HASH_BYTES];
-    uint64_t offset, total;
-    int fd; /* the core opens it before the first drain; then the call's thread's */
+    Yumen__V1__ObjectPart part;
+    uint64_t skip, offset, total; /* skip: bytes of the object before the part */
+    int fd;                       /* the core opens it before the first drain; then the call's thread's */
 };
 
 struct may_see {
     struct ym_hub *h;
     const struct ym_party *who;
     const uint8_t *hash;
-    bool yes, domestic; /* domestic: the plan's model is for hospitals alone */
+    bool yes, domestic;           /* domestic: the plan's model is for hospitals alone */
+    const struct ym_plan *sum_of; /* the object is a sum of this plan, whose party asks; borrowed from the study */
 };
 
-static void owner_sees(void *ctx, const char *study)
+static void owner_sees(void *ctx, const char *study, enum ym_store_object kind)
 {
     struct may_see *m = ctx;
     struct hub_study *y = hub_study_find(m->h, study);
@@ -180,10 +182,59 @@ static void owner_sees(void *ctx, const char *study)
     site = ym_round_site_find(y->plan, m->who->name);
     theirs = m->who->role == YM_ROLE_AUDITOR ||
              (m->who->role == YM_ROLE_SPONSOR && strcmp(y->plan->sponsor, m->who->name) == 0);
+    if (!theirs && (m->who->role != YM_ROLE_HOSPITAL || site == SIZE_MAX || y->round.site[site].revoked))
+        return;
+    if (kind == YM_STORE_SUM)
+        m->sum_of = y->plan;
     if (theirs && y->plan->border.domestic_only && memcmp(m->hash, y->plan->hash, YM_HASH_BYTES) != 0)
         m->domestic = true; /* states, and sums, of which states are made */
     else
-        m->yes |= theirs || (m->who->role == YM_ROLE_HOSPITAL && site != SIZE_MAX && !y->round.site[site].revoked);
+        m->yes = true;
+}
+
+/* The released counts end a sum; what lies before them are coordinates of the model. */
+static enum ym_code skip_to_metrics(struct fetcher *f, const struct ym_plan *plan, struct ym_status *st)
+{
+    struct ym_model model;
+    enum ym_code code = plan ? ym_model_from_plan(plan, &model, st) : YM_NOT_FOUND;
+
+    if (!plan || (code == YM_OK && model.metric_dim == 0))
+        return ym_status_set(st, YM_NOT_FOUND, "no_metrics: that is no sum of yours with metrics");
+    if (code == YM_OK)
+        f->skip = 8 * ym_model_metric_at(&model);
+    return code;
+}
+
+static enum ym_code may_fetch(struct ym_hub *h, struct fetcher *f, struct ym_status *st)
+{
+    struct may_see m = {.h = h, .who = ym_rpc_call_who(f->call), .hash = f->hash};
+    enum ym_code code = h->store->ops->each_owner(h->store, f->hash, owner_sees, &m, st);
+
+    if (code == YM_OK && f->part == YUMEN__V1__OBJECT_PART__OBJECT_PART_METRICS)
+        return skip_to_metrics(f, m.sum_of, st);
+    if (code == YM_OK && !m.yes && m.domestic)
+        return ym_status_set(
+            st, YM_DENIED,
+            "domestic_only: the plan keeps its model with the hospitals; sponsors and auditors get the "
+            "plan, the log and released metrics");
+    if (code == YM_OK && !m.yes)
+        return ym_status_set(st, YM_NOT_FOUND, "unknown_object: none of yours has that hash");
+    return code;
+}
+
+static enum ym_code open_object(struct ym_hub *h, struct fetcher *f, struct ym_status *st)
+{
+    char path[YM_OBJECT_PATH];
+    struct stat info;
+
+    if (ym_object_path(h->object_dir, f->hash, path) == YM_OK)
+        f->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (f->fd < 0 || fstat(f->fd, &info) != 0)
+        return ym_status_set(st, YM_NOT_FOUND, "unknown_object: none of yours has that hash");
+    if ((uint64_t)info.st_size < f->skip)
+        return ym_status_set(st, YM_CORRUPT, "the object is shorter than its plan says");
+    f->total = (uint64_t)info.st_size - f->skip;
+    return f->offset <= f->total ? YM_OK : ym_status_set(st, YM_INVALID, "wrong_offset: past the end of the object");
 }
 
 static void send_chunk(struct ym_rpc_call *call, void *ctx)
@@ -197,7 +248,7 @@ static void send_chunk(struct ym_rpc_call *call, void *ctx)
     (void)ctx;
     if (f->offset < f->total) {
         data = malloc(HUB_CHUNK_BYTES);
-        n = data ? pread(f->fd, data, HUB_CHUNK_BYTES, (off_t)f->offset) : -1;
+        n = data ? pread(f->fd, data, HUB_CHUNK_BYTES, (off_t)(f->skip + f->offset)) : -1;
         if (n <= 0) {
             ym_rpc_call_fail(call, YM_UNAVAILABLE, "the object cannot be read");
             free(data);
@@ -220,33 +271,15 @@ static void send_chunk(struct ym_rpc_call *call, void *ctx)
 static void begin_fetch(struct ym_hub *h, struct hub_job *job)
 {
     struct fetcher *f = (struct fetcher *)job;
-    struct may_see m = {.h = h, .who = ym_rpc_call_who(f->call), .hash = f->hash};
-    char path[YM_OBJECT_PATH];
-    struct stat info;
     struct ym_status st = YM_STATUS_INIT;
+    enum ym_code code = may_fetch(h, f, &st);
 
-    if (h->store->ops->each_owner(h->store, f->hash, owner_sees, &m, &st) != YM_OK) {
-        hub_fail(f->call, &st);
-        return;
-    }
-    if (!m.yes && m.domestic) {
-        ym_rpc_call_fail(
-            f->call, YM_DENIED,
-            "domestic_only: the plan keeps its model with the hospitals; sponsors and auditors get the plan "
-            "and the log");
-        return;
-    }
-    if (m.yes && ym_object_path(h->object_dir, f->hash, path) == YM_OK)
-        f->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (f->fd < 0 || fstat(f->fd, &info) != 0) {
-        ym_rpc_call_fail(f->call, YM_NOT_FOUND, "unknown_object: none of yours has that hash");
-        return;
-    }
-    f->total = (uint64_t)info.st_size;
-    if (f->offset > f->total)
-        ym_rpc_call_fail(f->call, YM_INVALID, "wrong_offset: past the end of the object");
-    else
+    if (code == YM_OK)
+        code = open_object(h, f, &st);
+    if (code == YM_OK)
         ym_rpc_call_on_drain(f->call, send_chunk, h);
+    else
+        hub_fail(f->call, &st);
 }
 
 static void end_fetch(struct ym_hub *h, struct hub_job *job)
@@ -282,6 +315,7 @@ void hub_on_fetch(struct ym_rpc_call *call, struct ym_bytes request, void *ctx)
     f->fd = -1;
     memcpy(f->hash, m->sha256.data, YM_HASH_BYTES);
     f->offset = m->offset;
+    f->part = m->part;
     ym_message_free(m);
     ym_rpc_call_ref(call);
     ym_rpc_call_set_user(call, f);

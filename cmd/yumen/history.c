@@ -8,9 +8,6 @@
 #include "audit/ledger/tree.h"
 #include "audit/spend.h"
 #include "base/json.h"
-#include "proto/message.h"
-
-#define LOG_MS 600000
 
 struct history {
     const struct ym_plan *plan;
@@ -23,8 +20,8 @@ struct history {
     uint64_t content;                    /* index of the entry that the state came from, */
     uint8_t content_hash[YM_HASH_BYTES]; /* its leaf hash, */
     bool have_content;                   /* if there is one */
+    json_t *result;                      /* the entry itself, where it is a round_result */
     struct ym_status *st;
-    enum ym_code code;
 };
 
 static const char *text_of(const json_t *o, const char *key)
@@ -114,7 +111,7 @@ static void take_result(struct history *h, const json_t *leaf)
 }
 
 /* The state before any round is the plan's own. */
-static void take_content(struct history *h, const json_t *leaf, uint64_t index, struct ym_bytes line)
+static void take_content(struct history *h, json_t *leaf, uint64_t index, struct ym_bytes line)
 {
     bool result = strcmp(text_of(leaf, "state_after"), ym_buf_str(&h->state)) == 0;
 
@@ -122,13 +119,18 @@ static void take_content(struct history *h, const json_t *leaf, uint64_t index, 
         return;
     h->content = index;
     h->have_content = true;
+    if (result) {
+        json_decref(h->result);
+        h->result = json_incref(leaf);
+    }
     ym_tree_leaf_hash(line, h->content_hash);
 }
 
-static enum ym_code take_leaf(struct history *h, uint64_t index, struct ym_bytes line)
+static enum ym_code take_leaf(void *ctx, uint64_t index, struct ym_bytes line, struct ym_status *st)
 {
+    struct history *h = ctx;
     json_t *leaf = NULL;
-    enum ym_code code = ym_leaf_parse(line, &leaf, h->st);
+    enum ym_code code = ym_leaf_parse(line, &leaf, st);
     const char *type = text_of(leaf, "type");
     bool ours = strcmp(text_of(leaf, "study"), h->plan->study) == 0;
 
@@ -144,31 +146,6 @@ static enum ym_code take_leaf(struct history *h, uint64_t index, struct ym_bytes
         take_content(h, leaf, index, line);
     json_decref(leaf);
     return code;
-}
-
-static bool on_leaf(void *ctx, struct ym_bytes message)
-{
-    struct history *h = ctx;
-    Yumen__V1__LogEntry *e = NULL;
-
-    h->code = ym_message_unpack(&yumen__v1__log_entry__descriptor, message, &e, h->st);
-    if (h->code == YM_OK)
-        h->code = take_leaf(h, e->index, ym_message_view(e->leaf));
-    ym_message_free(e);
-    return h->code == YM_OK;
-}
-
-static enum ym_code read_log(struct ym_party_home *home, struct history *h)
-{
-    Yumen__V1__ReadLogRequest request = YUMEN__V1__READ_LOG_REQUEST__INIT;
-    struct ym_buf wire = {0};
-    enum ym_code code = ym_message_pack(&request, &wire, h->st);
-
-    if (code == YM_OK)
-        code = ym_rpc_read_stream(home->client, "/yumen.v1.Federation/ReadLog", ym_buf_bytes(&wire), LOG_MS, on_leaf, h,
-                                  h->st);
-    ym_buf_release(&wire);
-    return h->code != YM_OK ? h->code : code;
 }
 
 /* What the study's charges come to, at the delta of the hospital's policy. */
@@ -228,22 +205,25 @@ static enum ym_code name_content(struct ym_party_home *home, const struct histor
 }
 
 enum ym_code ym_history_read(struct ym_party_home *home, const struct ym_plan *plan, const uint8_t state[YM_HASH_BYTES],
-                             json_t **out, struct ym_status *st)
+                             json_t **out, json_t **result, struct ym_status *st)
 {
     struct history h = {.plan = plan, .card = json_object(), .st = st};
     json_t *made = NULL;
     enum ym_code code = ym_hex_encode(state, YM_HASH_BYTES, &h.state);
 
     if (code == YM_OK)
-        code = read_log(home, &h);
+        code = ym_home_read_log(home, 0, take_leaf, &h, st);
     if (code == YM_OK)
         code = finish(&h, &made);
     if (code == YM_OK)
         code = name_content(home, &h, made);
-    if (code == YM_OK)
+    if (code == YM_OK) {
         *out = made;
-    else
+        *result = json_incref(h.result);
+    } else {
         json_decref(made);
+    }
+    json_decref(h.result);
     ym_buf_release(&h.state);
     for (size_t i = 0; i < plan->site_count; i++) {
         json_decref(h.member[i]);

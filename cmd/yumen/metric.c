@@ -40,15 +40,15 @@ static size_t read_names(const char *list, struct ym_metric_report *r)
     return n;
 }
 
-/* The metrics end the sum; what is kept of each site stands behind. */
+/* The metrics end the sum, whose first `before` coordinates the bytes lack; what is kept of each site stands behind. */
 static enum ym_code read_sum(const struct ym_plan *plan, const struct ym_model *m, const struct ym_buf *sum,
-                             size_t sites, size_t kept, struct ym_metric_report *r, struct ym_status *st)
+                             size_t before, size_t sites, size_t kept, struct ym_metric_report *r, struct ym_status *st)
 {
-    size_t dim = ym_model_update_dim(m);
+    size_t dim = ym_model_update_dim(m) - before;
 
     if (sum->len != 8 * (dim + sites * kept))
         return ym_status_set(st, YM_CORRUPT, "a sum of %zu bytes is not one of this plan", sum->len);
-    r->cell = decode_cells(sum, ym_model_metric_at(m), m->metric_dim + sites * kept);
+    r->cell = decode_cells(sum, ym_model_metric_at(m) - before, m->metric_dim + sites * kept);
     if (!r->cell)
         return ym_status_set(st, YM_EXHAUSTED, "no memory for metrics");
     ym_metric_read(plan, r->cell, sites, &r->pooled);
@@ -81,11 +81,59 @@ enum ym_code ym_metric_fetch(struct ym_party_home *h, const struct ym_plan *plan
         code = ym_home_fetch(h, hash, 8 * (ym_model_update_dim(&m) + sites * kept), &sum, st);
     }
     if (code == YM_OK)
-        code = read_sum(plan, &m, &sum, sites, kept, out, st);
+        code = read_sum(plan, &m, &sum, 0, sites, kept, out, st);
     if (code == YM_OK)
         out->of = round - 1;
     ym_buf_release(&sum);
     json_decref(meta);
+    return code;
+}
+
+/* Survivors stand in plan order, each once. */
+static enum ym_code take_survivors(const struct ym_plan *plan, const json_t *names, struct ym_metric_report *r,
+                                   size_t *sites, struct ym_status *st)
+{
+    const json_t *name;
+    size_t k, at = 0, n = 0;
+
+    json_array_foreach(names, k, name)
+    {
+        while (at < plan->site_count && (!json_is_string(name) || strcmp(plan->site[at].name, json_string_value(name))))
+            at++;
+        if (at == plan->site_count)
+            return ym_status_set(st, YM_CORRUPT, "the hub's log names survivors that are not the plan's");
+        memcpy(r->site[n++].name, plan->site[at++].name, sizeof r->site[0].name);
+    }
+    *sites = n;
+    return n > 0 ? YM_OK : ym_status_set(st, YM_CORRUPT, "the hub's log names no survivors");
+}
+
+enum ym_code ym_metric_fetch_kept(struct ym_party_home *h, const struct ym_plan *plan, const json_t *round_result,
+                                  struct ym_metric_report *out, struct ym_status *st)
+{
+    json_int_t round = json_integer_value(json_object_get(round_result, "round"));
+    struct ym_buf tail = {0};
+    struct ym_model m;
+    uint8_t sum[YM_HASH_BYTES];
+    size_t sites = 0, kept = 0;
+    enum ym_code code = ym_model_from_plan(plan, &m, st);
+
+    if (code == YM_OK && (round < 1 || round > plan->rounds || !ym_plan_metric_due(plan, (uint32_t)round)))
+        code = ym_status_set(st, YM_NOT_FOUND, "that round released no metrics");
+    if (code == YM_OK)
+        code = take_survivors(plan, json_object_get(round_result, "survivors"), out, &sites, st);
+    if (code == YM_OK)
+        code = ym_json_get_hash(round_result, "sum", sum, st);
+    if (code == YM_OK) {
+        kept = ym_plan_site_dim(plan, (uint32_t)round);
+        code = ym_home_fetch_part(h, sum, YUMEN__V1__OBJECT_PART__OBJECT_PART_METRICS,
+                                  8 * (m.metric_dim + sites * kept), &tail, st);
+    }
+    if (code == YM_OK)
+        code = read_sum(plan, &m, &tail, ym_model_metric_at(&m), sites, kept, out, st);
+    if (code == YM_OK)
+        out->of = (uint32_t)round - 1;
+    ym_buf_release(&tail);
     return code;
 }
 

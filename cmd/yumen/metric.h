@@ -20,6 +20,10 @@ struct ym_metric_report {
         struct ym_metric metric;
     } site[YM_PLAN_MAX_SITES];
 };
+/* The same of a plan that keeps its model with the hospitals: from the log's round_result, and the counts alone that
+ * end its sum, which is all the hub gives. They are its word: their hash is that of the whole sum. */
+enum ym_code ym_metric_fetch_kept(struct ym_party_home *h, const struct ym_plan *plan, const json_t *round_result,
+                                  struct ym_metric_report *out, struct ym_status *st);
 /* YM_NOT_FOUND when that round released none. */
 enum ym_code ym_metric_fetch(struct ym_party_home *h, const struct ym_plan *plan, struct ym_bytes state,
                              struct ym_metric_report *out, struct ym_status *st);

@@ -34,12 +34,14 @@ static enum ym_code read_facts(struct ym_party_home *h, const struct ym_plan *pl
                                struct ym_status *st)
 {
     uint8_t hash[YM_HASH_BYTES];
+    json_t *result = NULL;
     enum ym_code code;
 
     ym_sha256(state.data, state.len, hash);
-    code = ym_history_read(h, plan, hash, out, st);
+    code = ym_history_read(h, plan, hash, out, &result, st);
     if (code == YM_OK)
         json_object_set_new(*out, "metrics", metrics_json(h, plan, state));
+    json_decref(result);
     return code;
 }
 

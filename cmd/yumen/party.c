@@ -16,6 +16,7 @@
 #define CALL_MS 30000
 #define REACH_MS 10000
 #define FETCH_MS 600000
+#define LOG_MS 600000
 #define STATE_HEADER_BYTES (256 * 1024)
 
 const char *ym_home_dir(const struct ym_cli_args *a)
@@ -164,6 +165,7 @@ enum ym_code ym_home_call(struct ym_party_home *h, const char *path, const void 
 struct fetch {
     struct ym_buf *out;
     size_t limit;
+    uint64_t total; /* as the hub says */
     struct ym_status *st;
     enum ym_code code;
 };
@@ -175,6 +177,7 @@ static enum ym_code take_chunk(struct fetch *f, const Yumen__V1__Chunk *c)
                              f->limit);
     if (c->offset != f->out->len || c->data.len > c->total - c->offset)
         return ym_status_set(f->st, YM_CORRUPT, "the hub sent bytes out of order");
+    f->total = c->total;
     return ym_buf_append(f->out, c->data.data, c->data.len);
 }
 
@@ -190,8 +193,8 @@ static bool on_chunk(void *ctx, struct ym_bytes message)
     return f->code == YM_OK;
 }
 
-static enum ym_code fetch_bytes(struct ym_party_home *h, const uint8_t sha256[32], size_t limit, struct ym_buf *out,
-                                struct ym_status *st)
+static enum ym_code fetch_bytes(struct ym_party_home *h, const uint8_t sha256[32], Yumen__V1__ObjectPart part,
+                                size_t limit, struct ym_buf *out, struct ym_status *st)
 {
     Yumen__V1__FetchRequest request = YUMEN__V1__FETCH_REQUEST__INIT;
     struct fetch f = {.out = out, .limit = limit, .st = st, .code = YM_OK};
@@ -199,12 +202,30 @@ static enum ym_code fetch_bytes(struct ym_party_home *h, const uint8_t sha256[32
     enum ym_code code;
 
     request.sha256 = ym_message_bytes(sha256, YM_HASH_BYTES);
+    request.part = part;
     code = ym_message_pack(&request, &wire, st);
     if (code == YM_OK)
         code = ym_rpc_read_stream(h->client, "/yumen.v1.Federation/FetchObject", ym_buf_bytes(&wire), FETCH_MS,
                                   on_chunk, &f, st);
     ym_buf_release(&wire);
+    if (f.code == YM_OK && code == YM_OK && out->len != f.total)
+        code = ym_status_set(st, YM_CORRUPT, "the hub sent %zu of %" PRIu64 " bytes", out->len, f.total);
     return f.code != YM_OK ? f.code : code;
+}
+
+enum ym_code ym_home_fetch_part(struct ym_party_home *h, const uint8_t sha256[32], Yumen__V1__ObjectPart part,
+                                size_t limit, struct ym_buf *out, struct ym_status *st)
+{
+    struct ym_buf bytes = {0};
+    enum ym_code code = reach(h, st);
+
+    if (code == YM_OK)
+        code = fetch_bytes(h, sha256, part, limit, &bytes, st);
+    if (code == YM_OK)
+        *out = bytes;
+    else
+        ym_buf_release(&bytes);
+    return code;
 }
 
 enum ym_code ym_home_fetch(struct ym_party_home *h, const uint8_t sha256[32], size_t limit, struct ym_buf *out,
@@ -212,10 +233,8 @@ enum ym_code ym_home_fetch(struct ym_party_home *h, const uint8_t sha256[32], si
 {
     struct ym_buf bytes = {0};
     uint8_t hash[YM_HASH_BYTES];
-    enum ym_code code = reach(h, st);
+    enum ym_code code = ym_home_fetch_part(h, sha256, YUMEN__V1__OBJECT_PART__OBJECT_PART_WHOLE, limit, &bytes, st);
 
-    if (code == YM_OK)
-        code = fetch_bytes(h, sha256, limit, &bytes, st);
     if (code == YM_OK) {
         ym_sha256(bytes.data, bytes.len, hash);
         if (memcmp(hash, sha256, sizeof hash) != 0)
@@ -250,6 +269,45 @@ enum ym_code ym_home_fetch_state(struct ym_party_home *h, const struct ym_plan *
     if (code == YM_OK) /* parameters F32, and two F64 moments at most */
         code = ym_home_fetch(h, sha256, model.dim * 20 + model.state_extra * 8 + STATE_HEADER_BYTES, out, st);
     return code == YM_OK ? code : ym_status_wrap(st, code, "state");
+}
+
+/* ---- the log ---- */
+
+struct log_reading {
+    ym_log_leaf fn;
+    void *ctx;
+    struct ym_status *st;
+    enum ym_code code;
+};
+
+static bool on_log_entry(void *ctx, struct ym_bytes message)
+{
+    struct log_reading *r = ctx;
+    Yumen__V1__LogEntry *e = NULL;
+
+    r->code = ym_message_unpack(&yumen__v1__log_entry__descriptor, message, &e, r->st);
+    if (r->code == YM_OK)
+        r->code = r->fn(r->ctx, e->index, ym_message_view(e->leaf), r->st);
+    ym_message_free(e);
+    return r->code == YM_OK;
+}
+
+enum ym_code ym_home_read_log(struct ym_party_home *h, uint64_t from, ym_log_leaf fn, void *ctx, struct ym_status *st)
+{
+    Yumen__V1__ReadLogRequest request = YUMEN__V1__READ_LOG_REQUEST__INIT;
+    struct log_reading r = {fn, ctx, st, YM_OK};
+    struct ym_buf wire = {0};
+    enum ym_code code;
+
+    request.from = from;
+    code = ym_message_pack(&request, &wire, st);
+    if (code == YM_OK)
+        code = reach(h, st);
+    if (code == YM_OK)
+        code = ym_rpc_read_stream(h->client, "/yumen.v1.Federation/ReadLog", ym_buf_bytes(&wire), LOG_MS, on_log_entry,
+                                  &r, st);
+    ym_buf_release(&wire);
+    return r.code != YM_OK ? r.code : code;
 }
 
 enum ym_code ym_home_log_key(const struct ym_party_home *h, char name[256], uint8_t pub[YM_PUBKEY_BYTES],

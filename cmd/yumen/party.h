@@ -6,6 +6,7 @@
 #include "base/cert.h"
 #include "base/cli.h"
 #include "gate/plan.h"
+#include "proto/message.h"
 #include "rpc/rpc.h"
 
 /* The folder of a sponsor or auditor (docs/formats.md, "Folders") and its
@@ -35,6 +36,14 @@ enum ym_code ym_home_log_key(const struct ym_party_home *h, char name[256], uint
 enum ym_code ym_home_call(struct ym_party_home *h, const char *path, const void *request,
                           const ProtobufCMessageDescriptor *type, void *reply, struct ym_status *st);
 
+/* The hub's log from leaf `from` to its end, as it stands: neither signatures nor the tree are checked. fn's code ends
+ * it. */
+typedef enum ym_code (*ym_log_leaf)(void *ctx, uint64_t index, struct ym_bytes line, struct ym_status *st);
+enum ym_code ym_home_read_log(struct ym_party_home *h, uint64_t from, ym_log_leaf fn, void *ctx, struct ym_status *st);
+
+/* Part of the object of that hash, at most limit bytes: the hub's word, for the hash is of the whole. */
+enum ym_code ym_home_fetch_part(struct ym_party_home *h, const uint8_t sha256[32], Yumen__V1__ObjectPart part,
+                                size_t limit, struct ym_buf *out, struct ym_status *st);
 /* An object of the hub by hash, at most limit bytes; bytes are checked. */
 enum ym_code ym_home_fetch(struct ym_party_home *h, const uint8_t sha256[32], size_t limit, struct ym_buf *out,
                            struct ym_status *st);

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "audit/ledger/leaf.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "cmd/yumen/commands.h"
@@ -28,8 +29,9 @@ struct watch {
     struct ym_table *test;
     int64_t round_shown; /* newest round that was scored or named; -1 before the first */
     uint8_t state[YM_HASH_BYTES];
-    char last[2048]; /* newest progress line, so that none comes twice */
-    int drawn;       /* lines of the live table on the screen */
+    uint64_t log_read; /* of a plan that keeps its model with the hospitals: leaves of the hub's log that were read */
+    char last[2048];   /* newest progress line, so that none comes twice */
+    int drawn;         /* lines of the live table on the screen */
     Yumen__V1__StudyPhase phase;
     char reason[64];
     struct ym_status *st;
@@ -111,6 +113,19 @@ static void print_round_json(const struct round_shown *r)
     json_decref(o);
 }
 
+static enum ym_code print_round(struct watch *w, struct round_shown *r, struct ym_status *st)
+{
+    enum ym_code code = r->round > 0 ? ym_plan_epsilon(w->plan, 1, r->round, &r->epsilon, st) : YM_OK;
+
+    if (code == YM_OK && w->json)
+        print_round_json(r);
+    else if (code == YM_OK)
+        print_round_text(w, r);
+    if (code == YM_OK)
+        w->round_shown = r->round;
+    return code;
+}
+
 static enum ym_code show_round(struct watch *w, struct ym_bytes state, struct ym_status *st)
 {
     struct round_shown r = {0};
@@ -121,18 +136,12 @@ static enum ym_code show_round(struct watch *w, struct ym_bytes state, struct ym
 
     if (code == YM_OK && w->test != NULL)
         code = ym_score_table(w->plan, &w->model, params, w->test, &score, st);
-    if (code == YM_OK && r.round > 0)
-        code = ym_plan_epsilon(w->plan, 1, r.round, &r.epsilon, st);
     /* a sum that cannot be had leaves its line out, no more */
     if (code == YM_OK && ym_metric_fetch(&w->home, w->plan, state, &metric, NULL) == YM_OK)
         r.metric = &metric;
     if (code == YM_OK) {
         r.score = w->test != NULL ? &score : NULL;
-        if (w->json)
-            print_round_json(&r);
-        else
-            print_round_text(w, &r);
-        w->round_shown = r.round;
+        code = print_round(w, &r, st);
     }
     free(params);
     ym_metric_release(&metric);
@@ -170,6 +179,38 @@ static enum ym_code show_rounds(struct watch *w, const uint8_t hash[YM_HASH_BYTE
     if (code == YM_OK && (int64_t)round > w->round_shown)
         code = show_round(w, (struct ym_bytes){state.data, state.len}, st);
     ym_buf_release(&state);
+    return code;
+}
+
+/* ---- rounds of a plan that keeps its model with the hospitals: what the log and the released counts tell ---- */
+
+static bool says(const json_t *leaf, const char *key, const char *text)
+{
+    const char *said = json_string_value(json_object_get(leaf, key));
+
+    return said != NULL && strcmp(said, text) == 0;
+}
+
+static enum ym_code on_leaf(void *ctx, uint64_t index, struct ym_bytes line, struct ym_status *st)
+{
+    struct watch *w = ctx;
+    struct ym_metric_report metric = {0};
+    struct round_shown r = {0};
+    json_t *leaf = NULL;
+    enum ym_code code = ym_leaf_parse(line, &leaf, st);
+    json_int_t round = json_integer_value(json_object_get(leaf, "round"));
+
+    w->log_read = index + 1;
+    if (code == YM_OK && says(leaf, "type", "round_result") && says(leaf, "study", w->study) &&
+        round > w->round_shown && round <= w->plan->rounds) {
+        r.round = (uint32_t)round;
+        /* a round without metrics has none to show; counts that cannot be had leave their line out, no more */
+        if (ym_metric_fetch_kept(&w->home, w->plan, leaf, &metric, NULL) == YM_OK)
+            r.metric = &metric;
+        code = print_round(w, &r, st);
+    }
+    ym_metric_release(&metric);
+    json_decref(leaf);
     return code;
 }
 
@@ -288,6 +329,8 @@ static enum ym_code learn_plan(struct watch *w, const Yumen__V1__Study *s)
     code = ym_home_fetch_plan(&w->home, s->plan_sha256.data, &w->plan, w->st);
     if (code == YM_OK)
         code = ym_model_from_plan(w->plan, &w->model, w->st);
+    if (code == YM_OK && w->test_path != NULL && w->plan->border.domestic_only)
+        return ym_status_set(w->st, YM_INVALID, "%s", T(SPONSOR_KEPT_TEST));
     if (code == YM_OK && w->test_path != NULL)
         code = ym_test_load(w->plan, w->test_path, &w->test, w->st);
     return code;
@@ -301,9 +344,10 @@ static enum ym_code take_event(struct watch *w, const Yumen__V1__StudyEvent *e)
     if (s == NULL)
         return ym_status_set(w->st, YM_CORRUPT, "the hub sent an event without a study");
     code = learn_plan(w, s);
-    if (code == YM_OK && !w->plan->border.domestic_only && s->state_sha256.len == YM_HASH_BYTES &&
+    if (code == YM_OK && s->state_sha256.len == YM_HASH_BYTES &&
         memcmp(w->state, s->state_sha256.data, YM_HASH_BYTES) != 0) {
-        code = show_rounds(w, s->state_sha256.data, 0, w->st);
+        code = w->plan->border.domestic_only ? ym_home_read_log(&w->home, w->log_read, on_leaf, w, w->st)
+                                             : show_rounds(w, s->state_sha256.data, 0, w->st);
         if (code == YM_OK)
             memcpy(w->state, s->state_sha256.data, YM_HASH_BYTES);
     }

@@ -125,7 +125,8 @@ enum ym_code ym_sql_get_upload(struct ym_store *s, struct ym_store_upload *u, st
 enum ym_code ym_sql_put_object(struct ym_store *s, const uint8_t hash[YM_HASH_BYTES], const char *study,
                                enum ym_store_object kind, struct ym_status *st);
 enum ym_code ym_sql_each_owner(struct ym_store *s, const uint8_t hash[YM_HASH_BYTES],
-                               void (*fn)(void *ctx, const char *study), void *ctx, struct ym_status *st);
+                               void (*fn)(void *ctx, const char *study, enum ym_store_object kind), void *ctx,
+                               struct ym_status *st);
 enum ym_code ym_sql_put_leaf(struct ym_store *s, struct ym_bytes leaf, struct ym_status *st);
 enum ym_code ym_sql_has_leaf(struct ym_store *s, struct ym_bytes leaf, bool *out, struct ym_status *st);
 enum ym_code ym_sql_count_leaves(struct ym_store *s, uint64_t *out, struct ym_status *st);

@@ -40,7 +40,7 @@ static const char *const sql[Q_COUNT] = {
         "charge=coalesce(excluded.charge, charge), release=coalesce(excluded.release, release)",
     [Q_GET_UPLOAD] = "SELECT complete, charge, release FROM uploads WHERE study=? AND site=? AND round=? AND attempt=?",
     [Q_PUT_OBJECT] = "INSERT OR IGNORE INTO objects(hash, study, kind) VALUES(?,?,?)",
-    [Q_EACH_OWNER] = "SELECT study FROM objects WHERE hash=?",
+    [Q_EACH_OWNER] = "SELECT study, kind FROM objects WHERE hash=?",
     [Q_PUT_LEAF] = "INSERT INTO leaves(seq, id, leaf) SELECT coalesce((SELECT max(seq)+1 FROM leaves), 0), ?1, ?2 "
                    "WHERE NOT EXISTS (SELECT 1 FROM leaves WHERE id=?1)",
     [Q_HAS_LEAF] = "SELECT 1 FROM leaves WHERE id=?",

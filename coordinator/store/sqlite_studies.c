@@ -195,7 +195,8 @@ enum ym_code ym_sql_put_object(struct ym_store *s, const uint8_t hash[YM_HASH_BY
 }
 
 enum ym_code ym_sql_each_owner(struct ym_store *s, const uint8_t hash[YM_HASH_BYTES],
-                               void (*fn)(void *ctx, const char *study), void *ctx, struct ym_status *st)
+                               void (*fn)(void *ctx, const char *study, enum ym_store_object kind), void *ctx,
+                               struct ym_status *st)
 {
     struct run r = ym_sql_open_run(s, Q_EACH_OWNER);
     char study[64];
@@ -203,7 +204,7 @@ enum ym_code ym_sql_each_owner(struct ym_store *s, const uint8_t hash[YM_HASH_BY
     ym_sql_bind_blob(&r, hash, YM_HASH_BYTES);
     while (ym_sql_next_row(&r)) {
         ym_sql_column_text(&r, 0, study, sizeof study);
-        fn(ctx, study);
+        fn(ctx, study, (enum ym_store_object)sqlite3_column_int(r.q, 1));
     }
     return ym_sql_end_run(&r, st);
 }

@@ -132,7 +132,8 @@ struct ym_store_ops {
     enum ym_code (*put_object)(struct ym_store *s, const uint8_t hash[YM_HASH_BYTES], const char *study,
                                enum ym_store_object kind, struct ym_status *st);
     enum ym_code (*each_owner)(struct ym_store *s, const uint8_t hash[YM_HASH_BYTES],
-                               void (*fn)(void *ctx, const char *study), void *ctx, struct ym_status *st);
+                               void (*fn)(void *ctx, const char *study, enum ym_store_object kind), void *ctx,
+                               struct ym_status *st);
 
     /* the outbox of the ledger: leaf n of the log is row n, from 0. Bytes that
      * are there already are not put twice. */

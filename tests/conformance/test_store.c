@@ -328,9 +328,12 @@ static void see_card(void *ctx, const char *site, const char *dataset, struct ym
     snprintf((char *)ctx + strlen(ctx), 60, "%s/%s=%.*s ", site, dataset, (int)leaf.len, (const char *)leaf.data);
 }
 
-static void see_owner(void *ctx, const char *study)
+static void see_owner(void *ctx, const char *study, enum ym_store_object kind)
 {
-    strcat(ctx, study);
+    char text[80];
+
+    snprintf(text, sizeof text, "%s%d", study, (int)kind);
+    strcat(ctx, text);
 }
 
 static void cards_tasks_and_owners_keep_the_newest(void **state)
@@ -356,7 +359,7 @@ static void cards_tasks_and_owners_keep_the_newest(void **state)
     assert_string_equal(ym_buf_str(&leaf), "two");
     assert_int_equal(DO(p, get_task, "s", YM_STORE_TASK_CLOSED, &leaf), YM_NOT_FOUND);
     assert_int_equal(DO(p, each_owner, hash, see_owner, owners), YM_OK);
-    assert_string_equal(owners, "st");
+    assert_string_equal(owners, "s2t2");
     ym_buf_release(&leaf);
 }
 
