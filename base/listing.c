@@ -63,20 +63,16 @@ static void add_cell(struct ym_buf *row, const char *text, size_t width, bool ri
         ym_buf_printf(row, "%s%*s  ", text, pad, "");
 }
 
-static void print_row(struct ym_buf *row)
+static void end_row(struct ym_buf *out)
 {
-    size_t len = row->len;
-
-    while (len > 0 && row->data[len - 1] == ' ')
-        len--;
-    printf("%.*s\n", (int)len, ym_buf_str(row));
-    ym_buf_clear(row);
+    while (out->len > 0 && out->data[out->len - 1] == ' ')
+        out->len--;
+    ym_buf_append(out, "\n", 1);
 }
 
-void ym_listing_print(struct ym_listing *t)
+void ym_listing_format(struct ym_listing *t, struct ym_buf *out)
 {
     size_t width[YM_LISTING_COLUMNS] = {0};
-    struct ym_buf row = {0};
     const char *text = (const char *)t->cell.data;
 
     for (size_t i = 0; i < t->count; i++, text += strlen(text) + 1) {
@@ -90,12 +86,20 @@ void ym_listing_print(struct ym_listing *t)
         size_t column = i % t->columns;
 
         if (column == 0 && t->indent)
-            ym_buf_puts(&row, t->indent);
-        add_cell(&row, text, width[column], t->right >> column & 1U);
+            ym_buf_puts(out, t->indent);
+        add_cell(out, text, width[column], t->right >> column & 1U);
         if (column == t->columns - 1)
-            print_row(&row);
+            end_row(out);
     }
-    ym_buf_release(&row);
     ym_buf_release(&t->cell);
     t->count = 0;
+}
+
+void ym_listing_print(struct ym_listing *t)
+{
+    struct ym_buf text = {0};
+
+    ym_listing_format(t, &text);
+    fputs(ym_buf_str(&text), stdout);
+    ym_buf_release(&text);
 }

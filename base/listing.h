@@ -20,7 +20,9 @@ enum { YM_LISTING_COLUMNS = 16 };
 void ym_listing_add(struct ym_listing *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The first row, from the catalogue: columns ids. */
 void ym_listing_head(struct ym_listing *t, const enum ym_text_id *head);
-/* To stdout, without blanks at line ends; releases t. */
+/* Without blanks at line ends; releases t. */
+void ym_listing_format(struct ym_listing *t, struct ym_buf *out);
+/* The same to stdout. */
 void ym_listing_print(struct ym_listing *t);
 /* Terminal columns of UTF-8 text. */
 size_t ym_listing_width(const char *text);

@@ -11,7 +11,7 @@
 #include "cmd/site/site.h"
 #include "worker/trainer/show.h"
 
-/* Commands about the site itself: init, enrol, status, budget, egress. */
+/* Commands about the site itself: init, enrol, recover, budget, egress. */
 
 enum { ENROL_TRIES = 50, ENROL_PAUSE_US = 200000 };
 
@@ -25,12 +25,23 @@ static int bad_address(const char *option, const char *value)
 
 /* ---- init ---- */
 
+static void witness_of(const char *dir, const char *name, struct ym_buf *out)
+{
+    struct ym_site s = {0};
+    struct ym_key *key = NULL;
+
+    snprintf(s.dir, sizeof s.dir, "%s", dir);
+    if (ym_site_key(&s, &key, NULL) == YM_OK)
+        ym_site_witness(name, key, out, NULL);
+    ym_key_free(key);
+}
+
 int ym_site_cmd_init(const struct ym_cli_args *a)
 {
     struct ym_status st = YM_STATUS_INIT;
     struct ym_site_policy file, policy = {0};
     struct ym_policy *terms = NULL;
-    struct ym_buf vkey = {0};
+    struct ym_buf vkey = {0}, witness = {0};
     const char *dir = ym_site_dir(a), *name = ym_cli_get(a, "name"), *from = ym_cli_get(a, "policy");
     char path[PATH_MAX];
     int rc = !name ? ym_site_need("name") : from ? ym_site_load_policy(from, &file, &terms) : YM_EXIT_DONE;
@@ -54,13 +65,15 @@ int ym_site_cmd_init(const struct ym_cli_args *a)
         ym_buf_release(&vkey);
         return ym_site_fail(NULL, &st);
     }
-    printf(T(SITE_INIT_DONE), name, dir, ym_buf_str(&vkey));
+    witness_of(dir, name, &witness);
+    printf(T(SITE_INIT_DONE), name, dir, ym_buf_str(&vkey), ym_buf_str(&witness));
     fputs(T(SITE_INIT_KEEP), stdout);
     fputs(policy.border_off ? "" : T(SITE_INIT_BORDER), stdout);
     fputs(from ? "" : T(SITE_INIT_POLICY), stdout);
     if (!ym_cli_get(a, "gateway") && realpath(dir, path))
         printf(T(SITE_INIT_NO_GATEWAY), name, path);
     ym_buf_release(&vkey);
+    ym_buf_release(&witness);
     return YM_EXIT_DONE;
 }
 
@@ -121,133 +134,6 @@ int ym_site_cmd_enrol(const struct ym_cli_args *a)
     return YM_EXIT_DONE;
 }
 
-/* ---- status ---- */
-
-static const char *yes_no(const json_t *o, const char *key)
-{
-    return json_is_true(json_object_get(o, key)) ? T(SITE_YES) : T(SITE_NO);
-}
-
-/* A state of worker/trainer/watch.h, for people. */
-static const char *log_text(const char *word)
-{
-    static const struct {
-        const char *word;
-        enum ym_text_id id;
-    } text[] = {{"blind", YM_TEXT_SITE_LOG_BLIND},
-                {"good", YM_TEXT_SITE_LOG_GOOD},
-                {"hub_behind", YM_TEXT_SITE_LOG_HUB_BEHIND},
-                {"hub_differs", YM_TEXT_SITE_LOG_HUB_DIFFERS},
-                {"ledger_behind", YM_TEXT_SITE_LOG_LEDGER_BEHIND},
-                {"ledger_forked", YM_TEXT_SITE_LOG_LEDGER_FORKED}};
-
-    for (size_t i = 0; i < sizeof text / sizeof *text; i++)
-        if (strcmp(text[i].word, word) == 0)
-            return ym_text(text[i].id);
-    return word;
-}
-
-/* Undecided plans: somebody here is asked. */
-static void show_asked(const json_t *studies)
-{
-    const json_t *s;
-    size_t i, count = 0;
-
-    json_array_foreach(studies, i, s)
-    {
-        if (strcmp(ym_get_text(s, "decision"), "undecided") != 0 || strcmp(ym_get_text(s, "phase"), "closed") == 0)
-            continue;
-        fputs(count++ ? "" : T(SITE_STATUS_ASKED), stdout);
-        printf(T(SITE_STATUS_ASK), ym_get_text(s, "study"), ym_get_text(s, "sponsor"), ym_get_text(s, "title"),
-               ym_epsilon_text(ym_get_int(s, "epsilon_study_micro")), ym_get_text(s, "study"));
-    }
-}
-
-static void show_waits(const json_t *o)
-{
-    const json_t *list = json_object_get(o, "waits"), *w;
-    size_t i;
-
-    if (!json_is_true(json_object_get(o, "border_asked")))
-        printf(T(SITE_BORDER_OFF), ym_get_text(o, "border_why_not"));
-    if (json_array_size(list) == 0)
-        return;
-    fputs(T(SITE_STATUS_WAITS), stdout);
-    json_array_foreach(list, i, w)
-    {
-        printf("  %s  %s  %s: %s\n", ym_get_text(w, "study"), ym_site_word(ym_get_text(w, "role")),
-               ym_get_text(w, "track"), ym_get_text(w, "why"));
-    }
-    puts(T(BORDER_NOT_ADVICE));
-}
-
-static void show_left(const json_t *o)
-{
-    const json_t *d, *week = json_object_get(o, "week"), *f;
-    size_t i;
-
-    json_array_foreach(json_object_get(o, "budgets"), i, d)
-    {
-        long long cap = ym_get_int(d, "cap_micro"), spent = ym_get_int(d, "spent_micro");
-
-        printf(T(SITE_STATUS_BUDGET), ym_get_text(d, "dataset"), ym_epsilon_text(spent), ym_epsilon_text(cap),
-               ym_epsilon_text(spent < cap ? cap - spent : 0));
-    }
-    printf(T(SITE_STATUS_WEEK), ym_get_int(week, "releases"), ym_get_int(week, "bytes"), ym_get_int(week, "studies"));
-    json_array_foreach(json_object_get(o, "expires"), i, f)
-    {
-        fputs(i ? "" : T(SITE_STATUS_EXPIRES), stdout);
-        printf("  %s  %s  %s  %s  %s\n", ym_get_text(f, "record"), ym_get_text(f, "study"),
-               ym_get_text(f, "valid_until"), ym_get_text(f, "state"), ym_get_text(f, "issuer"));
-    }
-}
-
-static void show_studies(const json_t *list)
-{
-    static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_STUDY, YM_TEXT_SITE_COL_DECISION, YM_TEXT_SITE_COL_PHASE,
-                                           YM_TEXT_SITE_COL_ROUND, YM_TEXT_SITE_COL_REASON};
-    struct ym_listing t = {.columns = sizeof head / sizeof *head};
-    const json_t *s;
-    size_t i;
-
-    if (json_array_size(list) == 0)
-        return;
-    ym_listing_head(&t, head);
-    json_array_foreach(list, i, s)
-    {
-        ym_listing_add(&t, "%s", ym_get_text(s, "study"));
-        ym_listing_add(&t, "%s", ym_site_word(ym_get_text(s, "decision")));
-        ym_listing_add(&t, "%s", ym_site_word(ym_get_text(s, "phase")));
-        ym_listing_add(&t, "%lld/%lld", ym_get_int(s, "round"), ym_get_int(s, "rounds"));
-        ym_listing_add(&t, "%s", ym_site_word(ym_get_text(s, "reason")));
-    }
-    ym_listing_print(&t);
-}
-
-static void show_status(const json_t *o)
-{
-    printf(T(SITE_STATUS_HEAD), ym_get_text(o, "name"), ym_get_int(o, "leaves"), ym_get_text(o, "sandbox"));
-    if (json_is_true(json_object_get(o, "enrolled")))
-        printf(T(SITE_STATUS_JOINED), ym_get_text(o, "federation"));
-    else
-        printf("%s\n", T(SITE_STATUS_ALONE));
-    printf(T(SITE_STATUS_LINKS), yes_no(o, "gateway"), yes_no(o, "hub"),
-           ym_time_text(ym_get_int(o, "certificate_until")));
-    printf(T(SITE_STATUS_LOG), log_text(ym_get_text(o, "log")));
-    if (json_is_true(json_object_get(o, "other_worker")))
-        printf("%s\n", T(SITE_OTHER_WORKER));
-    show_asked(json_object_get(o, "studies"));
-    show_waits(o);
-    show_studies(json_object_get(o, "studies"));
-    show_left(o);
-    printf(T(SITE_STATUS_WITNESS), ym_get_text(o, "witness"));
-}
-
-int ym_site_cmd_status(const struct ym_cli_args *a)
-{
-    return ym_site_run(a, json_pack("{s:s}", "do", "status"), show_status);
-}
-
 /* ---- recover ---- */
 
 static void show_missing(const json_t *list)
@@ -278,7 +164,7 @@ static bool disagrees(const json_t *o)
 static void show_recover(const json_t *o)
 {
     printf(T(SITE_RECOVER_STATE), ym_get_text(o, "name"), ym_get_int(o, "leaves"), ym_get_int(o, "known"),
-           ym_get_int(o, "hub_size"), log_text(ym_get_text(o, "state")));
+           ym_get_int(o, "hub_size"), ym_site_log_text(ym_get_text(o, "state")));
     if (ym_get_int(o, "missing_count") > 0) {
         printf(T(SITE_RECOVER_LOST), ym_get_int(o, "missing_count"));
         show_missing(json_object_get(o, "missing"));

@@ -60,6 +60,8 @@ const char *ym_order_text(long long milli);
 const char *ym_time_text(long long unix_s);
 /* A decision or phase of the trainer's in the user's language; any other word as it is. */
 const char *ym_site_word(const char *word);
+/* A state of worker/trainer/watch.h, for people. */
+const char *ym_site_log_text(const char *word);
 
 struct ym_card;
 /* A card by its path; prints all its problems. */

@@ -179,6 +179,8 @@ const char *ym_site_word(const char *word)
         {"border", YM_TEXT_SITE_WORD_BORDER},       {"budget", YM_TEXT_SITE_WORD_BUDGET},
         {"policy", YM_TEXT_SITE_WORD_POLICY},       {"hours", YM_TEXT_SITE_WORD_HOURS},
         {"no_data", YM_TEXT_SITE_WORD_NO_DATA},     {"not_approved", YM_TEXT_SITE_WORD_NOT_APPROVED},
+        {"live", YM_TEXT_SITE_WORD_LIVE},           {"stale", YM_TEXT_SITE_WORD_STALE},
+        {"expired", YM_TEXT_SITE_WORD_EXPIRED},     {"out_of_scope", YM_TEXT_SITE_WORD_OUT_OF_SCOPE},
     };
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import unicodedata
 
 BUILD = os.environ.get("YM_BUILD_ROOT", os.path.join(os.getcwd(), "build"))
 CMD = os.path.join(BUILD, "cmd")
@@ -294,6 +295,18 @@ federation:
             if s["study"] == study:
                 return s
         return None
+
+    def screen(self, name):
+        """The status in both languages, which fits a terminal of 24 lines and 80 columns."""
+        out = []
+        for lang in ("en", "zh"):
+            text = self.site(name, "status", env={"YUMEN_LANG": lang}).stdout
+            lines = text.splitlines()
+            wide = [line for line in lines if sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line) > 80]
+            if len(lines) > 23 or wide:
+                raise Failed(f"{len(lines)} lines, too wide {wide}:\n{text}")
+            out.append(text)
+        return out
 
     def wait_phase(self, phases, study="trial", timeout=60):
         def there():

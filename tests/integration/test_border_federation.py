@@ -78,10 +78,11 @@ def nothing_signed_lets_nothing_out(fed):
 
 def status_says_what_waits_for_whom(fed):
     p = fed.site("h1", "status")
-    assert "Held at the gate" in p.stdout and "data office  cac: no signed rule set" in p.stdout and ADVICE in p.stdout, p.stdout
-    assert "Budget of wards: spent 0.000000 of" in p.stdout and "0 updates, 0 bytes" in p.stdout, p.stdout
+    assert "HELD AT THE GATE" in p.stdout and "trial  data office  cac, hgr, ethics, consent, ai, us" in p.stdout, p.stdout
+    assert ADVICE in " ".join(p.stdout.split()) and "no rule set is signed" in p.stdout, p.stdout
+    assert "Budget of wards: spent 0.000 of" in p.stdout and "0 updates, 0 bytes" in p.stdout, p.stdout
     zh = fed.site("h1", "status", env={"YUMEN_LANG": "zh"}).stdout
-    assert "数据管理部门  cac: 没有已签署" in zh and "不构成法律意见" in zh, zh
+    assert "数据管理部门  cac, hgr, ethics" in zh and "尚未签署规则集" in zh and "不构成法律意见" in zh, zh
     told = json.loads(fed.site("h1", "status", "--json").stdout)
     assert [w["track"] for w in told["waits"]] == ["cac", "hgr", "ethics", "consent", "ai", "us"], told
 

@@ -47,6 +47,31 @@ def one_person_with_all_keys_goes_on_as_before(fed):
     assert [leaf["office"] for leaf in leaves(fed, "rotate")] == ["it", "data_office", "ethics", "audit"]
 
 
+def status_says_whose_seal_is_missing(fed):
+    item = waits(desk(fed, "li", "policy", "sign", "--epsilon-cap", "13"))
+    told = json.loads(fed.site("h1", "status", "--json").stdout)["pending"]
+    assert [(x["hash"], x["type"], x["left"], x["from"]) for x in told] == [(item, "policy", 1, ["data_office", "audit"])], told
+    assert abs(told[0]["lapses"] - time.time() - 30 * 86400) < 60, told
+    for text in fed.screen("h1"):
+        line = next(x for x in text.splitlines() if item[:16] in x)
+        day = time.strftime("%Y-%m-%d", time.gmtime(told[0]["lapses"] + 8 * 3600))
+        assert day in line and line.endswith("data_office, audit"), text
+    fed.site("h1", "seal", item[:16], "--offices", fed.path("wang"))
+    assert "SEALS" not in fed.screen("h1")[0]
+    desk(fed, "nobody", "policy", "sign", "--epsilon-cap", "10", check=True)
+
+
+def one_screen_however_much_waits(fed):
+    for i in range(12):
+        fed.sponsor("study", "submit", fed.plan(f"more-{i}", quorum=1))
+        waits(desk(fed, "li", "policy", "sign", "--epsilon-cap", str(100 + i), "--override", f"trial {i}"))
+    fed.wait(lambda: "more-11" in fed.site("h1", "plans", "list").stdout, 20, "the plans")
+    en, zh = fed.screen("h1")
+    shown = [int(x) for x in re.search(r"ASKED OF YOU .* \[(\d+) of (\d+)\]", en).groups()]
+    assert shown[1] == 12 and 0 < shown[0] == en.count("more-") < 12, en
+    assert re.search(r"WAITS FOR SEALS.* of 12\]", en) and "/12]" in zh, en
+
+
 def one_alone_raises_no_cap(fed):
     before = len(leaves(fed, "policy"))
     item = waits(desk(fed, "li", "policy", "sign", "--epsilon-cap", "12"))
@@ -151,6 +176,7 @@ def main():
         account(fed, "wang", "data_office")
         account(fed, "chen", "ethics")
         account(fed, "zhao", "audit")
+        status_says_whose_seal_is_missing(fed)
         one_alone_raises_no_cap(fed)
         an_override_needs_two_before_its_policy(fed)
         fed.sponsor("study", "submit", fed.plan(quorum=1))
@@ -160,6 +186,7 @@ def main():
         one_alone_approves_nothing(fed)
         a_lost_key_is_replaced_by_two_others(fed)
         one_alone_stops_everything(fed)
+        one_screen_however_much_waits(fed)
         fed.verify()
     return 0
 

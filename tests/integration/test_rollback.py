@@ -66,6 +66,7 @@ def restored_site(fed):
     # another study is offered: nothing is approved, nothing is charged
     fed.sponsor("study", "submit", fed.plan("third", rounds=2, noise="30", quorum=2, ready=3))
     fed.wait(lambda: "third" in fed.site("h1", "plans", "list").stdout, 20, "the plan")
+    assert "was set back" in fed.site("h1", "status").stdout
     p = fed.site("h1", "plans", "approve", "third", "--dataset", "wards", check=False)
     assert p.returncode == 1 and "yumen-site recover" in p.stderr, p.stderr
     shown = fed.site("h1", "recover").stdout
@@ -108,7 +109,7 @@ def cloned_worker(fed):
     t = fed.daemon("trainer-h1b", "yumen-trainer", "--dir", fed.path("h1b")).start()
     g = fed.daemon("gateway-h1b", "yumen-gateway", "--dir", fed.path("gw-h1b")).start()
     fed.wait(lambda: status(fed, "h1b")["other_worker"], 20, "the second worker to be refused")
-    assert "another one with this hospital's identity" in fed.site("h1b", "status").stdout
+    assert "Another worker with this hospital's identity" in fed.site("h1b", "status").stdout
     fed.wait(lambda: any(l["type"] == "incident" for l in fed.leaves(fed.path("hub", "ledger"))), 10, "the hub's incident")
     fed.wait(lambda: any(l["type"] == "incident" for l in fed.leaves(fed.path("h1", "ledger"))), 10, "h1's own incident")
     run_study(fed, "fourth")  # the first one works on

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/listing.h"
+#include "base/screen.h"
 
 /* What ym_listing_print puts on stdout. */
 static void printed(struct ym_listing *t, char *out, size_t cap)
@@ -65,12 +66,70 @@ static void an_empty_listing_prints_nothing(void **state)
     assert_string_equal(out, "");
 }
 
+static void fill(struct ym_screen *s)
+{
+    ym_screen_section(s, "");
+    ym_screen_add(s, "top\nof it   \n");
+    ym_screen_section(s, "nothing");
+    ym_screen_section(s, "few");
+    ym_screen_add(s, "a\nb");
+    ym_screen_section(s, "many");
+    ym_screen_addf(s, "%d\n%d\n%d\n%d", 1, 2, 3, 4);
+}
+
+static void a_screen_with_room_shows_all(void **state)
+{
+    struct ym_screen s = {0};
+    struct ym_buf out = {0};
+
+    (void)state;
+    fill(&s);
+    ym_screen_format(&s, 10, 80, &out);
+    assert_string_equal(ym_buf_str(&out), "top\nof it\nfew\na\nb\nmany\n1\n2\n3\n4\n");
+    ym_buf_release(&out);
+}
+
+static void the_longest_section_loses_rows_and_counts_them(void **state)
+{
+    struct ym_screen s = {0};
+    struct ym_buf out = {0};
+
+    (void)state;
+    fill(&s);
+    ym_screen_format(&s, 8, 80, &out);
+    assert_string_equal(ym_buf_str(&out), "top\nof it\nfew\na\nb\nmany [2 of 4]\n1\n2\n");
+    ym_buf_clear(&out);
+    fill(&s);
+    ym_screen_format(&s, 1, 80, &out);
+    assert_string_equal(ym_buf_str(&out), "top\nof it\nfew [1 of 2]\na\nmany [1 of 4]\n1\n");
+    ym_buf_release(&out);
+}
+
+static void a_row_that_is_too_wide_is_cut_between_characters(void **state)
+{
+    struct ym_screen s = {0};
+    struct ym_buf out = {0};
+
+    (void)state;
+    ym_screen_section(&s, "");
+    ym_screen_add(&s, "1234567890\n12345678901\n\u51b3\u5b9a\u51b3\u5b9a\u51b3\n\u51b3\u5b9a\u51b3\u5b9a\u51b3\u5b9a");
+    ym_screen_wrap(&s, "one two three four", 9);
+    ym_screen_format(&s, 23, 10, &out);
+    assert_string_equal(ym_buf_str(&out),
+                        "1234567890\n1234567...\n\u51b3\u5b9a\u51b3\u5b9a\u51b3\n\u51b3\u5b9a\u51b3...\n"
+                        "one two\nthree\nfour\n");
+    ym_buf_release(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chinese_character_is_two_columns_wide),
         cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
         cmocka_unit_test(an_empty_listing_prints_nothing),
+        cmocka_unit_test(a_screen_with_room_shows_all),
+        cmocka_unit_test(the_longest_section_loses_rows_and_counts_them),
+        cmocka_unit_test(a_row_that_is_too_wide_is_cut_between_characters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

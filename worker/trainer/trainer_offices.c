@@ -147,7 +147,7 @@ static unsigned sealed_by(const json_t *item)
     return mask;
 }
 
-/* {hash, type, members, sealed, left, from} */
+/* {hash, type, members, sealed, left, from, lapses} */
 static json_t *item_json(struct ym_trainer *t, const json_t *item)
 {
     const json_t *members = json_object_get(item, "members");
@@ -155,8 +155,9 @@ static json_t *item_json(struct ym_trainer *t, const json_t *item)
     unsigned from, left = ym_seal_missing(&need, sealed_by(item), &from);
     uint8_t hash[YM_HASH_BYTES];
     json_t *o =
-        json_pack("{s:s, s:O, s:o, s:I, s:o}", "type", ym_trainer_text(item, "type"), "members", (json_t *)members,
-                  "sealed", words_of(sealed_by(item)), "left", (json_int_t)left, "from", words_of(from));
+        json_pack("{s:s, s:O, s:o, s:I, s:o, s:I}", "type", ym_trainer_text(item, "type"), "members", (json_t *)members,
+                  "sealed", words_of(sealed_by(item)), "left", (json_int_t)left, "from", words_of(from), "lapses",
+                  json_integer_value(json_object_get(item, "time")) + (json_int_t)YM_SEAL_DAYS * DAY_S);
 
     if (o && ym_seal_name(ym_trainer_text(item, "type"), members, hash, NULL) == YM_OK)
         ym_json_set_hash(o, "hash", hash);

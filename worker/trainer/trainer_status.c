@@ -1,11 +1,12 @@
 #include <string.h>
 
+#include "base/calendar.h"
 #include "base/clock.h"
 #include "worker/trainer/trainer_internal.h"
 
 /* One screen about the site: who it is, what waits, what is left, what left, what ends soon. */
 
-enum { WEEK_S = 7 * 24 * 3600, SOON_DAYS = 90 };
+enum { WEEK_S = 7 * 24 * 3600, SOON_DAYS = 180 };
 
 static long long get(const json_t *o, const char *key)
 {
@@ -35,7 +36,18 @@ static json_t *week_json(struct ym_trainer *t, int64_t now)
     return (json_t *)row;
 }
 
-/* Documents that end within three months, have ended, or are stale. */
+/* The nearest of the three reminders that so many days have reached; 0: none. */
+static json_int_t reminder(long long days_left)
+{
+    static const json_int_t steps[] = {60, 90, SOON_DAYS};
+
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        if (days_left <= steps[i])
+            return steps[i];
+    return 0;
+}
+
+/* Documents that end within half a year, have ended, or are stale. */
 static json_t *expires_json(struct ym_trainer *t)
 {
     json_t *dossier = ym_trainer_dossier_list(t), *list = json_array(), *row;
@@ -43,13 +55,35 @@ static json_t *expires_json(struct ym_trainer *t)
 
     json_array_foreach(json_object_get(dossier, "filings"), i, row)
     {
-        bool live = strcmp(json_string_value(json_object_get(row, "state")), "live") == 0;
+        bool live = strcmp(ym_trainer_text(row, "state"), "live") == 0;
+        json_int_t warn = reminder(get(row, "days_left"));
 
-        if (!live || get(row, "days_left") <= SOON_DAYS)
-            json_array_append(list, row);
+        if (live && warn == 0)
+            continue;
+        json_object_set_new(row, "warn", json_integer(warn));
+        json_array_append(list, row);
     }
     json_decref(dossier);
     return list;
+}
+
+static json_t *people_json(struct ym_trainer *t)
+{
+    json_t *none = json_object(), *all = NULL, *list;
+
+    ym_trainer_people(t, none, &all, NULL);
+    list = json_incref(json_object_get(all, "exporters"));
+    json_decref(none);
+    json_decref(all);
+    return list ? list : json_array();
+}
+
+static json_t *pending_json(struct ym_trainer *t)
+{
+    json_t *all = ym_trainer_pending_json(t), *list = json_incref(json_object_get(all, "pending"));
+
+    json_decref(all);
+    return list ? list : json_array();
 }
 
 static json_t *budgets_json(struct ym_trainer *t)
@@ -81,5 +115,10 @@ json_t *ym_trainer_status_json(struct ym_trainer *t)
     json_object_set_new(o, "budgets", budgets_json(t));
     json_object_set_new(o, "week", week_json(t, ym_clock_unix()));
     json_object_set_new(o, "expires", expires_json(t));
+    json_object_set_new(o, "pending", pending_json(t));
+    json_object_set_new(o, "people", people_json(t));
+    json_object_set_new(o, "year", json_integer(ym_year_of(ym_clock_unix())));
+    json_object_set_new(o, "policy_signed", json_boolean(t->policy != NULL));
+    json_object_set_new(o, "rulesets", json_integer((json_int_t)ym_border_rules_count(t->border)));
     return o;
 }
