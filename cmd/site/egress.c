@@ -306,6 +306,22 @@ static void show_forecast(const json_t *f)
     show_limits(json_object_get(f, "limits"));
 }
 
+/* Who else counts for this exporter, and what it makes in all. */
+static void show_others(const json_t *row)
+{
+    const json_t *list = json_object_get(row, "hospitals"), *h;
+    size_t i;
+
+    printf(T(SITE_PEOPLE_HASH), ym_get_text(row, "exporter"));
+    json_array_foreach(list, i, h) printf(T(SITE_PEOPLE_HOSPITAL), ym_get_text(h, "name"), ym_get_int(h, "people"));
+    if (ym_get_int(row, "elsewhere") > 0)
+        printf(T(SITE_PEOPLE_ELSEWHERE), ym_get_int(row, "elsewhere"));
+    if (ym_get_int(row, "sum") < 0)
+        fputs(T(SITE_PEOPLE_UNKNOWN), stdout);
+    else if (ym_get_int(row, "sum") != ym_get_int(row, "people"))
+        printf(T(SITE_PEOPLE_SUM), ym_get_int(row, "sum"));
+}
+
 static void show_meters(const json_t *o)
 {
     const json_t *list = json_object_get(o, "exporters"), *row;
@@ -318,6 +334,7 @@ static void show_meters(const json_t *o)
         printf("%lld  %s  %lld\n", ym_get_int(row, "year"), name_of(row), ym_get_int(row, "people"));
         if (ym_get_int(row, "lost") > 0)
             printf(T(SITE_PEOPLE_LOST), ym_get_int(row, "lost"));
+        show_others(row);
         show_limits(json_object_get(row, "limits"));
     }
     if (json_is_object(json_object_get(o, "forecast")))

@@ -53,9 +53,19 @@ void ym_card_border_release(struct ym_card_border *b)
     ym_card_zone_release(&b->zone);
 }
 
+/* A letter and its accent apart: the same name could be written in two ways. */
+static bool combines(const char *text)
+{
+    uint32_t c;
+    for (size_t step; (step = ym_text_character(text, &c)) > 0; text += step)
+        if (c >= 0x300 && c <= 0x36f)
+            return true;
+    return false;
+}
+
 void ym_border_read_card(struct ym_schema *s, const struct ym_at *root, struct ym_card_border *out)
 {
-    static const char *const keys[] = {"exporter", "province", "declares", "zone", NULL};
+    static const char *const keys[] = {"exporter", "exporter_elsewhere", "province", "declares", "zone", NULL};
     ym_facts_init(&out->declared);
     if (!ym_schema_has(root, "border"))
         return;
@@ -63,6 +73,10 @@ void ym_border_read_card(struct ym_schema *s, const struct ym_at *root, struct y
     ym_schema_keys(s, &at, keys);
     if (ym_schema_text(s, &at, "exporter", NULL, out->exporter, sizeof out->exporter))
         out->declared.choice[YM_CHOICE_EXPORTER] = 1;
+    if (combines(out->exporter))
+        ym_schema_say(s, &at, "exporter", "%s", T(BORDER_COMBINES));
+    if (ym_schema_has(&at, "exporter_elsewhere"))
+        ym_schema_int(s, &at, "exporter_elsewhere", NULL, 0, INT32_MAX, &out->elsewhere);
     if (ym_schema_has(&at, "province"))
         ym_schema_name(s, &at, "province", out->province);
     read_declares(s, &at, YM_OFFICE_DATA_OFFICE, &out->declared);
@@ -224,22 +238,43 @@ void ym_border_facts(const struct ym_plan *plan, const struct ym_card *card, str
     out->choice[YM_CHOICE_CONSENT] = 0;
 }
 
-static bool blank(char c)
+static bool blank(uint32_t c)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == 0xa0 || c == 0x3000;
+}
+
+/* As people see it: case and width of Latin letters, white space and what takes no room do not count. Never longer. */
+static size_t fold_name(const char *name, char *out)
+{
+    size_t len = 0, step;
+    uint32_t c;
+    bool gap = false;
+    for (; *name; name += step) {
+        step = ym_text_character(name, &c);
+        if (step == 0)
+            break;
+        if (blank(c) || ym_text_hides(c)) {
+            gap |= blank(c);
+            continue;
+        }
+        if (gap && len > 0)
+            out[len++] = ' ';
+        gap = false;
+        if (c >= 0xff01 && c <= 0xff5e)
+            c -= 0xfee0;
+        if (c < 0x80)
+            out[len++] = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+        else
+            for (size_t i = 0; i < step; i++)
+                out[len++] = name[i];
+    }
+    return len;
 }
 
 void ym_exporter_of(const struct ym_card *card, uint8_t out[YM_HASH_BYTES])
 {
     static const char context[] = "yumen/exporter/v1"; /* with its NUL */
     char text[sizeof context + sizeof card->border.exporter];
-    size_t len = sizeof context;
-    memcpy(text, context, len);
-    for (const char *c = card->border.exporter; *c; c++)
-        if (!blank(*c)) {
-            if (c > card->border.exporter && blank(c[-1]) && len > sizeof context)
-                text[len++] = ' ';
-            text[len++] = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
-        }
-    ym_sha256(text, len, out);
+    memcpy(text, context, sizeof context);
+    ym_sha256(text, sizeof context + fold_name(card->border.exporter, text + sizeof context), out);
 }

@@ -11,6 +11,7 @@
 
 struct ym_card_border {
     char exporter[256]; /* organisation that exports; "" unknown. The people meter's key */
+    int64_t elsewhere;  /* people it counts this year where this federation does not see it */
     char province[64];  /* where it is registered; "" unknown */
     struct ym_card_zone zone;
     struct ym_facts declared;
@@ -54,8 +55,9 @@ struct ym_notice {
 void ym_notice_hash(const struct ym_notice *n, uint8_t out[YM_HASH_BYTES]);
 void ym_notice_of(const struct ym_plan *plan, uint8_t out[YM_HASH_BYTES]);
 
-/* Who exports, as the people meter knows them: a hash of the card's exporter, whose
- * case (ASCII) and white space do not count. None recorded is an exporter too. */
+/* Who exports, as the people meters of all hospitals know them: a hash of the card's exporter, of
+ * whose name neither case nor width of Latin letters count, nor how much white space there is.
+ * None recorded is an exporter too. */
 void ym_exporter_of(const struct ym_card *card, uint8_t out[YM_HASH_BYTES]);
 
 /* Facts of a round on a card: both declarations, the tier, and what is computed

@@ -194,6 +194,46 @@ static void without_the_section_a_plan_stays_as_it_was(void **state)
     ym_plan_free(plan);
 }
 
+static void exporter_of(const char *name, uint8_t out[YM_HASH_BYTES])
+{
+    char *text = text_edit(card_text, "Peking Example Hospital", name);
+    struct ym_card *card = card_must(text);
+    ym_exporter_of(card, out);
+    ym_card_free(card);
+    free(text);
+}
+
+static void one_exporter_is_one_however_its_name_is_typed(void **state)
+{
+    static const char *const same[] = {"peking  EXAMPLE hospital", "\"  Peking Example Hospital \"",
+                                       "Ｐｅｋｉｎｇ　Ｅｘａｍｐｌｅ　Ｈｏｓｐｉｔａｌ"};
+    static const char *const others[] = {"Peking Example Hospital 2", "PekingExample Hospital", "北京示例医院"};
+    uint8_t want[YM_HASH_BYTES], got[YM_HASH_BYTES];
+    (void)state;
+    exporter_of("Peking Example Hospital", want);
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        exporter_of(same[i], got);
+        assert_memory_equal(got, want, sizeof want);
+        exporter_of(others[i], got);
+        assert_memory_not_equal(got, want, sizeof want);
+    }
+    exporter_of("北京示例医院（Ａ）", want);
+    exporter_of("北京示例医院(a)", got);
+    assert_memory_equal(got, want, sizeof want);
+}
+
+static void a_name_that_could_be_written_in_two_ways_is_no_name(void **state)
+{
+    (void)state;
+    char *text = text_edit(card_text, "Peking Example Hospital", "Ho\xcc\x82pital");
+    struct ym_problems problems = {0};
+    struct ym_card *card = NULL;
+    assert_int_not_equal(card_parse(text, &card, &problems), YM_OK);
+    assert_problem(&problems, 10, "border.exporter", "accent");
+    ym_problems_release(&problems);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +244,8 @@ int main(void)
         cmocka_unit_test(what_people_declare_becomes_facts),
         cmocka_unit_test(each_declares_only_what_is_its_own),
         cmocka_unit_test(without_the_section_a_plan_stays_as_it_was),
+        cmocka_unit_test(one_exporter_is_one_however_its_name_is_typed),
+        cmocka_unit_test(a_name_that_could_be_written_in_two_ways_is_no_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@ struct kit {
     /* the hub's log, as it stands, and as many leaves of it as were given */
     struct ym_buf leaf[64];
     size_t count;
+    struct ym_tree tree; /* of leaves that are not kept */
 };
 
 static void open_ledger(struct kit *k, const char *name)
@@ -485,6 +486,138 @@ static void a_cache_with_a_changed_byte_is_as_none(void **state)
     assert_int_equal(ym_watch_next(k->watch), 1);
 }
 
+/* ---- people whom other hospitals counted ---- */
+
+static const uint8_t agency[YM_HASH_BYTES] = {0xaa}, other_agency[YM_HASH_BYTES] = {0xbb};
+
+static void other_charges(struct kit *k, const char *by, const uint8_t exporter[YM_HASH_BYTES], int year, int people)
+{
+    struct ym_key *key = help_key();
+    json_t *o = json_pack("{s:s, s:[{s:i, s:i}]}", "study", "trial", "people", "year", year, "people", people);
+
+    ym_json_set_hash(o, "exporter", exporter);
+    assert_int_equal(ym_leaf_sign("charge", o, by, 1000, key, &k->leaf[k->count++], NULL), YM_OK);
+    json_decref(o);
+    ym_key_free(key);
+}
+
+struct sum {
+    int64_t agency, other, next_year;
+};
+
+static void add(void *ctx, const struct ym_exported *e)
+{
+    struct sum *s = ctx;
+
+    if (e->year == 2027)
+        s->next_year += e->people;
+    else if (memcmp(e->exporter, agency, sizeof agency) == 0)
+        s->agency += e->people;
+    else
+        s->other += e->people;
+}
+
+static struct sum others(const struct kit *k, bool known)
+{
+    struct sum s = {0};
+
+    assert_int_equal(ym_watch_others(k->watch, add, &s), known);
+    return s;
+}
+
+static void the_most_that_each_other_hospital_said_counts_once(void **state)
+{
+    struct kit *k = *state;
+
+    other_charges(k, "h2", agency, 2026, 6000);
+    other_charges(k, "h2", agency, 2026, 6100);
+    other_charges(k, "h2", agency, 2026, 300); /* a meter never goes down; a line made up by the hub may */
+    other_charges(k, "h3", agency, 2026, 6100);
+    other_charges(k, "h3", other_agency, 2026, 200);
+    other_charges(k, "h3", agency, 2027, 100);
+    assert_int_equal(give(k, 0, 6), YM_OK);
+    assert_int_equal(others(k, true).agency, 0); /* said, not yet signed */
+    assert_int_equal(sealed(k, 6), YM_OK);
+    for (int i = 0; i < 2; i++) {
+        struct sum s = others(k, true);
+
+        assert_int_equal(s.agency, 12200);
+        assert_int_equal(s.other, 200);
+        assert_int_equal(s.next_year, 100);
+        watch_again(k); /* the cache knows them too */
+    }
+}
+
+static void a_charge_of_our_own_is_not_another_hospitals(void **state)
+{
+    struct kit *k = *state;
+    struct ym_bytes line;
+
+    other_charges(k, "h1", agency, 2026, 500); /* under a key that was replaced */
+    line = bytes_of(&k->leaf[0]);
+    assert_int_equal(ym_ledger_append(k->ledger, &line, 1, NULL, NULL), YM_OK);
+    assert_int_equal(relay(k), YM_OK);
+    assert_int_equal(others(k, true).agency, 0);
+    other_charges(k, "h1", agency, 2026, 700); /* our name, and our ledger has never seen it */
+    assert_int_equal(relay(k), YM_OK);
+    assert_int_equal(others(k, true).agency, 700);
+}
+
+static void a_charge_that_cannot_be_read_leaves_the_number_unknown(void **state)
+{
+    struct kit *k = *state;
+
+    other_charges(k, "h2", agency, 2026, 100);
+    other_charges(k, "h3", agency, 2026, -100);
+    assert_int_equal(relay(k), YM_OK);
+    assert_int_equal(others(k, false).agency, 100);
+    watch_again(k);
+    assert_int_equal(others(k, false).agency, 100);
+}
+
+static void a_log_that_was_set_back_says_nothing_of_people(void **state)
+{
+    struct kit *k = *state;
+
+    other_charges(k, "h2", agency, 2026, 100);
+    other_charges(k, "h2", agency, 2026, 200);
+    assert_int_equal(relay(k), YM_OK);
+    assert_int_equal(sealed(k, 1), YM_CONFLICT);
+    assert_int_equal(others(k, false).agency, 200);
+}
+
+static void more_exporters_than_can_be_kept_leave_the_number_unknown(void **state)
+{
+    struct kit *k = *state;
+    struct ym_buf one = {0};
+    char text[16];
+
+    for (int i = 0; i <= YM_WATCH_EXPORTED; i++) {
+        uint8_t head[2], exporter[YM_HASH_BYTES] = {0};
+
+        snprintf(text, sizeof text, "%d", i);
+        ym_sha256(text, strlen(text), exporter);
+        ym_buf_release(&k->leaf[0]);
+        k->count = 0;
+        other_charges(k, "h2", exporter, 2026, 100);
+        head[0] = (uint8_t)(k->leaf[0].len >> 8);
+        head[1] = (uint8_t)k->leaf[0].len;
+        ym_buf_clear(&one);
+        ym_buf_append(&one, head, 2);
+        ym_buf_append(&one, k->leaf[0].data, k->leaf[0].len);
+        assert_int_equal(ym_watch_entries(k->watch, (uint64_t)i, 1, bytes_of(&one), NULL), YM_OK);
+        ym_tree_leaf_hash(bytes_of(&k->leaf[0]), exporter);
+        ym_tree_push(&k->tree, exporter, NULL, NULL);
+        if (i == YM_WATCH_EXPORTED - 1) {
+            assert_int_equal(note_of(k, &k->tree, k->hub_key), YM_OK);
+            others(k, true);
+        }
+    }
+    assert_int_equal(note_of(k, &k->tree, k->hub_key), YM_OK);
+    assert_int_equal(others(k, false).other, 100 * YM_WATCH_EXPORTED);
+    ym_buf_release(&one);
+}
+
 int main(void)
 {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, open_kit, close_kit)
@@ -502,6 +635,11 @@ int main(void)
         CASE(the_length_and_root_that_the_hub_saw_are_compared),
         CASE(the_cache_goes_on_where_it_was_and_tells_of_a_shorter_ledger),
         CASE(a_cache_with_a_changed_byte_is_as_none),
+        CASE(the_most_that_each_other_hospital_said_counts_once),
+        CASE(a_charge_of_our_own_is_not_another_hospitals),
+        CASE(a_charge_that_cannot_be_read_leaves_the_number_unknown),
+        CASE(a_log_that_was_set_back_says_nothing_of_people),
+        CASE(more_exporters_than_can_be_kept_leave_the_number_unknown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

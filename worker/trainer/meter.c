@@ -375,6 +375,11 @@ int64_t ym_meter_counted(struct ym_meter *p, const uint8_t exporter[YM_HASH_BYTE
     return ym_meter_with(p, exporter, year, &(struct ym_cohort){0});
 }
 
+bool ym_meter_knows(const struct ym_meter *p, const uint8_t exporter[YM_HASH_BYTES], int year)
+{
+    return find_slot(p, exporter, year) != NULL;
+}
+
 int64_t ym_meter_others(struct ym_meter *p, const uint8_t exporter[YM_HASH_BYTES], int year)
 {
     int64_t sum = 0;

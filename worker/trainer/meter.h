@@ -29,6 +29,7 @@ enum ym_code ym_meter_take(struct ym_meter *p, struct ym_bytes line, struct ym_s
 int64_t ym_meter_counted(struct ym_meter *p, const uint8_t exporter[YM_HASH_BYTES], int year);
 int64_t ym_meter_with(struct ym_meter *p, const uint8_t exporter[YM_HASH_BYTES], int year,
                       const struct ym_cohort *cohort);
+bool ym_meter_knows(const struct ym_meter *p, const uint8_t exporter[YM_HASH_BYTES], int year); /* a charge says so */
 /* Those counted for every other exporter's name, added up: whoever writes another name on the card begins at this, not
  * at nothing. People counted under two names count twice. -1: out of memory. */
 int64_t ym_meter_others(struct ym_meter *p, const uint8_t exporter[YM_HASH_BYTES], int year);

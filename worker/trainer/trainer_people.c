@@ -75,6 +75,56 @@ static int64_t count_own(struct ym_trainer *t, const struct ym_plan *plan, const
     return before < 0 || before > plan->min_patients ? before : plan->min_patients;
 }
 
+/* ---- others who count for the same exporter ---- */
+
+struct others {
+    const struct ym_meter *meter;
+    const uint8_t *exporter;
+    int year;
+    bool strict;    /* this exporter alone; or those that this hospital counted for, too */
+    int64_t people; /* of other hospitals */
+    json_t *list;   /* {name, people} of each; NULL: not wanted */
+};
+
+static void add_hospital(void *ctx, const struct ym_exported *e)
+{
+    struct others *o = ctx;
+
+    if (e->year != o->year || (memcmp(e->exporter, o->exporter, YM_HASH_BYTES) != 0 &&
+                               (o->strict || !ym_meter_knows(o->meter, e->exporter, o->year))))
+        return;
+    o->people += e->people;
+    if (o->list)
+        json_array_append_new(o->list, json_pack("{s:s, s:I}", "name", e->by, "people", (json_int_t)e->people));
+}
+
+/* The most that a card here declares. */
+static int64_t elsewhere(struct ym_trainer *t)
+{
+    int64_t most = 0;
+
+    for (size_t i = 0; i < ym_core_dataset_count(t->core); i++) {
+        struct ym_card *card = NULL;
+
+        if (ym_site_card(&t->site, ym_core_dataset_at(t->core, i)->name, &card, NULL) != YM_OK)
+            continue;
+        most = card->border.elsewhere > most ? card->border.elsewhere : most;
+        ym_card_free(card);
+    }
+    return most;
+}
+
+/* Below 0: somebody's people are not known. */
+static int64_t count_others(struct ym_trainer *t, const uint8_t exporter[YM_HASH_BYTES], int year)
+{
+    struct others o = {t->meter, exporter, year, false, 0, NULL};
+    int64_t here = ym_meter_others(t->meter, exporter, year);
+
+    if (!ym_watch_others(t->watch, add_hospital, &o) || here < 0)
+        return -1;
+    return here + o.people + elsewhere(t);
+}
+
 /* What the rule sets are asked with: a new name for the exporter begins where the others stand. */
 static int64_t count(struct ym_trainer *t, const struct ym_plan *plan, const struct ym_card *card,
                      enum ym_people_bound bound)
@@ -83,7 +133,7 @@ static int64_t count(struct ym_trainer *t, const struct ym_plan *plan, const str
     int64_t own = count_own(t, plan, card, bound), others;
 
     ym_exporter_of(card, exporter);
-    others = ym_meter_others(t->meter, exporter, ym_year_of(ym_clock_unix()));
+    others = count_others(t, exporter, ym_year_of(ym_clock_unix()));
     return own < 0 || others < 0 ? -1 : own + others;
 }
 
@@ -178,24 +228,62 @@ static json_t *shares_json(const json_t *limits, int64_t people)
     return list;
 }
 
-/* The name of an exporter, as a card here has it. */
-static void name_exporter(struct ym_trainer *t, json_t *row)
+static json_t *find_row(json_t *list, const uint8_t exporter[YM_HASH_BYTES], int year)
 {
-    uint8_t want[YM_HASH_BYTES], hash[YM_HASH_BYTES];
+    uint8_t hash[YM_HASH_BYTES];
+    json_t *row;
+    size_t i;
 
-    json_object_set_new(row, "name", json_string(""));
-    if (ym_json_get_hash(row, "exporter", want, NULL) != YM_OK)
-        return;
+    json_array_foreach(list, i, row)
+    {
+        if (json_integer_value(json_object_get(row, "year")) == year &&
+            ym_json_get_hash(row, "exporter", hash, NULL) == YM_OK && memcmp(hash, exporter, sizeof hash) == 0)
+            return row;
+    }
+    return NULL;
+}
+
+/* Who exports, as the cards here have it, with a row for whom nobody was counted for yet. */
+static void name_exporters(struct ym_trainer *t, json_t *list, int year)
+{
     for (size_t i = 0; i < ym_core_dataset_count(t->core); i++) {
         struct ym_card *card = NULL;
+        uint8_t hash[YM_HASH_BYTES];
 
         if (ym_site_card(&t->site, ym_core_dataset_at(t->core, i)->name, &card, NULL) != YM_OK)
             continue;
         ym_exporter_of(card, hash);
-        if (memcmp(hash, want, sizeof hash) == 0)
-            json_object_set_new(row, "name", json_string(card->border.exporter));
+        if (!find_row(list, hash, year)) {
+            json_t *row = json_pack("{s:i, s:i, s:i}", "year", year, "people", 0, "lost", 0);
+
+            ym_json_set_hash(row, "exporter", hash);
+            json_array_append_new(list, row);
+        }
+        for (int y = year - 1; y <= year + 1; y++)
+            json_object_set_new(find_row(list, hash, y), "name", json_string(card->border.exporter));
         ym_card_free(card);
     }
+}
+
+/* The hospital's own people and all others whom the rule sets are told of. */
+static void add_others(struct ym_trainer *t, json_t *row, const json_t *limits, int year)
+{
+    uint8_t exporter[YM_HASH_BYTES];
+    struct others o = {t->meter, exporter, (int)json_integer_value(json_object_get(row, "year")),
+                       true,     0,        json_array()};
+    int64_t others = -1, people = json_integer_value(json_object_get(row, "people"));
+
+    if (!json_object_get(row, "name"))
+        json_object_set_new(row, "name", json_string(""));
+    if (ym_json_get_hash(row, "exporter", exporter, NULL) == YM_OK) {
+        others = count_others(t, exporter, o.year);
+        ym_watch_others(t->watch, add_hospital, &o);
+    }
+    json_object_set_new(row, "hospitals", o.list);
+    json_object_set_new(row, "elsewhere", json_integer(elsewhere(t)));
+    json_object_set_new(row, "sum", json_integer(others < 0 ? -1 : people + others));
+    if (o.year == year)
+        json_object_set_new(row, "limits", shares_json(limits, others < 0 ? INT64_MAX / 100 : people + others));
 }
 
 static json_t *meters_json(struct ym_trainer *t, const json_t *limits, int year)
@@ -203,12 +291,8 @@ static json_t *meters_json(struct ym_trainer *t, const json_t *limits, int year)
     json_t *list = ym_meter_json(t->meter), *row;
     size_t i;
 
-    json_array_foreach(list, i, row)
-    {
-        name_exporter(t, row);
-        if (json_integer_value(json_object_get(row, "year")) == year)
-            json_object_set_new(row, "limits", shares_json(limits, json_integer_value(json_object_get(row, "people"))));
-    }
+    name_exporters(t, list, year);
+    json_array_foreach(list, i, row) add_others(t, row, limits, year);
     return list;
 }
 

@@ -28,6 +28,7 @@ void ym_view_release(struct ym_view *v)
         ym_buf_release(&v->missing[i]);
     free(v->missing);
     free(v->opened);
+    free(v->exported);
     memset(v, 0, sizeof *v);
 }
 
@@ -94,6 +95,9 @@ static enum ym_code copy_view(struct ym_view *to, const struct ym_view *from)
     to->forked = from->forked;
     to->forged = from->forged;
     to->ends_round = from->ends_round;
+    to->people_unknown = from->people_unknown;
+    for (size_t i = 0; code == YM_OK && i < from->exported_count; i++)
+        code = ym_view_export(to, &from->exported[i]);
     for (size_t i = 0; code == YM_OK && i < from->opened_count; i++)
         code = ym_view_open(to, &from->opened[i]);
     for (size_t i = 0; code == YM_OK && i < from->missing_count; i++)
@@ -242,18 +246,34 @@ static enum ym_code take_own(struct ym_watch *w, struct ym_bytes line)
     return add_missing(&w->next, line);
 }
 
-static enum ym_code take_hubs(struct ym_watch *w, uint64_t index, struct ym_bytes line)
+/* A charge under a key of ours that was replaced is own, too, when the ledger holds it. */
+static enum ym_code take_charge(struct ym_watch *w, struct ym_bytes line, const json_t *o)
+{
+    const char *by = json_string_value(json_object_get(o, "by"));
+    uint64_t at;
+
+    if (by && strcmp(by, w->name) == 0 && ym_ledger_find(w->ledger, line, &at) == YM_OK)
+        return YM_OK;
+    return ym_view_charge(&w->next, o);
+}
+
+static enum ym_code take_others(struct ym_watch *w, uint64_t index, struct ym_bytes line)
 {
     bool open = holds(line, "\"type\":\"round_open\""), seen = holds(line, "\"type\":\"checkpoint_seen\"");
     bool end = holds(line, "\"type\":\"round_result\"") || holds(line, "\"type\":\"abort\"");
+    bool charge = holds(line, "\"type\":\"charge\"");
     json_t *o = NULL;
     enum ym_code code = YM_OK;
 
-    if (!open && !seen && !end)
+    if (!open && !seen && !end && !charge)
         return YM_OK;
-    if (ym_leaf_parse(line, &o, NULL) != YM_OK)
+    if (ym_leaf_parse(line, &o, NULL) != YM_OK) {
+        w->next.people_unknown |= charge;
         return YM_OK; /* its bytes are in the tree; it says nothing to us */
-    if (open)
+    }
+    if (charge)
+        code = take_charge(w, line, o);
+    else if (open)
         code = take_open(w, o);
     else if (seen)
         take_seen(w, index, o);
@@ -285,7 +305,7 @@ static enum ym_code take_entry(void *ctx, size_t i, struct ym_bytes line, struct
         w->next.forged |= memcmp(hash, w->memory.root, sizeof hash) != 0;
     }
     w->next.ends_round = holds(line, "\"type\":\"round_result\"");
-    code = holds(line, w->key_member) ? take_own(w, line) : take_hubs(w, index, line);
+    code = holds(line, w->key_member) ? take_own(w, line) : take_others(w, index, line);
     return code == YM_OK ? code : ym_status_set(st, code, "no memory for the hub's log");
 }
 

@@ -57,6 +57,19 @@ void ym_watch_root(const struct ym_watch *w, uint8_t root[YM_HASH_BYTES]);
 
 /* The last entry under it is a round_result: the checkpoint that all hospitals cosign. */
 bool ym_watch_ends_round(const struct ym_watch *w);
+
+/* People whom other hospitals counted: what the charges under that checkpoint say, the most a
+ * hospital said for an exporter and year. Their signatures are the hub's and the auditor's to
+ * check; a line made up by the hub can add people here, and take none away. */
+#define YM_WATCH_EXPORTED 4096 /* hospital, exporter and year */
+struct ym_exported {
+    char by[64]; /* the hospital */
+    uint8_t exporter[YM_HASH_BYTES];
+    int64_t year, people; /* in hundreds, rounded up */
+};
+/* False: not all are known: a charge that cannot be read, more than can be kept, or a log that is
+ * not to be believed. */
+bool ym_watch_others(const struct ym_watch *w, void (*visit)(void *ctx, const struct ym_exported *e), void *ctx);
 /* What the own ledger says of this hub's log: its newest checkpoint_seen, written before it
  * was cosigned; size 0: none. A log that holds another tree there is HUB_DIFFERS, a
  * checkpoint that is smaller HUB_BEHIND, whatever the cache says. */

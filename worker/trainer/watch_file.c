@@ -6,11 +6,12 @@
 #include "base/log.h"
 #include "worker/trainer/watch_internal.h"
 
-/* site/hub.seen, little-endian: "YMSEEN1\n", the hub's key, size and root of the own
- * ledger, number of opened rounds and each {name[64] round attempt}, note length and
+/* site/hub.seen, little-endian: "YMSEEN2\n", the hub's key, size and root of the own
+ * ledger, number of opened rounds and each {name[64] round attempt}, whether all other
+ * people are known, number of their counts and each {name[64] exporter year people}, note length and
  * note, size of the hub's log and the edges of its tree, SHA-256 of all before. */
 
-#define MAGIC "YMSEEN1\n"
+#define MAGIC "YMSEEN2\n"
 #define FILE_MAX (1 << 20)
 
 static void put(struct ym_buf *b, const void *data, size_t len)
@@ -65,6 +66,20 @@ static void put_tree(const struct ym_tree *t, struct ym_buf *b)
         put(b, t->edge[level], ym_tree_width(t, level) * YM_HASH_BYTES);
 }
 
+static void put_exported(const struct ym_view *v, struct ym_buf *b)
+{
+    put_u64(b, !v->people_unknown);
+    put_u64(b, v->exported_count);
+    for (size_t i = 0; i < v->exported_count; i++) {
+        const struct ym_exported *e = &v->exported[i];
+
+        put(b, e->by, sizeof e->by);
+        put(b, e->exporter, sizeof e->exporter);
+        put_u64(b, (uint64_t)e->year);
+        put_u64(b, (uint64_t)e->people);
+    }
+}
+
 void ym_watch_keep(struct ym_watch *w)
 {
     struct ym_buf b = {0};
@@ -80,6 +95,7 @@ void ym_watch_keep(struct ym_watch *w)
         put_u64(&b, w->checked.opened[i].round);
         put_u64(&b, w->checked.opened[i].attempt);
     }
+    put_exported(&w->checked, &b);
     put_u64(&b, w->note.len);
     put(&b, w->note.data, w->note.len);
     put_tree(&w->checked.tree, &b);
@@ -109,6 +125,28 @@ static bool get_opened(struct ym_bytes *from, struct ym_view *v)
         if (ym_view_open(v, &o) != YM_OK)
             return false;
     }
+    return true;
+}
+
+static bool get_exported(struct ym_bytes *from, struct ym_view *v)
+{
+    uint64_t known, count, year, people;
+
+    if (!get_u64(from, &known) || !get_u64(from, &count) || count > YM_WATCH_EXPORTED)
+        return false;
+    for (uint64_t i = 0; i < count; i++) {
+        struct ym_exported e;
+
+        if (!get(from, e.by, sizeof e.by) || !get(from, e.exporter, sizeof e.exporter) || !get_u64(from, &year) ||
+            !get_u64(from, &people) || people > INT32_MAX)
+            return false;
+        e.by[63] = 0;
+        e.year = (int64_t)year;
+        e.people = (int64_t)people;
+        if (ym_view_export(v, &e) != YM_OK)
+            return false;
+    }
+    v->people_unknown |= !known;
     return true;
 }
 
@@ -176,8 +214,9 @@ static bool read_all(struct ym_watch *w, struct ym_bytes b, uint64_t *own_size, 
     return rest.len > 0 && memcmp(hash, rest.data + rest.len, sizeof hash) == 0 && get(&rest, magic, sizeof magic) &&
            memcmp(magic, MAGIC, sizeof magic) == 0 && get(&rest, key, sizeof key) &&
            memcmp(key, w->hub_key, sizeof key) == 0 && get_u64(&rest, own_size) &&
-           get(&rest, own_root, YM_HASH_BYTES) && get_opened(&rest, &w->checked) && get_note(&rest, &w->note) &&
-           get_tree(&rest, &w->checked.tree) && fits_note(w, &w->checked, ym_buf_bytes(&w->note));
+           get(&rest, own_root, YM_HASH_BYTES) && get_opened(&rest, &w->checked) && get_exported(&rest, &w->checked) &&
+           get_note(&rest, &w->note) && get_tree(&rest, &w->checked.tree) &&
+           fits_note(w, &w->checked, ym_buf_bytes(&w->note));
 }
 
 /* A ledger that was set back has seen less than the cache: what it lacks is asked for from the beginning. */
@@ -209,4 +248,7 @@ void ym_watch_load(struct ym_watch *w)
     w->next.tree = w->checked.tree;
     for (size_t i = 0; i < w->checked.opened_count; i++)
         ym_view_open(&w->next, &w->checked.opened[i]);
+    w->next.people_unknown = w->checked.people_unknown;
+    for (size_t i = 0; i < w->checked.exported_count; i++)
+        ym_view_export(&w->next, &w->checked.exported[i]);
 }

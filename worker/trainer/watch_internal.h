@@ -18,6 +18,9 @@ struct ym_view { /* what a prefix of the hub's log says */
     struct ym_buf *missing;
     size_t missing_count;
     uint64_t more, known; /* missing lines that were not kept; largest size of our ledger that is claimed */
+    struct ym_exported *exported;
+    size_t exported_count;
+    bool people_unknown;
     bool forked, forged;
     bool ends_round; /* the last entry is a round_result */
 };
@@ -41,6 +44,11 @@ struct ym_watch {
 
 void ym_view_release(struct ym_view *v);
 enum ym_code ym_view_open(struct ym_view *v, const struct ym_opened *o);
+
+/* watch_exported.c */
+enum ym_code ym_view_export(struct ym_view *v, const struct ym_exported *e); /* the larger counts */
+/* A charge of the hub's log that is not this hospital's own. YM_EXHAUSTED: no memory. */
+enum ym_code ym_view_charge(struct ym_view *v, const json_t *charge);
 
 /* watch_file.c: site/hub.seen. A file of another hub, another version or with a
  * changed byte is as none; one that knows a longer or another own ledger tells of a

@@ -1,0 +1,152 @@
+#!/usr/bin/python3
+"""One organisation exports for two hospitals: the second one's rule sets are asked with both hospitals' people, however the
+name is typed, and with those that its card says are counted elsewhere. Another exporter's people are another's."""
+
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from federation import Federation  # noqa: E402
+
+SOURCE = os.environ["YM_SOURCE_ROOT"]
+CARD = """border:
+  exporter: %s
+  declares: {ciio: "no", pi: "yes", sensitive_pi: "yes", position: p1, claim: none, zone: none, aggregation: single, surveillance: "no", hgr: "no", us_persons: "no"}
+"""
+PLAN = """border:
+  recipient: Acme Inc., Basel
+  contact: privacy@acme.example
+  method: download of the model
+  categories: laboratory values
+  rights: by letter to the hospital
+  storage: Basel
+  foreign_law: Swiss data protection act
+  declares: {recipient: outside, overseas_access: possible, public_service: "no"}
+  ai: {sourcing: a, consent: a, data_quality: a, data_security: a, annotation: a, content_labels: a, misuse_prevention: a, explainability: a}
+"""
+RECORDS = ("self_assessment", "standard_contract", "pipia", "ethics", "hospital")
+AGENCY, TYPED_OTHERWISE = "Example Agency (Beijing)", "ＥＸＡＭＰＬＥ　agency  （Beijing）"
+
+
+def rules(fed, hospital, limit):
+    """The shipped sets, with another limit in place of 10,000."""
+    for name in ("cn-health", "us-28cfr202"):
+        with open(os.path.join(SOURCE, "gate/border", name + ".yaml"), encoding="utf-8") as f:
+            text = f.read()
+        path = fed.path(name + ".yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text.replace("from: 10000}", f"from: {limit}}}"))
+        fed.site(hospital, "rules", "sign", path)
+
+
+def records(fed, hospital, study):
+    document = fed.path("document.pdf")
+    with open(document, "w", encoding="utf-8") as f:
+        f.write("a document")
+    for kind in RECORDS:
+        fed.site(hospital, "dossier", "add", kind, "--study", study, "--dataset", "wards", "--document", document, "--issuer",
+                 "签发方", *(("--number", "2026-7") if kind == "ethics" else ()), "--until", "2999-12-31")
+
+
+def data(fed, hospital, exporter):
+    card = fed.add_data(hospital)
+    with open(card, "a", encoding="utf-8") as f:
+        f.write(CARD % exporter)
+    fed.add_consent(card)
+    fed.site(hospital, "data", "add", card)
+
+
+def study_at(fed, hospital, study):
+    fed.sponsor("study", "submit", fed.plan(study, hospitals="{name: %s}" % hospital, quorum=1, rounds=1, ready=3, attempts=50, extra=PLAN))
+    fed.wait(lambda: study in fed.site(hospital, "plans", "list").stdout, 20, "the plan")
+
+
+def charges(fed, hospital):
+    return [leaf for leaf in fed.leaves(fed.path(hospital, "ledger")) if leaf["type"] == "charge"]
+
+
+def people(fed, hospital, study):
+    told = json.loads(fed.site(hospital, "people", "--study", study, "--dataset", "wards", "--json").stdout)
+    rows = [e for e in told["exporters"] if e["name"] and e["year"] == told["year"]]
+    return rows[0], told["forecast"]["people"]
+
+
+def border(fed, hospital, study):
+    return fed.site(hospital, "border", "show", study, "--dataset", "wards", check=False).stdout
+
+
+def the_first_hospital_counts_alone(fed):
+    fed.init_hub()
+    for hospital in ("h1", "h2"):
+        fed.init_site(hospital)
+        fed.enrol_site(hospital)
+        rules(fed, hospital, 110)
+    fed.enrol_sponsor()
+    data(fed, "h1", AGENCY)
+    study_at(fed, "h1", "one")
+    records(fed, "h1", "one")
+    assert people(fed, "h1", "one")[1] == 60
+    fed.site("h1", "plans", "approve", "one", "--dataset", "wards")
+    fed.wait_phase({"done"}, study="one")
+    assert charges(fed, "h1")[0]["people"][0]["people"] == 100
+
+
+def another_exporter_begins_at_nothing(fed):
+    data(fed, "h2", "Other Agency")
+    study_at(fed, "h2", "two")
+    row, sum_of_all = people(fed, "h2", "two")
+    assert row["hospitals"] == [] and (row["sum"], sum_of_all) == (0, 60), row
+    assert "security_assessment" not in border(fed, "h2", "two")
+
+
+def the_same_exporter_counts_both(fed):
+    data(fed, "h2", TYPED_OTHERWISE)
+    records(fed, "h2", "two")
+    fed.wait(lambda: people(fed, "h2", "two")[0]["hospitals"], 40, "the hub's log, which comes with a round or after 30 s")
+    row, sum_of_all = people(fed, "h2", "two")
+    assert row["hospitals"] == [{"name": "h1", "people": 100}] and row["people"] == 0 and row["sum"] == 100, row
+    assert sum_of_all == 160, sum_of_all
+    text = fed.site("h2", "people").stdout
+    assert "hospital h1 counts for the same exporter: at most 100" in text and row["exporter"][:16] in text, text
+    assert "医院 h1" in fed.site("h2", "people", env={"YUMEN_LANG": "zh"}).stdout
+    assert "security_assessment" in border(fed, "h2", "two"), border(fed, "h2", "two")
+    fed.site("h2", "plans", "approve", "two", "--dataset", "wards")
+    fed.wait(lambda: json.loads(fed.site("h2", "plans", "list", "--json").stdout)["plans"][0]["reason"] == "border", 30, "the refusal")
+    assert not charges(fed, "h2")
+
+
+def a_restart_knows_the_others(fed):
+    fed.daemons["trainer-h2"].kill()
+    fed.daemons["trainer-h2"].start()
+    fed.wait(lambda: people(fed, "h2", "two")[1] == 160, 30, "what the hub's log says")
+    assert not charges(fed, "h2")
+
+
+def with_room_for_both_the_round_runs(fed):
+    rules(fed, "h2", 161)
+    fed.wait_phase({"done"}, study="two")
+    decision = [leaf for leaf in fed.leaves(fed.path("h2", "ledger")) if leaf["type"] == "decision"][-1]
+    assert decision["facts"]["people"]["n_sensitive"] == 200 and decision["decision"]["outcome"] == "proceed", decision
+    assert charges(fed, "h2")[0]["people"][0]["people"] == 100, "its own people alone"
+    assert charges(fed, "h2")[0]["exporter"] == charges(fed, "h1")[0]["exporter"]
+
+
+def those_counted_elsewhere_are_added(fed):
+    study_at(fed, "h1", "three")
+    fed.wait(lambda: people(fed, "h1", "three")[1] == 160, 40, "h2's hundred on top; its own 60 stay 60")
+    data(fed, "h1", AGENCY + "\n  exporter_elsewhere: 5000")
+    row, sum_of_all = people(fed, "h1", "three")
+    assert (row["elsewhere"], sum_of_all) == (5000, 5160), row
+    records(fed, "h1", "three")
+    assert "security_assessment" in border(fed, "h1", "three"), border(fed, "h1", "three")
+
+
+with Federation(sites=("h1", "h2"), border=True) as federation:
+    the_first_hospital_counts_alone(federation)
+    another_exporter_begins_at_nothing(federation)
+    the_same_exporter_counts_both(federation)
+    a_restart_knows_the_others(federation)
+    with_room_for_both_the_round_runs(federation)
+    those_counted_elsewhere_are_added(federation)
+print("two hospitals of one exporter counted together")
