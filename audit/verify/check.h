@@ -93,6 +93,8 @@ extern const struct ym_rule ym_rule_border;
 extern const struct ym_rule ym_rule_plan;
 /* For a hospital's: approvals and charges against the terms of the policy in force. */
 extern const struct ym_rule ym_rule_policy;
+/* For a hospital's: people that charges count, and who withdrew. */
+extern const struct ym_rule ym_rule_people;
 /* Form, place and signature of every leaf, and these rules (NULL ends the list). Entries are
  * parsed and signatures checked by several threads; findings come in the log's order. */
 void ym_check_walk(struct ym_check *c, size_t log, const struct ym_rule *const *rule);

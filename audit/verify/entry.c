@@ -535,6 +535,27 @@ const char *ym_entry_inner(const struct ym_entry *e, const char *member, const c
     return n && n->kind == YM_V_TEXT && strlen(n->text) == n->text_len ? n->text : "";
 }
 
+int64_t ym_entry_count(const struct ym_entry *e, const char *member, const char *object, const char *inner)
+{
+    const struct ym_vnode *n = ym_vjson_get(&e->json, member_of(e, member, YM_V_OBJECT), object);
+
+    n = n ? ym_vjson_get(&e->json, n, inner) : NULL;
+    return n && n->kind == YM_V_INT && n->integer >= 0 ? n->integer : -1;
+}
+
+bool ym_entry_people_at(const struct ym_entry *e, size_t i, struct ym_entry_people *out)
+{
+    const struct ym_vnode *n = ym_vjson_first(&e->json, member_of(e, "people", YM_V_ARRAY));
+
+    while (n && i-- > 0)
+        n = ym_vjson_next(&e->json, n);
+    if (!n)
+        return false;
+    *out = (struct ym_entry_people){ym_vjson_get(&e->json, n, "year")->integer,
+                                    ym_vjson_get(&e->json, n, "people")->integer};
+    return true;
+}
+
 int64_t ym_entry_int(const struct ym_entry *e, const char *member)
 {
     return member_of(e, member, YM_V_INT)->integer;

@@ -63,6 +63,13 @@ const char *ym_entry_text(const struct ym_entry *e, const char *member);
 int64_t ym_entry_int(const struct ym_entry *e, const char *member);
 /* A text inside an object member, "" when it is not there or no text. */
 const char *ym_entry_inner(const struct ym_entry *e, const char *member, const char *inner);
+/* A number two objects deep, -1 when it is not there, below 0, or no number. */
+int64_t ym_entry_count(const struct ym_entry *e, const char *member, const char *object, const char *inner);
+/* Year i of a charge's `people`; false past its end. */
+struct ym_entry_people {
+    int64_t year, people;
+};
+bool ym_entry_people_at(const struct ym_entry *e, size_t i, struct ym_entry_people *out);
 bool ym_entry_bool(const struct ym_entry *e, const char *member);
 /* Name i of an array, NULL past its end. */
 const char *ym_entry_nth(const struct ym_entry *e, const char *member, size_t i);

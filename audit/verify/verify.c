@@ -262,7 +262,8 @@ static void check_log(struct ym_check *c, size_t log)
 {
     const struct ym_rule *plan = c->objects ? &ym_rule_plan : NULL;
     const struct ym_rule *hub[] = {&ym_rule_hub, &ym_rule_between, &ym_rule_seen, &ym_rule_cosigned, plan, NULL};
-    const struct ym_rule *hospital[] = {&ym_rule_hospital, &ym_rule_policy, &ym_rule_border, &ym_rule_seen, plan, NULL};
+    const struct ym_rule *hospital[] = {
+        &ym_rule_hospital, &ym_rule_policy, &ym_rule_border, &ym_rule_people, &ym_rule_seen, plan, NULL};
 
     ym_check_walk(c, log, c->log[log].hub ? hub : hospital);
 }
@@ -407,6 +408,7 @@ void ym_verification_free(struct ym_verification *v)
         free(v->name[i]);
     free(v->name);
     free(v->override);
+    free(v->people);
     free(v);
 }
 

@@ -86,6 +86,12 @@ enum ym_verdict {
     X(POLICY_HOURS, policy_hours, BUDGET)                      /* at a time at which the policy lets no round run */   \
     X(STUDY_EXCEEDED, study_exceeded, BUDGET)                  /* more than the policy's limit for one study */        \
     X(DECISION_MISSING, decision_missing, BUDGET) /* the rule sets did not let it pass, or were not asked */           \
+    X(DECISION_RULES, decision_rules, BUDGET)     /* other rule sets decided than those in force */                    \
+    X(DECISION_RECORDS, decision_records, BUDGET) /* it rests on a document that was not live */                       \
+    X(DECISION_PEOPLE, decision_people, BUDGET)   /* the rule sets were asked with fewer people than are counted */    \
+    X(PEOPLE_FELL, people_fell, BUDGET)           /* fewer people in a year than an earlier charge counted */          \
+    X(PEOPLE_YEAR, people_year, BUDGET)           /* charge or release of a year in which the charge counts nobody */  \
+    X(WITHDRAWAL_FELL, withdrawal_fell, BUDGET)   /* fewer people withdrew than had, or not in hundreds */             \
     X(RELEASE_WITHOUT_CHARGE, release_without_charge, BUDGET) /* no earlier charge for it */                           \
     X(RELEASE_REPEATED, release_repeated, BUDGET)             /* two releases on one charge */                         \
     X(RELEASE_DIFFERS, release_differs, BUDGET)               /* not the attempt, plan or state that was charged */    \
@@ -145,6 +151,15 @@ struct ym_override_line {
     char subject[65], reason[513];
 };
 
+/* People of one exporter in one calendar year, by a hospital's charges. */
+struct ym_people_line {
+    size_t log;
+    uint64_t entry; /* the newest charge that raised the count */
+    int64_t people; /* in hundreds, rounded up */
+    int year;
+    char exporter[65];
+};
+
 struct ym_log_summary {
     const char *dir; /* as given */
     char origin[256], role[16], name[64];
@@ -179,6 +194,8 @@ struct ym_verification {
     size_t name_count;
     struct ym_override_line *override;
     size_t override_count;
+    struct ym_people_line *people;
+    size_t people_count;
     size_t costs; /* distinct charges whose epsilon three accountants were asked for, and agreed on */
     double tree_s, rules_s, signatures_s; /* wall time: files and tree; parsing, chain and budget; leaf signatures */
     double cpu_s;                         /* of the first two, all threads together */

@@ -1888,11 +1888,23 @@ static void study_of_more_than_the_policy_allows(struct world *w)
 
 /* ---- rule sets ---- */
 
+static json_t *tracks(const char *outcome)
+{
+    static const char *const name[] = {"artefact", "cac", "hgr", "ethics", "consent", "ai", "us"};
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++)
+        json_array_append_new(list, json_pack("{s:s,s:s}", "track", name[i], "outcome", i == 1 ? outcome : "proceed"));
+    return list;
+}
+
 static struct world_leaf *decision(struct world *w, const char *outcome)
 {
     return world_leaf(w, "decision",
-                      json_pack("{s:s,s:s,s:s,s:{},s:{s:s},s:{}}", "study", "wdbc", "plan", w->plan, "dataset", "a",
-                                "facts", "decision", "outcome", outcome, "rules"),
+                      json_pack("{s:s,s:s,s:s,s:{s:{},s:{s:i,s:i},s:{}},s:{s:b,s:s,s:o},s:{}}", "study", "wdbc", "plan",
+                                w->plan, "dataset", "a", "facts", "choices", "people", "n_sensitive", 600, "n_pi", 600,
+                                "records", "decision", "forecast", 0, "outcome", outcome, "tracks", tracks(outcome),
+                                "rules"),
                       "h1", w->h1);
 }
 
@@ -1943,14 +1955,189 @@ static void rules_said_so_of_another_plan(struct world *w)
     ask_rules(w, d, NULL);
 }
 
+static struct world_leaf *ruleset(struct world *w, const char *name, int version, bool withdrawn)
+{
+    return world_leaf(w, "ruleset",
+                      json_pack("{s:s,s:i,s:s,s:s,s:b,s:b,s:[]}", "name", name, "version", version, "file",
+                                world_hash("rules"), "effective_from", "2023-01-01", "draft", 0, "withdrawn", withdrawn,
+                                "seals"),
+                      "h1", w->h1);
+}
+
 static void rule_set_without_a_version(struct world *w)
 {
-    world_add(
-        w, WORLD_H1,
-        world_leaf(w, "ruleset",
-                   json_pack("{s:s,s:i,s:s,s:s,s:b,s:b,s:[]}", "name", "hgr", "version", 0, "file", world_hash("rules"),
-                             "effective_from", "2025-01-01", "draft", 0, "withdrawn", 0, "seals"),
-                   "h1", w->h1));
+    world_add(w, WORLD_H1, ruleset(w, "hgr", 0, false));
+}
+
+/* Two sets in force, one withdrawn; a document for the study; and what was decided by them. */
+static struct world_leaf *decided_on_grounds(struct world *w, const char *from, const char *until)
+{
+    size_t at = world_find(w, WORLD_H1, "charge", 0);
+    struct world_leaf *d = decision(w, "proceed");
+    json_t *dossier = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{},s:b,s:[]}", "record", "ethics", "document",
+                                world_hash("minutes"), "issuer", "committee", "number", "", "study", "wdbc", "dataset",
+                                "a", "valid_from", from, "valid_until", until, "material", "withdrawn", 0, "seals");
+
+    json_object_set_new(d->members, "rules",
+                        json_pack("{s:s,s:s}", "hgr", world_hash("rules"), "cn-health", world_hash("rules")));
+    json_object_set_new(json_object_get(d->members, "facts"), "records",
+                        json_pack("{s:s,s:s}", "ethics", "live", "pipia", "expired"));
+    world_insert(w, WORLD_H1, at, ruleset(w, "hgr", 1, false));
+    world_insert(w, WORLD_H1, at + 1, ruleset(w, "us", 1, false));
+    world_insert(w, WORLD_H1, at + 2, ruleset(w, "cn-health", 1, false));
+    world_insert(w, WORLD_H1, at + 3, ruleset(w, "us", 1, true));
+    world_insert(w, WORLD_H1, at + 4, world_leaf(w, "dossier", dossier, "h1", w->h1));
+    return d;
+}
+
+/* The charges are of 15 November 2023 in China. */
+static void on_good_grounds(struct world *w)
+{
+    ask_rules(w, decided_on_grounds(w, "2023-11-15", "2023-11-15"), NULL);
+}
+
+static void document_of_yesterday(struct world *w)
+{
+    ask_rules(w, decided_on_grounds(w, "2022-01-01", "2023-11-14"), NULL);
+}
+
+static void document_of_tomorrow(struct world *w)
+{
+    ask_rules(w, decided_on_grounds(w, "2023-11-16", "2024-01-01"), NULL);
+}
+
+static void document_taken_back(struct world *w)
+{
+    struct world_leaf *l;
+
+    on_good_grounds(w);
+    l = world_at(w, WORLD_H1, "dossier", 0);
+    l = world_leaf(w, "dossier", json_deep_copy(l->members), "h1", w->h1);
+    json_object_set_new(l->members, "withdrawn", json_true());
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 1), l);
+}
+
+static void document_of_another_study(struct world *w)
+{
+    on_good_grounds(w);
+    edit(w, WORLD_H1, "dossier", 0, "study", json_string("other"));
+}
+
+static void document_of_another_kind(struct world *w)
+{
+    on_good_grounds(w);
+    edit(w, WORLD_H1, "dossier", 0, "record", json_string("hospital"));
+}
+
+static void rules_of_another_file(struct world *w)
+{
+    on_good_grounds(w);
+    edit(w, WORLD_H1, "ruleset", 0, "file", json_string(world_hash("softer rules")));
+}
+
+static void rules_signed_since(struct world *w)
+{
+    on_good_grounds(w);
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 1), ruleset(w, "zone", 1, false));
+}
+
+static void rules_withdrawn_since(struct world *w)
+{
+    on_good_grounds(w);
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 1), ruleset(w, "hgr", 1, true));
+}
+
+static void rules_held_on_one_track(struct world *w)
+{
+    struct world_leaf *d = decision(w, "hold");
+
+    json_object_set_new(json_object_get(d->members, "decision"), "outcome", json_string("proceed"));
+    ask_rules(w, d, NULL);
+}
+
+static void rules_left_a_track_out(struct world *w)
+{
+    struct world_leaf *d = decision(w, "proceed");
+
+    json_array_remove(json_object_get(json_object_get(d->members, "decision"), "tracks"), 2);
+    ask_rules(w, d, NULL);
+}
+
+static void rules_made_a_forecast(struct world *w)
+{
+    struct world_leaf *d = decision(w, "proceed");
+
+    json_object_set_new(json_object_get(d->members, "decision"), "forecast", json_true());
+    ask_rules(w, d, NULL);
+}
+
+/* ---- people ---- */
+
+static void say_people(struct world *w, size_t nth, json_t *years)
+{
+    edit(w, WORLD_H1, "charge", nth, "people", years);
+}
+
+static void rules_asked_with_fewer(struct world *w)
+{
+    ask_rules(w, decision(w, "proceed"), NULL);
+    say_people(w, 1, json_pack("[o]", counted(2023, 700)));
+}
+
+static void rules_asked_with_nobody(struct world *w)
+{
+    struct world_leaf *d = decision(w, "proceed");
+
+    json_object_del(json_object_get(json_object_get(d->members, "facts"), "people"), "n_pi");
+    ask_rules(w, d, NULL);
+}
+
+/* The second charge under another name on the card: those of the first stand behind it still. */
+static void exporter_renamed(struct world *w)
+{
+    ask_rules(w, decision(w, "proceed"), NULL);
+    edit(w, WORLD_H1, "charge", 1, "exporter", json_string(world_hash("another name")));
+}
+
+static void people_fewer_than_before(struct world *w)
+{
+    say_people(w, 1, json_pack("[o]", counted(2023, 500)));
+}
+
+static void people_fewer_in_one_of_two_years(struct world *w)
+{
+    say_people(w, 0, json_pack("[o,o]", counted(2023, 600), counted(2024, 600)));
+    say_people(w, 1, json_pack("[o,o]", counted(2023, 700), counted(2024, 500)));
+}
+
+static void people_of_last_year(struct world *w)
+{
+    say_people(w, 1, json_pack("[o]", counted(2022, 600)));
+}
+
+/* Midnight of 31 December in China. */
+static void released_after_new_year(struct world *w)
+{
+    world_at(w, WORLD_H1, "release", 1)->time = 1704038400;
+}
+
+static struct world_leaf *withdrawal(struct world *w, const char *dataset, int people)
+{
+    return world_leaf(w, "withdrawal",
+                      json_pack("{s:s,s:i,s:s}", "dataset", dataset, "people", people, "set", world_hash("gone")), "h1",
+                      w->h1);
+}
+
+static void withdrawals_undone(struct world *w)
+{
+    world_add(w, WORLD_H1, withdrawal(w, "a", 200));
+    world_add(w, WORLD_H1, withdrawal(w, "b", 100));
+    world_add(w, WORLD_H1, withdrawal(w, "a", 100));
+}
+
+static void withdrawals_exact(struct world *w)
+{
+    world_add(w, WORLD_H1, withdrawal(w, "a", 101));
 }
 
 static void border_lifted_by_the_hub(struct world *w)
@@ -2303,6 +2490,26 @@ static const struct trick {
     {BEFORE(rules_said_refuse_since), 12, "decision_missing", 1 + WORLD_H1},
     {BEFORE(rules_never_said_so), 12, "decision_missing", 1 + WORLD_H1},
     {BEFORE(rules_said_so_of_another_plan), 12, "decision_missing", 1 + WORLD_H1},
+    {BEFORE(rules_held_on_one_track), 12, "decision_missing", 1 + WORLD_H1},
+    {BEFORE(rules_left_a_track_out), 12, "decision_missing", 1 + WORLD_H1},
+    {BEFORE(rules_made_a_forecast), 12, "decision_missing", 1 + WORLD_H1},
+    {BEFORE(rules_of_another_file), 12, "decision_rules", 1 + WORLD_H1},
+    {BEFORE(rules_signed_since), 12, "decision_rules", 1 + WORLD_H1},
+    {BEFORE(rules_withdrawn_since), 12, "decision_rules", 1 + WORLD_H1},
+    {BEFORE(document_of_yesterday), 12, "decision_records", 1 + WORLD_H1},
+    {BEFORE(document_of_tomorrow), 12, "decision_records", 1 + WORLD_H1},
+    {BEFORE(document_taken_back), 12, "decision_records", 1 + WORLD_H1},
+    {BEFORE(document_of_another_study), 12, "decision_records", 1 + WORLD_H1},
+    {BEFORE(document_of_another_kind), 12, "decision_records", 1 + WORLD_H1},
+    {BEFORE(rules_asked_with_fewer), 12, "decision_people", 1 + WORLD_H1},
+    {BEFORE(rules_asked_with_nobody), 12, "decision_people", 1 + WORLD_H1},
+    {BEFORE(exporter_renamed), 12, "decision_people", 1 + WORLD_H1},
+    {BEFORE(people_fewer_than_before), 12, "people_fell"},
+    {BEFORE(people_fewer_in_one_of_two_years), 12, "people_fell"},
+    {BEFORE(people_of_last_year), 12, "people_year"},
+    {BEFORE(released_after_new_year), 12, "people_year"},
+    {BEFORE(withdrawals_undone), 12, "withdrawal_fell", 1 + WORLD_H1},
+    {BEFORE(withdrawals_exact), 12, "withdrawal_fell", 1 + WORLD_H1},
     {BEFORE(rule_set_without_a_version), 10, "leaf_fields"},
     {BEFORE(border_lifted_by_the_hub), 10, "leaf_signer"},
     {BEFORE(decision_in_the_hubs_log), 10, "leaf_type"},
@@ -2811,6 +3018,34 @@ static void a_charge_that_the_rule_sets_let_pass_is_good(void **state)
     expect_verdict(w, w->trust, 0, YM_VERDICT_GOOD);
 }
 
+/* On the first and last day of its document, by the sets in force; then more people, in two years, some of whom
+ * withdraw. */
+static void a_charge_on_good_grounds_is_good(void **state)
+{
+    struct world w = {0};
+    struct ym_verification *v = NULL;
+    char dir[64];
+
+    (void)state;
+    make_dir(dir);
+    world_open(&w, dir, 0);
+    on_good_grounds(&w);
+    say_people(&w, 0, json_pack("[o,o]", counted(2023, 500), counted(2024, 300)));
+    say_people(&w, 1, json_pack("[o,o]", counted(2023, 600), counted(2024, 300)));
+    world_at(&w, WORLD_H1, "release", 1)->time = 1704038400;
+    world_add(&w, WORLD_H1, withdrawal(&w, "a", 100));
+    world_add(&w, WORLD_H1, withdrawal(&w, "a", 100));
+    world_write(&w);
+    expect_verdict(&w, w.trust, 0, YM_VERDICT_GOOD);
+    assert_int_equal(verify_world(&w, w.trust, 1 + WORLD_H1, &v, NULL), YM_OK);
+    assert_int_equal(v->people_count, 2);
+    assert_int_equal(v->people[0].people, 600);
+    assert_int_equal(v->people[1].year, 2024);
+    ym_verification_free(v);
+    world_close(&w);
+    remove_tree(dir);
+}
+
 /* What a leaf says reaches the auditor's terminal in findings. */
 static void a_finding_holds_nothing_that_moves_a_terminal(void **state)
 {
@@ -2928,6 +3163,7 @@ int main(int argc, char **argv)
         CASE(charges_and_releases_that_the_hub_never_wrote_down_are_counted),
         CASE(a_charge_that_the_rule_sets_let_pass_is_good),
         cmocka_unit_test(a_charge_within_the_hours_is_good),
+        cmocka_unit_test(a_charge_on_good_grounds_is_good),
         CASE(a_finding_holds_nothing_that_moves_a_terminal),
         CASE(folders_that_cannot_be_read_are_not_verdicts),
         cmocka_unit_test(every_trick_has_its_code_and_reason),
