@@ -288,12 +288,15 @@ static enum ym_code unpack_entry(int in, const struct ym_tar_entry *e, const cha
                                  struct ym_status *st)
 {
     char path[PATH_MAX];
+    enum ym_code code;
 
     if (too_deep(e->path))
         return ym_status_set(st, YM_UNAVAILABLE, "folders in '%.200s' are too deep", tar);
     if (ym_fs_join(path, sizeof(path), dir, e->path) != YM_OK)
         return ym_status_set(st, YM_INVALID, "a path in '%.200s' is too long", tar);
-    return e->folder ? ym_fs_mkdirs(path, 0755, st) : unpack_file(in, e, path, tar, st);
+    code = e->folder ? ym_fs_mkdirs(path, 0755, st) : unpack_file(in, e, path, tar, st);
+    return code == YM_CONFLICT ? ym_status_set(st, YM_UNAVAILABLE, "'%.300s' has a file and a folder of one name", tar)
+                               : code;
 }
 
 /* Behind its end a tar has zeros only, to a whole record: nothing that another program might unpack. */

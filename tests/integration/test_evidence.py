@@ -87,62 +87,58 @@ def by_hand(root, folder):
 
 
 def hostile_tars(root, good):
-    scratch, victim = os.path.join(root, "scratch"), os.path.join(root, "victim")
+    """Each is a good bundle with one thing more, so that nothing but that thing can be what is refused."""
+    scratch, victim, path = (os.path.join(root, name) for name in ("scratch", "victim", "hostile.tar"))
     os.mkdir(scratch)
-
-    def tar(name, size=4, kind=tarfile.REGTYPE, link=""):
-        path = os.path.join(root, "hostile.tar")
-        with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as t:
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname, info.size = kind, link, size if kind == tarfile.REGTYPE else 0
-            t.addfile(info, io.BytesIO(b"evil"))
-            again = tarfile.TarInfo("evidence/logs/victim")
-            again.size = 4
-            t.addfile(again, io.BytesIO(b"evil"))
-        return path
-
-    for trick in (("../victim",), (victim,), ("evidence/../../victim",), ("evidence//victim",), ("evidence/logs/victim",),
-                  ("evidence/a b",), ("evidence/" + "a/" * 12 + "a",), ("evidence/" + "a/" * 100 + "a",), ("evidence/" + "b" * 99 + "/" + "a" * 100,), ("evidence/logs", 0, tarfile.SYMTYPE, root), ("evidence/fifo", 0, tarfile.FIFOTYPE),
-                  ("evidence/a", 0, tarfile.LNKTYPE, "/etc/passwd")):
-        audit(3, "verify", tar(*trick), "--trust", TRUST, tmp=scratch)
-        assert not os.path.exists(victim) and os.listdir(scratch) == [], trick
     with open(good, "rb") as f:
         data = f.read()
-    for cut in (0, 511, 512, 5000, len(data) - 1024):
-        with open(os.path.join(root, "cut.tar"), "wb") as f:
-            f.write(data[:cut])
-        audit(3, "verify", os.path.join(root, "cut.tar"), "--trust", TRUST, tmp=scratch)
-        assert os.listdir(scratch) == []
-    tails = {"zeros": bytes(100000), "a second tar": data, "a byte": bytes(512) + b"x", "a flood of zeros": bytes(3 << 20)}
-    for name, more in tails.items():
-        with open(os.path.join(root, "tail.tar"), "wb") as f:
-            f.write(data + more)
-        audit(0 if name == "zeros" else 3, "verify", os.path.join(root, "tail.tar"), "--trust", TRUST, tmp=scratch)
-        assert os.listdir(scratch) == [], name
-    special_tars(root, scratch)
+    with tarfile.open(good) as t:
+        last = t.getmembers()[-1]
+    whole = data[:last.offset_data + -(-last.size // 512) * 512]
 
-
-def special_tars(root, scratch):
-    """What GNU and pax writers put into a tar beside plain files, and sizes that are not there."""
-    path = os.path.join(root, "special.tar")
-    for name, form in (("evidence/" + "n" * 300, tarfile.GNU_FORMAT), ("evidence/" + "n" * 300, tarfile.PAX_FORMAT)):
-        with tarfile.open(path, "w", format=form) as t:
-            t.addfile(tarfile.TarInfo(name), io.BytesIO(b""))
-        audit(3, "verify", path, "--trust", TRUST, tmp=scratch)
-    for kind, size in ((b"S", 512), (b"x", 512), (b"g", 512), (b"L", 512), (b"7", 512), (b"0", 0o77777777777), (b"0", 10 << 30), (b"5", 512)):
-        info = tarfile.TarInfo("evidence/a")
-        info.type = kind
-        info.size = min(size, 0o77777777777)
-        block = info.tobuf(tarfile.GNU_FORMAT)[:512]
-        if size == 10 << 30:  # in base 256, as GNU writes what eleven digits cannot hold
-            block = checked(block[:124] + b"\x80" + size.to_bytes(11, "big") + block[136:])
+    def refused(*parts, code=3):
         with open(path, "wb") as f:
-            f.write(block + bytes(8192))
-        audit(3, "verify", path, "--trust", TRUST, tmp=scratch)
-        assert os.listdir(scratch) == [], (kind, size)
+            f.write(b"".join(parts))
+        audit(code, "verify", path, "--trust", TRUST, tmp=scratch)
+        assert not os.path.exists(victim) and os.listdir(scratch) == [], parts[1:]
+
+    def entry(name, kind=tarfile.REGTYPE, link="", form=tarfile.USTAR_FORMAT):
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w", format=form) as t:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.size = kind, link, 4 if kind == tarfile.REGTYPE else 0
+            t.addfile(info, io.BytesIO(b"evil"))
+        return made.getvalue()
+
+    refused(whole, entry("evidence/more"), code=0)
+    for trick in (("../victim",), (victim,), ("evidence/../../victim",), ("evidence//victim",), ("evidence/trust",), ("evidence/logs",),
+                  ("evidence/trust/more",), ("evidence/a b",), ("evidence/" + "a/" * 12 + "a",), ("evidence/" + "a/" * 12, tarfile.DIRTYPE),
+                  ("evidence/" + "a/" * 100 + "a",), ("evidence/l", tarfile.SYMTYPE, root),
+                  ("evidence/fifo", tarfile.FIFOTYPE), ("evidence/a", tarfile.LNKTYPE, "/etc/passwd"), ("evidence/tty", tarfile.CHRTYPE)):
+        refused(whole, entry(*trick))
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        refused(whole, entry("evidence/" + "n" * 300, form=form))
+    for cut in (0, 511, 512, 5000, len(whole), len(whole) - 1):
+        refused(data[:cut])
+    refused(data, bytes(100000), code=0)
+    for tail in (data, bytes(512) + b"x", bytes(3 << 20)):
+        refused(data, tail)
+    special_headers(whole, refused)
     with open(path, "wb") as f:
         f.truncate(10 << 30)  # zeros that take no room
     audit(3, "verify", path, "--trust", TRUST, tmp=scratch)
+
+
+def special_headers(whole, refused):
+    """What GNU and pax writers put beside plain files, and sizes that are not there."""
+    for kind, size in ((b"S", 0), (b"x", 0), (b"g", 0), (b"L", 0), (b"7", 0), (b"5", 512), (b"0", 0o77777777777), (b"0", 1 << 40)):
+        info = tarfile.TarInfo("evidence/a")
+        info.type, info.size = kind, min(size, 0o77777777777)
+        block = info.tobuf(tarfile.GNU_FORMAT)[:512]
+        if size == 1 << 40:  # in base 256, as GNU writes what eleven digits cannot hold
+            block = checked(block[:124] + b"\x80" + size.to_bytes(11, "big") + block[136:])
+        refused(whole, block, bytes(8192))
+    refused(whole, checked(bytes(100) + tarfile.TarInfo("evidence/a").tobuf(tarfile.USTAR_FORMAT)[100:512]), bytes(1024))
 
 
 def checked(block):

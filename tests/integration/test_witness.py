@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -165,6 +166,59 @@ def malformed_requests_are_told_so():
             assert w.post(body)[0] == 400, body
         assert w.post(b"old 0\n" + b"A" * 100000)[0] in (400, 413)
         assert w.add(log, 0)[0] == 200
+
+
+def raw(w, data, end=False):
+    """A connection on which these bytes were sent."""
+    host, port = w.url.removeprefix("http://").rsplit(":", 1)
+    c = socket.create_connection((host, int(port)), timeout=40)
+    try:
+        c.sendall(data)
+        if end:
+            c.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # cut already
+    return c
+
+
+def status_of(c):
+    """The answer's status; 0 when the connection is cut without one."""
+    with c:
+        try:
+            head = c.recv(64)
+        except ConnectionError:
+            head = b""
+    return int(head.split()[1]) if head.startswith(b"HTTP/1.1 ") else 0
+
+
+def strangers_http_is_refused():
+    log = tlog.Log("example.com/log").grow(300)
+    with Witness(log.vkey()) as w:
+        post, body = b"POST /add-checkpoint HTTP/1.1\r\nHost: w\r\n", request(0, [], log.note())
+        whole = post + b"Content-Length: %d\r\n\r\n" % len(body) + body
+        for bad in (post + b"Content-Length: -1\r\n\r\n" + body, post + b"Content-Length: 99999999999999999999\r\n\r\n" + body,
+                    post + b"Content-Length: 4\r\nContent-Length: 5\r\n\r\n" + body, post + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+                    post + b"Transfer-Encoding: chunked\r\n\r\n5\r\nold 0\r\n0\r\n\r\n", post + b"X: " + b"x" * 40000 + b"\r\n\r\n",
+                    whole.replace(b"POST ", b"PUT "), whole.replace(b"POST ", b"GET "), whole.replace(b"/add", b"/%61dd"), b"\0" * 5000,
+                    b"POST\r\n\r\n"):
+            assert status_of(raw(w, bad, end=True)) != 200, bad[:80]
+        flood = post + b"Content-Length: %d\r\n\r\n" % (4 << 20) + bytes(64 << 10)
+        held = raw(w, flood)
+        assert w.add(log, 0, 7)[0] == 200, "a body that does not end holds nobody up"
+        held.close()
+        chunked = request(7, tlog.consistency(log.hashes(9), 7), log.note(9))
+        assert status_of(raw(w, post + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(chunked) + chunked + b"\r\n0\r\n\r\n")) == 200
+
+
+def slow_callers_hold_nobody_up_and_are_cut():
+    """One address may have 16 connections: fifteen that say nothing, half a line or half a body, and one that asks."""
+    log = tlog.Log("example.com/log").grow(3)
+    with Witness(log.vkey()) as w:
+        half = b"POST /add-checkpoint HTTP/1.1\r\nHost: w\r\nContent-Length: 9000\r\n\r\nold 0\n"
+        slow = [raw(w, half[:n]) for n in (0, 1, 20, 40, len(half)) for _ in range(3)]
+        assert w.add(log, 0, 2)[0] == 200
+        assert {status_of(c) for c in slow} <= {0, 408}  # shown out, not waited for
+        assert w.add(log, 2, 3)[0] == 200
 
 
 def race_never_cosigns_two_histories():
@@ -411,8 +465,8 @@ def policy_that_requires_the_witness():
 
 
 for test in (every_status_is_the_specification_s, empty_tree_has_one_root_only, malformed_requests_are_told_so,
-             race_never_cosigns_two_histories, killed_it_never_goes_back, lost_or_changed_state_is_a_full_stop,
-             hub_is_cosigned_and_never_waits, policy_that_requires_the_witness):
+             strangers_http_is_refused, slow_callers_hold_nobody_up_and_are_cut, race_never_cosigns_two_histories,
+             killed_it_never_goes_back, lost_or_changed_state_is_a_full_stop, hub_is_cosigned_and_never_waits, policy_that_requires_the_witness):
     if sys.argv[1:] and test.__name__ not in sys.argv[1:]:
         continue
     begin = time.monotonic()
