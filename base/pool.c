@@ -31,6 +31,21 @@ struct start { /* read by the new thread before pool_new returns */
     size_t i;
 };
 
+static atomic_size_t limit = YM_POOL_MOST;
+
+void ym_pool_limit(size_t width)
+{
+    YM_ASSERT(width >= 1 && width <= YM_POOL_MOST);
+    atomic_store(&limit, width);
+}
+
+static size_t at_most(size_t width)
+{
+    size_t most = atomic_load(&limit);
+
+    return width < most ? width : most;
+}
+
 size_t ym_pool_cores(void)
 {
     const char *text = getenv("YUMEN_THREADS");
@@ -39,10 +54,10 @@ size_t ym_pool_cores(void)
     int count = 1;
 
     if (asked >= 1 && asked <= YM_POOL_MOST)
-        return (size_t)asked;
+        return at_most((size_t)asked);
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         count = CPU_COUNT(&set);
-    return count < 1 ? 1 : count > YM_POOL_MOST ? YM_POOL_MOST : (size_t)count;
+    return at_most(count < 1 ? 1 : (size_t)count);
 }
 
 static void look_away(void)
@@ -126,7 +141,7 @@ struct ym_pool *ym_pool_new(size_t width)
     YM_ASSERT(width >= 1 && width <= YM_POOL_MOST);
     if (!p)
         return NULL;
-    p->width = width;
+    p->width = width = at_most(width);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->work, NULL);
     pthread_cond_init(&p->done, NULL);

@@ -10,11 +10,13 @@
 
 struct ym_pool;
 
-/* What the machine grants this process, 1 .. YM_POOL_MOST; the environment's
- * YUMEN_THREADS, a number in that range, has the last word. */
+/* What the machine grants this process, 1 .. YM_POOL_MOST, or the environment's
+ * YUMEN_THREADS, a number in that range; but never more than the limit. */
 size_t ym_pool_cores(void);
+/* Of the whole process: no pool begun from now on is wider. 1 .. YM_POOL_MOST; at first YM_POOL_MOST. */
+void ym_pool_limit(size_t width);
 
-/* width >= 1, the caller counted among them. NULL: they could not be had. */
+/* width 1 .. YM_POOL_MOST, the caller counted among them; the limit cuts it. NULL: they could not be had. */
 struct ym_pool *ym_pool_new(size_t width);
 size_t ym_pool_width(const struct ym_pool *p);
 

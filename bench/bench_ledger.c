@@ -215,9 +215,9 @@ static json_t *card(const char *name)
 
 static json_t *policy(void)
 {
-    json_t *terms = json_pack("{s:i,s:s,s:s,s:s,s:{s:s,s:s},s:s,s:s}", "epsilon_study_micro", CAP, "sponsors", "any",
-                              "purposes", "any", "models", "any", "columns", "inputs", "any", "outcomes", "any",
-                              "recipients", "any", "hours", "any");
+    json_t *terms = json_pack("{s:i,s:s,s:s,s:s,s:{s:s,s:s},s:s,s:s,s:s,s:s}", "epsilon_study_micro", CAP, "sponsors",
+                              "any", "purposes", "any", "models", "any", "columns", "inputs", "any", "outcomes", "any",
+                              "recipients", "any", "hours", "any", "cpu_threads", "any", "memory_mib", "any");
 
     return json_pack("{s:i,s:I,s:i,s:i,s:i,s:s,s:s,s:o,s:[]}", "epsilon_cap_micro", CAP, "delta_e18", (json_int_t)DELTA,
                      "order_milli", ORDER, "min_patients", 20, "epsilon_month_micro", CAP, "unit", "patient",

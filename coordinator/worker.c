@@ -76,7 +76,7 @@ static bool read_reason(struct post *p)
 {
     static const char *const known[] = {"not_approved", "vetoed",         "paused", "budget",        "no_data", "busy",
                                         "crashed",      "state_mismatch", "stale",  "bad_signature", "sandbox", "disk",
-                                        "recover",      "border",         "policy", "hours"};
+                                        "recover",      "border",         "policy", "hours",         "memory"};
     const char *reason = NULL;
 
     if (ym_json_get_str(p->o, "reason", &reason, NULL) != YM_OK)

@@ -221,6 +221,8 @@ int64_t ym_plan_epsilon_micro(const struct ym_plan *plan);
  * is INDICATOR), category level_count-1 (+1 when INDICATOR), image its values, of a formula its terms;
  * then one a time bin but the first. */
 size_t ym_plan_columns(const struct ym_plan *plan);
+/* Parameters of the model; of dense layers that are too many, a number well past the bound. */
+uint64_t ym_plan_parameters(const struct ym_plan *plan);
 /* Outputs of the model: 1 for linear and for two levels (multinomial: 2), level_count otherwise. */
 size_t ym_plan_outputs(const struct ym_plan *plan);
 /* What tensors call layer i of those with parameters, "layer0" or "conv1"; false past the last. */

@@ -58,10 +58,12 @@ static void check_outcome(struct ym_schema *s, const struct ym_at *model, const 
     }
 }
 
-/* Parameters of the dense layers; saturates well past the bound. */
-static uint64_t count_params(const struct ym_plan *plan)
+uint64_t ym_plan_parameters(const struct ym_plan *plan)
 {
     uint64_t total = 0, in = ym_plan_columns(plan);
+
+    if (plan->family == YM_FAMILY_NETWORK)
+        return plan->network.dim;
     for (size_t i = 0; i <= plan->hidden_count; i++) {
         uint64_t out = i < plan->hidden_count ? plan->hidden[i] : ym_plan_outputs(plan);
         total += (in + 1) * out; /* each factor <= 2^17, nine layers: no wrap */
@@ -95,7 +97,7 @@ static void check_size(struct ym_schema *s, const struct ym_at *model, const str
 {
     if (!plan->family || !plan->input_count || !plan->outcome.kind || plan->family == YM_FAMILY_NETWORK)
         return;
-    if (count_params(plan) + count_extra(plan) > YM_PLAN_MAX_PARAMS)
+    if (ym_plan_parameters(plan) + count_extra(plan) > YM_PLAN_MAX_PARAMS)
         ym_schema_say(s, model, plan->family == YM_FAMILY_MLP ? "hidden" : "inputs", T(PLAN_TOO_LARGE),
                       YM_PLAN_MAX_PARAMS);
 }

@@ -10,6 +10,10 @@
 
 enum { DAY = 1440, WEEK = 7 * DAY, CHINA_S = 8 * 3600, TEXT_BYTES = 512 };
 #define EPSILON_MOST_MICRO 1000000000
+#define THREADS_MOST 64 /* base/pool.h */
+#define MEMORY_LEAST 128
+#define MEMORY_MOST 16777216
+#define MODEL_BYTES 44 /* a parameter: of the state, the iterate, one patient's gradient, the sum, the update */
 
 static const char *const days[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun", NULL};
 
@@ -145,6 +149,19 @@ static void read_columns(struct ym_schema *s, const struct ym_at *root)
         read_items(s, &at, "never", YM_POLICY_MOST_NAMES, check_name);
 }
 
+/* 0: any */
+static void read_most(struct ym_schema *s, const struct ym_at *at, const char *key, int64_t low, int64_t high,
+                      int64_t *out)
+{
+    struct ym_at place = ym_schema_peek(s, at, key);
+    char text[TEXT_BYTES];
+
+    if (!json_is_string(place.value))
+        ym_schema_int(s, at, key, NULL, low, high, out);
+    else if (ym_schema_text(s, at, key, NULL, text, sizeof text) && strcmp(text, "any") != 0)
+        ym_schema_say(s, at, key, T(POLICY_ANY_OR_NUMBER), (long long)low, (long long)high);
+}
+
 static void read_terms(struct ym_schema *s, const struct ym_at *root, struct ym_policy *p)
 {
     read_list(s, root, "sponsors", YM_POLICY_MOST_NAMES, check_name);
@@ -153,6 +170,8 @@ static void read_terms(struct ym_schema *s, const struct ym_at *root, struct ym_
     read_columns(s, root);
     read_list(s, root, "recipients", YM_POLICY_MOST_NAMES, NULL);
     read_hours(s, root, p);
+    read_most(s, root, "cpu_threads", 1, THREADS_MOST, &p->cpu_threads);
+    read_most(s, root, "memory_mib", MEMORY_LEAST, MEMORY_MOST, &p->memory_mib);
 }
 
 static int64_t micro_down(struct ym_decimal d)
@@ -182,8 +201,9 @@ static void read_epsilon(struct ym_schema *s, const struct ym_at *root, struct y
 
 static void read_file(struct ym_schema *s, struct ym_policy_figures *f, struct ym_policy *p)
 {
-    static const char *const keys[] = {"yumen",  "epsilon", "delta",      "min_patients", "sponsors", "purposes",
-                                       "models", "columns", "recipients", "hours",        NULL};
+    static const char *const keys[] = {"yumen",       "epsilon",    "delta",   "min_patients", "sponsors",
+                                       "purposes",    "models",     "columns", "recipients",   "hours",
+                                       "cpu_threads", "memory_mib", NULL};
     static const struct ym_decimal_range delta = {"1e-15", "0.1", false};
     struct ym_at root = ym_schema_root(s);
 
@@ -248,8 +268,8 @@ enum ym_code ym_policy_read(const struct ym_doc *doc, struct ym_policy_figures *
 
 static void read_leaf(struct ym_schema *s, struct ym_policy *p)
 {
-    static const char *const keys[] = {"epsilon_study_micro", "sponsors", "purposes", "models", "columns",
-                                       "recipients",          "hours",    NULL};
+    static const char *const keys[] = {"epsilon_study_micro", "sponsors", "purposes",    "models",     "columns",
+                                       "recipients",          "hours",    "cpu_threads", "memory_mib", NULL};
     struct ym_at root = ym_schema_root(s);
 
     ym_schema_keys(s, &root, keys);
@@ -448,6 +468,35 @@ static bool compare_epsilon(struct ym_policy_line *line, const struct ym_policy 
            conclude(line, micro <= p->epsilon_study_micro, YM_TEXT_POLICY_WHY_EPSILON, NULL);
 }
 
+int64_t ym_policy_memory_least(const struct ym_plan *plan)
+{
+    uint64_t bytes = MODEL_BYTES * ym_plan_parameters(plan);
+
+    return YM_POLICY_MEMORY_BASE + (int64_t)((bytes + (1 << 20) - 1) >> 20);
+}
+
+static bool put_most(struct ym_buf *out, int64_t most, enum ym_text_id words)
+{
+    return (most ? ym_buf_printf(out, ym_text(words), (long long)most) : ym_buf_puts(out, T(POLICY_NO_LIMIT))) == YM_OK;
+}
+
+/* More only make it faster: the trainer starts no more than it may, and nobody is refused. */
+static bool compare_threads(struct ym_policy_line *line, const struct ym_policy *p)
+{
+    line->fits = true;
+    return ym_buf_puts(&line->asks, T(POLICY_ONE_OR_MORE)) == YM_OK &&
+           put_most(&line->says, p->cpu_threads, YM_TEXT_POLICY_AT_MOST);
+}
+
+static bool compare_memory(struct ym_policy_line *line, const struct ym_policy *p, const struct ym_plan *plan)
+{
+    int64_t least = ym_policy_memory_least(plan);
+
+    return ym_buf_printf(&line->asks, T(POLICY_MIB_LEAST), (long long)least) == YM_OK &&
+           put_most(&line->says, p->memory_mib, YM_TEXT_POLICY_MIB_MOST) &&
+           conclude(line, p->memory_mib == 0 || least <= p->memory_mib, YM_TEXT_POLICY_WHY_MEMORY, NULL);
+}
+
 enum ym_code ym_policy_compare(const struct ym_policy *p, const struct ym_plan *plan, int64_t delta_e18,
                                struct ym_policy_view *v, struct ym_status *st)
 {
@@ -463,7 +512,8 @@ enum ym_code ym_policy_compare(const struct ym_policy *p, const struct ym_plan *
                 compare_outcome(&l[YM_POLICY_OUTCOME], columns, plan) &&
                 compare_word(&l[YM_POLICY_RECIPIENT], json_object_get(p->terms, "recipients"), plan->border.recipient,
                              YM_TEXT_POLICY_WHY_RECIPIENT) &&
-                compare_epsilon(&l[YM_POLICY_EPSILON], p, plan, delta_e18);
+                compare_epsilon(&l[YM_POLICY_EPSILON], p, plan, delta_e18) &&
+                compare_threads(&l[YM_POLICY_THREADS], p) && compare_memory(&l[YM_POLICY_MEMORY], p, plan);
 
     v->fits = good;
     for (size_t i = 0; i < YM_POLICY_TERM_COUNT; i++)

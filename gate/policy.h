@@ -10,6 +10,7 @@
  * it. It has figures, which the budget is held against, and terms, which a plan
  * is held against. What is not named is not allowed. Pure. */
 
+struct ym_plan;
 enum { YM_POLICY_MOST_WINDOWS = 16, YM_POLICY_MOST_NAMES = 512, YM_POLICY_MAX_BYTES = 32 * 1024 };
 
 /* Rounds may run from a time of day to another, on so many days of the week;
@@ -29,6 +30,8 @@ struct ym_policy {
     int64_t epsilon_study_micro;
     struct ym_policy_window window[YM_POLICY_MOST_WINDOWS];
     size_t window_count; /* 0: at any time */
+    int64_t cpu_threads; /* that may work on a plan at once; 0: any number */
+    int64_t memory_mib;  /* that the trainer may hold while it works on a plan; 0: any */
 };
 
 /* Every problem with file, line, key and what to do. YM_INVALID when p got anything. */
@@ -38,6 +41,11 @@ enum ym_code ym_policy_read(const struct ym_doc *doc, struct ym_policy_figures *
 enum ym_code ym_policy_decode(json_t *terms, struct ym_policy **out, struct ym_status *st);
 void ym_policy_free(struct ym_policy *p);
 
+/* What the program holds before any plan, MiB: itself, OpenBLAS's buffer, and some for whoever asks meanwhile. */
+#define YM_POLICY_MEMORY_BASE 64
+/* MiB below which no hospital can train the plan, whatever its rows: that, and the model's vectors. */
+int64_t ym_policy_memory_least(const struct ym_plan *plan);
+
 /* What a plan is held against. TERM(id, word) */
 #define YM_POLICY_TERMS(TERM)                                                                                          \
     TERM(SPONSOR, "sponsor")                                                                                           \
@@ -46,7 +54,9 @@ void ym_policy_free(struct ym_policy *p);
     TERM(INPUTS, "inputs")                                                                                             \
     TERM(OUTCOME, "outcome")                                                                                           \
     TERM(RECIPIENT, "recipient")                                                                                       \
-    TERM(EPSILON, "epsilon")
+    TERM(EPSILON, "epsilon")                                                                                           \
+    TERM(THREADS, "cpu_threads")                                                                                       \
+    TERM(MEMORY, "memory_mib")
 enum ym_policy_term {
 #define TERM(id, word) YM_POLICY_##id,
     YM_POLICY_TERMS(TERM)
@@ -65,7 +75,6 @@ struct ym_policy_view {
     } line[YM_POLICY_TERM_COUNT];
     bool fits; /* all do */
 };
-struct ym_plan;
 /* delta_e18: the site's, at which epsilon is stated. YM_EXHAUSTED: no memory. */
 enum ym_code ym_policy_compare(const struct ym_policy *policy, const struct ym_plan *plan, int64_t delta_e18,
                                struct ym_policy_view *out, struct ym_status *st);

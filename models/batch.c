@@ -141,6 +141,15 @@ struct ym_batch *ym_batch_new(const struct ym_model *m, size_t max_rows)
     return b;
 }
 
+uint64_t ym_batch_bytes(const struct ym_model *m, size_t max_rows)
+{
+    struct ym_batch b = {.m = *m, .max_rows = max_rows};
+    uint64_t row = sizeof *b.first + ym_model_targets(m) * sizeof *b.y + sizeof *b.share + sizeof *b.scale +
+                   2 * m->layer_count * sizeof *b.squares;
+
+    return sizeof b + lay_out(&b, NULL) * sizeof *b.block + (max_rows + 1) * row;
+}
+
 void ym_batch_free(struct ym_batch *b)
 {
     if (!b)

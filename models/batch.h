@@ -25,6 +25,7 @@ struct ym_batch;
 #define YM_BATCH_PATIENT_ROWS 64 /* of one patient: Gram matrices cost the square */
 
 struct ym_batch *ym_batch_new(const struct ym_model *m, size_t max_rows); /* max_rows >= 1; NULL: no memory */
+uint64_t ym_batch_bytes(const struct ym_model *m, size_t max_rows);       /* that it takes, at most */
 void ym_batch_free(struct ym_batch *b);
 
 /* Rows that fit in about 32 MiB: 1 .. YM_BATCH_MOST_ROWS. */

@@ -84,6 +84,15 @@ struct ym_model_work *ym_model_work_new(const struct ym_model *m, size_t max_row
     return m->layer_count > 0 ? dense_work_new(m, max_rows, w) : network_work_new(m, w);
 }
 
+uint64_t ym_model_work_bytes(const struct ym_model *m, size_t max_rows)
+{
+    size_t rows = max_rows > 0 ? max_rows : 1;
+
+    if (m->layer_count > 0)
+        return sizeof(struct ym_model_work) + (uint64_t)rows * floats_per_row(m) * sizeof(float);
+    return sizeof(struct ym_model_work) + ym_network_work_bytes(&m->network) + ym_model_outputs(m) * sizeof(float);
+}
+
 void ym_model_work_free(struct ym_model_work *w)
 {
     if (!w)

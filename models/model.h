@@ -79,6 +79,7 @@ void ym_model_init_params(const struct ym_model *m, uint64_t seed, float *params
 
 struct ym_model_work; /* scratch for up to max_rows rows; one per thread */
 struct ym_model_work *ym_model_work_new(const struct ym_model *m, size_t max_rows);
+uint64_t ym_model_work_bytes(const struct ym_model *m, size_t max_rows); /* that it takes, at most */
 void ym_model_work_free(struct ym_model_work *w);
 
 /* Gradient of one patient's loss over its n rows; 0 for frozen parameters. x [n][width0], y [n][targets];

@@ -93,6 +93,14 @@ struct ym_network_work *ym_network_work_new(const struct ym_network *n)
     return w;
 }
 
+uint64_t ym_network_work_bytes(const struct ym_network *n)
+{
+    struct ym_network_work w = {0};
+
+    lay_out(n, &w);
+    return sizeof w + w.floats * sizeof *w.block + w.bytes + 1;
+}
+
 void ym_network_work_free(struct ym_network_work *w)
 {
     if (!w)

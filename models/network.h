@@ -9,6 +9,7 @@
  * allocation after new. */
 struct ym_network_work; /* scratch of one thread; wiped by free, for it held images */
 struct ym_network_work *ym_network_work_new(const struct ym_network *n); /* NULL: no memory */
+uint64_t ym_network_work_bytes(const struct ym_network *n);              /* that it takes */
 void ym_network_work_free(struct ym_network_work *w);
 
 /* The outputs, before any link function: in w, until the next call. x: the image. */

@@ -103,9 +103,9 @@ static bool read_hours(struct ym_vterms *t, const struct ym_vnode *hours)
  * about what a hospital does for itself. */
 static bool members_known(const struct ym_vjson *j, const struct ym_vnode *root)
 {
-    static const char *const must[] = {"columns",  "epsilon_study_micro", "hours",   "models",
-                                       "purposes", "recipients",          "sponsors"};
-    static const char *const may[] = {"cpu_threads", "inference", "memory_mib"};
+    static const char *const must[] = {"columns", "cpu_threads", "epsilon_study_micro", "hours",   "memory_mib",
+                                       "models",  "purposes",    "recipients",          "sponsors"};
+    static const char *const may[] = {"inference"};
     size_t known = 0;
 
     for (size_t i = 0; i < sizeof must / sizeof *must; i++, known++)
@@ -116,6 +116,14 @@ static bool members_known(const struct ym_vjson *j, const struct ym_vnode *root)
     return root->count == known;
 }
 
+/* "any", or a number in that range. */
+static bool most_good(const struct ym_vjson *j, const struct ym_vnode *root, const char *key, int64_t low, int64_t high)
+{
+    const struct ym_vnode *n = ym_vjson_get(j, root, key);
+
+    return is_text(n, "any") || (n->kind == YM_V_INT && n->integer >= low && n->integer <= high);
+}
+
 static bool read_all(struct ym_vterms *t)
 {
     static const char *const list[] = {"sponsors", "purposes", "models", "recipients"};
@@ -124,6 +132,8 @@ static bool read_all(struct ym_vterms *t)
 
     for (size_t i = 0; good && i < sizeof list / sizeof *list; i++)
         good = list_good(&t->json, root, list[i]);
+    good = good && most_good(&t->json, root, "cpu_threads", 1, 64) &&
+           most_good(&t->json, root, "memory_mib", 128, 16777216);
     t->study_micro = good ? study->integer : 0;
     return good && columns_good(&t->json, ym_vjson_get(&t->json, root, "columns")) &&
            read_hours(t, ym_vjson_get(&t->json, root, "hours"));

@@ -336,7 +336,9 @@ static enum ym_code write_policy(const struct bench *b, char path[BENCH_PATH], s
                                "models: any\n"
                                "columns: {inputs: any, outcomes: any}\n"
                                "recipients: any\n"
-                               "hours: any\n";
+                               "hours: any\n"
+                               "cpu_threads: any\n"
+                               "memory_mib: any\n";
 
     return ym_fs_write(bench_path(b, "policy.yaml", path), (struct ym_bytes){(const uint8_t *)text, sizeof text - 1},
                        0600, st);

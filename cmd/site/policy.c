@@ -141,6 +141,14 @@ static void show_list(const char *title, const json_t *term)
     putchar('\n');
 }
 
+static void show_most(const char *title, const json_t *term, enum ym_text_id words)
+{
+    printf("  %s: ", title);
+    if (json_is_integer(term))
+        printf(ym_text(words), (long long)json_integer_value(term));
+    puts(json_is_integer(term) ? "" : T(POLICY_NO_LIMIT));
+}
+
 static void show_terms(const json_t *o)
 {
     const json_t *terms = json_object_get(o, "terms"), *columns = json_object_get(terms, "columns");
@@ -158,6 +166,8 @@ static void show_terms(const json_t *o)
     if (json_object_get(columns, "never"))
         show_list(T(SITE_POLICY_NEVER), json_object_get(columns, "never"));
     show_list(T(POLICY_TERM_RECIPIENT), json_object_get(terms, "recipients"));
+    show_most(T(POLICY_TERM_THREADS), json_object_get(terms, "cpu_threads"), YM_TEXT_POLICY_AT_MOST);
+    show_most(T(POLICY_TERM_MEMORY), json_object_get(terms, "memory_mib"), YM_TEXT_POLICY_MIB_MOST);
     printf(T(SITE_POLICY_HOURS), ym_get_text(o, "hours"));
 }
 

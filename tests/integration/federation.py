@@ -87,6 +87,8 @@ models: any
 columns: {inputs: any, outcomes: any}
 recipients: any
 hours: any
+cpu_threads: any
+memory_mib: any
 """
 
 

@@ -1,6 +1,6 @@
 /* Tightening a policy never allows more: of random policies and plans. A list loses items, "any" becomes a list,
- * "never" gains one, the study's epsilon falls, a window is cut; the figures are the budget's, which test_budget
- * covers. */
+ * "never" gains one, the study's epsilon or the memory falls, a window is cut; the figures are the budget's, which
+ * test_budget covers. */
 #include "base/text.h"
 #include "tests/support/policy.h"
 
@@ -48,10 +48,12 @@ static json_t *random_hours(void)
 
 static json_t *random_terms(void)
 {
-    return json_pack("{s:I, s:o, s:o, s:o, s:{s:o, s:o}, s:s, s:o}", "epsilon_study_micro",
+    return json_pack("{s:I, s:o, s:o, s:o, s:{s:o, s:o}, s:s, s:o, s:o, s:o}", "epsilon_study_micro",
                      (json_int_t)(300000 + draw(2500000)), "sponsors", random_term(sponsors), "purposes",
                      random_term(purposes), "models", random_term(models), "columns", "inputs", random_term(columns),
-                     "outcomes", random_term(columns), "recipients", "any", "hours", random_hours());
+                     "outcomes", random_term(columns), "recipients", "any", "hours", random_hours(), "cpu_threads",
+                     draw(3) ? json_integer(1 + draw(64)) : json_string("any"), "memory_mib",
+                     draw(3) ? json_integer(128 + draw(1 << 20)) : json_string("any"));
 }
 
 /* One word less, or a list where everything was allowed. */
@@ -69,7 +71,7 @@ static void tighten(json_t *terms)
 {
     json_t *c = json_object_get(terms, "columns"), *hours = json_object_get(terms, "hours");
 
-    switch (draw(8)) {
+    switch (draw(9)) {
     case 0:
         tighten_list(terms, "sponsors", sponsors);
         break;
@@ -89,6 +91,9 @@ static void tighten(json_t *terms)
         json_object_set_new(c, "never", json_pack("[s]", columns[draw(3)]));
         break;
     case 6:
+        json_object_set_new(terms, "memory_mib", json_integer(128));
+        break;
+    case 7:
         json_object_set_new(
             terms, "epsilon_study_micro",
             json_integer(json_integer_value(json_object_get(terms, "epsilon_study_micro")) / (1 + draw(3))));

@@ -189,9 +189,9 @@ static json_t *release(const struct world *w, const char *study, int round, int 
 
 static json_t *terms(const struct world *w)
 {
-    return json_pack("{s:I,s:[s],s:s,s:s,s:{s:s,s:s},s:s,s:s}", "epsilon_study_micro", (json_int_t)w->cap_micro,
+    return json_pack("{s:I,s:[s],s:s,s:s,s:{s:s,s:s},s:s,s:s,s:i,s:s}", "epsilon_study_micro", (json_int_t)w->cap_micro,
                      "sponsors", "acme", "purposes", "any", "models", "any", "columns", "inputs", "any", "outcomes",
-                     "any", "recipients", "any", "hours", "any");
+                     "any", "recipients", "any", "hours", "any", "cpu_threads", 4, "memory_mib", "any");
 }
 
 static void site_head(struct world *w, int log, const char *name, const char *dataset, const struct ym_key *key)

@@ -14,7 +14,9 @@ static const char good_policy[] = "yumen: policy/1\n"                           
                                   "models: [linear, logistic]\n"                                    /* 7 */
                                   "columns: {inputs: [radius, sex], outcomes: any, never: [hiv]}\n" /* 8 */
                                   "recipients: any\n"                                               /* 9 */
-                                  "hours: any\n";                                                   /* 10 */
+                                  "hours: any\n"                                                    /* 10 */
+                                  "cpu_threads: 2\n"                                                /* 11 */
+                                  "memory_mib: 256\n";                                              /* 12 */
 #define POLICY_DELTA 10000000000000
 
 static inline enum ym_code policy_parse(const char *text, struct ym_policy_figures *f, struct ym_policy **policy,

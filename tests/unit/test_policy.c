@@ -73,6 +73,37 @@ static void each_term_refuses_with_its_sentence(void **state)
     expect_no("study: 2.5", "study: 0.1", YM_POLICY_EPSILON, "allows one study epsilon 0.100000 at delta 0.00001");
 }
 
+/* 64 MiB for the program, and 44 bytes for each of 4,206,594 parameters. */
+static void a_model_that_cannot_fit_the_memory_is_refused(void **state)
+{
+    char *text = text_edit(good_plan, "family: logistic\n", "family: mlp\n  hidden: [2048, 2048]\n");
+    struct ym_plan *large = plan_must(text);
+    struct ym_policy *p = policy_with("[linear, logistic]", "[mlp]"),
+                     *any = policy_with("memory_mib: 256", "memory_mib: any");
+    struct ym_policy_view v = {0};
+
+    (void)state;
+    assert_int_equal(ym_policy_memory_least(plan), 65);
+    assert_int_equal(ym_policy_memory_least(large), 64 + 177);
+    assert_int_equal(ym_policy_allows(p, large, POLICY_DELTA, NULL), YM_OK);
+    p->memory_mib = 240;
+    assert_int_equal(ym_policy_compare(p, large, POLICY_DELTA, &v, NULL), YM_OK);
+    assert_false(v.fits || v.line[YM_POLICY_MEMORY].fits);
+    assert_string_equal(ym_buf_str(&v.line[YM_POLICY_MEMORY].why),
+                        "training needs memory: at least 241 MiB beside the rows; this "
+                        "hospital's policy grants: at most 240 MiB");
+    assert_string_equal(ym_buf_str(&v.line[YM_POLICY_THREADS].says), "at most 2");
+    ym_policy_view_release(&v);
+    assert_int_equal(any->memory_mib, 0);
+    assert_int_equal(ym_policy_compare(any, large, POLICY_DELTA, &v, NULL), YM_OK);
+    assert_true(v.line[YM_POLICY_MEMORY].fits);
+    ym_policy_view_release(&v);
+    ym_policy_free(p);
+    ym_policy_free(any);
+    ym_plan_free(large);
+    free(text);
+}
+
 static void all_reasons_are_given_at_once_in_both_languages(void **state)
 {
     struct ym_policy *p = policy_with("[acme, other]\npurposes: [test]", "[other]\npurposes: [else]");
@@ -118,6 +149,13 @@ static void every_mistake_is_named_with_its_line(void **state)
         {"hours: any", "hours: [{days: [mon], from: \"08:00\", to: \"24:01\"}]", "hours[0].to", "quotes", 10},
         {"hours: any", "hours: [{days: [mond], from: \"08:00\", to: \"17:00\"}]", "hours[0].days[0]", "mond", 10},
         {"hours: any", "hours: [{days: any, from: \"08:00\", to: \"08:00\"}]", "hours[0].from", "same time", 10},
+        {"cpu_threads: 2\n", "", "cpu_threads", "missing", 0},
+        {"memory_mib: 256\n", "", "memory_mib", "missing", 0},
+        {"cpu_threads: 2", "cpu_threads: 0", "cpu_threads", "1", 11},
+        {"cpu_threads: 2", "cpu_threads: 65", "cpu_threads", "64", 11},
+        {"cpu_threads: 2", "cpu_threads: many", "cpu_threads", "\"any\"", 11},
+        {"memory_mib: 256", "memory_mib: 127", "memory_mib", "128", 12},
+        {"memory_mib: 256", "memory_mib: [any]", "memory_mib", "", 12},
         {"yumen: policy/1", "yumen: policy/2", "yumen", "policy/1", 1},
     };
 
@@ -202,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_policy_reads_its_figures_and_allows_the_plan),
         cmocka_unit_test(each_term_refuses_with_its_sentence),
+        cmocka_unit_test(a_model_that_cannot_fit_the_memory_is_refused),
         cmocka_unit_test(all_reasons_are_given_at_once_in_both_languages),
         cmocka_unit_test(nothing_signed_serves_nobody),
         cmocka_unit_test(every_mistake_is_named_with_its_line),

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -120,7 +121,27 @@ static void check_dumps(const char *dir)
     (void)dir;
     HOLDS(getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_max == 0);
     HOLDS(denied(setrlimit(RLIMIT_CORE, &more)));
+    HOLDS(denied(setrlimit(RLIMIT_AS, &more)));
     HOLDS(denied(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)));
+}
+
+/* A job's memory has a limit; it is given back after. */
+static void check_data_limit(const char *dir)
+{
+    struct rlimit usual, low;
+
+    (void)dir;
+    HOLDS(getrlimit(RLIMIT_DATA, &usual) == 0);
+    low = usual;
+    low.rlim_cur = 256 << 20;
+    HOLDS(setrlimit(RLIMIT_DATA, &low) == 0);
+    HOLDS(mmap(NULL, 512 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED);
+    HOLDS(setrlimit(RLIMIT_DATA, &usual) == 0);
+}
+
+static void the_memory_of_a_job_can_be_limited(void **state)
+{
+    in_sandbox(state, check_data_limit);
 }
 
 static void no_core_dump_and_no_way_back(void **state)
@@ -247,6 +268,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_network_of_any_family, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(only_its_own_folder_can_be_read_or_written, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(no_other_process_can_be_started_or_touched, dir_setup, dir_teardown),
+        cmocka_unit_test_setup_teardown(the_memory_of_a_job_can_be_limited, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(no_core_dump_and_no_way_back, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(threads_and_openblas_work, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(messages_over_ipc_work_from_inside, dir_setup, dir_teardown),

@@ -1844,6 +1844,16 @@ static void policy_with_a_term_of_tomorrow(struct world *w)
     json_object_set_new(terms_of(w), "weather", json_string("fine"));
 }
 
+static void policy_without_a_term(struct world *w)
+{
+    json_object_del(terms_of(w), "memory_mib");
+}
+
+static void policy_of_more_threads_than_there_can_be(struct world *w)
+{
+    json_object_set_new(terms_of(w), "cpu_threads", json_integer(65));
+}
+
 static void policy_for_another_sponsor(struct world *w)
 {
     json_object_set_new(terms_of(w), "sponsors", json_pack("[s,s]", "acm", "acmes"));
@@ -2479,6 +2489,8 @@ static const struct trick {
     {BEFORE(set_back_and_knows_of_nothing), 12, "recover_differs"},
     {BEFORE(policy_serves_nobody), 12, "policy_terms"},
     {BEFORE(policy_with_a_term_of_tomorrow), 12, "policy_terms"},
+    {BEFORE(policy_without_a_term), 12, "policy_terms"},
+    {BEFORE(policy_of_more_threads_than_there_can_be), 12, "policy_terms"},
     {BEFORE(policy_for_another_sponsor), 12, "policy_terms"},
     {BEFORE(policy_changed_before_the_charge), 12, "policy_terms", 1 + WORLD_H1},
     {BEFORE(charged_after_hours), 12, "policy_hours"},

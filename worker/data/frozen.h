@@ -97,6 +97,8 @@ struct ym_table {
 enum ym_code ym_table_build(const struct ym_plan *plan, const struct ym_frozen *f, const uint8_t *out_of,
                             struct ym_table **out, struct ym_buf *report, struct ym_status *st);
 void ym_table_free(struct ym_table *t);
+/* Bytes that the table will take, at most: those in it and those held out. */
+uint64_t ym_table_bytes(const struct ym_plan *plan, const struct ym_frozen *f);
 
 /* Floats that ym_table_rows needs for n rows; 0: none. */
 static inline size_t ym_table_scratch(const struct ym_table *t, size_t n)

@@ -380,6 +380,22 @@ static bool table_allocate(const struct build *b, struct ym_table *t)
     return (t->x || t->pixel) && t->y && t->first_row && t->who;
 }
 
+uint64_t ym_table_bytes(const struct ym_plan *plan, const struct ym_frozen *f)
+{
+    uint64_t rows = 0, columns = ym_plan_columns(plan), targets = ym_plan_targets(plan) * sizeof(float);
+    uint64_t cell = plan->family == YM_FAMILY_NETWORK ? 1 : sizeof(float), exact = plan->exact ? sizeof(double) : 0;
+    uint64_t patient = sizeof(uint64_t) + sizeof(uint32_t) + (ym_plan_survival(plan) ? sizeof(float) + 1 : 0);
+
+    for (size_t p = 0; p < f->patient_count; p++) {
+        uint64_t n = f->first_row[p + 1] - f->first_row[p];
+
+        rows += n < plan->max_records_per_patient ? n : plan->max_records_per_patient;
+    }
+    rows *= ym_plan_bins(plan);
+    return rows * (columns * (cell + exact) + targets + 2 * exact + (exact ? 1 + sizeof(uint32_t) : 0)) +
+           (plan->holdout ? 2 : 1) * (f->patient_count + 1) * patient;
+}
+
 static struct ym_table *table_new(const struct build *b)
 {
     struct ym_table *t = calloc(1, sizeof *t);

@@ -12,7 +12,7 @@ bool ym_decline_reason_known(const char *reason)
 {
     static const char *const known[] = {"not_approved", "vetoed",         "paused", "budget",        "no_data", "busy",
                                         "crashed",      "state_mismatch", "stale",  "bad_signature", "sandbox", "disk",
-                                        "recover",      "border",         "policy", "hours"};
+                                        "recover",      "border",         "policy", "hours",         "memory"};
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i], reason) == 0)

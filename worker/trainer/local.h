@@ -45,6 +45,9 @@ struct ym_local_work; /* scratch of one thread; wiped by free, for it held gradi
 struct ym_local_work *ym_local_work_new(const struct ym_plan *plan, const struct ym_model *m,
                                         const struct ym_table *data); /* NULL: no memory */
 void ym_local_work_free(struct ym_local_work *w);
+/* Bytes that a round on that table takes beside it, at most, with the threads that it may have now
+ * (base/pool.h): vectors, scratch, the threads themselves and what OpenBLAS touches for each. */
+uint64_t ym_local_bytes(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data);
 
 /* Coordinates of one step's release: the parameters, and the quantile's bits when
  * the clip is adaptive. */

@@ -68,6 +68,8 @@ void ym_local_settle(const struct ym_local_step *s);
 /* The same for all the chosen, shared among the pool's threads. Whole patients are
  * added in integers, so who took whom, and how many threads there are, change no bit. */
 void ym_local_add_all(const struct ym_local_step *s, const uint32_t *chosen, size_t count);
+/* How many threads a step of the plan is worth. */
+size_t ym_local_threads(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data);
 /* Threads and their scratch for w, if steps of the plan are large enough; false: no memory. */
 bool ym_local_share(struct ym_local_work *w, const struct ym_plan *plan, const struct ym_model *m,
                     const struct ym_table *data);

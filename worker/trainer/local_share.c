@@ -48,7 +48,7 @@ void ym_local_add_all(const struct ym_local_step *s, const uint32_t *chosen, siz
             s->sum[i] += s->w->other[t]->own[i];
 }
 
-static size_t threads_for(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data)
+size_t ym_local_threads(const struct ym_plan *plan, const struct ym_model *m, const struct ym_table *data)
 {
     double patients = ldexp((double)plan->sampling_k, -64) * (double)data->patients;
     size_t cores = ym_pool_cores(), room = MOST_COORDINATES / m->dim;
@@ -62,7 +62,7 @@ static size_t threads_for(const struct ym_plan *plan, const struct ym_model *m, 
 bool ym_local_share(struct ym_local_work *w, const struct ym_plan *plan, const struct ym_model *m,
                     const struct ym_table *data)
 {
-    size_t threads = threads_for(plan, m, data);
+    size_t threads = ym_local_threads(plan, m, data);
 
     for (size_t i = 0; i + 1 < threads && plan->route == YM_ROUTE_INTEGER; i++) {
         w->other[i] = ym_local_work_base(plan, m, data, true);

@@ -173,6 +173,7 @@ static struct ym_job *job_for(struct ym_trainer *t, const struct ym_action *a, e
     memcpy(j->data, a->study->data, sizeof j->data);
     memcpy(j->state, a->study->state, sizeof j->state);
     j->min_patients = ym_core_min_patients(t->core);
+    j->limits = ym_trainer_policy_limits(t);
     if (last_release(t, a->study, j) != YM_OK || ym_trainer_data_path(t, a->study->dataset, j->data_path) != YM_OK ||
         ym_trainer_consent(t, j->plan, a->study->dataset, &j->need, NULL) != YM_OK ||
         ym_cohort_union(ym_withdrawn_of(t->withdrawn, a->study->dataset), &(struct ym_cohort){0}, &j->gone, NULL) !=

@@ -298,6 +298,7 @@ static struct ym_job *check_job(struct ym_trainer *t, struct ym_core_study *s, c
     j->plan = s->plan;
     j->study = s;
     j->min_patients = ym_core_min_patients(t->core);
+    j->limits = ym_trainer_policy_limits(t);
     memcpy(j->salt, t->salt, sizeof j->salt);
     memcpy(j->data, d->data, sizeof j->data);
     j->user = malloc(sizeof *w);

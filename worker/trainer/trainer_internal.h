@@ -209,6 +209,8 @@ enum ym_code ym_trainer_policy_runs(const struct ym_trainer *t, const struct ym_
                                     struct ym_status *st);
 /* The hours alone, at the time that a charge will say. */
 enum ym_code ym_trainer_policy_open(const struct ym_trainer *t, int64_t now, struct ym_status *st);
+/* What it grants a job: nothing signed grants nobody a job, and no limit is told then. */
+struct ym_limits ym_trainer_policy_limits(const struct ym_trainer *t);
 /* Term by term, what the plan asks and what the policy says: new; an empty list when nothing is signed. */
 json_t *ym_trainer_policy_view(const struct ym_trainer *t, const struct ym_plan *plan);
 /* Adds "terms" (null: none) and "hours" in words. */

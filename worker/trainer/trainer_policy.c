@@ -67,6 +67,13 @@ enum ym_code ym_trainer_policy_open(const struct ym_trainer *t, int64_t now, str
     return ym_policy_open(t->policy, now, st);
 }
 
+struct ym_limits ym_trainer_policy_limits(const struct ym_trainer *t)
+{
+    if (!t->policy)
+        return (struct ym_limits){0};
+    return (struct ym_limits){(size_t)t->policy->cpu_threads, (uint64_t)t->policy->memory_mib << 20};
+}
+
 static json_t *view_json(const struct ym_policy_view *v)
 {
     json_t *list = json_array();

@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/pool.h"
 #include "base/rng.h"
 #include "models/control.h"
 #include "models/scaling.h"
@@ -86,6 +88,28 @@ static enum ym_code admit(struct ym_job *j, const struct ym_frozen *f, struct ym
     return code;
 }
 
+/* Before bytes of a file are read, so many times over. */
+static enum ym_code room_to_read(struct ym_job *j, const char *path, uint64_t times)
+{
+    struct stat info;
+    uint64_t bytes = stat(path, &info) == 0 && info.st_size > 0 ? (uint64_t)info.st_size : 0;
+
+    return ym_limits_room(&j->limits, times * bytes, &j->st);
+}
+
+/* With fewer threads, if so it fits: they change no bit. */
+static enum ym_code room_to_train(struct ym_job *j, const struct ym_model *m, const struct ym_table *t)
+{
+    enum ym_code code = YM_EXHAUSTED;
+
+    for (size_t threads = ym_pool_cores(); code != YM_OK && threads > 0; threads--) {
+        ym_pool_limit(threads);
+        code = ym_limits_room(&j->limits, ym_local_bytes(j->plan, m, t) + 8 * (uint64_t)ym_model_update_dim(m),
+                              threads == 1 ? &j->st : NULL);
+    }
+    return code;
+}
+
 static enum ym_code load_table(struct ym_work *w, struct ym_job *j)
 {
     struct ym_frozen *f = NULL;
@@ -95,7 +119,9 @@ static enum ym_code load_table(struct ym_work *w, struct ym_job *j)
     enum ym_code code;
 
     forget(w);
-    code = ym_frozen_load(j->data_path, &f, &j->st);
+    code = room_to_read(j, j->data_path, 2); /* the people's files are smaller */
+    if (code == YM_OK)
+        code = ym_frozen_load(j->data_path, &f, &j->st);
     if (code == YM_OK)
         ym_site_data_id(j->salt, f->hash, id);
     if (code == YM_OK && memcmp(id, j->data, sizeof id) != 0)
@@ -104,6 +130,8 @@ static enum ym_code load_table(struct ym_work *w, struct ym_job *j)
         code = ym_status_set(&j->st, YM_CORRUPT, "the frozen data were made from another card: run data add again");
     if (code == YM_OK)
         code = admit(j, f, &admission);
+    if (code == YM_OK)
+        code = ym_limits_room(&j->limits, ym_table_bytes(j->plan, f), &j->st);
     if (code == YM_OK)
         code = ym_table_build(j->plan, f, admission.out, &t, &j->report, &j->st);
     if (code == YM_OK && t->patients < (size_t)j->min_patients)
@@ -137,11 +165,19 @@ static bool have_table(const struct ym_work *w, const struct ym_job *j)
            ym_consent_need_same(&w->table_need, &j->need);
 }
 
-static enum ym_code need_table(struct ym_work *w, struct ym_job *j)
+static enum ym_code need_table(struct ym_work *w, struct ym_job *j, const struct ym_model *m)
 {
     enum ym_code code = have_table(w, j) ? YM_OK : load_table(w, j);
 
+    if (code == YM_OK)
+        code = room_to_train(j, m, w->table);
     return code == YM_OK ? ym_cohort_union(&w->cohort, &(struct ym_cohort){0}, &j->cohort, &j->st) : code;
+}
+
+/* What a job that failed says: the word, unless memory was what it lacked. */
+static const char *failed(enum ym_code code, const char *word)
+{
+    return code == YM_OK ? NULL : code == YM_EXHAUSTED ? "memory" : word;
 }
 
 /* What a round starts from. */
@@ -210,8 +246,10 @@ static enum ym_code load_state(struct ym_job *j, const struct ym_model *m, struc
 {
     struct ym_buf state = {0};
     uint8_t hash[YM_HASH_BYTES];
-    enum ym_code code = ym_fs_read(j->state_path, YM_FRAME_MAX_TOTAL, &state, &j->st);
+    enum ym_code code = room_to_read(j, j->state_path, 4); /* read, kept, taken apart, and the correction */
 
+    if (code == YM_OK)
+        code = ym_fs_read(j->state_path, YM_FRAME_MAX_TOTAL, &state, &j->st);
     if (code == YM_OK) {
         ym_sha256(state.data, state.len, hash);
         if (memcmp(hash, j->state, sizeof hash) != 0)
@@ -233,9 +271,11 @@ static enum ym_code open_rng(void *ctx, struct ym_rng **out, struct ym_status *s
 
 static const char *prepare(struct ym_work *w, struct ym_job *j, struct ym_model *m, struct begin *b)
 {
-    if (ym_model_from_plan(j->plan, m, &j->st) != YM_OK || load_state(j, m, b) != YM_OK)
-        return "state_mismatch";
-    return need_table(w, j) == YM_OK ? NULL : "no_data";
+    const char *no = failed(ym_model_from_plan(j->plan, m, &j->st), "state_mismatch");
+
+    if (!no)
+        no = failed(load_state(j, m, b), "state_mismatch");
+    return no ? no : failed(need_table(w, j, m), "no_data");
 }
 
 /* The release whole: the steps or the sums, and how good the state is that they started from. */
@@ -260,8 +300,8 @@ static const char *train(struct ym_work *w, struct ym_job *j)
     struct begin b = {0};
     const char *reason = prepare(w, j, &m, &b);
 
-    if (!reason && j->kind == YM_JOB_TRAIN && answer(w, j, &m, &b) != YM_OK)
-        reason = "crashed";
+    if (!reason && j->kind == YM_JOB_TRAIN)
+        reason = failed(answer(w, j, &m, &b), "crashed");
     begin_release(&b);
     return reason;
 }
@@ -299,18 +339,18 @@ static enum ym_code time_steps(struct ym_work *w, struct ym_job *j, const struct
 static const char *check(struct ym_work *w, struct ym_job *j)
 {
     struct ym_model m;
+    const char *no;
 
     if (ym_model_from_plan(j->plan, &m, &j->st) != YM_OK)
         return "state_mismatch";
     j->dim = m.dim;
     j->update_dim = ym_model_update_dim(&m);
     forget(w);
-    if (need_table(w, j) != YM_OK)
-        return "no_data";
-    return time_steps(w, j, &m) == YM_OK ? NULL : "crashed";
+    no = failed(need_table(w, j, &m), "no_data");
+    return no ? no : failed(time_steps(w, j, &m), "crashed");
 }
 
-static void run(struct ym_work *w, struct ym_job *j)
+static void work_on(struct ym_work *w, struct ym_job *j)
 {
     switch (j->kind) {
     case YM_JOB_PREPARE:
@@ -324,6 +364,15 @@ static void run(struct ym_work *w, struct ym_job *j)
         forget(w);
         break;
     }
+}
+
+static void run(struct ym_work *w, struct ym_job *j)
+{
+    if (ym_limits_begin(&j->limits, &j->st) == YM_OK)
+        work_on(w, j);
+    else
+        j->reason = "memory";
+    ym_limits_end();
 }
 
 /* ---- the grid ---- */

@@ -6,6 +6,7 @@
 #include "models/model.h"
 #include "worker/data/people.h"
 #include "worker/trainer/core.h"
+#include "worker/trainer/limits.h"
 
 /* The thread that reads rows and trains, so that vetoes and the hospital's
  * commands are heard meanwhile. One job at a time, in order; the finished ones
@@ -39,12 +40,13 @@ struct ym_job {
     struct ym_consent_need need;                       /* what the plan needs of patients */
     struct ym_cohort gone;                             /* who withdrew; freed with the job */
     int64_t min_patients;
+    struct ym_limits limits;
     int64_t *update; /* TRAIN: [update dim], the owner's until the job is pushed and after it is taken */
     void *user;
     int64_t asked_ms, due_ms; /* of ym_clock_mono_ms; when it may be taken */
     /* answers */
     struct ym_cohort cohort; /* PREPARE, TRAIN, CHECK: whom the plan's table uses, the held out included */
-    const char *reason;      /* NULL: well; else a word of say_declined */
+    const char *reason;      /* NULL: well; else a word of say_declined; "memory" where that was what lacked */
     struct ym_buf report;    /* CHECK: for the site's own screen only */
     struct ym_status st;
     int64_t step_ms; /* CHECK: the slower of the two steps */
