@@ -173,9 +173,25 @@ static const struct member recover[] = {
 static const struct member incident[] = {{"reason", TEXT}, {NULL}};
 static const struct member ruleset[] = {{"name", NAME},  COUNT("version", 1), {"file", HASH}, {"effective_from", TEXT},
                                         {"draft", BOOL}, {"withdrawn", BOOL}, SEALED,         {NULL}};
-static const struct member dossier[] = {
-    {"record", TEXT},     {"document", HASH},    {"issuer", TEXT},     {"number", NOTE},    STUDY,  {"dataset", NAME},
-    {"valid_from", TEXT}, {"valid_until", TEXT}, {"material", OBJECT}, {"withdrawn", BOOL}, SEALED, {NULL}};
+static const struct member dossier[] = {{"record", TEXT},
+                                        {"document", HASH},
+                                        {"issuer", TEXT},
+                                        {"number", NOTE},
+                                        STUDY,
+                                        {"dataset", NAME},
+                                        {"valid_from", TEXT},
+                                        {"valid_until", TEXT},
+                                        {"material", OBJECT},
+                                        {"withdrawn", BOOL},
+                                        {"filed", NOTE},
+                                        {"province", NOTE},
+                                        {"recipients", NOTE},
+                                        {"categories", NOTE},
+                                        {"committee", NOTE},
+                                        {"topics", OBJECT},
+                                        {"renews", HASH},
+                                        SEALED,
+                                        {NULL}};
 static const struct member border[] = {{"asked", BOOL}, {"reason", NOTE}, SEALED, {NULL}};
 static const struct member rotate[] = {{"office", NAME}, {"public_key", OPEN_KEY}, SEALED, {NULL}};
 static const struct member withdrawal[] = {{"dataset", NAME}, COUNT("people", 100), {"set", HASH}, {NULL}};

@@ -125,6 +125,17 @@ int ym_site_cmd_rules_withdraw(const struct ym_cli_args *a)
 
 /* ---- the dossier ---- */
 
+/* " (45 days left)" once a warning is due; static. */
+static const char *days_text(const json_t *f)
+{
+    static char text[64];
+
+    text[0] = 0;
+    if (ym_get_int(f, "warn"))
+        snprintf(text, sizeof text, T(SITE_FILING_LEFT), ym_get_int(f, "days_left"));
+    return text;
+}
+
 static void show_dossier(const json_t *o)
 {
     static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_RECORD,   YM_TEXT_SITE_COL_STUDY, YM_TEXT_SITE_COL_DATASET,
@@ -137,14 +148,14 @@ static void show_dossier(const json_t *o)
     ym_listing_head(&t, head);
     json_array_foreach(json_object_get(o, "filings"), i, f)
     {
-        const char *changed = ym_get_text(f, "changed");
+        const char *why = ym_get_text(f, strcmp(ym_get_text(f, "state"), "incomplete") == 0 ? "lacks" : "changed");
 
         ym_listing_add(&t, "%s", ym_get_text(f, "record"));
         ym_listing_add(&t, "%s", ym_get_text(f, "study"));
         ym_listing_add(&t, "%s", ym_get_text(f, "dataset"));
         ym_listing_add(&t, "%.8s", ym_get_text(f, "document"));
-        ym_listing_add(&t, "%s", ym_get_text(f, "valid_until"));
-        ym_listing_add(&t, "%s%s%s", ym_get_text(f, "state"), changed[0] ? ": " : "", changed);
+        ym_listing_add(&t, "%s", ym_get_text(f, "until"));
+        ym_listing_add(&t, "%s%s%s%s", ym_get_text(f, "state"), why[0] ? ": " : "", why, days_text(f));
         ym_listing_add(&t, "%s %s", ym_get_text(f, "issuer"), ym_get_text(f, "number"));
     }
     ym_listing_print(&t);
@@ -170,29 +181,66 @@ static enum ym_code hash_file(const char *path, uint8_t out[YM_HASH_BYTES], stru
     return code;
 }
 
+/* --topic WORD=WHERE, each once. NULL: one is written otherwise, which is said. */
+static json_t *read_topics(const struct ym_cli_args *a)
+{
+    json_t *o = json_object();
+    const char *one;
+
+    for (size_t n = 0; (one = ym_cli_nth(a, "topic", n)) != NULL; n++) {
+        const char *is = strchr(one, '=');
+        char word[64];
+
+        if (!is || is - one >= (long)sizeof word) {
+            fprintf(stderr, T(SITE_FILING_TOPIC_BAD), one);
+            json_decref(o);
+            return NULL;
+        }
+        snprintf(word, sizeof word, "%.*s", (int)(is - one), one);
+        json_object_set_new(o, word, json_string(is + 1));
+    }
+    return o;
+}
+
+/* The members that are said at the desk, all but dates and what the trainer finds. */
+static json_t *said(const struct ym_cli_args *a, const uint8_t document[YM_HASH_BYTES], json_t *topics)
+{
+    static const char *const options[] = {"issuer",     "number",     "filed",    "province",
+                                          "recipients", "categories", "committee"};
+    json_t *o = json_pack("{s:s, s:o, s:b}", "record", a->positional[0], "topics", topics, "withdrawn", 0);
+
+    for (size_t i = 0; o && i < sizeof options / sizeof *options; i++)
+        json_object_set_new(o, options[i], json_string(given(a, options[i])));
+    if (o)
+        ym_json_set_hash(o, "document", document);
+    return o;
+}
+
 int ym_site_cmd_dossier_add(const struct ym_cli_args *a)
 {
     static const char *const needed[] = {"study", "document", "issuer"};
     struct ym_status st = YM_STATUS_INIT;
     uint8_t hash[YM_HASH_BYTES];
-    json_t *filing, *want;
+    json_t *filing, *want, *topics;
 
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (!ym_cli_get(a, needed[i]))
             return ym_site_need(needed[i]);
-    if (hash_file(ym_cli_get(a, "document"), hash, &st) != YM_OK)
+    if ((topics = read_topics(a)) == NULL)
+        return YM_EXIT_USAGE;
+    if (hash_file(ym_cli_get(a, "document"), hash, &st) != YM_OK) {
+        json_decref(topics);
         return ym_site_fail(NULL, &st);
-    filing =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "record", a->positional[0], "issuer", given(a, "issuer"), "number",
-                  given(a, "number"), "valid_from", given(a, "from"), "valid_until", given(a, "until"), "withdrawn", 0);
-    if (filing)
-        ym_json_set_hash(filing, "document", hash);
-    want = json_pack("{s:{s:s, s:O, s:s, s:b}}", "dossier", "record", a->positional[0], "document",
-                     json_object_get(filing, "document"), "issuer", given(a, "issuer"), "withdrawn", 0);
+    }
+    want = said(a, hash, topics);
+    filing = json_copy(want);
+    json_object_set_new(filing, "valid_from", json_string(given(a, "from")));
+    json_object_set_new(filing, "valid_until", json_string(given(a, "until")));
+    json_object_set_new(filing, "renews", json_string(given(a, "renews")));
     return ym_site_run_sealed(a,
                               json_pack("{s:s, s:s, s:s, s:o}", "do", "dossier_add", "plan", given(a, "study"),
                                         "dataset", given(a, "dataset"), "filing", filing),
-                              want, "dossier_list", show_dossier);
+                              json_pack("{s:o}", "dossier", want), "dossier_list", show_dossier);
 }
 
 int ym_site_cmd_dossier_withdraw(const struct ym_cli_args *a)

@@ -26,7 +26,8 @@ static const struct word records[] = {
 #undef RECORD
 };
 static const char *const roles[YM_OFFICE_COUNT] = {"it", "data_office", "ethics", "audit", "sponsor"};
-static const char *const states[YM_RECORD_STATES] = {"absent", "expired", "out_of_scope", "stale", "live"};
+static const char *const states[YM_RECORD_STATES] = {"absent",     "expired", "out_of_scope",
+                                                     "incomplete", "stale",   "live"};
 
 void ym_facts_init(struct ym_facts *f)
 {

@@ -120,7 +120,8 @@ enum ym_record_state {
     YM_RECORD_ABSENT,
     YM_RECORD_EXPIRED,
     YM_RECORD_OUT_OF_SCOPE,
-    YM_RECORD_STALE, /* one of the six material facts changed since it was entered */
+    YM_RECORD_INCOMPLETE, /* something is not entered yet that such a document must have */
+    YM_RECORD_STALE,      /* one of the six material facts changed since it was entered */
     YM_RECORD_LIVE,
     YM_RECORD_STATES
 };
@@ -143,7 +144,8 @@ const char *ym_people_word(enum ym_people p);
 enum ym_office ym_people_office(enum ym_people p);
 const char *ym_record_word(enum ym_record r);
 enum ym_office ym_record_office(enum ym_record r);
-const char *ym_record_state_word(enum ym_record_state s); /* "absent" "expired" "out_of_scope" "stale" "live" */
+const char *
+ym_record_state_word(enum ym_record_state s); /* "absent" "expired" "out_of_scope" "incomplete" "stale" "live" */
 
 /* Index of a word among those of a kind, -1 when there is none such. */
 int ym_choice_find(const char *word);

@@ -13,6 +13,7 @@ from federation import Federation  # noqa: E402
 SOURCE = os.environ["YM_SOURCE_ROOT"]
 CARD = """border:
   exporter: Example Hospital
+  province: beijing
   declares: {ciio: "no", pi: "yes", sensitive_pi: "yes", position: p1, claim: none, zone: none, aggregation: single, surveillance: "no", hgr: "no", us_persons: "no"}
 """
 PLAN = """border:
@@ -27,6 +28,11 @@ PLAN = """border:
   ai: {sourcing: a, consent: a, data_quality: a, data_security: a, annotation: a, content_labels: a, misuse_prevention: a, explainability: a}
 """
 RECORDS = ("self_assessment", "standard_contract", "pipia", "ethics", "hospital")
+TOPICS = ("necessity", "consent", "data_handling", "privacy", "sharing", "risk")
+PARTS = {
+    "ethics": ("--number", "2026-7", "--committee", "reg-9", *(x for t in TOPICS for x in ("--topic", t + "=4"))),
+    "standard_contract": ("--number", "SCC-1", "--filed", "2026-01-05", "--province", "beijing"),
+}
 ADVICE = "not legal advice"
 ELIGIBLE = 57  # of 60 patients: three have not agreed
 
@@ -36,7 +42,7 @@ def record(fed, kind, until="2999-12-31", check=True):
     with open(document, "w", encoding="utf-8") as f:
         f.write("the document " + kind)
     return fed.site("h1", "dossier", "add", kind, "--study", "trial", "--dataset", "wards", "--document", document,
-                    "--issuer", "签发方", *(("--number", "2026-7") if kind == "ethics" else ()), "--until", until, check=check)
+                    "--issuer", "签发方", *PARTS.get(kind, ()), "--until", until, check=check)
 
 
 def border(fed, *more):

@@ -123,7 +123,7 @@ def a_document_is_its_own_office_s(fed):
     with open(path, "w", encoding="utf-8") as f:
         f.write("vote")
     add = ("dossier", "add", "ethics", "--study", "trial", "--dataset", "wards", "--document", path, "--issuer", "committee",
-           "--number", "7", "--until", "2999-12-31")
+           "--number", "7", "--committee", "reg-9", "--until", "2999-12-31")
     waits(desk(fed, "wang", *add))
     assert leaves(fed, "dossier") == []
     desk(fed, "chen", *add, check=True)

@@ -769,10 +769,11 @@ static void document_of_ethics_by_the_data_office(struct world *w)
 
     sealed_approval(w);
     paper = world_leaf(w, "dossier",
-                       json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{},s:b,s:[]}", "record", "ethics", "document",
-                                 world_hash("d"), "issuer", "i", "number", "1", "study", "wdbc", "dataset", "a",
-                                 "valid_from", "2026-01-01", "valid_until", "2027-01-01", "material", "withdrawn", 0,
-                                 "seals"),
+                       json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{},s:b,s:s,s:s,s:s,s:s,s:s,s:{},s:s,s:[]}",
+                                 "record", "ethics", "document", world_hash("d"), "issuer", "i", "number", "1", "study",
+                                 "wdbc", "dataset", "a", "valid_from", "2026-01-01", "valid_until", "2027-01-01",
+                                 "material", "withdrawn", 0, "filed", "", "province", "", "recipients", "",
+                                 "categories", "", "committee", "9", "topics", "renews", world_hash("none"), "seals"),
                        "h1", w->h1);
     seal_with(w, paper, YM_OFFICE_DATA_OFFICE, w->sponsor, SEALED_AT);
     world_add(w, WORLD_H1, paper);
@@ -1984,9 +1985,11 @@ static struct world_leaf *decided_on_grounds(struct world *w, const char *from, 
 {
     size_t at = world_find(w, WORLD_H1, "charge", 0);
     struct world_leaf *d = decision(w, "proceed");
-    json_t *dossier = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{},s:b,s:[]}", "record", "ethics", "document",
-                                world_hash("minutes"), "issuer", "committee", "number", "", "study", "wdbc", "dataset",
-                                "a", "valid_from", from, "valid_until", until, "material", "withdrawn", 0, "seals");
+    json_t *dossier = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{},s:b,s:s,s:s,s:s,s:s,s:s,s:{},s:s,s:[]}",
+                                "record", "ethics", "document", world_hash("minutes"), "issuer", "committee", "number",
+                                "", "study", "wdbc", "dataset", "a", "valid_from", from, "valid_until", until,
+                                "material", "withdrawn", 0, "filed", "", "province", "", "recipients", "", "categories",
+                                "", "committee", "9", "topics", "renews", world_hash("none"), "seals");
 
     json_object_set_new(d->members, "rules",
                         json_pack("{s:s,s:s}", "hgr", world_hash("rules"), "cn-health", world_hash("rules")));

@@ -307,9 +307,9 @@ void ym_border_decide_facts(const struct ym_border *b, const struct ym_facts *fa
 void ym_border_consent(const struct ym_border *b, const struct ym_plan *plan, const struct ym_card *card, int64_t now,
                        struct ym_consent_need *out)
 {
-    struct ym_transfer t = {.study = plan->study, .dataset = card->name};
+    struct ym_transfer t;
     char today[YM_DATE_BYTES];
-    ym_material_of(plan, card, t.material);
+    ym_transfer_of(plan, card, &t);
     ym_date_of(now, today);
     ym_consent_needed(plan, card,
                       ym_dossier_state(&b->dossier, YM_RECORD_DETERMINATION, today, &t, NULL) == YM_RECORD_LIVE,
@@ -330,7 +330,7 @@ void ym_border_ask(const struct ym_border *b, const struct ym_plan *plan, const 
                    const struct ym_border_people *n, int64_t now, bool forecast, struct ym_facts *facts,
                    struct ym_crossing *out)
 {
-    struct ym_transfer t = {.study = plan->study, .dataset = card->name};
+    struct ym_transfer t;
     char today[YM_DATE_BYTES];
     ym_border_facts(plan, card, facts);
     set_choice(facts, YM_CHOICE_ARTEFACT, "update");
@@ -340,7 +340,7 @@ void ym_border_ask(const struct ym_border *b, const struct ym_plan *plan, const 
     facts->choice[YM_CHOICE_ZONE] = ym_border_zone(b, plan, card, n->people, now, forecast, NULL);
     if (n->eligible >= 0)
         set_choice(facts, YM_CHOICE_CONSENT, n->eligible >= plan->min_patients ? "enough" : "below_minimum");
-    ym_material_of(plan, card, t.material);
+    ym_transfer_of(plan, card, &t);
     ym_date_of(now, today);
     ym_dossier_states(&b->dossier, today, &t, facts);
     decide(b, facts, now, forecast, out);

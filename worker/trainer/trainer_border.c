@@ -357,24 +357,52 @@ enum ym_code ym_trainer_rules_withdraw(struct ym_trainer *t, const json_t *reque
 
 /* ---- the dossier ---- */
 
+static int64_t warning(int64_t days)
+{
+    static const int64_t steps[] = {60, 90, 180};
+    size_t i = 0;
+
+    while (i < sizeof steps / sizeof *steps && days > steps[i])
+        i++;
+    return i < sizeof steps / sizeof *steps ? steps[i] : 0;
+}
+
+/* What a filing is asked today. Of a study not known any more: its own words. *card: the caller frees. */
+static void transfer_of(const struct ym_trainer *t, const struct ym_filing *f, struct ym_card **card,
+                        struct ym_transfer *out)
+{
+    struct ym_core_study *s = NULL;
+
+    *out = (struct ym_transfer){.study = f->study, .dataset = f->dataset};
+    memcpy(out->material, f->material, sizeof out->material);
+    if (ym_core_find(t->core, f->study, &s, NULL) == YM_OK && s->plan &&
+        ym_site_card(&t->site, f->dataset, card, NULL) == YM_OK)
+        ym_transfer_of(s->plan, *card, out);
+}
+
+/* until: the last day of it; warn: the mark of days left that what is live of its kind has passed, 0 none. */
 static json_t *filing_json(const struct ym_trainer *t, const struct ym_filing *f)
 {
-    struct ym_transfer transfer = {.study = f->study, .dataset = f->dataset};
-    struct ym_core_study *s = NULL;
+    struct ym_transfer transfer;
     struct ym_card *card = NULL;
     char today[YM_DATE_BYTES];
     json_t *o = ym_filing_members(f);
+    const char *lacks = ym_filing_lacks(f), *last;
     int changed = -1;
+    enum ym_record_state state;
 
     ym_date_of(ym_clock_unix(), today);
-    memcpy(transfer.material, f->material, sizeof transfer.material); /* of a study not known here any more */
-    if (ym_core_find(t->core, f->study, &s, NULL) == YM_OK && s->plan &&
-        ym_site_card(&t->site, f->dataset, &card, NULL) == YM_OK)
-        ym_material_of(s->plan, card, transfer.material);
-    ym_card_free(card);
-    json_object_set_new(o, "state", json_string(ym_record_state_word(ym_filing_state(f, today, &transfer, &changed))));
+    transfer_of(t, f, &card, &transfer);
+    state = ym_filing_state(f, today, &transfer, &changed);
+    last = ym_dossier_until(ym_border_dossier(t->border), f->record, today, &transfer);
+    json_object_set_new(o, "state", json_string(ym_record_state_word(state)));
     json_object_set_new(o, "changed", json_string(changed < 0 ? "" : ym_material_word((enum ym_material)changed)));
-    json_object_set_new(o, "days_left", json_integer(ym_date_days(today, f->valid_until)));
+    json_object_set_new(o, "lacks", json_string(lacks ? lacks : ""));
+    json_object_set_new(o, "until", json_string(f->last_day[0] ? f->last_day : f->valid_until));
+    json_object_set_new(o, "days_left",
+                        json_integer(ym_date_days(today, f->last_day[0] ? f->last_day : f->valid_until)));
+    json_object_set_new(o, "warn", json_integer(state == YM_RECORD_LIVE ? warning(ym_date_days(today, last)) : 0));
+    ym_card_free(card);
     return o;
 }
 
@@ -388,31 +416,89 @@ json_t *ym_trainer_dossier_list(struct ym_trainer *t)
     return json_pack("{s:b, s:o}", "ok", 1, "filings", list);
 }
 
-/* Dates where none were given: from today, as long as such a document lasts. */
-static enum ym_code fill_dates(json_t *filing, struct ym_status *st)
+/* By 8 or more digits of a document's hash; record below 0: of any kind. */
+static const struct ym_filing *find_filing(const struct ym_trainer *t, const char *digits, int record)
 {
-    char today[YM_DATE_BYTES], until[YM_DATE_BYTES];
-    int record = ym_record_find(ym_trainer_text(filing, "record"));
-    int years = record < 0 ? 0 : ym_record_years((enum ym_record)record);
+    const struct ym_dossier *d = ym_border_dossier(t->border);
+    const struct ym_filing *found = NULL;
+
+    for (size_t i = 0; i < d->count && strlen(digits) >= 8; i++) {
+        struct ym_buf hex = {0};
+
+        ym_hex_encode(d->item[i].document, YM_HASH_BYTES, &hex);
+        if (strncmp(ym_buf_str(&hex), digits, strlen(digits)) == 0 && (record < 0 || (int)d->item[i].record == record))
+            found = &d->item[i];
+        ym_buf_release(&hex);
+    }
+    return found;
+}
+
+/* Digits of what it renews into a hash; zeros where it renews nothing. */
+static enum ym_code fill_renews(const struct ym_trainer *t, json_t *filing, struct ym_status *st)
+{
+    static const uint8_t none[YM_HASH_BYTES];
+    const char *digits = ym_trainer_text(filing, "renews");
+    const struct ym_filing *prior = find_filing(t, digits, ym_record_find(ym_trainer_text(filing, "record")));
+
+    if (digits[0] && !prior)
+        return ym_status_set(st, YM_NOT_FOUND, "%s", T(BORDER_NO_FILING));
+    ym_json_set_hash(filing, "renews", prior ? prior->document : none);
+    return YM_OK;
+}
+
+/* Dates where none were given: from today; the last one waits for what it renews. */
+static void fill_dates(json_t *filing)
+{
+    char today[YM_DATE_BYTES];
 
     ym_date_of(ym_clock_unix(), today);
     if (!ym_trainer_text(filing, "valid_from")[0])
         json_object_set_new(filing, "valid_from", json_string(today));
-    if (ym_trainer_text(filing, "valid_until")[0])
-        return YM_OK;
-    if (!years || !ym_date_add_years(ym_trainer_text(filing, "valid_from"), years, until))
+    if (!ym_trainer_text(filing, "valid_until")[0])
+        json_object_set_new(filing, "valid_until", json_string("9999-12-31"));
+}
+
+/* Such a document lasts so long and no longer; where no date was given, so long. */
+static enum ym_code fill_until(const struct ym_trainer *t, bool given, struct ym_filing *f, struct ym_status *st)
+{
+    char end[16];
+
+    if (!ym_dossier_longest(ym_border_dossier(t->border), f, end))
+        return ym_status_set(st, YM_NOT_FOUND, "%s", T(BORDER_NO_FILING));
+    if (!given && !ym_record_years(f->record))
         return ym_status_set(st, YM_INVALID, "%s", T(BORDER_NEED_UNTIL));
-    json_object_set_new(filing, "valid_until", json_string(until));
+    if (given && strcmp(f->valid_until, end) > 0)
+        return ym_status_set(st, YM_INVALID, T(BORDER_TOO_LONG), end);
+    if (!given)
+        snprintf(f->valid_until, sizeof f->valid_until, "%s", end);
     return YM_OK;
+}
+
+static enum ym_code fill_place(const struct ym_trainer *t, const struct ym_core_study *s, const char *dataset,
+                               json_t *filing, struct ym_status *st)
+{
+    uint8_t material[YM_MATERIAL_COUNT][YM_HASH_BYTES];
+    struct ym_card *card = NULL;
+    json_t *hashes = json_object();
+    enum ym_code code = ym_site_card(&t->site, dataset, &card, st);
+
+    if (code == YM_OK)
+        ym_material_of(s->plan, card, material);
+    for (int i = 0; i < YM_MATERIAL_COUNT && code == YM_OK; i++)
+        ym_json_set_hash(hashes, ym_material_word((enum ym_material)i), material[i]);
+    json_object_set_new(filing, "material", hashes);
+    json_object_set_new(filing, "study", json_string(s->study));
+    json_object_set_new(filing, "dataset", json_string(dataset));
+    ym_card_free(card);
+    return code;
 }
 
 enum ym_code ym_trainer_dossier_add(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
 {
     struct ym_core_study *s;
-    struct ym_card *card = NULL;
     struct ym_filing f;
-    uint8_t material[YM_MATERIAL_COUNT][YM_HASH_BYTES];
     const char *dataset;
+    bool given = false;
     json_t *filing = json_deep_copy(json_object_get(request, "filing"));
     enum ym_code code = find_both(t, request, &s, &dataset, st);
 
@@ -421,47 +507,31 @@ enum ym_code ym_trainer_dossier_add(struct ym_trainer *t, const json_t *request,
     if (code == YM_OK && !json_is_object(filing))
         code = ym_status_set(st, YM_INVALID, "a filing is missing");
     if (code == YM_OK)
-        code = ym_site_card(&t->site, dataset, &card, st);
+        code = fill_place(t, s, dataset, filing, st);
+    if (code == YM_OK)
+        code = fill_renews(t, filing, st);
     if (code == YM_OK) {
-        json_t *hashes = json_object();
-
-        ym_material_of(s->plan, card, material);
-        for (int i = 0; i < YM_MATERIAL_COUNT; i++)
-            ym_json_set_hash(hashes, ym_material_word((enum ym_material)i), material[i]);
-        json_object_set_new(filing, "material", hashes);
-        json_object_set_new(filing, "study", json_string(s->study));
-        json_object_set_new(filing, "dataset", json_string(dataset));
-        code = fill_dates(filing, st);
+        given = ym_trainer_text(filing, "valid_until")[0];
+        fill_dates(filing);
+        code = ym_filing_read(filing, &f, st);
     }
     if (code == YM_OK)
-        code = ym_filing_read(filing, &f, st);
+        code = fill_until(t, given, &f, st);
     if (code == YM_OK)
         code = ym_trainer_propose(t, "dossier", ym_filing_members(&f), reply, st);
     if (code == YM_OK && !*reply)
         *reply = ym_trainer_dossier_list(t);
-    ym_card_free(card);
     json_decref(filing);
     return code;
 }
 
-/* By the first digits of the document's hash. */
 enum ym_code ym_trainer_dossier_withdraw(struct ym_trainer *t, const json_t *request, json_t **reply,
                                          struct ym_status *st)
 {
-    const struct ym_dossier *d = ym_border_dossier(t->border);
-    const char *digits = ym_trainer_text(request, "document");
-    const struct ym_filing *found = NULL;
+    const struct ym_filing *found = find_filing(t, ym_trainer_text(request, "document"), -1);
     struct ym_filing f;
     enum ym_code code;
 
-    for (size_t i = 0; i < d->count && strlen(digits) >= 8; i++) {
-        struct ym_buf hex = {0};
-
-        ym_hex_encode(d->item[i].document, YM_HASH_BYTES, &hex);
-        if (strncmp(ym_buf_str(&hex), digits, strlen(digits)) == 0)
-            found = &d->item[i];
-        ym_buf_release(&hex);
-    }
     if (!found)
         return ym_status_set(st, YM_NOT_FOUND, "%s", T(BORDER_NO_FILING));
     f = *found;
