@@ -168,7 +168,9 @@ struct ym_seal_state {
     bool terms;
     uint8_t terms_hash[32];
 };
-void ym_check_seals(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, bool returning,
+/* Whether the entry has the seals that it needs. Of one that came back (returning) no finding says so: its keys may be
+ * lost; it counts for what came back alone. */
+bool ym_check_seals(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, bool returning,
                     struct ym_seal_state *s);
 
 struct ym_plan;

@@ -27,6 +27,7 @@ struct pass {
     size_t dataset_count;
     struct ym_vreturn back;
     bool returning; /* this entry is one of those */
+    bool sealed;    /* it has the seals that it needs */
     struct ym_seal_state seals;
 };
 
@@ -164,6 +165,23 @@ static void take_override(struct pass *p)
     keep_override(p, subject, epsilon);
 }
 
+/* The keys that sealed it may be lost with the leaves that named them: it explains what was charged and comes back with
+ * it, and allows nothing else. */
+static bool comes_back_unsealed(struct pass *p)
+{
+    if (!p->returning || p->sealed)
+        return false;
+    ym_check_keep(p->c, p->seen, 1, "B|%s|%s|%s|%s", ym_entry_text(p->e, "study"), ym_entry_text(p->e, "plan"),
+                  ym_entry_text(p->e, "dataset"), ym_entry_text(p->e, "data"));
+    return true;
+}
+
+static bool came_back_with_it(const struct pass *p, const char *study, const char *plan)
+{
+    return p->returning && ym_vmap_get(p->seen, NULL, "B|%s|%s|%s|%s", study, plan, ym_entry_text(p->e, "dataset"),
+                                       ym_entry_text(p->e, "data"));
+}
+
 static void take_approval(struct pass *p)
 {
     int64_t epsilon = ym_entry_int(p->e, "epsilon_micro");
@@ -172,6 +190,8 @@ static void take_approval(struct pass *p)
     if (!explained(p, ym_entry_text(p->e, "plan"), epsilon))
         FIND(p, OVERRIDE_MISSING, "the plan of '%s' may spend %" PRId64 " millionths", ym_entry_text(p->e, "study"),
              epsilon);
+    if (comes_back_unsealed(p))
+        return;
     ym_check_keep(p->c, p->seen, p->i + 1, "A|%s|%s|%s|%s", ym_entry_text(p->e, "study"), ym_entry_text(p->e, "plan"),
                   ym_entry_text(p->e, "dataset"), ym_entry_text(p->e, "data"));
     take_decision(p, true);
@@ -199,11 +219,15 @@ static void check_approval(struct pass *p)
 {
     const char *study = ym_entry_text(p->e, "study"), *plan = ym_entry_text(p->e, "plan");
     uint64_t at = 0, of = 0, paused = 0;
+    bool known;
 
     ym_vmap_get(p->seen, &paused, "p|%s", study);
     if (paused)
         FIND(p, CHARGE_PAUSED, "the hospital had paused '%s'", study);
-    if (!ym_vmap_get(p->seen, &at, "a|%s|%s", study, plan) || at == 0)
+    known = ym_vmap_get(p->seen, &at, "a|%s|%s", study, plan);
+    if (!(known && at == 0) && came_back_with_it(p, study, plan))
+        return;
+    if (!known || at == 0)
         FIND(p, CHARGE_NOT_APPROVED, "the plan of '%s' is not approved, or vetoed", study);
     else if (!ym_vmap_get(p->seen, &of, "A|%s|%s|%s|%s", study, plan, ym_entry_text(p->e, "dataset"),
                           ym_entry_text(p->e, "data")) ||
@@ -408,7 +432,7 @@ static void take(void *ctx, size_t i, const struct ym_entry *e)
     p->e = e;
     take_time(p);
     p->returning = ym_return_take(p->c, p->log, e, &p->back);
-    ym_check_seals(p->c, p->log, i, e, p->returning, &p->seals);
+    p->sealed = ym_check_seals(p->c, p->log, i, e, p->returning, &p->seals);
     switch (p->e->type) {
     case YM_ENTRY_POLICY:
         take_policy(p);

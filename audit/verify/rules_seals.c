@@ -21,8 +21,13 @@ struct where {
     size_t log, i;
     const struct ym_entry *e;
     struct ym_seal_state *s;
+    bool returning;
 };
-#define FIND(w, reason, ...) ym_check_find((w)->c, (w)->log, (int64_t)(w)->i, YM_REASON_##reason, __VA_ARGS__)
+#define FIND(w, reason, ...)                                                                                           \
+    do {                                                                                                               \
+        if (!(w)->returning)                                                                                           \
+            ym_check_find((w)->c, (w)->log, (int64_t)(w)->i, YM_REASON_##reason, __VA_ARGS__);                         \
+    } while (0)
 
 static int office_of(const char *word)
 {
@@ -145,7 +150,7 @@ static unsigned check_seal(const struct where *w, const struct ym_entry_seal *se
     return 0;
 }
 
-static void check_seals(const struct where *w)
+static bool check_seals(const struct where *w)
 {
     struct ym_entry_seal seal;
     unsigned sealed = 0, must, count = needed(w->s, w->e, &must);
@@ -154,8 +159,10 @@ static void check_seals(const struct where *w)
         sealed |= check_seal(w, &seal, sealed);
         ym_check_keep(w->c, &w->c->log[w->log].seen, w->i, "s|%s", seal.text);
     }
-    if (bits(sealed) < count || (must & ~sealed))
-        FIND(w, SEALS_MISSING, "%s has good seals of %u office(s), needs %u", w->e->type_name, bits(sealed), count);
+    if (bits(sealed) >= count && !(must & ~sealed))
+        return true;
+    FIND(w, SEALS_MISSING, "%s has good seals of %u office(s), needs %u", w->e->type_name, bits(sealed), count);
+    return false;
 }
 
 static void take_rotate(const struct where *w)
@@ -193,15 +200,15 @@ static void take_policy(const struct where *w)
     w->s->min_patients = ym_entry_int(w->e, "min_patients");
 }
 
-void ym_check_seals(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, bool returning,
+bool ym_check_seals(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, bool returning,
                     struct ym_seal_state *s)
 {
-    struct where w = {c, log, i, e, s};
+    struct where w = {c, log, i, e, s, returning};
+    bool sealed = !may_seal(e) || check_seals(&w);
 
-    if (may_seal(e) && !returning) /* what comes back may be sealed with keys whose leaves are lost */
-        check_seals(&w);
     if (e->type == YM_ENTRY_ROTATE)
         take_rotate(&w);
     if (e->type == YM_ENTRY_POLICY)
         take_policy(&w);
+    return sealed;
 }

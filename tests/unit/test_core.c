@@ -20,11 +20,18 @@ struct facts {
     int64_t now;
     enum ym_code border;
     enum ym_code policy;
+    bool sealed; /* what comes back */
 };
 
 static int64_t fact_now(void *ctx)
 {
     return ((struct facts *)ctx)->now;
+}
+
+static bool fact_sealed(void *ctx, const json_t *leaf)
+{
+    (void)leaf;
+    return ((struct facts *)ctx)->sealed;
 }
 
 static bool fact_sandboxed(void *ctx)
@@ -151,13 +158,13 @@ static void take_release(struct kit *k, uint32_t round, uint32_t attempt)
     take(k, "release", hashed(hashed(o, "plan", plan->hash), "update", state_a));
 }
 
-static int open_kit(void **state)
+static struct ym_core *new_core(struct facts *facts)
 {
-    struct kit *k = calloc(1, sizeof *k);
     struct ym_trust trust = {.federation = "fed"};
-    struct ym_core_world world = {.ctx = &k->facts,
+    struct ym_core_world world = {.ctx = facts,
                                   .now = fact_now,
                                   .sandboxed = fact_sandboxed,
+                                  .sealed = fact_sealed,
                                   .state = fact_state,
                                   .data = fact_data,
                                   .disk = fact_disk,
@@ -165,11 +172,20 @@ static int open_kit(void **state)
                                   .budget = fact_budget,
                                   .border = fact_border,
                                   .policy = fact_policy};
+    struct ym_core *c;
 
     memcpy(trust.hub_key, hub.pub, sizeof hub.pub);
+    c = ym_core_new("h1", &world);
+    ym_core_trust(c, &trust);
+    return c;
+}
+
+static int open_kit(void **state)
+{
+    struct kit *k = calloc(1, sizeof *k);
+
     k->facts = (struct facts){true, true, true, true, YM_CORE_LOG_SEEN, YM_OK, 2500};
-    k->core = ym_core_new("h1", &world);
-    ym_core_trust(k->core, &trust);
+    k->core = new_core(&k->facts);
     take_policy(k);
     take_dataset(k, data_hash);
     give_plan(k);
@@ -436,22 +452,10 @@ static void an_undecided_plan_means_no(void **state)
 {
     struct kit k = {.facts = {true, true, true, true, YM_CORE_LOG_SEEN, YM_OK, 2500}};
     struct kit *open;
-    struct ym_trust trust = {.federation = "fed"};
 
     (void)state;
     open_kit((void **)&open);
-    memcpy(trust.hub_key, hub.pub, sizeof hub.pub);
-    k.core = ym_core_new("h1", &(struct ym_core_world){.ctx = &k.facts,
-                                                       .now = fact_now,
-                                                       .log = fact_log,
-                                                       .sandboxed = fact_sandboxed,
-                                                       .state = fact_state,
-                                                       .data = fact_data,
-                                                       .disk = fact_disk,
-                                                       .budget = fact_budget,
-                                                       .border = fact_border,
-                                                       .policy = fact_policy});
-    ym_core_trust(k.core, &trust);
+    k.core = new_core(&k.facts);
     open_round(&k, 1, 1); /* no plan at all */
     expect_declined(&k, "not_approved");
     clear(&k);
@@ -543,6 +547,34 @@ static void a_ledger_that_turns_out_too_old_is_not_ready_and_not_charged(void **
     k->facts.log = YM_CORE_LOG_WAIT; /* as after a hub that was set back between ready and collect */
     collect(k, 1, 2, state_a);
     expect_declined(k, "recover");
+}
+
+static void an_approval_that_comes_back_counts_only_when_it_is_sealed(void **state)
+{
+    for (int sealed = 0; sealed < 2; sealed++) {
+        struct kit *k = NULL;
+
+        (void)state;
+        open_kit((void **)&k);
+        k->facts.sealed = sealed;
+        ym_core_free(k->core); /* a ledger without the approval */
+        k->core = new_core(&k->facts);
+        take_policy(k);
+        take_dataset(k, data_hash);
+        give_plan(k);
+        take(k, "recover", json_pack("{s:i}", "count", 1));
+        take_approval(k);
+        open_round(k, 1, 1);
+        if (sealed)
+            assert_int_equal(count(k, YM_ACTION_PREPARE), 1);
+        else
+            expect_declined(k, "not_approved");
+        clear(k);
+        take_approval(k); /* people approved anew */
+        open_round(k, 1, 2);
+        assert_int_equal(count(k, YM_ACTION_PREPARE), 1);
+        close_kit((void **)&k);
+    }
 }
 
 static void what_cannot_be_prepared_is_declined_and_may_be_tried_again(void **state)
@@ -1027,6 +1059,7 @@ int main(void)
         CASE(ready_is_said_only_after_preparing_and_nothing_is_charged),
         CASE(ready_waits_for_the_hubs_log),
         CASE(a_ledger_that_turns_out_too_old_is_not_ready_and_not_charged),
+        cmocka_unit_test(an_approval_that_comes_back_counts_only_when_it_is_sealed),
         CASE(what_cannot_be_prepared_is_declined_and_may_be_tried_again),
         CASE(a_collect_that_comes_while_preparing_waits),
         CASE(a_trainer_that_restarted_after_ready_follows_the_collect_alone),

@@ -1673,10 +1673,9 @@ static void hex_of(const uint8_t hash[32], char out[65])
 }
 
 /* h1's ledger was set back before its second charge, and took charge and release back from the hub. */
-static struct world_leaf *set_back_to(struct world *w, size_t count, size_t size)
+static struct world_leaf *set_back_from(struct world *w, size_t at, size_t count, size_t size)
 {
     const struct world_log *hub = &w->log[WORLD_HUB], *h1 = &w->log[WORLD_H1];
-    size_t at = world_find(w, WORLD_H1, "charge", 1);
     struct ym_tree *t = calloc(1, sizeof(*t));
     uint8_t hash[3][32], root[32];
     char root_hex[65], digest[65];
@@ -1709,6 +1708,11 @@ static struct world_leaf *set_back_to(struct world *w, size_t count, size_t size
     world_insert(w, WORLD_H1, at, l);
     free(t);
     return l;
+}
+
+static struct world_leaf *set_back_to(struct world *w, size_t count, size_t size)
+{
+    return set_back_from(w, world_find(w, WORLD_H1, "charge", 1), count, size);
 }
 
 static struct world_leaf *set_back(struct world *w)
@@ -1786,6 +1790,35 @@ static void comes_back_though_it_never_left(struct world *w)
 
     world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 1) + 2, world_leaf(w, "charge", members, "h1", w->h1));
     set_back_to(w, 3, world_find(w, WORLD_HUB, "round_result", 1));
+}
+
+/* An approval of another study comes back with the second charge; two offices of h1 have keys by then. */
+static struct world_leaf *approval_comes_back(struct world *w)
+{
+    json_t *members;
+    struct world_leaf *yes;
+
+    sealed_approval(w);
+    members = json_copy(world_at(w, WORLD_H1, "approval", 0)->members);
+    json_object_set_new(members, "study", json_string("other"));
+    json_object_set_new(members, "seals", json_array());
+    yes = world_leaf(w, "approval", members, "h1", w->h1);
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 1), yes);
+    return yes;
+}
+
+static void set_back_before(struct world *w, struct world_leaf *first, size_t count)
+{
+    size_t at = world_find(w, WORLD_H1, "charge", 1);
+
+    assert_ptr_equal(w->log[WORLD_H1].leaf[at - 1], first);
+    set_back_from(w, at - 1, count, world_find(w, WORLD_HUB, "round_result", 1));
+}
+
+static void comes_back_unsealed_and_is_charged(struct world *w)
+{
+    set_back_before(w, approval_comes_back(w), 3);
+    world_add(w, WORLD_H1, world_leaf(w, "charge", world_charge(w, "other", 1, 1, w->state[0], "a", 2), "h1", w->h1));
 }
 
 static void comes_back_twice(struct world *w)
@@ -2488,6 +2521,7 @@ static const struct trick {
     {BEFORE(comes_back_from_further_than_compared), 12, "recover_differs"},
     {BEFORE(comes_back_though_it_never_left), 12, "recover_differs"},
     {BEFORE(comes_back_twice), 12, "recover_differs"},
+    {BEFORE(comes_back_unsealed_and_is_charged), 12, "charge_not_approved", 1 + WORLD_H1},
     {BEFORE(set_back_before_it_was_set_back), 12, "recover_differs"},
     {BEFORE(set_back_and_knows_of_nothing), 12, "recover_differs"},
     {BEFORE(policy_serves_nobody), 12, "policy_terms"},
@@ -2706,6 +2740,48 @@ static void what_a_ledger_took_back_is_accounted_for(void **state)
     assert_int_equal(v->log[WORLD_H1].recovers, 1);
     assert_int_equal(v->log[WORLD_H1].returned, 2);
     ym_verification_free(v);
+}
+
+/* Of h1's log alone. */
+static void expect_no_finding(struct world *w, const char *reason)
+{
+    struct ym_verification *v = NULL;
+
+    assert_int_equal(verify_world(w, w->trust, 1 + WORLD_H1, &v, NULL), YM_OK);
+    print_findings(v);
+    for (size_t i = 0; i < v->finding_count; i++)
+        assert_string_not_equal(ym_reason_name(v->finding[i].reason), reason);
+    ym_verification_free(v);
+}
+
+/* Its keys may be lost; or it is sealed, and then it counts for what comes after. */
+static void an_approval_that_came_back_explains_what_came_back_and_sealed_what_follows(void **state)
+{
+    for (int sealed = 0; sealed < 2; sealed++) {
+        char dir[64];
+        struct world w = {0};
+        struct world_leaf *yes;
+
+        (void)state;
+        make_dir(dir);
+        world_open(&w, dir, 0);
+        yes = approval_comes_back(&w);
+        if (sealed) {
+            seal_with(&w, yes, YM_OFFICE_IT, w.mallory, SEALED_AT);
+            seal_with(&w, yes, YM_OFFICE_DATA_OFFICE, w.sponsor, SEALED_AT);
+        } else {
+            json_object_set_new(world_at(&w, WORLD_H1, "charge", 1)->members, "study", json_string("other"));
+            json_object_set_new(world_at(&w, WORLD_H1, "release", 1)->members, "study", json_string("other"));
+        }
+        set_back_before(&w, yes, 3);
+        if (sealed)
+            world_add(&w, WORLD_H1,
+                      world_leaf(&w, "charge", world_charge(&w, "other", 1, 1, w.state[0], "a", 3), "h1", w.h1));
+        world_write(&w);
+        expect_no_finding(&w, "charge_not_approved");
+        world_close(&w);
+        remove_tree(dir);
+    }
 }
 
 static void strangers_in_a_log_alone_are_counted(void **state)
@@ -3170,6 +3246,7 @@ int main(int argc, char **argv)
         CASE(a_veto_while_the_hub_adds_up_is_no_crime),
         CASE(what_a_ledger_took_back_is_accounted_for),
         CASE(strangers_in_a_log_alone_are_counted),
+        cmocka_unit_test(an_approval_that_came_back_explains_what_came_back_and_sealed_what_follows),
         CASE(what_the_ledger_writes_is_what_the_verifier_reads),
         cmocka_unit_test(the_verifiers_roots_match_rfc6962_vectors),
         cmocka_unit_test(roots_of_earlier_sizes_are_those_of_their_leaves),

@@ -91,6 +91,9 @@ struct ym_core_world {
     /* The site's policy: YM_OK; YM_DENIED with its reasons; YM_EXHAUSTED: not for a study's epsilon; YM_UNAVAILABLE:
      * not at this hour. */
     enum ym_code (*policy)(void *ctx, const struct ym_plan *plan, uint32_t round, struct ym_status *st);
+    /* Has an approval of the own ledger the seals that it needs, by the keys in force so far? Asked of what came back.
+     */
+    bool (*sealed)(void *ctx, const json_t *leaf);
     /* The site's gate (border.h): YM_OK, or YM_DENIED with its reasons. */
     enum ym_code (*border)(void *ctx, const struct ym_plan *plan, const char *dataset, struct ym_status *st);
 };

@@ -55,20 +55,31 @@ static enum ym_code study_of(struct ym_core *c, const json_t *o, struct ym_core_
     return *out ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory for study \"%s\"", name);
 }
 
+/* An approval that comes back undoes no veto, and is asked for its seals as a new one is: whoever has the site's key
+ * alone could have told the hub of it. */
+static bool counts_again(const struct ym_core *c, const struct ym_core_study *s, const json_t *approval)
+{
+    return s->decision != YM_VETOED && c->world.sealed(c->world.ctx, approval);
+}
+
 static enum ym_code take_decision(struct ym_core *c, uint64_t index, struct ym_bytes line, const json_t *o,
                                   enum ym_decision decision, struct ym_status *st)
 {
     struct ym_core_study *s;
+    char dataset[sizeof s->dataset];
+    uint8_t data[YM_HASH_BYTES];
     enum ym_code code = study_of(c, o, &s, st);
 
     if (code == YM_OK && decision == YM_APPROVED)
-        code = ym_core_get_name(o, "dataset", s->dataset, st);
+        code = ym_core_get_name(o, "dataset", dataset, st);
     if (code == YM_OK && decision == YM_APPROVED)
-        code = ym_json_get_hash(o, "data", s->data, st);
-    if (code != YM_OK)
+        code = ym_json_get_hash(o, "data", data, st);
+    if (code != YM_OK || (decision == YM_APPROVED && c->returning > 0 && !counts_again(c, s, o)))
         return code;
-    if (c->returning > 0 && s->decision == YM_VETOED)
-        return YM_OK; /* no approval that comes back undoes a veto */
+    if (decision == YM_APPROVED) {
+        memcpy(s->dataset, dataset, sizeof s->dataset);
+        memcpy(s->data, data, sizeof s->data);
+    }
     s->decision = decision;
     s->decision_index = index;
     s->decision_delivered = false;

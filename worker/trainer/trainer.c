@@ -163,6 +163,7 @@ static enum ym_code open_state(struct ym_trainer *t, struct ym_status *st)
     const struct ym_core_world world = {.ctx = t,
                                         .now = world_now,
                                         .sandboxed = world_sandboxed,
+                                        .sealed = ym_trainer_sealed,
                                         .state = world_state,
                                         .data = world_data,
                                         .disk = world_disk,

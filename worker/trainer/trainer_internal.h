@@ -182,6 +182,8 @@ enum ym_code ym_trainer_record_new(struct ym_trainer *t, const char *type, json_
  * Where seals are needed it waits in pending/ and *reply says what the desk must seal; else *reply stays NULL. */
 enum ym_code ym_trainer_propose(struct ym_trainer *t, const char *type, json_t *members, json_t **reply,
                                 struct ym_status *st);
+/* ctx is the trainer: has a leaf of the own ledger the seals that it needs, by the keys in force before it? */
+bool ym_trainer_sealed(void *ctx, const json_t *leaf);
 enum ym_code ym_trainer_seal(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
 enum ym_code ym_trainer_rotate(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
 json_t *ym_trainer_offices_json(struct ym_trainer *t);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "worker/trainer/trainer_internal.h"
 
@@ -145,6 +146,43 @@ static unsigned sealed_by(const json_t *item)
         mask |= office < 0 ? 0 : 1u << office;
     }
     return mask;
+}
+
+/* The type's own members of a signed leaf; new. */
+static json_t *bare_members(const json_t *leaf)
+{
+    static const char *const envelope[] = {"type", "v", "time", "by", "key", "sig"};
+    json_t *o = json_copy((json_t *)leaf);
+
+    for (size_t i = 0; o && i < sizeof envelope / sizeof *envelope; i++)
+        json_object_del(o, envelope[i]);
+    return o;
+}
+
+bool ym_trainer_sealed(void *ctx, const json_t *leaf)
+{
+    struct ym_trainer *t = ctx;
+    const char *type = ym_trainer_text(leaf, "type");
+    json_t *members = bare_members(leaf), *seal;
+    struct ym_seal_need need = need_of(t, type, members);
+    struct ym_status st = YM_STATUS_INIT;
+    unsigned sealed = 0, from;
+    size_t i;
+
+    json_array_foreach(json_object_get(leaf, "seals"), i, seal)
+    {
+        enum ym_office office;
+
+        if (ym_seal_check(&t->offices, type, t->site.name, members, seal,
+                          json_integer_value(json_object_get(leaf, "time")), &office, &st) == YM_OK)
+            sealed |= 1u << office;
+    }
+    json_decref(members);
+    if (ym_seal_missing(&need, sealed, &from) == 0)
+        return true;
+    ym_log(YM_LOG_WARN, "trainer.unsealed", "type=%s study=%s why=\"%s\"", type, ym_trainer_text(leaf, "study"),
+           st.message);
+    return false;
 }
 
 /* {hash, type, members, sealed, left, from, lapses} */

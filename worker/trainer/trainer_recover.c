@@ -82,7 +82,7 @@ static enum ym_code sign_recover(struct ym_trainer *t, const struct ym_bytes *li
     return code;
 }
 
-/* The leaf and all that it takes back in one append, then into budget and core. */
+/* The leaf and all that it takes back in one append, then into all that folds it. */
 static enum ym_code append(struct ym_trainer *t, const struct ym_bytes *line, size_t count, struct ym_status *st)
 {
     uint64_t first = 0;
@@ -93,7 +93,7 @@ static enum ym_code append(struct ym_trainer *t, const struct ym_bytes *line, si
         if (code == YM_OK)
             code = ym_meter_take(t->meter, line[i], st);
         if (code == YM_OK)
-            code = ym_core_take(t->core, first + i, line[i], st);
+            code = ym_trainer_take(t, first + i, line[i], st);
     }
     if (code == YM_UNCERTAIN || code == YM_CORRUPT)
         ym_trainer_fatal(t, code, st);
