@@ -265,14 +265,15 @@ static const char *remedy(const char *reason)
         const char *reason;
         enum ym_text_id id;
     } known[] = {
-        {"budget", YM_TEXT_SITE_REMEDY_BUDGET},      {"no_data", YM_TEXT_SITE_REMEDY_NO_DATA},
-        {"policy", YM_TEXT_SITE_REMEDY_POLICY},      {"hours", YM_TEXT_SITE_REMEDY_HOURS},
-        {"border", YM_TEXT_SITE_REMEDY_BORDER},      {"recover", YM_TEXT_SITE_REMEDY_RECOVER},
-        {"sandbox", YM_TEXT_SITE_REMEDY_SANDBOX},    {"disk", YM_TEXT_SITE_REMEDY_DISK},
-        {"paused", YM_TEXT_SITE_REMEDY_PAUSED},      {"not_approved", YM_TEXT_SITE_REMEDY_NOT_APPROVED},
-        {"vetoed", YM_TEXT_SITE_REMEDY_NOTHING},     {"stale", YM_TEXT_SITE_REMEDY_NOTHING},
-        {"crashed", YM_TEXT_SITE_REMEDY_NOTHING},    {"busy", YM_TEXT_SITE_REMEDY_NOTHING},
-        {"state_mismatch", YM_TEXT_SITE_REMEDY_HUB}, {"bad_signature", YM_TEXT_SITE_REMEDY_HUB},
+        {"budget", YM_TEXT_SITE_REMEDY_BUDGET},     {"no_data", YM_TEXT_SITE_REMEDY_NO_DATA},
+        {"policy", YM_TEXT_SITE_REMEDY_POLICY},     {"hours", YM_TEXT_SITE_REMEDY_HOURS},
+        {"border", YM_TEXT_SITE_REMEDY_BORDER},     {"recover", YM_TEXT_SITE_REMEDY_RECOVER},
+        {"sandbox", YM_TEXT_SITE_REMEDY_SANDBOX},   {"disk", YM_TEXT_SITE_REMEDY_DISK},
+        {"paused", YM_TEXT_SITE_REMEDY_PAUSED},     {"not_approved", YM_TEXT_SITE_REMEDY_NOT_APPROVED},
+        {"vetoed", YM_TEXT_SITE_REMEDY_NOTHING},    {"stale", YM_TEXT_SITE_REMEDY_NOTHING},
+        {"crashed", YM_TEXT_SITE_REMEDY_NOTHING},   {"busy", YM_TEXT_SITE_REMEDY_NOTHING},
+        {"memory", YM_TEXT_SITE_REMEDY_MEMORY},     {"state_mismatch", YM_TEXT_SITE_REMEDY_HUB},
+        {"bad_signature", YM_TEXT_SITE_REMEDY_HUB},
     };
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
