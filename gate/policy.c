@@ -162,6 +162,28 @@ static void read_most(struct ym_schema *s, const struct ym_at *at, const char *k
         ym_schema_say(s, at, key, T(POLICY_ANY_OR_NUMBER), (long long)low, (long long)high);
 }
 
+static const char *const bases[] = {"none", "consent", "treatment", NULL};
+
+const char *ym_score_basis_word(enum ym_score_basis b)
+{
+    return bases[b];
+}
+
+static void read_inference(struct ym_schema *s, const struct ym_at *root, struct ym_policy *p)
+{
+    static const char *const keys[] = {"basis", "rows_per_hour", NULL};
+    struct ym_at at;
+    size_t basis = 0;
+
+    if (!ym_schema_has(root, "inference"))
+        return;
+    at = ym_schema_object(s, root, "inference", true);
+    ym_schema_keys(s, &at, keys);
+    if (ym_schema_choice(s, &at, "basis", NULL, bases + 1, &basis))
+        p->scores = (enum ym_score_basis)(basis + 1);
+    ym_schema_int(s, &at, "rows_per_hour", NULL, 100, 1000000000, &p->score_rows_hour);
+}
+
 static void read_terms(struct ym_schema *s, const struct ym_at *root, struct ym_policy *p)
 {
     read_list(s, root, "sponsors", YM_POLICY_MOST_NAMES, check_name);
@@ -172,6 +194,7 @@ static void read_terms(struct ym_schema *s, const struct ym_at *root, struct ym_
     read_hours(s, root, p);
     read_most(s, root, "cpu_threads", 1, THREADS_MOST, &p->cpu_threads);
     read_most(s, root, "memory_mib", MEMORY_LEAST, MEMORY_MOST, &p->memory_mib);
+    read_inference(s, root, p);
 }
 
 static int64_t micro_down(struct ym_decimal d)
@@ -201,9 +224,9 @@ static void read_epsilon(struct ym_schema *s, const struct ym_at *root, struct y
 
 static void read_file(struct ym_schema *s, struct ym_policy_figures *f, struct ym_policy *p)
 {
-    static const char *const keys[] = {"yumen",       "epsilon",    "delta",   "min_patients", "sponsors",
-                                       "purposes",    "models",     "columns", "recipients",   "hours",
-                                       "cpu_threads", "memory_mib", NULL};
+    static const char *const keys[] = {
+        "yumen",   "epsilon",    "delta", "min_patients", "sponsors",   "purposes",  "models",
+        "columns", "recipients", "hours", "cpu_threads",  "memory_mib", "inference", NULL};
     static const struct ym_decimal_range delta = {"1e-15", "0.1", false};
     struct ym_at root = ym_schema_root(s);
 
@@ -268,8 +291,9 @@ enum ym_code ym_policy_read(const struct ym_doc *doc, struct ym_policy_figures *
 
 static void read_leaf(struct ym_schema *s, struct ym_policy *p)
 {
-    static const char *const keys[] = {"epsilon_study_micro", "sponsors", "purposes",    "models",     "columns",
-                                       "recipients",          "hours",    "cpu_threads", "memory_mib", NULL};
+    static const char *const keys[] = {
+        "epsilon_study_micro", "sponsors",   "purposes",  "models", "columns", "recipients", "hours",
+        "cpu_threads",         "memory_mib", "inference", NULL};
     struct ym_at root = ym_schema_root(s);
 
     ym_schema_keys(s, &root, keys);

@@ -25,8 +25,19 @@ struct ym_policy_figures {
     int64_t min_patients;
 };
 
+/* May a hospital let released models score patients (`yumen-site infer`), and on what ground? */
+enum ym_score_basis {
+    YM_SCORES_NONE,      /* the policy does not say: nobody is scored */
+    YM_SCORES_CONSENT,   /* who agreed to it (ym_consent_needed_inside) */
+    YM_SCORES_TREATMENT, /* the hospital's own patients, for their treatment; whoever withdrew is out all the same */
+    YM_SCORES_COUNT
+};
+const char *ym_score_basis_word(enum ym_score_basis b); /* "none" "consent" "treatment" */
+
 struct ym_policy {
     json_t *terms; /* canonical: the member "terms" of a policy leaf */
+    enum ym_score_basis scores;
+    int64_t score_rows_hour; /* the most rows of a clock hour; 0 with YM_SCORES_NONE */
     int64_t epsilon_study_micro;
     struct ym_policy_window window[YM_POLICY_MOST_WINDOWS];
     size_t window_count; /* 0: at any time */

@@ -31,6 +31,7 @@ enum kind {
     EVENTS, /* at most low of {for, noise_variance, sampling_k, steps} */
     WORD,   /* the constant text */
     ROUTE,  /* integer, bounded */
+    BASIS,  /* consent, treatment */
     PEOPLE  /* of one year or of two that follow each other, {year, people, set}; people in hundreds */
 };
 
@@ -195,6 +196,15 @@ static const struct member dossier[] = {{"record", TEXT},
 static const struct member border[] = {{"asked", BOOL}, {"reason", NOTE}, SEALED, {NULL}};
 static const struct member rotate[] = {{"office", NAME}, {"public_key", OPEN_KEY}, SEALED, {NULL}};
 static const struct member withdrawal[] = {{"dataset", NAME}, COUNT("people", 100), {"set", HASH}, {NULL}};
+static const struct member inference[] = {STUDY,
+                                          {"plan", HASH},
+                                          {"model", HASH},
+                                          {"content_id", TEXT},
+                                          {"dataset", NAME},
+                                          {"basis", BASIS},
+                                          COUNT("rows", 100),
+                                          COUNT("left_out", 0),
+                                          {NULL}};
 static const struct member decision[] = {
     STUDY, {"plan", HASH}, {"dataset", NAME}, {"facts", OBJECT}, {"decision", OBJECT}, {"rules", OBJECT}, {NULL}};
 static const struct member envelope[] = {{"type", TEXT}, {"v", INT, 1, 1}, COUNT("time", 0),
@@ -225,6 +235,7 @@ static const struct {
     [YM_ENTRY_DOSSIER] = {"dossier", dossier, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_BORDER] = {"border", border, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_WITHDRAWAL] = {"withdrawal", withdrawal, YM_BY_OWNER, YM_IN_HOSPITAL},
+    [YM_ENTRY_INFERENCE] = {"inference", inference, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_DECISION] = {"decision", decision, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_INCIDENT] = {"incident", incident, YM_BY_OWNER, YM_IN_HUB | YM_IN_HOSPITAL},
     [YM_ENTRY_RECOVER] = {"recover", recover, YM_BY_OWNER, YM_IN_HOSPITAL},
@@ -310,6 +321,8 @@ static bool text_good(const struct member *m, const struct ym_vnode *n)
         return strcmp(n->text, m->text) == 0;
     case ROUTE:
         return strcmp(n->text, "integer") == 0 || strcmp(n->text, "bounded") == 0;
+    case BASIS:
+        return strcmp(n->text, "consent") == 0 || strcmp(n->text, "treatment") == 0;
     default:
         return n->text_len > 0 && n->text_len <= 512;
     case NOTE:

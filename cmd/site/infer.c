@@ -8,13 +8,17 @@
 #include "cmd/site/site.h"
 #include "models/results/onnx.h"
 #include "models/start.h"
+#include "worker/data/admit.h"
+#include "worker/data/people.h"
 #include "worker/infer/infer.h"
+#include "worker/trainer/border.h"
 #include "worker/trainer/frame.h"
 
-/* A released model on the hospital's own rows. What it says goes into one folder of
- * the site and nowhere else: no socket is opened, and the trainer is not asked. */
+/* A released model on the hospital's own rows. The trainer says whether and on what ground, who withdrew, and
+ * puts it on record; what the model says goes into one folder of the site and nowhere else. */
 
 #define INFERRED "inferred"
+#define AT_ONCE 500
 #define PLAN_FILE_MAX ((size_t)YM_FRAME_MAX_PAYLOAD)
 
 struct inference {
@@ -22,19 +26,25 @@ struct inference {
     struct ym_plan *plan;
     struct ym_released model;
     struct ym_card *card;
-    struct ym_buf frozen, names, report; /* names: none of a registered set, which holds no identifiers */
+    json_t *answer;             /* of the trainer, to "infer" */
+    bool registered;            /* the frozen set as it stands */
+    struct ym_named_rows named; /* of a registered set people alone */
+    struct ym_buf report;
     struct ym_frozen *rows;
+    struct ym_admission admitted;
     struct ym_inferred said;
+    long long entry; /* in the ledger */
     char path[YM_SITE_PATH];
 };
 
 static void release(struct inference *i)
 {
     ym_inferred_release(&i->said);
+    ym_admission_release(&i->admitted);
     ym_frozen_free(i->rows);
-    ym_buf_wipe(&i->frozen);
-    ym_buf_wipe(&i->names);
+    ym_named_rows_release(&i->named);
     ym_buf_wipe(&i->report);
+    json_decref(i->answer);
     ym_card_free(i->card);
     ym_released_release(&i->model);
     ym_plan_free(i->plan);
@@ -104,6 +114,46 @@ static enum ym_code plan_given(const char *path, struct ym_plan **out, struct ym
     return code;
 }
 
+/* ---- may it? ---- */
+
+static bool needs_consent(const struct inference *i)
+{
+    return strcmp(ym_get_text(i->answer, "basis"), ym_score_basis_word(YM_SCORES_CONSENT)) == 0;
+}
+
+/* Members that both questions have. */
+static json_t *question(const struct inference *i, const char *what)
+{
+    struct ym_buf plan = {0}, model = {0};
+    json_t *o = NULL;
+
+    if (ym_hex_encode(i->plan->hash, YM_HASH_BYTES, &plan) == YM_OK &&
+        ym_hex_encode(i->model.hash, YM_HASH_BYTES, &model) == YM_OK)
+        o = json_pack(
+            "{s:s, s:s, s:s, s:s, s:s, s:s}", "do", what, "plan", ym_buf_str(&plan), "model", ym_buf_str(&model),
+            "study", i->plan->study, "dataset", i->card->name, "public_service",
+            ym_choice_value(YM_CHOICE_PUBLIC_SERVICE, i->plan->border.declared.choice[YM_CHOICE_PUBLIC_SERVICE]));
+    ym_buf_release(&plan);
+    ym_buf_release(&model);
+    return o;
+}
+
+/* Of a set whose rows are its patients a pseudonym holds for the frozen bytes alone: whoever withdrew could not be
+ * found in other ones. */
+static enum ym_code can_tell(const struct inference *i, struct ym_status *st)
+{
+    if (i->registered || strcmp(i->card->identifier, "row") != 0 || ym_get_int(i->answer, "withdrawn") == 0)
+        return YM_OK;
+    return ym_status_set(st, YM_DENIED, T(SITE_INFER_ROWS), i->card->name);
+}
+
+static enum ym_code ask_trainer(struct inference *i, struct ym_status *st)
+{
+    enum ym_code code = ym_site_ask(&i->site, question(i, "infer"), &i->answer, st);
+
+    return code == YM_OK ? can_tell(i, st) : code;
+}
+
 /* ---- the rows ---- */
 
 /* The card of the hospital, less the columns that a model is not asked with: the outcome need not be known yet. */
@@ -118,7 +168,8 @@ static enum ym_code card_without(const struct inference *i, struct ym_card **out
 
     json_array_foreach(all, k, v) if (ym_infer_needs(i->plan, ym_get_text(v, "name"))) json_array_append(needed, v);
     json_object_set_new(card, "variables", needed);
-    json_object_del(card, "consent"); /* asks for columns of its own, and is about what leaves */
+    if (!needs_consent(i))
+        json_object_del(card, "consent"); /* asks for columns of its own */
     doc = ym_doc_wrap("card", card);
     code = doc ? ym_card_read(doc, out, &problems, st) : ym_status_set(st, YM_EXHAUSTED, "no memory for the card");
     if (code == YM_INVALID)
@@ -131,14 +182,17 @@ static enum ym_code card_without(const struct inference *i, struct ym_card **out
 
 static enum ym_code freeze_rows(struct inference *i, const char *source, bool skip_bad, struct ym_status *st)
 {
-    static const uint8_t salt[32]; /* orders rows in memory, and names nobody outside of it */
+    uint8_t salt[YM_SITE_SALT];
     struct ym_card *card = NULL;
-    enum ym_code code = card_without(i, &card, st);
+    enum ym_code code = ym_site_salt(&i->site, salt, st);
 
     if (code == YM_OK)
-        code = ym_freeze_named(card, source, salt, skip_bad, &i->frozen, &i->names, &i->report, st);
+        code = card_without(i, &card, st);
+    if (code == YM_OK)
+        code = ym_freeze_named(card, source, salt, skip_bad, &i->named, &i->report, st);
+    ym_wipe(salt, sizeof salt);
     ym_card_free(card);
-    return code == YM_OK ? ym_frozen_parse(ym_buf_bytes(&i->frozen), &i->rows, st) : code;
+    return code == YM_OK ? ym_frozen_parse(ym_buf_bytes(&i->named.frozen), &i->rows, st) : code;
 }
 
 static bool registered(const struct ym_site *s, const char *name, const char *suffix, char path[YM_SITE_PATH])
@@ -151,20 +205,124 @@ static bool registered(const struct ym_site *s, const char *name, const char *su
     return ym_site_path(s, "data", file, path) == YM_OK && ym_fs_exists(path);
 }
 
+static enum ym_code load_registered(struct inference *i, const char *name, struct ym_status *st)
+{
+    char path[YM_SITE_PATH];
+    enum ym_code code = registered(&i->site, name, ".frozen", path) ? ym_frozen_load(path, &i->rows, st)
+                                                                    : ym_status_set(st, YM_NOT_FOUND, "%s", path);
+
+    if (code == YM_OK && memcmp(i->rows->card_hash, i->card->hash, YM_HASH_BYTES) != 0)
+        code = ym_status_set(st, YM_CORRUPT, "the card of \"%s\" is not the one that it was frozen by", name);
+    if (code == YM_OK && !registered(&i->site, name, ".people", path))
+        code = ym_status_set(st, YM_NOT_FOUND, "%s", path);
+    return code == YM_OK ? ym_fs_read(path, YM_PEOPLE_MAX_BYTES, &i->named.people, st) : code;
+}
+
+static enum ym_code load_card(struct inference *i, const struct ym_cli_args *a, struct ym_status *st)
+{
+    const char *name = a->positional[1];
+    char path[YM_SITE_PATH];
+    bool known = registered(&i->site, name, ".card.json", path);
+
+    i->registered = known && !ym_cli_get(a, "data");
+    return ym_site_load_card(known ? path : name, &i->card, st);
+}
+
 static enum ym_code load_rows(struct inference *i, const struct ym_cli_args *a, struct ym_status *st)
 {
     const char *name = a->positional[1], *data = ym_cli_get(a, "data");
-    char path[YM_SITE_PATH], source[YM_SITE_PATH];
-    bool known = registered(&i->site, name, ".card.json", path);
-    enum ym_code code;
+    char source[YM_SITE_PATH];
+    enum ym_code code = YM_OK;
 
-    if (known && !data)
-        return registered(&i->site, name, ".frozen", path) ? ym_frozen_load(path, &i->rows, st)
-                                                           : ym_status_set(st, YM_NOT_FOUND, "%s", path);
-    code = ym_site_load_card(known ? path : name, &i->card, st);
-    if (code == YM_OK && !data)
+    if (i->registered)
+        return load_registered(i, name, st);
+    if (!data)
         code = ym_site_card_file(name, i->card->file, source, st);
     return code == YM_OK ? freeze_rows(i, data ? data : source, ym_cli_has(a, "skip-bad"), st) : code;
+}
+
+/* ---- who is out ---- */
+
+static enum ym_code ask_some(const struct inference *i, const uint8_t (*id)[YM_HASH_BYTES], size_t count, uint8_t *gone,
+                             struct ym_status *st)
+{
+    json_t *people = json_array(), *reply = NULL;
+    const json_t *said;
+    struct ym_buf hex = {0};
+    enum ym_code code = YM_OK;
+
+    for (size_t k = 0; k < count && code == YM_OK; k++) {
+        hex.len = 0;
+        code = ym_hex_encode(id[k], YM_HASH_BYTES, &hex);
+        if (code == YM_OK && json_array_append_new(people, json_string(ym_buf_str(&hex))) != 0)
+            code = ym_status_set(st, YM_EXHAUSTED, "no memory for pseudonyms");
+    }
+    if (code == YM_OK)
+        code = ym_site_ask(&i->site, json_pack("{s:s, s:O}", "do", "infer_who", "people", people), &reply, st);
+    said = json_object_get(reply, "gone");
+    if (code == YM_OK && json_array_size(said) != count)
+        code = ym_status_set(st, YM_CORRUPT, "the trainer's answer is about others");
+    for (size_t k = 0; k < count && code == YM_OK; k++)
+        gone[k] = !json_is_false(json_array_get(said, k));
+    ym_buf_wipe(&hex);
+    json_decref(people);
+    json_decref(reply);
+    return code;
+}
+
+static enum ym_code find_gone(const struct inference *i, uint8_t *gone, struct ym_status *st)
+{
+    const uint8_t(*id)[YM_HASH_BYTES] = NULL;
+    size_t count = 0;
+    enum ym_code code = ym_people_ids(ym_buf_bytes(&i->named.people), i->rows->hash, &id, &count, st);
+
+    if (code == YM_OK && count != i->rows->patient_count)
+        code = ym_status_set(st, YM_CORRUPT, "the list of people has another length than the data set");
+    for (size_t at = 0; code == YM_OK && at < count; at += AT_ONCE)
+        code = ask_some(i, id + at, count - at < AT_ONCE ? count - at : AT_ONCE, gone + at, st);
+    return code;
+}
+
+static enum ym_code admit(struct inference *i, struct ym_status *st)
+{
+    struct ym_consent_need need = {0}; /* for treatment no consent is asked */
+    uint8_t *gone = calloc(i->rows->patient_count + 1, 1);
+    enum ym_code code = gone ? find_gone(i, gone, st) : ym_status_set(st, YM_EXHAUSTED, "no memory for withdrawals");
+
+    if (needs_consent(i))
+        ym_consent_needed_inside(i->card, json_is_true(json_object_get(i->answer, "determination")),
+                                 json_is_true(json_object_get(i->answer, "ethics")), &need);
+    if (code == YM_OK)
+        code = ym_admit(&need, i->rows->consent, gone, i->rows->patient_count, &i->admitted, st);
+    if (code == YM_OK)
+        ym_admission_report(&i->admitted, &i->report);
+    free(gone);
+    return code;
+}
+
+static size_t count_rows(const struct inference *i, bool scored)
+{
+    size_t n = 0;
+
+    for (size_t row = 0; row < i->said.rows; row++)
+        n += i->said.refusal[row].why != YM_LEFT_OUT && (i->said.refusal[row].why == YM_SCORED) == scored;
+    return n;
+}
+
+/* Nothing is written that the ledger does not hold. */
+static enum ym_code record(struct inference *i, struct ym_status *st)
+{
+    json_t *ask = question(i, "infer_record"), *reply = NULL;
+    enum ym_code code;
+
+    json_object_set(ask, "content_id", json_object_get(i->model.notice, "content_id"));
+    json_object_set(ask, "basis", json_object_get(i->answer, "basis"));
+    json_object_set_new(ask, "rows", json_integer((json_int_t)(count_rows(i, true) + count_rows(i, false))));
+    json_object_set_new(ask, "left_out", json_integer((json_int_t)(i->admitted.patients - i->admitted.left)));
+    code = ym_site_ask(&i->site, ask, &reply, st);
+    i->entry = ym_get_int(reply, "entry");
+    json_decref(reply);
+    return code;
 }
 
 /* ---- what is written ---- */
@@ -177,6 +335,16 @@ static void put_cell(struct ym_buf *out, const char *text)
     ym_buf_puts(out, "\"");
 }
 
+static void put_filings(const struct inference *i, struct ym_buf *out)
+{
+    const json_t *list = json_object_get(i->answer, "filings"), *number;
+    size_t k;
+
+    if (json_array_size(list) == 0)
+        ym_buf_printf(out, "# filing: %s\n", T(SITE_INFER_NO_NUMBER));
+    json_array_foreach(list, k, number) ym_buf_printf(out, "# filing: %s\n", json_string_value(number));
+}
+
 static void put_head(const struct inference *i, struct ym_buf *out)
 {
     struct ym_buf hash = {0};
@@ -187,6 +355,11 @@ static void put_head(const struct inference *i, struct ym_buf *out)
         ym_buf_printf(out, "# %s: %s\n", ym_notice_key[k],
                       json_string_value(json_object_get(i->model.notice, ym_notice_key[k])));
     ym_buf_printf(out, "# model: %s\n# derived_from_patient_data: yes\n", ym_buf_str(&hash));
+    put_filings(i, out);
+    ym_buf_printf(out, "# hospital: %s\n# ledger_entry: %lld\n# basis: %s\n", i->site.name, i->entry,
+                  ym_get_text(i->answer, "basis"));
+    ym_buf_printf(out, "# left_out_withdrawn: %zu\n# left_out_consent: %zu\n", i->admitted.withdrawn,
+                  i->admitted.patients - i->admitted.left - i->admitted.withdrawn);
     ym_buf_puts(out, "patient,record,label,content_id,refused");
     for (size_t k = 0; k < i->said.scores; k++) {
         ym_onnx_score(i->plan, k, name);
@@ -197,43 +370,77 @@ static void put_head(const struct inference *i, struct ym_buf *out)
     ym_buf_release(&hash);
 }
 
-static void put_row(const struct inference *i, const char *patient, size_t record, size_t row, struct ym_buf *out)
+/* A row on its way into the file. */
+struct line {
+    size_t at, row, record; /* in the source, in the set, of its patient */
+    const char *patient;    /* NULL: it has a number alone */
+    size_t number;
+};
+
+static void put_row(const struct inference *i, const struct line *l, struct ym_buf *out)
 {
     static const char *const why[] = {"", "missing: ", "out_of_range: "};
-    const struct ym_row_refusal *r = &i->said.refusal[row];
+    const struct ym_row_refusal *r = &i->said.refusal[l->row];
+    char number[32];
 
-    put_cell(out, patient);
-    ym_buf_printf(out, ",%zu,", record);
+    snprintf(number, sizeof number, "#%zu", l->number);
+    put_cell(out, l->patient ? l->patient : number);
+    ym_buf_printf(out, ",%zu,", l->record);
     put_cell(out, T(MODEL_LABEL));
     ym_buf_puts(out, ",");
     put_cell(out, json_string_value(json_object_get(i->model.notice, "content_id")));
     ym_buf_printf(out, ",%s%s", why[r->why], r->variable ? r->variable->name : "");
     for (size_t k = 0; k < i->said.scores; k++)
-        ym_buf_printf(out, r->why == YM_SCORED ? ",%.9g" : ",", (double)i->said.score[row * i->said.scores + k]);
+        ym_buf_printf(out, r->why == YM_SCORED ? ",%.9g" : ",", (double)i->said.score[l->row * i->said.scores + k]);
     ym_buf_puts(out, "\n");
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct line *x = a, *y = b;
+
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+/* In the source's order; a registered set has its own alone. */
+static void put_rows(const struct inference *i, struct line *line, struct ym_buf *out)
+{
+    const size_t *order = (const void *)i->named.order.data;
+    const char *name = i->named.names.len ? (const char *)i->named.names.data : NULL;
+    size_t count = 0;
+
+    for (size_t p = 0; p < i->rows->patient_count; p++) {
+        uint64_t first = i->rows->first_row[p];
+
+        for (uint64_t row = first; row < i->rows->first_row[p + 1]; row++)
+            if (i->said.refusal[row].why != YM_LEFT_OUT)
+                line[count++] =
+                    (struct line){order ? order[row] : row, (size_t)row, (size_t)(row - first) + 1, name, p + 1};
+        name = name ? name + strlen(name) + 1 : NULL;
+    }
+    qsort(line, count, sizeof *line, by_place);
+    for (size_t k = 0; k < count; k++)
+        put_row(i, &line[k], out);
 }
 
 static enum ym_code write_rows(const struct inference *i, struct ym_status *st)
 {
     struct ym_buf out = {0};
-    char number[32], dir[YM_SITE_PATH];
-    const char *name = ym_buf_str(&i->names);
+    struct line *line = calloc(i->rows->row_count + 1, sizeof *line);
+    char dir[YM_SITE_PATH];
     enum ym_code code = ym_site_path(&i->site, INFERRED, NULL, dir);
 
     put_head(i, &out);
-    for (size_t p = 0; p < i->rows->patient_count; p++) {
-        snprintf(number, sizeof number, "#%zu", p + 1);
-        for (uint64_t row = i->rows->first_row[p]; row < i->rows->first_row[p + 1]; row++)
-            put_row(i, i->names.len ? name : number, row - i->rows->first_row[p] + 1, row, &out);
-        name += i->names.len ? strlen(name) + 1 : 0;
-    }
-    if (ym_buf_puts(&out, "") != YM_OK)
+    if (line)
+        put_rows(i, line, &out);
+    if (!line || ym_buf_puts(&out, "") != YM_OK)
         code = ym_status_set(st, YM_EXHAUSTED, "no memory for the results");
     if (code == YM_OK)
         code = ym_fs_mkdirs(dir, 0700, st);
     if (code == YM_OK)
         code = ym_fs_write(i->path, ym_buf_bytes(&out), 0600, st);
     ym_buf_wipe(&out);
+    free(line);
     return code;
 }
 
@@ -246,23 +453,36 @@ static enum ym_code check_notices(const struct inference *i, const char *path, s
                : ym_status_set(st, YM_INVALID, T(SITE_INFER_LACKS), path, lacks[0]);
 }
 
-static enum ym_code infer(struct inference *i, const struct ym_cli_args *a, struct ym_status *st)
+static enum ym_code load(struct inference *i, const struct ym_cli_args *a, struct ym_status *st)
 {
     const char *model = a->positional[0], *plan = ym_cli_get(a, "plan");
-    enum ym_code code = ym_site_open(a, &i->site, st);
+    enum ym_code code = plan ? plan_given(plan, &i->plan, st) : plan_kept(&i->site, model, &i->plan, st);
 
-    if (code == YM_OK)
-        code = place_of(i, ym_cli_get(a, "out"), st);
-    if (code == YM_OK)
-        code = plan ? plan_given(plan, &i->plan, st) : plan_kept(&i->site, model, &i->plan, st);
     if (code == YM_OK)
         code = ym_released_load(model, i->plan, &i->model, st);
     if (code == YM_OK)
         code = check_notices(i, model, st);
     if (code == YM_OK)
-        code = load_rows(i, a, st);
+        code = load_card(i, a, st);
     if (code == YM_OK)
-        code = ym_infer(i->plan, &i->model, i->rows, &i->said, &i->report, st);
+        code = ask_trainer(i, st);
+    return code == YM_OK ? load_rows(i, a, st) : code;
+}
+
+static enum ym_code infer(struct inference *i, const struct ym_cli_args *a, struct ym_status *st)
+{
+    enum ym_code code = ym_site_open(a, &i->site, st);
+
+    if (code == YM_OK)
+        code = place_of(i, ym_cli_get(a, "out"), st);
+    if (code == YM_OK)
+        code = load(i, a, st);
+    if (code == YM_OK)
+        code = admit(i, st);
+    if (code == YM_OK)
+        code = ym_infer(i->plan, &i->model, i->rows, i->admitted.out, &i->said, &i->report, st);
+    if (code == YM_OK)
+        code = record(i, st);
     return code == YM_OK ? write_rows(i, st) : code;
 }
 
@@ -270,16 +490,14 @@ int ym_site_cmd_infer(const struct ym_cli_args *a)
 {
     struct ym_status st = YM_STATUS_INIT;
     struct inference i = {0};
-    size_t refused = 0;
     enum ym_code code = infer(&i, a, &st);
     int rc = YM_EXIT_DONE;
 
     if (i.report.len > 0)
         fputs(ym_buf_str(&i.report), stderr);
-    for (size_t row = 0; row < i.said.rows; row++)
-        refused += i.said.refusal[row].why != YM_SCORED;
     if (code == YM_OK)
-        printf(T(SITE_INFERRED), i.path, i.said.rows - refused, refused, T(MODEL_NOTICE));
+        printf(T(SITE_INFERRED), i.path, count_rows(&i, true), count_rows(&i, false),
+               i.admitted.patients - i.admitted.left, i.entry, T(MODEL_NOTICE));
     else
         rc = ym_site_fail(&i.site, &st);
     release(&i);

@@ -239,6 +239,20 @@ void ym_consent_needed(const struct ym_plan *plan, const struct ym_card *card, b
     out->notices = notices_of(plan, &card->consent, !inside);
 }
 
+void ym_consent_needed_inside(const struct ym_card *card, bool determination, bool ethics, struct ym_consent_need *out)
+{
+    const struct ym_facts *ours = &card->border.declared;
+    *out = (struct ym_consent_need){.asked = true, .guardian = ethics, .notices = UINT64_MAX};
+    memcpy(out->card, card->hash, sizeof out->card);
+    out->bits = YM_CONSENT_BIT(SECONDARY_USE);
+    if (!declared(ours, YM_CHOICE_SENSITIVE_PI, "no"))
+        out->bits |= YM_CONSENT_BIT(SENSITIVE_PI);
+    if (!declared(ours, YM_CHOICE_HGR, "no"))
+        out->bits |= YM_CONSENT_BIT(HGR_USE) | YM_CONSENT_BIT(WRITTEN);
+    if (!determination)
+        out->caveats = YM_CONSENT_BIT(BUNDLED) | YM_CONSENT_BIT(BROAD);
+}
+
 bool ym_consent_need_same(const struct ym_consent_need *a, const struct ym_consent_need *b)
 {
     return a->asked == b->asked && a->bits == b->bits && a->caveats == b->caveats && a->guardian == b->guardian &&

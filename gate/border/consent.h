@@ -106,6 +106,13 @@ struct ym_card;
 void ym_consent_needed(const struct ym_plan *plan, const struct ym_card *card, bool determination, bool ethics,
                        struct ym_consent_need *out);
 
+/* What a model's score of a patient needs inside the hospital, where nothing
+ * leaves and so no notice of a recipient is asked: secondary use whatever the data were
+ * collected for, use of genetic resources and of sensitive information where the
+ * card does not say that there are none; no caveat. A card without the section
+ * gives nobody: asked is true always. */
+void ym_consent_needed_inside(const struct ym_card *card, bool determination, bool ethics, struct ym_consent_need *out);
+
 bool ym_consent_need_same(const struct ym_consent_need *a, const struct ym_consent_need *b);
 
 /* The first thing that a patient lacks: a bit, or YM_CONSENT_BITS for the notice; -1: nothing. */

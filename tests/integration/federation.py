@@ -89,6 +89,7 @@ recipients: any
 hours: any
 cpu_threads: any
 memory_mib: any
+inference: {basis: treatment, rows_per_hour: 1000000}
 """
 
 

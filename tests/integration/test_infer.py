@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """`yumen-site infer`: what a model says of a hospital's own rows is worked out here again from the model file's
-parameters, for each family; rows that the plan cannot place are refused one by one; results carry their labels, stay
-below the site's folder with mode 0600, and need no trainer."""
+parameters, for each family; rows that the plan cannot place are refused one by one; results carry their labels and
+stay below the site's folder with mode 0600. Whoever withdrew or did not agree is in no result, the signed policy says
+on what ground and how many rows an hour, and every run is in the ledger before its file is there."""
 
 import csv
 import json
@@ -11,9 +12,12 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import test_image_federation as images  # noqa: E402
 import test_model_score as made_up  # noqa: E402
+from federation import CMD, Daemon, Federation, SERVES_ALL  # noqa: E402
 
 SITE = os.path.join(os.environ.get("YM_BUILD_ROOT", "build"), "cmd", "yumen-site")
 NEAR = 2e-6
@@ -113,8 +117,160 @@ def refuses_rows_one_by_one(home):
     assert "odd" not in {k[0] for k in result(home, "odd")[0]}
 
 
+def ledger(home):
+    return Federation.read_leaves(None, os.path.join(home, "site", "ledger"))
+
+
+def sign(home, inference):
+    """The policy that serves everybody, with these words on inference."""
+    with open(os.path.join(home, "policy.yaml"), "w") as f:
+        f.write(SERVES_ALL.split("inference:")[0] + inference)
+    site(home, "policy", "sign", "policy.yaml", "--epsilon-cap", "5")
+
+
+CONSENTS = """patient_identifier: hospital_id
+border: {exporter: A Hospital, declares: {sensitive_pi: "yes", hgr: "no"}}
+consent:
+  given:
+    secondary_use: {column: research, codes: ["1"]}
+    sensitive_pi: {column: apart, codes: ["1"]}
+  unless:
+    vulnerable: {column: minor, codes: ["0"]}
+  nobody: [bundled, broad]
+"""
+
+
+def scores_nobody_who_did_not_agree(home):
+    """Of the last model. Who is out stands in no line of the file, and is counted."""
+    people = [("%s-%d" % (kind, k), age, research, apart, minor) for k in range(4) for kind, age, research, apart, minor in
+              (("good", 60, 1, 1, 0), ("unasked", 50, 0, 1, 0), ("bundle", 40, 1, 0, 0), ("child", 70, 1, 1, 1), ("left", 30, 1, 1, 0))]
+    people.append(("good-0", 45, 1, 1, 0))
+    people.append(("good-1", 45, 0, 1, 0))  # what one row does not give the patient does not
+    with open(os.path.join(home, "wards.csv"), "w") as f:
+        f.write("id,age,days,visits,pressure,sick,grade,died,research,apart,minor\n")
+        f.writelines("%s,%d,5,1,100,no,II,no,%d,%d,%d\n" % p for p in people)
+    with open(os.path.join(home, "wards.yaml"), "w") as f:
+        f.write(made_up.card().replace("file: d.csv", "file: wards.csv").replace("name: d\n", "name: wards\n") + CONSENTS)
+    site(home, "data", "add", "wards.yaml")
+    for k in range(4):
+        site(home, "withdraw", "left-%d" % k, "--dataset", "wards")
+    sign(home, "inference: {basis: consent, rows_per_hour: 1000000}\n")
+    p = infer(home, "agreed", "wards.yaml")
+    got, head = result(home, "agreed")
+    assert list(got) == [("good-0", "1"), ("good-2", "1"), ("good-3", "1"), ("good-0", "2")], list(got)  # as in the file
+    assert all(r["yes"] and not r["refused"] for r in got.values()), got
+    assert (head["left_out_withdrawn"], head["left_out_consent"], head["basis"]) == ("4", "13", "consent"), head
+    assert "17 patients left out" in p.stdout and "4 patients" in p.stderr, p.stdout + p.stderr
+    with open(os.path.join(home, "site", "inferred", "agreed.csv"), encoding="utf-8") as f:
+        text = f.read()
+    assert not any(word in text for word in ("unasked", "bundle", "child", "left-", "good-1")), text
+    infer(home, "set", "wards")
+    assert len(result(home, "set")[0]) == 4 and result(home, "set")[1]["left_out_withdrawn"] == "4"
+    # whoever withdrew from one set is out of every other that tells the same people apart
+    with open(os.path.join(home, "other.yaml"), "w") as f:
+        f.write(made_up.card().replace("file: d.csv", "file: wards.csv").replace("name: d\n", "name: elsewhere\n") + CONSENTS)
+    infer(home, "elsewhere", "other.yaml")
+    assert list(result(home, "elsewhere")[0]) == list(got)
+    # a card that says nothing of consent has nobody who agreed
+    infer(home, "silent", "card.yaml", "--data", "own.csv", "--skip-bad")
+    assert not result(home, "silent")[0] and result(home, "silent")[1]["left_out_withdrawn"] == "0"
+    # a treating hospital asks no consent, by its signed word, and a withdrawal holds all the same
+    sign(home, "inference: {basis: treatment, rows_per_hour: 1000000}\n")
+    infer(home, "treated", "wards.yaml")
+    treated, head = result(home, "treated")
+    assert [k[0] for k in treated] == [p[0] for p in people if not p[0].startswith("left")], list(treated)
+    assert (head["left_out_withdrawn"], head["left_out_consent"]) == ("4", "0")
+    assert all(abs(float(treated[k]["yes"]) - float(got[k]["yes"])) < 1e-9 for k in got)
+
+
+def asks_the_policy_and_counts_rows(home):
+    sign(home, "")
+    p = infer(home, "no-word", "wards.yaml", code=1)
+    assert "does not say that models may score" in p.stderr, p.stderr
+    for attempt in range(2):  # the second if an hour began meanwhile
+        hour = int(time.time()) // 3600
+        before = sum(leaf["rows"] for leaf in ledger(home) if leaf["type"] == "inference" and leaf["time"] // 3600 == hour)
+        sign(home, "inference: {basis: treatment, rows_per_hour: %d}\n" % (before + 199))
+        infer(home, "first-%d" % attempt, "wards.yaml")
+        p = subprocess.run([SITE, "infer", "m.safetensors", "wards.yaml", "--plan", "plan.yaml", "--out", "many", "--dir", "site"],
+                           cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "YUMEN_LANG": "en"})
+        if int(time.time()) // 3600 == hour:
+            assert p.returncode == 1 and "more than the 99 that are left of this hour's" in p.stderr, p.stderr
+            break
+    assert not os.path.exists(os.path.join(home, "site", "inferred", "many.csv"))
+    sign(home, "inference: {basis: treatment, rows_per_hour: 1000000}\n")
+
+
+def every_run_is_on_record(home):
+    """Each result's entry names model, content id and ground; nothing of whom, and counts in hundreds only."""
+    leaves = ledger(home)
+    names = [n for n in os.listdir(os.path.join(home, "site", "inferred"))]
+    told = [result(home, n[:-4])[1] for n in names]
+    mine = [leaf for leaf in leaves if leaf["type"] == "inference"]
+    assert len(mine) == len(names) > 10
+    for head in told:
+        leaf = leaves[int(head["ledger_entry"])]
+        assert leaf["type"] == "inference" and leaf["model"] == head["model"] and leaf["content_id"] == head["content_id"], (leaf, head)
+        assert leaf["plan"] == head["plan"] and leaf["study"] == head["study"] and leaf["basis"] == head["basis"]
+        assert leaf["rows"] % 100 == 0 < leaf["rows"] and leaf["left_out"] % 100 == 0
+        assert set(leaf) == {"type", "v", "time", "by", "key", "sig", "study", "plan", "model", "content_id", "dataset",
+                             "basis", "rows", "left_out"}
+        assert head["hospital"] == "h1" and head["filing"] in ("none on record", "未登记"), head
+    assert any(leaf["left_out"] == 100 for leaf in mine) and any(leaf["left_out"] == 0 for leaf in mine)
+
+
+IMAGE_PLAN = """yumen: plan/1
+study: films
+sponsor: acme
+title: A test
+purpose: test
+model:
+  family: network
+  inputs: [{name: scan, channels: 1, height: 4, width: 4, mean: 0.5, scale: 0.5}]
+  outcome: {name: sick, levels: ["no", "yes"]}
+  seed: 1
+  layers: [tanh]
+training: {rounds: 1, local_steps: 4, sampling_probability: 1, nominal_patients: 40, learning_rate: 0.5}
+privacy: {noise_multiplier: 200, delta: 1e-5, epsilon: 5, min_patients: 1}
+federation: {hospitals: [{name: h1}], quorum: 1}
+"""
+
+
+def scores_images_of_both_kinds(home):
+    """The same pictures in an NPZ and in a folder of PNG, one after the other as they stand in the file: the same
+    scores, which are those of the parameters worked out here."""
+    drawn = [images.draw(images.random.Random(k)) for k in range(40)]
+    for kind, write in (("npz", images.write_npz), ("png", images.write_folder)):
+        os.makedirs(os.path.join(home, kind))
+        with open(os.path.join(home, kind, "card.yaml"), "w") as f:
+            f.write("yumen: card/1\nname: %s\ntitle: t\nsize_class: \"<100\"\ntier: general\n" % kind +
+                    write(os.path.join(home, kind), drawn))
+    with open(os.path.join(home, "plan.yaml"), "w") as f:
+        f.write(IMAGE_PLAN)
+    made_up.run(home, "simulate", "plan.yaml", "--site", "h1=npz/card.yaml", "--no-privacy", "--out", "m.safetensors")
+    t = made_up.tensors(os.path.join(home, "m.safetensors"))
+    infer(home, "films-npz", "npz/card.yaml")
+    infer(home, "films-png", "png/card.yaml")
+    npz, png = (list(result(home, "films-" + kind)[0].values()) for kind in ("npz", "png"))
+    assert len(npz) == len(png) == 40
+    site(home, "data", "add", "npz/card.yaml")
+    infer(home, "films-set", "npz")
+    assert sorted(r["yes"] for r in result(home, "films-set")[0].values()) == sorted(r["yes"] for r in npz)
+    w, b = (next(v for k, v in t.items() if k.endswith(end)) for end in ("weight", "bias"))
+    for (pixels, _), one, other in zip(drawn, npz, png):
+        x = [math.tanh((v / 255 - 0.5) / 0.5) for v in pixels]
+        z = [sum(a * c for a, c in zip(w[16 * k:16 * k + 16], x)) + b[k] for k in range(len(b))]
+        mine = 1 / (1 + math.exp(-(z[0] if len(z) == 1 else z[1] - z[0])))
+        assert abs(float(one["yes"]) - mine) < NEAR and one["yes"] == other["yes"], (one, other, mine)
+    # where each row is a patient a withdrawal holds for the frozen rows alone: another file cannot be trusted
+    site(home, "withdraw", "7", "--dataset", "npz")
+    assert "score the registered data set" in infer(home, "films-again", "npz/card.yaml", code=1).stderr
+    infer(home, "films-less", "npz")
+    assert len(result(home, "films-less")[0]) == 39
+
+
 def labels_every_row_and_keeps_them_here(home):
-    """Of the last model; no trainer ever ran here."""
+    """Of the last model."""
     got, head = result(home, "rules")
     with open(os.path.join(home, "m.safetensors"), "rb") as f:
         raw = f.read()
@@ -166,11 +322,24 @@ def main():
             f.write("id,age\n" + "".join("%s,%s\n" % (r["id"], r["age"]) for r in rows))
         with open(os.path.join(home, "new.yaml"), "w") as f:
             f.write(made_up.card().replace("file: d.csv", "file: new.csv"))
-        site(home, "init", "--name", "h1", "--epsilon-cap", "5", "--gateway", "gw", "--border-off", "a test")
-        says_what_the_model_says(home, rows)
-        refuses_rows_one_by_one(home)
-        labels_every_row_and_keeps_them_here(home)
-        refuses_what_is_no_labelled_model_of_the_plan(home)
+        with open(os.path.join(home, "policy.yaml"), "w") as f:
+            f.write(SERVES_ALL)
+        site(home, "init", "--name", "h1", "--epsilon-cap", "5", "--policy", "policy.yaml", "--gateway", "gw", "--border-off", "a test")
+        model(home, "logistic", "sick")
+        assert "trainer" in infer(home, "alone", code=3).stderr
+        trainer = Daemon("trainer", [os.path.join(CMD, "yumen-trainer"), "--dir", os.path.join(home, "site")], os.path.join(home, "trainer.log"))
+        trainer.start()
+        try:
+            says_what_the_model_says(home, rows)
+            refuses_rows_one_by_one(home)
+            labels_every_row_and_keeps_them_here(home)
+            refuses_what_is_no_labelled_model_of_the_plan(home)
+            scores_nobody_who_did_not_agree(home)
+            asks_the_policy_and_counts_rows(home)
+            scores_images_of_both_kinds(home)
+            every_run_is_on_record(home)
+        finally:
+            trainer.kill()
 
 
 if __name__ == "__main__":

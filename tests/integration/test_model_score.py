@@ -226,4 +226,5 @@ def main():
         people_read_a_table(home)
 
 
-main()
+if __name__ == "__main__":
+    main()

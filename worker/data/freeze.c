@@ -513,6 +513,14 @@ enum ym_code ym_freeze_people(const struct ym_freeze *f, struct ym_bytes frozen,
     return code;
 }
 
+enum ym_code ym_freeze_order(const struct ym_freeze *f, struct ym_buf *out, struct ym_status *st)
+{
+    enum ym_code code = YM_OK;
+    for (size_t i = 0; i < f->row_count && code == YM_OK; i++)
+        code = ym_buf_append(out, &f->row[i].index, sizeof f->row[i].index);
+    return code == YM_OK ? code : ym_status_set(st, code, "out of memory");
+}
+
 enum ym_code ym_freeze_names(const struct ym_freeze *f, struct ym_buf *out, struct ym_status *st)
 {
     enum ym_code code = f->no_names ? YM_EXHAUSTED : YM_OK;

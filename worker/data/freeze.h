@@ -26,6 +26,8 @@ enum ym_code ym_freeze_finish(struct ym_freeze *f, struct ym_buf *frozen_bytes, 
  * patient in order, each ended by a zero byte. For a hospital's own results alone (worker/infer). */
 void ym_freeze_keep_names(struct ym_freeze *f);
 enum ym_code ym_freeze_names(const struct ym_freeze *f, struct ym_buf *out, struct ym_status *st);
+/* Once it is finished: of each row in the set's order, which of the file's it was (size_t, the first is 0). */
+enum ym_code ym_freeze_order(const struct ym_freeze *f, struct ym_buf *out, struct ym_status *st);
 /* The side file of these finished bytes (people.h). */
 enum ym_code ym_freeze_people(const struct ym_freeze *f, struct ym_bytes frozen, struct ym_buf *out,
                               struct ym_status *st);

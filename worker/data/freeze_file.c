@@ -165,19 +165,30 @@ enum ym_code ym_freeze_file(const struct ym_card *card, const char *path, const 
     return code;
 }
 
+void ym_named_rows_release(struct ym_named_rows *r)
+{
+    ym_buf_wipe(&r->frozen);
+    ym_buf_wipe(&r->names);
+    ym_buf_wipe(&r->order);
+    ym_buf_wipe(&r->people);
+}
+
 enum ym_code ym_freeze_named(const struct ym_card *card, const char *path, const uint8_t salt[32], bool skip_bad,
-                             struct ym_buf *frozen_bytes, struct ym_buf *names, struct ym_buf *report,
-                             struct ym_status *st)
+                             struct ym_named_rows *out, struct ym_buf *report, struct ym_status *st)
 {
     struct ym_freeze *f = NULL;
     struct folder images = {.card = card};
     enum ym_code code = ym_freeze_new(card, salt, skip_bad, report, &f, st);
     if (code == YM_OK) {
         ym_freeze_keep_names(f);
-        code = freeze(f, &images, path, NULL, frozen_bytes, st);
+        code = freeze(f, &images, path, NULL, &out->frozen, st);
     }
     if (code == YM_OK)
-        code = ym_freeze_names(f, names, st);
+        code = ym_freeze_names(f, &out->names, st);
+    if (code == YM_OK)
+        code = ym_freeze_order(f, &out->order, st);
+    if (code == YM_OK)
+        code = ym_freeze_people(f, ym_buf_bytes(&out->frozen), &out->people, st);
     if (f)
         ym_report_end(ym_freeze_report(f));
     ym_freeze_free(f);

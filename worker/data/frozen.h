@@ -48,11 +48,17 @@ enum ym_code ym_freeze_file(const struct ym_card *card, const char *path, const 
                             bool skip_bad, struct ym_buf *frozen_bytes, struct ym_buf *people, struct ym_buf *report,
                             struct ym_status *st);
 
-/* The same for rows that a hospital scores (worker/infer): names gets each patient's identifier, in the set's order,
- * each ended by a zero byte. They go nowhere but into the hospital's own results; wipe names. */
+/* Rows that a hospital scores (worker/infer), with whose they are. Names and people go nowhere but into the hospital's
+ * own results and to its trainer. Zero-initialised is empty. */
+struct ym_named_rows {
+    struct ym_buf frozen;
+    struct ym_buf names;  /* each patient's identifier, in the set's order, each ended by a zero byte */
+    struct ym_buf order;  /* of each row which of the file's it was: size_t, the first is 0 */
+    struct ym_buf people; /* people.h */
+};
+void ym_named_rows_release(struct ym_named_rows *r); /* wiped */
 enum ym_code ym_freeze_named(const struct ym_card *card, const char *path, const uint8_t salt[32], bool skip_bad,
-                             struct ym_buf *frozen_bytes, struct ym_buf *names, struct ym_buf *report,
-                             struct ym_status *st);
+                             struct ym_named_rows *out, struct ym_buf *report, struct ym_status *st);
 
 /* Bytes of another process: sizes are checked against the length before
  * anything is allocated, values against their columns. YM_CORRUPT. */

@@ -138,6 +138,19 @@ static enum ym_code check_file(struct ym_bytes b, const uint8_t frozen[YM_HASH_B
     return YM_OK;
 }
 
+enum ym_code ym_people_ids(struct ym_bytes file, const uint8_t frozen[YM_HASH_BYTES],
+                           const uint8_t (**id)[YM_HASH_BYTES], size_t *count, struct ym_status *st)
+{
+    uint64_t n = 0;
+    enum ym_code code = check_file(file, frozen, &n, st);
+
+    if (code != YM_OK)
+        return code;
+    *id = (const void *)(file.data + HEAD_BYTES);
+    *count = (size_t)n;
+    return YM_OK;
+}
+
 static enum ym_code pick(const uint8_t (*all)[YM_HASH_BYTES], uint64_t n, const uint32_t *who, size_t count,
                          struct ym_cohort *out, struct ym_status *st)
 {

@@ -35,6 +35,9 @@ void ym_pseudonym(const uint8_t salt[32], const char *kind, const char *dataset,
 /* The side file: id[i] is of patient i of the frozen set with these bytes' hash. */
 enum ym_code ym_people_encode(const uint8_t frozen[YM_HASH_BYTES], const uint8_t (*id)[YM_HASH_BYTES], size_t count,
                               struct ym_buf *out, struct ym_status *st);
+/* Its pseudonyms, in the order of the frozen set; borrowed from file. YM_CORRUPT. */
+enum ym_code ym_people_ids(struct ym_bytes file, const uint8_t frozen[YM_HASH_BYTES],
+                           const uint8_t (**id)[YM_HASH_BYTES], size_t *count, struct ym_status *st);
 /* The patients who of it, [count] indices; NULL: all. frozen: NULL: of whichever set. YM_CORRUPT: it is of another
  * frozen set, or none. */
 enum ym_code ym_people_load(const char *path, const uint8_t frozen[YM_HASH_BYTES], const uint32_t *who, size_t count,

@@ -212,12 +212,20 @@ static enum ym_code score_rows(struct rows *r, const struct ym_released *m, stru
     return code;
 }
 
+static void leave_out(const struct ym_frozen *f, const uint8_t *out_of, struct ym_inferred *out)
+{
+    for (size_t p = 0; out_of && p < f->patient_count; p++)
+        for (uint64_t row = f->first_row[p]; row < f->first_row[p + 1]; row++)
+            out->refusal[row].why = out_of[p] ? YM_LEFT_OUT : YM_SCORED;
+}
+
 static enum ym_code score_all(struct rows *r, const struct ym_released *m, struct ym_inferred *out,
                               struct ym_buf *report, struct ym_status *st)
 {
     name_columns(r);
     for (size_t row = 0; row < r->f->row_count; row++) {
-        out->refusal[row] = judge(r, row);
+        if (out->refusal[row].why != YM_LEFT_OUT)
+            out->refusal[row] = judge(r, row);
         for (size_t i = 0; i < out->scores; i++)
             out->score[row * out->scores + i] = NAN;
         if (out->refusal[row].why == YM_SCORED)
@@ -227,7 +235,7 @@ static enum ym_code score_all(struct rows *r, const struct ym_released *m, struc
 }
 
 enum ym_code ym_infer(const struct ym_plan *plan, const struct ym_released *m, const struct ym_frozen *f,
-                      struct ym_inferred *out, struct ym_buf *report, struct ym_status *st)
+                      const uint8_t *out_of, struct ym_inferred *out, struct ym_buf *report, struct ym_status *st)
 {
     struct rows r = {.plan = plan, .f = f, .column = calloc(plan->input_count + 1, sizeof *r.column)};
     struct ym_inferred made = {.rows = f->row_count, .scores = ym_onnx_scores(plan)};
@@ -241,6 +249,8 @@ enum ym_code ym_infer(const struct ym_plan *plan, const struct ym_released *m, c
         code = ym_status_set(st, YM_EXHAUSTED, "no memory for the rows of '%s'", f->dataset);
     if (code == YM_OK)
         code = link_columns(&r, report, st);
+    if (code == YM_OK)
+        leave_out(f, out_of, &made);
     if (code == YM_OK)
         code = score_all(&r, m, &made, report, st);
     rows_release(&r);

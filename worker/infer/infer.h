@@ -12,8 +12,9 @@
  * A row is refused, and gets no score, where a number lies outside the plan's range
  * or a value is missing under `drop`; a level that the plan does not know is
  * missing. Training cuts numbers to their range, but nobody has looked whether
- * the model says anything sensible out there. */
-enum ym_refusal { YM_SCORED = 0, YM_REFUSED_MISSING, YM_REFUSED_RANGE };
+ * the model says anything sensible out there. The rows of patients who are out
+ * (ym_admit) are not looked at: no model sees them. */
+enum ym_refusal { YM_SCORED = 0, YM_REFUSED_MISSING, YM_REFUSED_RANGE, YM_LEFT_OUT };
 
 struct ym_inferred {
     size_t rows, scores; /* rows of the frozen set, in its order */
@@ -27,10 +28,11 @@ struct ym_inferred {
 /* The variables of the plan that a row must have: its inputs but a survival's time. */
 bool ym_infer_needs(const struct ym_plan *plan, const char *name);
 
-/* m: of the plan. report: column-level problems, for the hospital's own screen. YM_NOT_FOUND: a column is absent,
- * YM_INVALID: one does not fit, or the family (cox) gives no scores. Zero-initialised is empty. */
+/* m: of the plan. out_of [patients of f], nonzero: left out; NULL: nobody. report: column-level problems, for the
+ * hospital's own screen. YM_NOT_FOUND: a column is absent, YM_INVALID: one does not fit, or the family (cox) gives no
+ * scores. Zero-initialised is empty. */
 enum ym_code ym_infer(const struct ym_plan *plan, const struct ym_released *m, const struct ym_frozen *f,
-                      struct ym_inferred *out, struct ym_buf *report, struct ym_status *st);
+                      const uint8_t *out_of, struct ym_inferred *out, struct ym_buf *report, struct ym_status *st);
 void ym_inferred_release(struct ym_inferred *i);
 
 #endif

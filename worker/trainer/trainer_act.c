@@ -49,6 +49,8 @@ enum ym_code ym_trainer_take(struct ym_trainer *t, uint64_t index, struct ym_byt
     if (code == YM_OK)
         ym_trainer_policy_take(t, o);
     if (code == YM_OK)
+        ym_trainer_infer_take(t, o);
+    if (code == YM_OK)
         code = ym_offices_take(&t->offices, o, st);
     if (code == YM_OK)
         code = ym_withdrawn_take(t->withdrawn, o, st);

@@ -509,7 +509,7 @@ static bool builds(const char *what)
 {
     static const char *const words[] = {"data_add",    "plan_approve",  "policy_sign",    "rules_sign",
                                         "dossier_add", "border_switch", "rules_withdraw", "dossier_withdraw",
-                                        "seal",        "office_rotate"};
+                                        "seal",        "office_rotate", "infer_record"};
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(words[i], what) == 0)
@@ -535,7 +535,10 @@ static enum ym_code border_request(struct ym_trainer *t, const char *what, const
                  {"rules_withdraw", ym_trainer_rules_withdraw},
                  {"dossier_add", ym_trainer_dossier_add},
                  {"dossier_withdraw", ym_trainer_dossier_withdraw},
-                 {"withdraw", ym_trainer_withdraw}};
+                 {"withdraw", ym_trainer_withdraw},
+                 {"infer", ym_trainer_infer},
+                 {"infer_who", ym_trainer_infer_who},
+                 {"infer_record", ym_trainer_infer_record}};
 
     if (strcmp(what, "withdraw_list") == 0)
         return (*reply = ym_trainer_withdraw_list(t)) ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory");

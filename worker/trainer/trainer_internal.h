@@ -63,6 +63,9 @@ struct ym_trainer {
     struct ym_eligible eligible[YM_TRAINER_COHORTS]; /* in a ring */
     size_t eligible_next;
     struct ym_policy *policy; /* NULL: nothing is signed that can be read, so nobody is served */
+    struct ym_scored {
+        int64_t hour, rows; /* put to models in the newest clock hour that any was */
+    } scored;
     struct ym_offices offices;
     struct ym_door *door;
     struct ym_watch *watch;
@@ -176,6 +179,15 @@ enum ym_code ym_trainer_people(struct ym_trainer *t, const json_t *request, json
 /* trainer_withdraw.c: as above, the desk's */
 enum ym_code ym_trainer_withdraw(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
 json_t *ym_trainer_withdraw_list(struct ym_trainer *t);
+/* "people" of a request: up to 500 pseudonyms in hex, in their order; *id is the caller's to free. */
+enum ym_code ym_trainer_pseudonyms(const json_t *request, uint8_t (**id)[YM_HASH_BYTES], size_t *count,
+                                   struct ym_status *st);
+/* trainer_infer.c: a released model is to score patients here. infer says whether it may, and with what;
+ * infer_who which pseudonyms withdrew; infer_record asks again and puts it into the ledger. take: fold a leaf. */
+void ym_trainer_infer_take(struct ym_trainer *t, const json_t *leaf);
+enum ym_code ym_trainer_infer(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
+enum ym_code ym_trainer_infer_who(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
+enum ym_code ym_trainer_infer_record(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
 /* Sign a leaf of ours and record it, unposted; takes members, NULL is out of memory. */
 enum ym_code ym_trainer_record_new(struct ym_trainer *t, const char *type, json_t *members, struct ym_status *st);
 /* trainer_offices.c. Record a leaf of ours that offices may have to seal; takes members, without "seals".

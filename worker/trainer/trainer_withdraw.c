@@ -94,24 +94,40 @@ json_t *ym_trainer_withdraw_list(struct ym_trainer *t)
     return json_pack("{s:b, s:o}", "ok", 1, "withdrawn", list);
 }
 
-static enum ym_code read_people(const json_t *request, struct ym_cohort *out, struct ym_status *st)
+enum ym_code ym_trainer_pseudonyms(const json_t *request, uint8_t (**id)[YM_HASH_BYTES], size_t *count,
+                                   struct ym_status *st)
 {
     const json_t *list = json_object_get(request, "people");
-    size_t count = json_array_size(list);
-    uint8_t(*id)[YM_HASH_BYTES];
+    size_t n = json_array_size(list);
+    uint8_t(*all)[YM_HASH_BYTES];
     enum ym_code code = YM_OK;
 
-    if (count < 1 || count > MOST_AT_ONCE)
+    if (n < 1 || n > MOST_AT_ONCE)
         return ym_status_set(st, YM_INVALID, "1 to %d pseudonyms at once", MOST_AT_ONCE);
-    id = calloc(count, sizeof *id);
-    if (!id)
-        return ym_status_set(st, YM_EXHAUSTED, "no memory for a withdrawal");
-    for (size_t i = 0; i < count && code == YM_OK; i++) {
+    all = calloc(n, sizeof *all);
+    if (!all)
+        return ym_status_set(st, YM_EXHAUSTED, "no memory for pseudonyms");
+    for (size_t i = 0; i < n && code == YM_OK; i++) {
         const char *text = json_string_value(json_array_get(list, i));
 
-        if (!text || ym_hex_decode(text, strlen(text), id[i], YM_HASH_BYTES) != YM_OK)
+        if (!text || ym_hex_decode(text, strlen(text), all[i], YM_HASH_BYTES) != YM_OK)
             code = ym_status_set(st, YM_INVALID, "pseudonym %zu is none", i);
     }
+    if (code != YM_OK) {
+        free(all);
+        return code;
+    }
+    *id = all;
+    *count = n;
+    return YM_OK;
+}
+
+static enum ym_code read_people(const json_t *request, struct ym_cohort *out, struct ym_status *st)
+{
+    uint8_t(*id)[YM_HASH_BYTES] = NULL;
+    size_t count;
+    enum ym_code code = ym_trainer_pseudonyms(request, &id, &count, st);
+
     if (code == YM_OK)
         code = ym_cohort_of((const uint8_t(*)[YM_HASH_BYTES])id, count, out, st);
     free(id);

@@ -213,6 +213,19 @@ const struct ym_cohort *ym_withdrawn_of(const struct ym_withdrawn *w, const char
     return l ? &l->who : &nobody;
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+    return memcmp(a, b, YM_HASH_BYTES);
+}
+
+bool ym_withdrawn_any(const struct ym_withdrawn *w, const uint8_t id[YM_HASH_BYTES])
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (w->list[i].who.count && bsearch(id, w->list[i].who.id, w->list[i].who.count, YM_HASH_BYTES, by_bytes))
+            return true;
+    return false;
+}
+
 size_t ym_withdrawn_count(const struct ym_withdrawn *w)
 {
     return w->count;

@@ -28,6 +28,9 @@ const struct ym_cohort *ym_withdrawn_of(const struct ym_withdrawn *w, const char
 size_t ym_withdrawn_count(const struct ym_withdrawn *w);
 const char *ym_withdrawn_at(const struct ym_withdrawn *w, size_t i); /* data set i */
 
+/* Did this pseudonym withdraw from any data set? */
+bool ym_withdrawn_any(const struct ym_withdrawn *w, const uint8_t id[YM_HASH_BYTES]);
+
 /* Write the data set's list with more people in it; *members new: of the leaf that makes it count. */
 enum ym_code ym_withdrawn_keep(struct ym_withdrawn *w, const char *dataset, const struct ym_cohort *more,
                                json_t **members, struct ym_status *st);
