@@ -32,6 +32,7 @@ enum kind {
     WORD,   /* the constant text */
     ROUTE,  /* integer, bounded */
     BASIS,  /* consent, treatment */
+    LIMITS, /* {fact: [a count, ...]}, at most 16 of 16 */
     PEOPLE  /* of one year or of two that follow each other, {year, people, set}; people in hundreds */
 };
 
@@ -172,8 +173,13 @@ static const struct member recover[] = {
     COUNT("hub_size", 1), {"hub_root", HASH},   COUNT("known_size", 0), {"count", INT, 0, 4095},
     {"digest", HASH},     {"lost", EVENTS, 64}, {"reason", TEXT},       {NULL}};
 static const struct member incident[] = {{"reason", TEXT}, {NULL}};
-static const struct member ruleset[] = {{"name", NAME},  COUNT("version", 1), {"file", HASH}, {"effective_from", TEXT},
-                                        {"draft", BOOL}, {"withdrawn", BOOL}, SEALED,         {NULL}};
+static const struct member ruleset[] = {
+    {"name", NAME},  COUNT("version", 1), {"file", HASH},     {"effective_from", TEXT},
+    {"draft", BOOL}, {"withdrawn", BOOL}, {"limits", LIMITS}, SEALED,
+    {NULL}};
+static const struct member warning[] = {
+    {"ruleset", NAME},         {"fact", NAME}, COUNT("from", 2), {"percent", INT, 1, 100}, COUNT("people", 0),
+    {"year", INT, 1970, 9999}, {NULL}};
 static const struct member dossier[] = {{"record", TEXT},
                                         {"document", HASH},
                                         {"issuer", TEXT},
@@ -237,6 +243,7 @@ static const struct {
     [YM_ENTRY_WITHDRAWAL] = {"withdrawal", withdrawal, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_INFERENCE] = {"inference", inference, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_DECISION] = {"decision", decision, YM_BY_OWNER, YM_IN_HOSPITAL},
+    [YM_ENTRY_WARNING] = {"warning", warning, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_INCIDENT] = {"incident", incident, YM_BY_OWNER, YM_IN_HUB | YM_IN_HOSPITAL},
     [YM_ENTRY_RECOVER] = {"recover", recover, YM_BY_OWNER, YM_IN_HOSPITAL},
     [YM_ENTRY_ROTATE] = {"rotate", rotate, YM_BY_OWNER, YM_IN_HOSPITAL},
@@ -385,6 +392,18 @@ static bool seals_good(const struct ym_vjson *j, const struct ym_vnode *list)
     return good;
 }
 
+static bool limits_good(const struct ym_vjson *j, const struct ym_vnode *o)
+{
+    bool good = o->kind == YM_V_OBJECT && o->count <= 16;
+
+    for (const struct ym_vnode *n = good ? ym_vjson_first(j, o) : NULL; n && good; n = ym_vjson_next(j, n)) {
+        good = ym_name_valid(n->key) && n->kind == YM_V_ARRAY && n->count >= 1 && n->count <= 16;
+        for (const struct ym_vnode *m = good ? ym_vjson_first(j, n) : NULL; m && good; m = ym_vjson_next(j, m))
+            good = m->kind == YM_V_INT && m->integer >= 2;
+    }
+    return good;
+}
+
 static bool member_good(const struct ym_vjson *j, const struct member *m, const struct ym_vnode *n)
 {
     switch (m->kind) {
@@ -404,6 +423,8 @@ static bool member_good(const struct ym_vjson *j, const struct member *m, const 
         return people_good(j, n);
     case SEALS:
         return seals_good(j, n);
+    case LIMITS:
+        return limits_good(j, n);
     default:
         return text_good(m, n);
     }
@@ -570,6 +591,21 @@ int64_t ym_entry_count(const struct ym_entry *e, const char *member, const char 
 
     n = n ? ym_vjson_get(&e->json, n, inner) : NULL;
     return n && n->kind == YM_V_INT && n->integer >= 0 ? n->integer : -1;
+}
+
+bool ym_entry_limit_at(const struct ym_entry *e, size_t i, const char **fact, int64_t *from)
+{
+    const struct ym_vnode *n = ym_vjson_first(&e->json, member_of(e, "limits", YM_V_OBJECT)), *m;
+
+    for (; n && i >= n->count; n = ym_vjson_next(&e->json, n))
+        i -= n->count;
+    if (!n)
+        return false;
+    for (m = ym_vjson_first(&e->json, n); i > 0; i--)
+        m = ym_vjson_next(&e->json, m);
+    *fact = n->key;
+    *from = m->integer;
+    return true;
 }
 
 bool ym_entry_people_at(const struct ym_entry *e, size_t i, struct ym_entry_people *out)

@@ -27,6 +27,7 @@ enum ym_entry_type {
     YM_ENTRY_WITHDRAWAL,
     YM_ENTRY_INFERENCE,
     YM_ENTRY_DECISION,
+    YM_ENTRY_WARNING,
     YM_ENTRY_INCIDENT,
     YM_ENTRY_RECOVER,
     YM_ENTRY_ROTATE,
@@ -66,6 +67,8 @@ int64_t ym_entry_int(const struct ym_entry *e, const char *member);
 const char *ym_entry_inner(const struct ym_entry *e, const char *member, const char *inner);
 /* A number two objects deep, -1 when it is not there, below 0, or no number. */
 int64_t ym_entry_count(const struct ym_entry *e, const char *member, const char *object, const char *inner);
+/* Limit i of a rule set's `limits`, all facts together; false past its end. */
+bool ym_entry_limit_at(const struct ym_entry *e, size_t i, const char **fact, int64_t *from);
 /* Year i of a charge's `people`; false past its end. */
 struct ym_entry_people {
     int64_t year, people;

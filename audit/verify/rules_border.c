@@ -12,10 +12,21 @@
  * last on its plan and data set: that lets it pass on every track, was decided by
  * the sets in force, and by documents that are live at the charge's own time. */
 
-enum { MOST_SETS = 64, MOST_FILINGS = 64 /* the newest that one study and data set has of a record */ };
+enum {
+    MOST_SETS = 64,
+    MOST_LIMITS = 64,
+    SKEW_S = 300,
+    MOST_FILINGS = 64 /* the newest that one study and data set has of a record */
+};
 
-struct set { /* a rule set in force */
-    char name[64], file[65];
+struct set {                                      /* a rule set in force */
+    char name[64], file[65], from[YM_DATE_BYTES]; /* from "": of no date that there is */
+    bool draft;
+    size_t limit_count;
+    struct {
+        char fact[64];
+        int64_t from;
+    } limit[MOST_LIMITS];
 };
 
 struct filing { /* a document on record */
@@ -65,6 +76,19 @@ static void hash_sets(struct pass *p)
     ym_buf_release(&text);
 }
 
+static void read_set(const struct pass *p, struct set *s)
+{
+    const char *fact, *date = ym_entry_text(p->e, "effective_from");
+
+    *s = (struct set){.draft = ym_entry_bool(p->e, "draft")};
+    snprintf(s->name, sizeof s->name, "%s", ym_entry_text(p->e, "name"));
+    snprintf(s->file, sizeof s->file, "%s", ym_entry_text(p->e, "file"));
+    snprintf(s->from, sizeof s->from, "%s", ym_date_valid(date) ? date : "");
+    while (s->limit_count < MOST_LIMITS &&
+           ym_entry_limit_at(p->e, s->limit_count, &fact, &s->limit[s->limit_count].from))
+        snprintf(s->limit[s->limit_count++].fact, sizeof s->limit[0].fact, "%s", fact);
+}
+
 static void take_ruleset(struct pass *p)
 {
     const char *name = ym_entry_text(p->e, "name");
@@ -82,8 +106,7 @@ static void take_ruleset(struct pass *p)
     } else {
         if (!known)
             memmove(&p->set[at + 1], &p->set[at], (p->set_count++ - at) * sizeof p->set[0]);
-        snprintf(p->set[at].name, sizeof p->set[at].name, "%s", name);
-        snprintf(p->set[at].file, sizeof p->set[at].file, "%s", ym_entry_text(p->e, "file"));
+        read_set(p, &p->set[at]);
     }
     hash_sets(p);
 }
@@ -196,6 +219,59 @@ static uint64_t live_records(const struct ym_entry *e)
     return bits;
 }
 
+/* ---- warnings ---- */
+
+#define MARK "m|%d|%s|%" PRId64
+
+/* The mark of a limit that so many people reach. */
+static uint64_t mark_of(int64_t people, int64_t from)
+{
+    static const int mark[] = {95, 80, 50};
+
+    for (size_t i = 0; i < sizeof mark / sizeof *mark; i++)
+        if ((__int128)people * 100 >= (__int128)from * mark[i])
+            return (uint64_t)mark[i];
+    return 0;
+}
+
+static void take_warning(struct pass *p)
+{
+    int year = (int)ym_entry_int(p->e, "year");
+    const char *fact = ym_entry_text(p->e, "fact");
+    int64_t from = ym_entry_int(p->e, "from");
+    uint64_t percent = (uint64_t)ym_entry_int(p->e, "percent"), before = 0;
+
+    ym_vmap_get(&p->places, &before, MARK, year, fact, from);
+    ym_check_keep(p->c, &p->places, percent > before ? percent : before, MARK, year, fact, from);
+}
+
+/* A warning is a moment older than the decision that it comes before. */
+static uint64_t warned(const struct pass *p, const char *fact, int64_t from)
+{
+    int64_t time = ym_entry_int(p->e, "time");
+    uint64_t now = 0, just = 0;
+
+    ym_vmap_get(&p->places, &now, MARK, ym_year_of(time), fact, from);
+    ym_vmap_get(&p->places, &just, MARK, ym_year_of(time > SKEW_S ? time - SKEW_S : 0), fact, from);
+    return now > just ? now : just;
+}
+
+static void check_warnings(struct pass *p)
+{
+    char today[YM_DATE_BYTES];
+
+    ym_date_of(ym_entry_int(p->e, "time"), today);
+    for (const struct set *s = p->set; s < p->set + p->set_count; s++)
+        for (size_t k = 0; !s->draft && strcmp(s->from, today) <= 0 && k < s->limit_count; k++) {
+            int64_t people = ym_entry_count(p->e, "facts", "people", s->limit[k].fact);
+            uint64_t mark = people < 0 ? 0 : mark_of(people, s->limit[k].from);
+
+            if (mark > warned(p, s->limit[k].fact, s->limit[k].from))
+                FIND(p, WARNING_MISSING, "%" PRIu64 " percent of %" PRId64 " '%s', a limit of '%s', and no warning",
+                     mark, s->limit[k].from, s->limit[k].fact, s->name);
+        }
+}
+
 /* Two numbers in one: where it is, and whether it lets the charge pass. */
 static void take_decision(struct pass *p)
 {
@@ -207,6 +283,8 @@ static void take_decision(struct pass *p)
     hash_text(text, sets);
     if (strcmp(sets, p->sets) != 0)
         FIND(p, DECISION_RULES, "other rule sets decided than the %zu that were in force", p->set_count);
+    if (lets_pass(e))
+        check_warnings(p);
     ym_check_keep(p->c, p->seen, 2 * (uint64_t)p->i + lets_pass(e), "d|%s" ABOUT, e->hash, ABOUT_OF(e));
     ym_check_keep(p->c, p->seen, p->i, "D" ABOUT, ABOUT_OF(e));
     ym_check_keep(p->c, &p->places, live_records(e), "l|%s", e->hash);
@@ -268,6 +346,8 @@ static void take(void *ctx, size_t i, const struct ym_entry *e)
         take_filing(p);
     else if (e->type == YM_ENTRY_DECISION)
         take_decision(p);
+    else if (e->type == YM_ENTRY_WARNING)
+        take_warning(p);
     else if (e->type == YM_ENTRY_CHARGE && !returned)
         take_charge(p);
 }

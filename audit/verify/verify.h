@@ -89,6 +89,7 @@ enum ym_verdict {
     X(DECISION_RULES, decision_rules, BUDGET)     /* other rule sets decided than those in force */                    \
     X(DECISION_RECORDS, decision_records, BUDGET) /* it rests on a document that was not live */                       \
     X(DECISION_PEOPLE, decision_people, BUDGET)   /* the rule sets were asked with fewer people than are counted */    \
+    X(WARNING_MISSING, warning_missing, BUDGET)   /* a count reached a mark of a limit, and no entry says so */        \
     X(PEOPLE_FELL, people_fell, BUDGET)           /* fewer people in a year than an earlier charge counted */          \
     X(PEOPLE_YEAR, people_year, BUDGET)           /* charge or release of a year in which the charge counts nobody */  \
     X(WITHDRAWAL_FELL, withdrawal_fell, BUDGET)   /* fewer people withdrew than had, or not in hundreds */             \

@@ -241,6 +241,8 @@ MUTATIONS = [
     ("rule-sets-asked-with-nobody", "audit/verify/rules_people.c", "if ((int64_t)asked < least(", "if ((int64_t)asked + 9999 < least(", ["test_verify"]),
     ("renamed-exporter-begins-at-nothing", "audit/verify/rules_people.c", '"y|%d", year);\n    ym_check_keep(p->c, &p->places, sum +',
      '"y|%d", year);\n    ym_check_keep(p->c, &p->places, 0 * sum +', ["test_verify"]),
+    ("marks-reached-unsaid", "audit/verify/rules_border.c", "if (mark > warned(p,", "if (mark > 99 + warned(p,", ["test_verify"]),
+    ("trainer-warns-of-nothing", "worker/trainer/border.c", "if (mark > (w ? w->percent : 0))", "if (mark > 99)", ["test_border_federation.py"]),
     ("people-fall-unnoticed", "audit/verify/rules_people.c", "if (!returned && y->people < s->people)", "if (returned && y->people < s->people)", ["test_verify"]),
     ("people-of-any-year", "audit/verify/rules_people.c", 'if (!counts_in(year, n, ym_entry_int(p->e, "time")))', "if (n > YEARS)", ["test_verify"]),
     ("release-of-any-year", "audit/verify/rules_people.c", "&& !counts_in(year, years_of(charge.e, year), time))", "&& !years_of(charge.e, year))",

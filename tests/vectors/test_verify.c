@@ -755,10 +755,11 @@ static void rules_without_the_data_office(struct world *w)
     struct world_leaf *set;
 
     sealed_approval(w);
-    set = world_leaf(w, "ruleset",
-                     json_pack("{s:s,s:i,s:s,s:s,s:b,s:b,s:[]}", "name", "n", "version", 1, "file", world_hash("f"),
-                               "effective_from", "2026-01-01", "draft", 0, "withdrawn", 0, "seals"),
-                     "h1", w->h1);
+    set =
+        world_leaf(w, "ruleset",
+                   json_pack("{s:s,s:i,s:s,s:s,s:b,s:b,s:{},s:[]}", "name", "n", "version", 1, "file", world_hash("f"),
+                             "effective_from", "2026-01-01", "draft", 0, "withdrawn", 0, "limits", "seals"),
+                   "h1", w->h1);
     seal_with(w, set, YM_OFFICE_IT, w->mallory, SEALED_AT);
     world_add(w, WORLD_H1, set);
 }
@@ -2002,9 +2003,9 @@ static void rules_said_so_of_another_plan(struct world *w)
 static struct world_leaf *ruleset(struct world *w, const char *name, int version, bool withdrawn)
 {
     return world_leaf(w, "ruleset",
-                      json_pack("{s:s,s:i,s:s,s:s,s:b,s:b,s:[]}", "name", name, "version", version, "file",
-                                world_hash("rules"), "effective_from", "2023-01-01", "draft", 0, "withdrawn", withdrawn,
-                                "seals"),
+                      json_pack("{s:s,s:i,s:s,s:s,s:b,s:b,s:{},s:[]}", "name", name, "version", version, "file",
+                                world_hash("rules"), "effective_from", "2023-11-15", "draft", 0, "withdrawn", withdrawn,
+                                "limits", "seals"),
                       "h1", w->h1);
 }
 
@@ -2115,6 +2116,61 @@ static void rules_made_a_forecast(struct world *w)
 
     json_object_set_new(json_object_get(d->members, "decision"), "forecast", json_true());
     ask_rules(w, d, NULL);
+}
+
+/* ---- warnings ---- */
+
+/* Decided for 600 people under a set with that limit. */
+static struct world_leaf *limited(struct world *w, int from)
+{
+    struct world_leaf *set;
+
+    on_good_grounds(w);
+    set = world_at(w, WORLD_H1, "ruleset", 2);
+    json_object_set_new(set->members, "limits", json_pack("{s:[i],s:[i,i]}", "n_pi", 100000, "n_sensitive", 100, from));
+    return set;
+}
+
+static void warn(struct world *w, int from, int percent, int year)
+{
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "decision", 0),
+                 world_leaf(w, "warning",
+                            json_pack("{s:s,s:s,s:i,s:i,s:i,s:i}", "ruleset", "cn-health", "fact", "n_sensitive",
+                                      "from", from, "percent", percent, "people", 600, "year", year),
+                            "h1", w->h1));
+}
+
+static void limit_half_reached_unsaid(struct world *w)
+{
+    limited(w, 1200);
+    warn(w, 100, 95, 2023);
+}
+
+static void limit_warned_of_too_little(struct world *w)
+{
+    limited(w, 630);
+    warn(w, 100, 95, 2023);
+    warn(w, 630, 80, 2023);
+}
+
+static void limit_warned_of_last_year(struct world *w)
+{
+    limited(w, 1200);
+    warn(w, 100, 95, 2023);
+    warn(w, 1200, 50, 2022);
+}
+
+static void limit_warned_of_too_late(struct world *w)
+{
+    limited(w, 100);
+    warn(w, 100, 95, 2023);
+    world_add(w, WORLD_H1, world_at(w, WORLD_H1, "warning", 0));
+    world_remove(w, WORLD_H1, world_find(w, WORLD_H1, "warning", 0));
+}
+
+static void limit_of_one_person(struct world *w)
+{
+    limited(w, 1);
 }
 
 /* ---- people ---- */
@@ -2553,6 +2609,11 @@ static const struct trick {
     {BEFORE(rules_asked_with_fewer), 12, "decision_people", 1 + WORLD_H1},
     {BEFORE(rules_asked_with_nobody), 12, "decision_people", 1 + WORLD_H1},
     {BEFORE(exporter_renamed), 12, "decision_people", 1 + WORLD_H1},
+    {BEFORE(limit_half_reached_unsaid), 12, "warning_missing", 1 + WORLD_H1},
+    {BEFORE(limit_warned_of_too_little), 12, "warning_missing", 1 + WORLD_H1},
+    {BEFORE(limit_warned_of_last_year), 12, "warning_missing", 1 + WORLD_H1},
+    {BEFORE(limit_warned_of_too_late), 12, "warning_missing", 1 + WORLD_H1},
+    {BEFORE(limit_of_one_person), 10, "leaf_fields", 1 + WORLD_H1},
     {BEFORE(people_fewer_than_before), 12, "people_fell"},
     {BEFORE(people_fewer_in_one_of_two_years), 12, "people_fell"},
     {BEFORE(people_of_last_year), 12, "people_year"},
@@ -3137,6 +3198,33 @@ static void a_charge_on_good_grounds_is_good(void **state)
     remove_tree(dir);
 }
 
+/* Of 1,201 people 600 are not yet half; of 1,200 they are, and that is said; a draft has no limits yet. */
+static void a_mark_that_was_said_or_not_reached_is_good(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct world w = {0};
+        struct world_leaf *set;
+        char dir[64];
+
+        make_dir(dir);
+        world_open(&w, dir, 0);
+        set = limited(&w, i == 0 ? 1201 : 1200);
+        if (i < 2)
+            warn(&w, 100, 95, 2023);
+        if (i == 1)
+            warn(&w, 1200, 80, 2023);
+        if (i == 2)
+            json_object_set_new(set->members, "draft", json_true());
+        if (i == 3)
+            json_object_set_new(set->members, "effective_from", json_string("2023-11-16"));
+        world_write(&w);
+        expect_verdict(&w, w.trust, 1 + WORLD_H1, YM_VERDICT_GOOD);
+        world_close(&w);
+        remove_tree(dir);
+    }
+}
+
 /* What a leaf says reaches the auditor's terminal in findings. */
 static void a_finding_holds_nothing_that_moves_a_terminal(void **state)
 {
@@ -3256,6 +3344,7 @@ int main(int argc, char **argv)
         CASE(a_charge_that_the_rule_sets_let_pass_is_good),
         cmocka_unit_test(a_charge_within_the_hours_is_good),
         cmocka_unit_test(a_charge_on_good_grounds_is_good),
+        cmocka_unit_test(a_mark_that_was_said_or_not_reached_is_good),
         CASE(a_finding_holds_nothing_that_moves_a_terminal),
         CASE(folders_that_cannot_be_read_are_not_verdicts),
         cmocka_unit_test(every_trick_has_its_code_and_reason),

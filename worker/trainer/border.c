@@ -8,7 +8,12 @@
 #include "base/json.h"
 #include "gate/plan.h"
 
-enum { MOST_SETS = 32, CARD_MAX = 1024 * 1024, MOST_DECISIONS = 8192 };
+enum {
+    MOST_SETS = 32,
+    MOST_WARNED = MOST_SETS * YM_PEOPLE_COUNT * YM_RULE_MOST_BANDS,
+    CARD_MAX = 1024 * 1024,
+    MOST_DECISIONS = 8192
+};
 
 struct decided { /* newest decision of a plan on a data set */
     char plan[2 * YM_HASH_BYTES + 1], dataset[64];
@@ -16,8 +21,17 @@ struct decided { /* newest decision of a plan on a data set */
     uint8_t line[YM_HASH_BYTES];
 };
 
+struct warned { /* the highest mark of a limit that the year's warnings said was reached */
+    char fact[32];
+    int64_t from;
+    int percent;
+};
+
 struct ym_border {
     const struct ym_site *site;
+    int warned_year; /* newest of any warning */
+    struct warned warned[MOST_WARNED];
+    size_t warned_count;
     bool off;
     char why_not[513];
     struct ym_rules *rules[MOST_SETS];
@@ -44,6 +58,12 @@ void ym_border_free(struct ym_border *b)
     ym_dossier_release(&b->dossier);
     free(b->decided);
     free(b);
+}
+
+/* What a ledger says of a count; below 0: unknown. */
+static int64_t round_up(int64_t people)
+{
+    return people < 0 ? people : (people + 99) / 100 * 100;
 }
 
 /* ---- rule sets ---- */
@@ -124,6 +144,32 @@ static bool signed_already(const struct ym_border *b, const char *name)
     return false;
 }
 
+/* Counts at which a label may change: what stays in rules/ does not tell an auditor. */
+static json_t *limits_of(const struct ym_rules *r)
+{
+    json_t *limits = json_object();
+    for (size_t n = 0; n < YM_PEOPLE_COUNT; n++) {
+        json_t *from = json_array();
+        for (size_t i = 0; i < r->bands[n].count; i++)
+            if (r->bands[n].from[i] > 1)
+                json_array_append_new(from, json_integer(r->bands[n].from[i]));
+        if (json_array_size(from) > 0)
+            json_object_set(limits, ym_people_word((enum ym_people)n), from);
+        json_decref(from);
+    }
+    return limits;
+}
+
+json_t *ym_border_rules_members(const struct ym_rules *r, bool withdrawn)
+{
+    json_t *o = json_pack("{s:s, s:I, s:s, s:b, s:b, s:o}", "name", r->name, "version", (json_int_t)r->version,
+                          "effective_from", r->effective_from, "draft", r->draft, "withdrawn", withdrawn, "limits",
+                          limits_of(r));
+    if (o)
+        ym_json_set_hash(o, "file", r->hash);
+    return o;
+}
+
 enum ym_code ym_border_keep_rules(struct ym_border *b, const char *file, struct ym_bytes text, json_t **members,
                                   struct ym_problems *problems, struct ym_status *st)
 {
@@ -143,12 +189,8 @@ enum ym_code ym_border_keep_rules(struct ym_border *b, const char *file, struct 
         code = rules_path(b, r->hash, path);
     if (code == YM_OK)
         code = ym_fs_write(path, ym_buf_bytes(&r->canonical), 0600, st);
-    if (code == YM_OK) {
-        *members = json_pack("{s:s, s:I, s:s, s:b, s:b}", "name", r->name, "version", (json_int_t)r->version,
-                             "effective_from", r->effective_from, "draft", r->draft, "withdrawn", 0);
-        if (*members)
-            ym_json_set_hash(*members, "file", r->hash);
-    }
+    if (code == YM_OK)
+        *members = ym_border_rules_members(r, false);
     ym_rules_free(r);
     ym_doc_free(doc);
     return code;
@@ -250,6 +292,79 @@ static enum ym_code take_decision(struct ym_border *b, const json_t *leaf, struc
     return code;
 }
 
+/* ---- warnings ---- */
+
+static struct warned *find_warned(struct ym_border *b, const char *fact, int64_t from)
+{
+    for (size_t i = 0; i < b->warned_count; i++)
+        if (b->warned[i].from == from && strcmp(b->warned[i].fact, fact) == 0)
+            return &b->warned[i];
+    return NULL;
+}
+
+static enum ym_code take_warning(struct ym_border *b, const json_t *leaf, struct ym_status *st)
+{
+    struct warned *w;
+    int64_t from, percent, year;
+    const char *fact;
+    enum ym_code code = ym_json_get_str(leaf, "fact", &fact, st);
+    if (code == YM_OK)
+        code = ym_json_get_int(leaf, "from", 2, INT64_MAX, &from, st);
+    if (code == YM_OK)
+        code = ym_json_get_int(leaf, "percent", 1, 100, &percent, st);
+    if (code == YM_OK)
+        code = ym_json_get_int(leaf, "year", 1970, 9999, &year, st);
+    if (code != YM_OK || year < b->warned_year)
+        return code;
+    if (year > b->warned_year)
+        b->warned_count = 0;
+    b->warned_year = (int)year;
+    w = find_warned(b, fact, from);
+    if (!w && b->warned_count < MOST_WARNED) {
+        w = &b->warned[b->warned_count++];
+        *w = (struct warned){.from = from};
+        snprintf(w->fact, sizeof w->fact, "%s", fact);
+    }
+    if (w && percent > w->percent)
+        w->percent = (int)percent;
+    return YM_OK;
+}
+
+static int mark_of(int64_t people, int64_t from)
+{
+    static const int mark[] = {95, 80, 50};
+    for (size_t i = 0; i < sizeof mark / sizeof *mark; i++)
+        if (people >= 0 && (__int128)people * 100 >= (__int128)from * mark[i])
+            return mark[i];
+    return 0;
+}
+
+static json_t *warning(struct ym_border *b, const struct ym_rules *r, enum ym_people n, int64_t people, int year)
+{
+    const char *fact = ym_people_word(n);
+    for (size_t i = 0; i < r->bands[n].count; i++) {
+        int64_t from = r->bands[n].from[i];
+        const struct warned *w = year == b->warned_year ? find_warned(b, fact, from) : NULL;
+        int mark = from > 1 ? mark_of(people, from) : 0;
+        if (mark > (w ? w->percent : 0))
+            return json_pack("{s:s, s:s, s:I, s:i, s:I, s:i}", "ruleset", r->name, "fact", fact, "from",
+                             (json_int_t)from, "percent", mark, "people", (json_int_t)people, "year", year);
+    }
+    return NULL;
+}
+
+json_t *ym_border_warning(struct ym_border *b, const struct ym_facts *facts, int64_t now)
+{
+    char today[YM_DATE_BYTES];
+    json_t *o = NULL;
+    ym_date_of(now, today);
+    for (size_t i = 0; i < b->rules_count; i++)
+        for (size_t n = 0; !o && n < YM_PEOPLE_COUNT; n++)
+            if (!b->rules[i]->draft && strcmp(b->rules[i]->effective_from, today) <= 0)
+                o = warning(b, b->rules[i], (enum ym_people)n, round_up(facts->people[n]), ym_year_of(now));
+    return o;
+}
+
 enum ym_code ym_border_take(struct ym_border *b, const json_t *leaf, struct ym_bytes line, struct ym_status *st)
 {
     const char *type;
@@ -262,6 +377,8 @@ enum ym_code ym_border_take(struct ym_border *b, const json_t *leaf, struct ym_b
         code = take_switch(b, leaf, st);
     else if (code == YM_OK && strcmp(type, "decision") == 0)
         code = take_decision(b, leaf, line, st);
+    else if (code == YM_OK && strcmp(type, "warning") == 0)
+        code = take_warning(b, leaf, st);
     return code;
 }
 
@@ -350,8 +467,7 @@ static json_t *rounded_facts(const struct ym_facts *facts)
 {
     struct ym_facts f = *facts;
     for (size_t i = 0; i < YM_PEOPLE_COUNT; i++)
-        if (f.people[i] >= 0)
-            f.people[i] = (f.people[i] + 99) / 100 * 100;
+        f.people[i] = round_up(f.people[i]);
     return ym_facts_json(&f);
 }
 

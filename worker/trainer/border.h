@@ -15,8 +15,8 @@ struct ym_border;
 struct ym_border *ym_border_new(const struct ym_site *site); /* borrowed */
 void ym_border_free(struct ym_border *b);
 
-/* Fold one leaf of the own ledger and its line; others than ruleset, dossier, border and
- * decision change nothing. YM_CORRUPT: a leaf that cannot be, or a signed rule
+/* Fold one leaf of the own ledger and its line; others than ruleset, dossier, border, decision
+ * and warning change nothing. YM_CORRUPT: a leaf that cannot be, or a signed rule
  * set whose file is gone or another. */
 enum ym_code ym_border_take(struct ym_border *b, const json_t *leaf, struct ym_bytes line, struct ym_status *st);
 /* SHA-256 of the newest decision leaf's line of this plan and data set; NULL: none, or rule sets are not asked. */
@@ -54,7 +54,13 @@ json_t *ym_border_decision_members(const struct ym_border *b, const struct ym_pl
 /* Does the newest decision leaf of this plan and data set say the same? */
 bool ym_border_decided(const struct ym_border *b, const json_t *members);
 
-/* Members of a ruleset leaf. Reads the text (YAML) and keeps its canonical form in
+/* Members of the next warning leaf that is due before a decision on these facts: a count reaches 50, 80 or 95 percent
+ * of a limit of a set in force, and this year's warnings have not said so. NULL: none, or out of memory. */
+json_t *ym_border_warning(struct ym_border *b, const struct ym_facts *facts, int64_t now);
+
+/* Members of a ruleset leaf; NULL: out of memory. */
+json_t *ym_border_rules_members(const struct ym_rules *r, bool withdrawn);
+/* The same. Reads the text (YAML) and keeps its canonical form in
  * rules/<hash>.json, fsynced, first. problems: what is wrong with the text. */
 enum ym_code ym_border_keep_rules(struct ym_border *b, const char *file, struct ym_bytes text, json_t **members,
                                   struct ym_problems *problems, struct ym_status *st);

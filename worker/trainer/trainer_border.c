@@ -78,6 +78,17 @@ enum ym_code ym_trainer_may_cross(struct ym_trainer *t, const struct ym_plan *pl
     return code == YM_OK ? proceeds(&d, st) : code;
 }
 
+/* Before the decision that reaches a mark, and so before the charge. */
+static enum ym_code warn(struct ym_trainer *t, const struct ym_facts *facts, struct ym_status *st)
+{
+    json_t *due;
+    enum ym_code code = YM_OK;
+
+    while (code == YM_OK && (due = ym_border_warning(t->border, facts, ym_clock_unix())) != NULL)
+        code = ym_trainer_record_new(t, "warning", due, st);
+    return code;
+}
+
 enum ym_code ym_trainer_decide(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,
                                struct ym_status *st)
 {
@@ -92,10 +103,16 @@ enum ym_code ym_trainer_decide(struct ym_trainer *t, const struct ym_plan *plan,
     if (code != YM_OK)
         return code;
     members = ym_border_decision_members(t->border, plan, dataset, &facts, &d);
-    if (members && ym_border_decided(t->border, members))
+    if (members && ym_border_decided(t->border, members)) {
         json_decref(members);
-    else
+        return proceeds(&d, st);
+    }
+    if (d.outcome == YM_PROCEED)
+        code = warn(t, &facts, st);
+    if (code == YM_OK)
         code = ym_trainer_record_new(t, "decision", members, st);
+    else
+        json_decref(members);
     return code == YM_OK ? proceeds(&d, st) : code;
 }
 
@@ -337,7 +354,6 @@ enum ym_code ym_trainer_rules_withdraw(struct ym_trainer *t, const json_t *reque
                                        struct ym_status *st)
 {
     const struct ym_rules *r = NULL;
-    json_t *members;
     enum ym_code code;
 
     for (size_t i = 0; i < ym_border_rules_count(t->border); i++)
@@ -345,11 +361,7 @@ enum ym_code ym_trainer_rules_withdraw(struct ym_trainer *t, const json_t *reque
             r = ym_border_rules_at(t->border, i);
     if (!r)
         return ym_status_set(st, YM_NOT_FOUND, "no rule set \"%.64s\" is signed", ym_trainer_text(request, "name"));
-    members = json_pack("{s:s, s:I, s:s, s:b, s:b}", "name", r->name, "version", (json_int_t)r->version,
-                        "effective_from", r->effective_from, "draft", r->draft, "withdrawn", 1);
-    if (members)
-        ym_json_set_hash(members, "file", r->hash);
-    code = ym_trainer_propose(t, "ruleset", members, reply, st);
+    code = ym_trainer_propose(t, "ruleset", ym_border_rules_members(r, true), reply, st);
     if (code == YM_OK && !*reply)
         *reply = ym_trainer_rules_list(t);
     return code;
