@@ -57,6 +57,7 @@ static const struct ym_cli_option people_options[] = {DIR, OPTION("study", "HASH
                                                       END};
 
 static const struct ym_cli_option no_options[] = {END};
+static const struct ym_cli_option pack_options[] = {DIR, DATASET, END};
 static const struct ym_cli_option border_options[] = {DIR, DATASET, OPTION("forecast", NULL, FORECAST), JSON, END};
 static const struct ym_cli_option off_options[] = {DIR, OPTION("reason", "REASON", BORDER_REASON), OFFICES, JSON, END};
 static const struct ym_cli_option sealed_options[] = {DIR, OFFICES, JSON, END};
@@ -109,6 +110,8 @@ static const struct ym_cli_command commands[] = {
     COMMAND("rules withdraw", "NAME", RULES_WITHDRAW, 1, sealed_options, ym_site_cmd_rules_withdraw),
     COMMAND("dossier list", "", DOSSIER_LIST, 0, plain_options, ym_site_cmd_dossier_list),
     COMMAND("dossier add", "RECORD", DOSSIER_ADD, 1, filing_options, ym_site_cmd_dossier_add),
+    COMMAND("dossier export", "HASH|STUDY FOLDER", DOSSIER_EXPORT, 2, pack_options, ym_site_cmd_dossier_export),
+    COMMAND("dossier check", "FOLDER", DOSSIER_CHECK, 1, no_options, ym_site_cmd_dossier_check),
     COMMAND("dossier withdraw", "DOCUMENT", DOSSIER_WITHDRAW, 1, sealed_options, ym_site_cmd_dossier_withdraw),
     COMMAND("withdraw list", "", WITHDRAW_LIST, 0, plain_options, ym_site_cmd_withdraw_list),
     {"withdraw", "[ID]", YM_TEXT_SITE_HELP_WITHDRAW, 0, 1, withdraw_options, ym_site_cmd_withdraw},

@@ -185,8 +185,7 @@ static const struct {
                {"label", false},
                {"outcome", false}};
 
-/* A cell that spreadsheets take for a text and not for a formula. */
-static void put_text(struct ym_buf *out, const char *text)
+void ym_site_csv_text(struct ym_buf *out, const char *text)
 {
     ym_buf_puts(out, strchr("=+-@", text[0]) && text[0] ? "\"'" : "\"");
     for (; *text; text++)
@@ -204,7 +203,7 @@ static void put_row(struct ym_buf *out, const json_t *r)
         if (columns[i].number)
             ym_buf_printf(out, "%lld", ym_get_int(r, columns[i].key));
         else
-            put_text(out, ym_get_text(r, columns[i].key));
+            ym_site_csv_text(out, ym_get_text(r, columns[i].key));
         ym_buf_puts(out, ",");
     }
     json_array_foreach(json_object_get(r, "people"), i, item)
@@ -215,9 +214,9 @@ static void put_row(struct ym_buf *out, const json_t *r)
     }
     json_array_foreach(json_object_get(r, "approvals"), i, item)
         ym_buf_printf(&approvals, "%s%s %s", i ? "; " : "", ym_get_text(item, "record"), ym_get_text(item, "document"));
-    put_text(out, ym_buf_str(&people));
+    ym_site_csv_text(out, ym_buf_str(&people));
     ym_buf_puts(out, ",");
-    put_text(out, ym_buf_str(&approvals));
+    ym_site_csv_text(out, ym_buf_str(&approvals));
     ym_buf_puts(out, "\r\n");
     ym_buf_release(&people);
     ym_buf_release(&approvals);

@@ -80,6 +80,9 @@ int ym_site_load_policy(const char *path, struct ym_site_policy *p, struct ym_po
  * set, filings the dossier's. Self-contained HTML in the user's language. False: out of memory. */
 bool ym_site_page(const json_t *shown, const json_t *border, const json_t *filings, struct ym_buf *out);
 
+/* A cell that spreadsheets take for a text and not for a formula. */
+void ym_site_csv_text(struct ym_buf *out, const char *text);
+
 int ym_site_cmd_init(const struct ym_cli_args *a);
 int ym_site_cmd_enrol(const struct ym_cli_args *a);
 int ym_site_cmd_status(const struct ym_cli_args *a);
@@ -102,6 +105,8 @@ int ym_site_cmd_rules_withdraw(const struct ym_cli_args *a);
 int ym_site_cmd_dossier_list(const struct ym_cli_args *a);
 int ym_site_cmd_dossier_add(const struct ym_cli_args *a);
 int ym_site_cmd_dossier_withdraw(const struct ym_cli_args *a);
+int ym_site_cmd_dossier_export(const struct ym_cli_args *a);
+int ym_site_cmd_dossier_check(const struct ym_cli_args *a);
 int ym_site_cmd_border_show(const struct ym_cli_args *a);
 int ym_site_cmd_border_again(const struct ym_cli_args *a);
 int ym_site_cmd_border_on(const struct ym_cli_args *a);

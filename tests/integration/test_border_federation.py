@@ -3,8 +3,10 @@
 documents that it asks for the round runs; a document that is withdrawn or stale stops the next one."""
 
 import csv
+import io
 import json
 import os
+import stat
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -209,6 +211,48 @@ def consents_of_patients_count(fed):
     assert plain == card
 
 
+def a_pack_to_hand_in_holds_hashes_and_no_row(fed):
+    folder = fed.path("pack")
+    said = fed.site("h1", "dossier", "export", "trial", folder, "--dataset", "wards").stdout
+    assert ADVICE in said and stat.S_IMODE(os.stat(folder).st_mode) == 0o700, said
+    names = sorted(os.listdir(folder))
+    assert names == ["README.txt", "decision.json", "decision.txt", "documents.csv", "items.csv", "manifest.json", "measures.json",
+                     "people.json", "plan.json", "request.json"], names
+    text = {}
+    for name in names:
+        assert stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode) == 0o600, name
+        with open(os.path.join(folder, name), encoding="utf-8", newline="") as f:
+            text[name] = f.read()
+    everything = "".join(text.values())
+    with open(fed.path("data-h1", "d.csv"), encoding="utf-8") as f:
+        cells = {c for line in f.read().splitlines()[1:] for c in line.split(",")[:3]}
+    assert not [c for c in cells | {"pid", "d.csv", fed.path("h1")} if c in everything]
+    assert [r["variable"] for r in csv.DictReader(io.StringIO(text["items.csv"]))] == ["age", "marker", "sick"], text["items.csv"]
+    documents = list(csv.DictReader(io.StringIO(text["documents.csv"])))
+    assert {d["record"]: (d["number"], d["state"]) for d in documents}["standard_contract"] == ("SCC-1", "live"), documents
+    request = json.loads(text["request.json"])
+    assert request["border"]["recipient"] == "Acme Inc., Basel" and request["card"]["border"]["province"] == "beijing", request
+    assert json.loads(text["decision.json"])["decision"]["outcome"] == "proceed"
+    assert json.loads(text["measures.json"])["epsilon_study_micro"] > 0 and "privacy" in json.loads(text["measures.json"])
+    again = fed.site("h1", "dossier", "export", "trial", folder, "--dataset", "wards", check=False)
+    assert again.returncode != 0, "an old folder was written over"
+    good = fed.run("yumen-site", "dossier", "check", folder)
+    assert said.split("manifest ")[1].split()[0] in good.stdout, (said, good.stdout)
+    for name in names[:-1]:
+        path = os.path.join(folder, name)
+        with open(path, "w", encoding="utf-8", newline="") as f:
+            f.write(text[name][:-1] + chr(ord(text[name][-1]) ^ 1))
+        assert fed.run("yumen-site", "dossier", "check", folder, check=False).returncode != 0, name
+        os.unlink(path)
+        assert fed.run("yumen-site", "dossier", "check", folder, check=False).returncode != 0, name
+        with open(path, "w", encoding="utf-8", newline="") as f:
+            f.write(text[name])
+    fed.run("yumen-site", "dossier", "check", folder)
+    with open(os.path.join(folder, "more.txt"), "w", encoding="utf-8") as f:
+        f.write("more")
+    assert "more.txt" in fed.run("yumen-site", "dossier", "check", folder, check=False).stderr
+
+
 def what_is_withdrawn_is_absent(fed):
     listed = json.loads(fed.site("h1", "dossier", "list", "--json").stdout)["filings"]
     assert [f["state"] for f in listed] == ["live"] * 5 and listed[0]["days_left"] > 300000, listed
@@ -262,6 +306,7 @@ with Federation(sites=("h1",), border=True) as federation:
     a_set_and_its_records_open_it(federation)
     people_are_counted_before_they_leave(federation)
     egress_says_to_whom_and_on_what_ground(federation)
+    a_pack_to_hand_in_holds_hashes_and_no_row(federation)
     what_is_withdrawn_is_absent(federation)
     a_restart_knows_all_of_it(federation)
     a_threshold_stops_a_round_before_it_trains(federation)

@@ -169,17 +169,27 @@ static enum ym_code find_both(struct ym_trainer *t, const json_t *request, struc
     return YM_OK;
 }
 
-/* Why the fact "zone" is unknown; "" when it is not, or when no list is asked. */
-static json_t *zone_text(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,
-                         const struct ym_facts *facts, bool forecast)
+/* Of the card what is not of the file: no path, no local column. zone: why that fact is unknown, "" when it is not, or
+ * when no list is asked. */
+static void add_card(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,
+                     const struct ym_facts *facts, bool forecast, json_t *reply)
 {
+    static const char *const keys[] = {"name", "title", "size_class", "tier", "border"};
     struct ym_status st = YM_STATUS_INIT;
     struct ym_card *card = NULL;
+    json_t *all = NULL, *o = json_object();
 
-    if (ym_site_card(&t->site, dataset, &card, NULL) == YM_OK)
+    if (ym_site_card(&t->site, dataset, &card, NULL) == YM_OK) {
         ym_border_zone(t->border, plan, card, facts->people[YM_PEOPLE_SENSITIVE], ym_clock_unix(), forecast, &st);
+        ym_json_parse(card->canonical.data, card->canonical.len, card->canonical.len, &all, NULL);
+    }
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (json_object_get(all, keys[i]))
+            json_object_set(o, keys[i], json_object_get(all, keys[i]));
+    json_object_set_new(reply, "card", o);
+    json_object_set_new(reply, "zone", json_string(st.message));
+    json_decref(all);
     ym_card_free(card);
-    return json_string(st.message);
 }
 
 enum ym_code ym_trainer_border_show(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
@@ -205,7 +215,7 @@ enum ym_code ym_trainer_border_show(struct ym_trainer *t, const json_t *request,
     json_object_set_new(*reply, "why_not", json_string(ym_border_why_not(t->border)));
     json_object_set_new(*reply, "decision", ym_crossing_json(&d));
     json_object_set_new(*reply, "facts", ym_facts_json(&facts));
-    json_object_set_new(*reply, "zone", zone_text(t, s->plan, dataset, &facts, forecast));
+    add_card(t, s->plan, dataset, &facts, forecast, *reply);
     return YM_OK;
 }
 
