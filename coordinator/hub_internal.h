@@ -254,6 +254,8 @@ void hub_on_subscribe_end(struct ym_rpc_call *call, bool cancelled, void *ctx);
 void hub_on_watch(struct ym_rpc_call *call, struct ym_bytes request, void *ctx);
 void hub_on_watch_end(struct ym_rpc_call *call, bool cancelled, void *ctx);
 void hub_send_task(struct ym_hub *h, struct hub_study *y, size_t site, enum ym_round_task task);
+/* Another run of the hospital's trainer than this one has the stream. */
+bool hub_other_at_work(const struct ym_hub *h, const char *site, const char *instance);
 void hub_seat_sites(struct ym_hub *h, struct hub_study *y); /* a new study: who is connected already */
 void hub_notify(struct ym_hub *h, struct hub_study *y);
 /* Fill a Study message; items[] of site_count are the caller's. */

@@ -235,6 +235,7 @@ enum ym_code hub_seal_take(struct ym_hub *h, const char *site, const json_t *o, 
 {
     struct hub_seen ours = {0}, own = {0};
     uint8_t pub[YM_PUBKEY_BYTES], sig[YM_SIG_BYTES];
+    const char *instance = "";
     char name[256];
     int64_t at = 0;
     enum ym_code code;
@@ -243,8 +244,13 @@ enum ym_code hub_seal_take(struct ym_hub *h, const char *site, const json_t *o, 
     snprintf(name, sizeof name, "yumen/hospital/%s", site);
     if (!read_seen(o, "log", "size", "root", &ours) || !read_seen(o, "own_log", "own_size", "own_root", &own) ||
         ym_json_get_int(o, "at", 1, INT64_MAX, &at, NULL) != YM_OK || !read_bytes(o, "cosigner", pub, sizeof pub) ||
-        !read_bytes(o, "cosignature", sig, sizeof sig) || strcmp(own.log, name) != 0)
+        !read_bytes(o, "cosignature", sig, sizeof sig) || strcmp(own.log, name) != 0 ||
+        ym_json_get_str(o, "instance", &instance, NULL) != YM_OK || strlen(instance) != 32)
         return YM_INVALID;
+    if (hub_other_at_work(h, site, instance)) { /* its ledger is another one, and would look like a fork */
+        *reason = "another_worker";
+        return YM_CONFLICT;
+    }
     own.beside = ours.size;
     code = add_line(h, &ours, name, (uint64_t)at, pub, sig, reason);
     return code == YM_OK ? enter_own(h, site, &own, o, reason) : code;

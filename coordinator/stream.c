@@ -176,27 +176,40 @@ static void tell_twin(struct ym_hub *h, struct hub_subscriber *first, const stru
     ym_buf_release(&leaf);
 }
 
+static struct hub_subscriber *find_other(const struct ym_hub *h, const char *site, const char *instance)
+{
+    struct hub_subscriber *o = h->subscribers;
+
+    while (o && (strcmp(o->site, site) != 0 || !o->instance[0] || strcmp(o->instance, instance) == 0))
+        o = o->next;
+    return o;
+}
+
+bool hub_other_at_work(const struct ym_hub *h, const char *site, const char *instance)
+{
+    return find_other(h, site, instance) != NULL;
+}
+
 /* One worker of a hospital at a time: two that share an identity would charge the
  * same patients twice. Who is there stays; the same run may come back. */
 static bool let_in(struct ym_hub *h, struct hub_subscriber *s)
 {
     struct ym_status st = YM_STATUS_INIT;
+    struct hub_subscriber *other;
 
     if (s->session.len > 0 && read_session(h, s, &st) != YM_OK) {
         ym_log(YM_LOG_WARN, "hub.not_let_in", "site=%s why=\"%s\"", s->site, st.message);
         ym_rpc_call_fail(s->call, st.code, st.message);
         return false;
     }
-    for (struct hub_subscriber *o = h->subscribers; o; o = o->next) {
-        if (strcmp(o->site, s->site) != 0 || !o->instance[0] || strcmp(o->instance, s->instance) == 0)
-            continue;
-        tell_twin(h, o, s);
-        ym_rpc_call_fail(s->call, YM_CONFLICT,
-                         "another_worker: a worker with this hospital's identity is connected already; stop one of the "
-                         "two and keep the one whose ledger is longer");
-        return false;
-    }
-    return true;
+    other = find_other(h, s->site, s->instance);
+    if (!other)
+        return true;
+    tell_twin(h, other, s);
+    ym_rpc_call_fail(s->call, YM_CONFLICT,
+                     "another_worker: a worker with this hospital's identity is connected already; stop one of the two "
+                     "and keep the one whose ledger is longer");
+    return false;
 }
 
 static void attach_subscriber(struct ym_hub *h, struct hub_job *job)

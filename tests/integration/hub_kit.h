@@ -222,6 +222,7 @@ struct kit_party {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct kit_task *tasks, **last;
+    struct ym_buf session; /* a SubscribeRequest; under the lock, set once at most */
 };
 
 static inline struct ym_rpc_client *kit_client(const char *target, const struct kit_party *p)
@@ -355,11 +356,16 @@ static inline bool kit_take_task(void *ctx, struct ym_bytes message)
 static inline void *kit_subscribe_main(void *arg)
 {
     struct kit_party *p = arg;
+    struct ym_bytes session;
 
-    while (!p->stop)
-        if (ym_rpc_client_wait(p->stream, 1000, NULL) == YM_OK)
-            ym_rpc_read_stream(p->stream, "/yumen.v1.Worker/Subscribe", (struct ym_bytes){NULL, 0}, 0, kit_take_task, p,
-                               NULL);
+    while (!p->stop) {
+        if (ym_rpc_client_wait(p->stream, 1000, NULL) != YM_OK)
+            continue;
+        pthread_mutex_lock(&p->lock);
+        session = kit_view(&p->session);
+        pthread_mutex_unlock(&p->lock);
+        ym_rpc_read_stream(p->stream, "/yumen.v1.Worker/Subscribe", session, 0, kit_take_task, p, NULL);
+    }
     return NULL;
 }
 
@@ -432,6 +438,7 @@ static inline void kit_party_end(struct kit_party *p)
         kit_task_free(t);
     }
     ym_key_free(p->identity);
+    ym_buf_release(&p->session);
     ym_buf_wipe(&p->key);
     ym_buf_release(&p->cert);
     ym_buf_release(&p->ca);
@@ -454,6 +461,25 @@ static inline void kit_sign(const struct kit_party *p, const char *type, json_t 
     ym_buf_clear(leaf);
     MUST_OK(ym_leaf_sign(type, members, p->name, ym_clock_unix(), p->identity, leaf, ks));
     json_decref(members);
+}
+
+/* From the next stream on: this run of the trainer. */
+static inline void kit_session(struct kit_party *p, const char *instance)
+{
+    Yumen__V1__SubscribeRequest m = YUMEN__V1__SUBSCRIBE_REQUEST__INIT;
+    json_t *o = json_pack("{s:s, s:i, s:i, s:s}", "instance", instance, "size", 0, "log_from", 0, "hub_note", "");
+    struct ym_buf leaf = {0}, wire = {0};
+    uint8_t root[YM_HASH_BYTES] = {0};
+
+    ym_json_set_hash(o, "root", root);
+    kit_sign(p, "say_session", o, &leaf);
+    m.session = ym_message_bytes(leaf.data, leaf.len);
+    MUST_OK(ym_message_pack(&m, &wire, ks));
+    ym_buf_release(&leaf);
+    pthread_mutex_lock(&p->lock);
+    MUST(p->session.len == 0);
+    p->session = wire;
+    pthread_mutex_unlock(&p->lock);
 }
 
 static inline struct kit_answer kit_post_leaf(struct kit_party *p, struct ym_bytes leaf)

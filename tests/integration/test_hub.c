@@ -235,6 +235,9 @@ static enum ym_code sealed_note(struct world *w, struct ym_buf *out)
     return code;
 }
 
+#define FIRST_RUN "00000000000000000000000000000001"
+#define OTHER_RUN "00000000000000000000000000000002"
+
 struct seen { /* what a hospital says of the hub's checkpoint and of its own ledger */
     uint64_t size, own_size;
     uint8_t root[32], own_root[32];
@@ -255,8 +258,9 @@ static json_t *cosigned(const struct kit_party *p, const struct seen *s)
     struct ym_key *key = NULL;
     struct ym_buf text = {0}, own = {0};
     uint8_t sig[64], pub[32];
-    json_t *o = json_pack("{s:s, s:I, s:s, s:I, s:I}", "log", "yumen/fed/hub", "size", (json_int_t)s->size, "own_log",
-                          s->log, "own_size", (json_int_t)s->own_size, "at", (json_int_t)1700000000);
+    json_t *o =
+        json_pack("{s:s, s:I, s:s, s:I, s:I, s:s}", "log", "yumen/fed/hub", "size", (json_int_t)s->size, "own_log",
+                  s->log, "own_size", (json_int_t)s->own_size, "at", (json_int_t)1700000000, "instance", FIRST_RUN);
 
     MUST_OK(ym_key_derive(p->identity, YM_COSIGN_LABEL, &key, ks));
     MUST_OK(ym_checkpoint_text("yumen/fed/hub", s->size, s->root, &text));
@@ -342,6 +346,9 @@ static void hospitals_cosign_what_ended_a_round(void **state)
     s2.own_size = 5;
     s2.own_root[0] ^= 1;
     assert_answer(kit_post(&w->site[0], "say_cosigned", cosigned(&w->site[0], &s2)), YM_CONFLICT, "ledger_forked");
+    o = cosigned(&w->site[1], &s);
+    json_object_set_new(o, "instance", json_string("short"));
+    assert_answer(kit_post(&w->site[1], "say_cosigned", o), YM_INVALID, "malformed");
     /* all of it is there after a crash; the next round's end brings the next one */
     kit_restart(&w->hub);
     assert_answer(kit_post(&w->site[0], "say_cosigned", cosigned(&w->site[0], &s2)), YM_CONFLICT, "ledger_forked");
@@ -366,6 +373,36 @@ static void hospitals_cosign_what_ended_a_round(void **state)
 }
 
 /* ---- who may do what ---- */
+
+/* A copy of the hospital's folder is not let in, and its ledger is not taken for the hospital's either. */
+static void another_run_cosigns_nothing_while_one_is_at_work(void **state)
+{
+    struct world *w = *state;
+    struct kit_party *p = &w->site[0];
+    struct ym_buf note = {0};
+    struct seen s = {.own_size = 5, .own_root = {7}, .log = "yumen/hospital/h1"};
+    struct kit_answer a;
+    json_t *o;
+    int tries = 0;
+
+    run_study(w, "twins", NEVER);
+    MUST_OK(sealed_note(w, &note));
+    read_note(&note, &s);
+    ym_buf_release(&note);
+    assert_answer(kit_post(p, "say_cosigned", cosigned(p, &s)), YM_OK, "");
+    kit_session(p, OTHER_RUN);
+    kit_restart(&w->hub);
+    do { /* until its stream stands the same line is only said again */
+        a = kit_post(p, "say_cosigned", cosigned(p, &s));
+        usleep(20000);
+    } while (a.code == YM_OK && ++tries < 500);
+    assert_int_equal(a.code, YM_CONFLICT);
+    assert_string_equal(a.reason, "another_worker");
+    o = cosigned(p, &s);
+    json_object_set_new(o, "instance", json_string(OTHER_RUN));
+    assert_answer(kit_post(p, "say_cosigned", o), YM_OK, "");
+    assert_int_equal(kit_leaves(&w->auditor, "checkpoint_seen", NULL), 1);
+}
 
 static void a_study_of_somebody_else_does_not_exist(void **state)
 {
@@ -808,6 +845,7 @@ int main(void)
         cmocka_unit_test(a_study_runs_to_its_end),
         cmocka_unit_test(a_killed_hub_goes_on_with_the_same_attempt),
         cmocka_unit_test(hospitals_cosign_what_ended_a_round),
+        cmocka_unit_test(another_run_cosigns_nothing_while_one_is_at_work),
         cmocka_unit_test(a_study_of_somebody_else_does_not_exist),
         cmocka_unit_test(another_role_is_refused),
         cmocka_unit_test(words_of_another_hand_are_refused),

@@ -39,6 +39,8 @@ MUTATIONS = [
      ["test_evidence.py"]),
     ("tar-of-any-depth", "cmd/audit/folder.c", "if (too_deep(e->path))", "if (too_deep(e->path) && e->size > 99)", ["test_evidence.py"]),
     ("reader-waits-for-a-writer", "base/fs.c", "O_CLOEXEC | O_NOCTTY | O_NONBLOCK", "O_CLOEXEC | O_NOCTTY", ["test_fs"]),
+    ("clone-cosigns-too", "coordinator/seal.c", "if (hub_other_at_work(h, site, instance))", "if (hub_other_at_work(h, site, instance) && at == 0)",
+     ["test_hub"]),
     ("cosigned-once-a-run", "worker/trainer/trainer_frames.c", "    t->cosigned = false;", "    t->cosigned &= true;", ["test_cosigned.py"]),
     ("own-trust-believed", "cmd/audit/inputs.c", "code == YM_OK && in->trust_inside && i < in->count", "code != YM_OK && i < in->count",
      ["test_evidence.py"]),
@@ -466,9 +468,10 @@ MUTATIONS = [
 ]
 
 
-# Scripts of tests/integration that mutations name, and the programs they drive.
+# Tests that mutations name and that drive programs, and which.
 FEDERATION = ["yumen", "yumen-audit", "yumen-coordinator", "yumen-gateway", "yumen-site", "yumen-trainer"]
 SCRIPTS = {
+    "test_hub": ["yumen-coordinator"],
     "test_audit_report.py": ["yumen-audit", "../tests/make_ledgers"],
     "test_evidence.py": ["yumen-audit", "../tests/make_ledgers"],
     "test_fetch.py": ["yumen-audit", "yumen-audit-fetch"],
@@ -494,11 +497,11 @@ def run(argv, cwd, timeout):
 
 
 def targets(test):
-    return [f"cmd/{p}" for p in SCRIPTS[test]] if test in SCRIPTS else [f"tests/{test}"]
+    return [f"cmd/{p}" for p in SCRIPTS.get(test, [])] + ([] if test.endswith(".py") else [f"tests/{test}"])
 
 
 def command(tree, test):
-    if test in SCRIPTS:
+    if test.endswith(".py"):
         return [sys.executable, os.path.join(tree, "tests", "integration", test)]
     return [os.path.join(tree, "build", "tests", test)]
 

@@ -94,7 +94,7 @@ static const struct control_type control_types[] = {
     {"say_declined", false, " study round attempt reason "},
     {"say_checked", false, " study plan ok reason "},
     {"say_enrol", false, " token_id spki name hub enrol pin identity_key proof signature "},
-    {"say_cosigned", false, " log size root at cosigner cosignature own_log own_size own_root own_signature "},
+    {"say_cosigned", false, " log size root at cosigner cosignature own_log own_size own_root own_signature instance "},
     {"say_session", false, " instance size root log_from hub_note "},
     {"dataset_card", true, " dataset card data public group "},
 };

@@ -101,8 +101,9 @@ static enum ym_code say_cosigned(struct ym_trainer *t, struct ym_status *st)
     const struct ym_watch_memory *m = ym_watch_memory(t->watch);
     struct ym_buf text = {0}, line = {0};
     json_t *o = tree_members(origin, m->size, m->root);
-    enum ym_code code =
-        o ? ym_checkpoint_text(origin, m->size, m->root, &text) : ym_status_set(st, YM_EXHAUSTED, "no memory");
+    enum ym_code code = o && json_object_set_new(o, "instance", json_string(t->instance)) == 0
+                            ? ym_checkpoint_text(origin, m->size, m->root, &text)
+                            : ym_status_set(st, YM_EXHAUSTED, "no memory");
     if (code == YM_OK)
         code = add_cosignature(t, o, &text, m->time, st);
     if (code == YM_OK)

@@ -69,8 +69,8 @@ struct ym_trainer {
     struct ym_offices offices;
     struct ym_door *door;
     struct ym_watch *watch;
-    uint8_t instance[16]; /* of this run */
-    char noticed[256];    /* the incident that the hub told of in this run */
+    char instance[33]; /* of this run */
+    char noticed[256]; /* the incident that the hub told of in this run */
     struct ym_seal_due due;
     bool again;       /* what was cosigned last is to be said once more */
     bool cosigned;    /* said on this link */

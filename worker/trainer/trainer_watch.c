@@ -17,7 +17,11 @@ enum {
 
 enum ym_code ym_trainer_watch_open(struct ym_trainer *t, struct ym_status *st)
 {
-    ym_random(t->instance, sizeof t->instance);
+    uint8_t run[sizeof t->instance / 2];
+
+    ym_random(run, sizeof run);
+    for (size_t i = 0; i < sizeof run; i++)
+        snprintf(t->instance + 2 * i, 3, "%02x", run[i]);
     t->watch = ym_watch_new(&t->site, t->key, t->ledger);
     return t->watch ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory for the hub's log");
 }
@@ -25,18 +29,15 @@ enum ym_code ym_trainer_watch_open(struct ym_trainer *t, struct ym_status *st)
 static json_t *session_members(struct ym_trainer *t)
 {
     struct ym_bytes note = ym_watch_note(t->watch);
-    struct ym_buf hex = {0};
     uint8_t root[YM_HASH_BYTES];
-    json_t *o = NULL;
+    json_t *o;
 
     ym_ledger_root(t->ledger, root);
-    if (ym_hex_encode(t->instance, sizeof t->instance, &hex) == YM_OK)
-        o = json_pack("{s:s, s:I, s:I, s:s%}", "instance", ym_buf_str(&hex), "size",
-                      (json_int_t)ym_ledger_size(t->ledger), "log_from", (json_int_t)ym_watch_next(t->watch),
-                      "hub_note", note.len ? (const char *)note.data : "", note.len > NOTE_MAX ? 0 : note.len);
+    o = json_pack("{s:s, s:I, s:I, s:s%}", "instance", t->instance, "size", (json_int_t)ym_ledger_size(t->ledger),
+                  "log_from", (json_int_t)ym_watch_next(t->watch), "hub_note", note.len ? (const char *)note.data : "",
+                  note.len > NOTE_MAX ? 0 : note.len);
     if (o)
         ym_json_set_hash(o, "root", root);
-    ym_buf_release(&hex);
     return o;
 }
 
