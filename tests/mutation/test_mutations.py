@@ -387,6 +387,8 @@ MUTATIONS = [
      "if (memcmp(hash, file, 0) != 0)\n            code = ym_status_set(", ["test_meter"]),
     ("returned-people-forgotten", "worker/trainer/meter.c", "s->returned = people > s->returned ? people : s->returned;",
      "s->returned = people > INT32_MAX;", ["test_meter"]),
+    ("class-decides-for-the-people", "worker/trainer/trainer_people.c", "return ym_meter_with(t->meter, exporter, year, known);",
+     "return ym_meter_class(ym_meter_with(t->meter, exporter, year, known));", ["test_ten_thousand.py"]),
     ("other-hospitals-people-forgotten", "worker/trainer/trainer_people.c", "return here + o.people + elsewhere(t);",
      "return here + elsewhere(t);", ["test_exporter.py"]),
     ("people-elsewhere-forgotten", "worker/trainer/trainer_people.c", "return here + o.people + elsewhere(t);",
@@ -486,6 +488,7 @@ SCRIPTS = {
     "test_policy_federation.py": FEDERATION,
     "test_policy_machine.py": FEDERATION,
     "test_recover_seals.py": FEDERATION,
+    "test_ten_thousand.py": FEDERATION,
     "test_sponsor_federation.py": FEDERATION,
     "test_withdraw.py": FEDERATION,
 }
