@@ -70,26 +70,65 @@ static void end_row(struct ym_buf *out)
     ym_buf_append(out, "\n", 1);
 }
 
+/* Bytes of the text's first line, and where the next one begins: at a blank, or where there is none at a character. */
+static size_t fold(const char *text, size_t most, const char **next)
+{
+    const unsigned char *at = (const unsigned char *)text, *blank = NULL, *last = at;
+    size_t width = 0;
+
+    for (*next = text + strlen(text); *at; last = at) {
+        if (*at == ' ')
+            blank = at;
+        width += is_wide(next_point(&at)) ? 2 : 1;
+        if (most == 0 || width <= most)
+            continue;
+        last = blank ? blank : last > (const unsigned char *)text ? last : at;
+        *next = (const char *)last + (blank != NULL);
+        break;
+    }
+    return (size_t)((const char *)last - text);
+}
+
+/* One line of a row: the next piece of each of its cells. */
+static bool add_line(const struct ym_listing *t, const size_t *width, const char **cell, struct ym_buf *out)
+{
+    struct ym_buf piece = {0};
+    bool more = false;
+
+    if (t->indent)
+        ym_buf_puts(out, t->indent);
+    for (size_t i = 0; i < t->columns; i++) {
+        const char *next;
+        size_t len = fold(cell[i], t->most, &next);
+
+        ym_buf_clear(&piece);
+        ym_buf_append(&piece, cell[i], len);
+        add_cell(out, ym_buf_str(&piece), width[i], t->right >> i & 1U);
+        cell[i] = next;
+        more |= *next != '\0';
+    }
+    end_row(out);
+    ym_buf_release(&piece);
+    return more;
+}
+
 void ym_listing_format(struct ym_listing *t, struct ym_buf *out)
 {
     size_t width[YM_LISTING_COLUMNS] = {0};
-    const char *text = (const char *)t->cell.data;
+    const char *text = (const char *)t->cell.data, *cell[YM_LISTING_COLUMNS];
 
     for (size_t i = 0; i < t->count; i++, text += strlen(text) + 1) {
         size_t w = ym_listing_width(text);
 
+        w = t->most > 0 && w > t->most ? t->most : w;
         if (w > width[i % t->columns])
             width[i % t->columns] = w;
     }
     text = (const char *)t->cell.data;
     for (size_t i = 0; i < t->count; i++, text += strlen(text) + 1) {
-        size_t column = i % t->columns;
-
-        if (column == 0 && t->indent)
-            ym_buf_puts(out, t->indent);
-        add_cell(out, text, width[column], t->right >> column & 1U);
-        if (column == t->columns - 1)
-            end_row(out);
+        cell[i % t->columns] = text;
+        while (i % t->columns == t->columns - 1 && add_line(t, width, cell, out))
+            continue;
     }
     ym_buf_release(&t->cell);
     t->count = 0;

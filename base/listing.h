@@ -11,6 +11,7 @@ struct ym_listing {
     size_t columns;     /* 1 to YM_LISTING_COLUMNS */
     unsigned right;     /* columns set flush right, a bit each */
     const char *indent; /* before each row; NULL for nothing */
+    size_t most;        /* terminal columns of a cell, which goes on below where it is longer; 0: any */
     struct ym_buf cell; /* each ends in NUL */
     size_t count;
 };

@@ -67,12 +67,14 @@ static void show_room(const json_t *d)
                ym_get_int(d, "rounds_fit_month"));
 }
 
+enum { CELL = 44 }; /* two of them, and the terms' names, beside each other on a page */
+
 /* What the plan asks beside what the policy says. */
 static void show_view(const json_t *o)
 {
     static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_FITS, YM_TEXT_SITE_COL_TERM, YM_TEXT_SITE_COL_ASKS,
                                            YM_TEXT_SITE_COL_SAYS};
-    struct ym_listing t = {.columns = sizeof head / sizeof *head};
+    struct ym_listing t = {.columns = sizeof head / sizeof *head, .most = CELL};
     const json_t *list = json_object_get(o, "policy"), *line;
     size_t i;
 

@@ -318,6 +318,11 @@ static const json_t *nearest(const json_t *limits)
     return best;
 }
 
+static const char *exporter_of(const json_t *e)
+{
+    return ym_get_text(e, "name")[0] ? ym_get_text(e, "name") : T(SITE_STATUS_NO_EXPORTER);
+}
+
 static void put_people(struct ym_screen *s, const json_t *exporters, long long year)
 {
     const json_t *e;
@@ -330,10 +335,10 @@ static void put_people(struct ym_screen *s, const json_t *exporters, long long y
         if (ym_get_int(e, "year") != year)
             continue;
         if (limit)
-            ym_screen_addf(s, T(SITE_STATUS_PEOPLE), ym_get_int(e, "people"), year, ym_get_text(e, "name"),
+            ym_screen_addf(s, T(SITE_STATUS_PEOPLE), ym_get_int(e, "people"), year, exporter_of(e),
                            ym_get_int(limit, "left"), ym_get_int(limit, "from"), ym_get_text(limit, "ruleset"));
         else
-            ym_screen_addf(s, T(SITE_STATUS_PEOPLE_FREE), ym_get_int(e, "people"), year, ym_get_text(e, "name"));
+            ym_screen_addf(s, T(SITE_STATUS_PEOPLE_FREE), ym_get_int(e, "people"), year, exporter_of(e));
     }
 }
 

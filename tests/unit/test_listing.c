@@ -56,6 +56,22 @@ static void columns_are_as_wide_as_their_widest_cell(void **state)
     assert_int_equal(t.count, 0);
 }
 
+/* At blanks, where there are any; never within a character. */
+static void a_long_cell_goes_on_below(void **state)
+{
+    struct ym_listing t = {.columns = 2, .most = 8};
+    char out[256];
+
+    (void)state;
+    ym_listing_add(&t, "one, two, three");
+    ym_listing_add(&t, "\u7814\u7a76\u7814\u7a76\u7814\u7a76");
+    ym_listing_add(&t, "12345678");
+    ym_listing_add(&t, "0123456789");
+    printed(&t, out, sizeof out);
+    assert_string_equal(
+        out, "one,      \u7814\u7a76\u7814\u7a76\ntwo,      \u7814\u7a76\nthree\n12345678  01234567\n          89\n");
+}
+
 static void an_empty_listing_prints_nothing(void **state)
 {
     struct ym_listing t = {.columns = 2};
@@ -126,6 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chinese_character_is_two_columns_wide),
         cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
+        cmocka_unit_test(a_long_cell_goes_on_below),
         cmocka_unit_test(an_empty_listing_prints_nothing),
         cmocka_unit_test(a_screen_with_room_shows_all),
         cmocka_unit_test(the_longest_section_loses_rows_and_counts_them),
