@@ -53,8 +53,7 @@ out:
     return code;
 }
 
-/* Split line off at '\n'; false when there is none. */
-static bool next_line(struct ym_bytes *rest, struct ym_bytes *line)
+bool ym_note_line(struct ym_bytes *rest, struct ym_bytes *line)
 {
     const uint8_t *end = rest->len > 0 ? memchr(rest->data, '\n', rest->len) : NULL;
 
@@ -66,7 +65,7 @@ static bool next_line(struct ym_bytes *rest, struct ym_bytes *line)
     return true;
 }
 
-static bool parse_size(struct ym_bytes line, uint64_t *size)
+bool ym_note_number(struct ym_bytes line, uint64_t *out)
 {
     uint64_t n = 0;
 
@@ -77,7 +76,7 @@ static bool parse_size(struct ym_bytes line, uint64_t *size)
             return false;
         n = 10 * n + (uint64_t)(line.data[i] - '0');
     }
-    *size = n;
+    *out = n;
     return true;
 }
 
@@ -104,7 +103,7 @@ static bool signature_good(struct ym_bytes text, struct ym_bytes lines, const ch
     ym_note_key_id(origin, YM_NOTE_LOG, pub, id);
     if (ym_buf_printf(&head, DASH "%s ", origin) != YM_OK)
         goto out;
-    while (!good && next_line(&lines, &line)) {
+    while (!good && ym_note_line(&lines, &line)) {
         if (line.len <= head.len || memcmp(line.data, head.data, head.len) != 0)
             continue;
         ym_buf_clear(&raw);
@@ -129,11 +128,12 @@ static enum ym_code open_note(struct ym_bytes note, const char *origin, const ui
     uint8_t read_root[YM_HASH_BYTES];
     uint64_t read_size;
 
-    if (note.len > YM_CHECKPOINT_MAX || !next_line(&rest, &name) || !next_line(&rest, &count) ||
-        !next_line(&rest, &hash))
+    if (note.len > YM_CHECKPOINT_MAX || !ym_note_line(&rest, &name) || !ym_note_line(&rest, &count) ||
+        !ym_note_line(&rest, &hash))
         return ym_status_set(st, YM_CORRUPT, "the checkpoint is not a signed note");
     text = (struct ym_bytes){note.data, (size_t)(rest.data - note.data)};
-    if (!next_line(&rest, &blank) || blank.len != 0 || !parse_size(count, &read_size) || !parse_root(hash, read_root))
+    if (!ym_note_line(&rest, &blank) || blank.len != 0 || !ym_note_number(count, &read_size) ||
+        !parse_root(hash, read_root))
         return ym_status_set(st, YM_CORRUPT, "the checkpoint is not origin, size and root");
     if (name.len != strlen(origin) || memcmp(name.data, origin, name.len) != 0)
         return ym_status_set(st, YM_CORRUPT, "the checkpoint is of another log than '%.255s'", origin);

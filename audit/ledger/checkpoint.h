@@ -1,11 +1,18 @@
 #ifndef YM_AUDIT_CHECKPOINT_H
 #define YM_AUDIT_CHECKPOINT_H
 
+#include <stdbool.h>
+
 #include "base/crypto.h"
 
 /* C2SP tlog-checkpoint in a signed note: origin, size, base64 root, blank line,
  * one Ed25519 signature line whose key name is the origin. At most 4 KiB. */
 #define YM_CHECKPOINT_MAX 4096
+
+/* The next whole line of a note, without its newline; false at the end. */
+bool ym_note_line(struct ym_bytes *rest, struct ym_bytes *line);
+/* One to nineteen digits, none of them a zero in front; else false and *out as it was. */
+bool ym_note_number(struct ym_bytes line, uint64_t *out);
 
 /* What is signed: the three lines. Appends to out. */
 enum ym_code ym_checkpoint_text(const char *origin, uint64_t size, const uint8_t root[YM_HASH_BYTES],

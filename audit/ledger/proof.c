@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "audit/ledger/checkpoint.h"
 #include "audit/ledger/tree.h"
 #include "base/fs.h"
 
@@ -275,16 +276,11 @@ enum ym_code ym_proof_check_consistency(uint64_t old_size, const uint8_t old_roo
 /* Line 2 of a checkpoint. */
 static enum ym_code note_size(struct ym_bytes note, uint64_t *size, struct ym_status *st)
 {
-    const uint8_t *line = note.len > 0 ? memchr(note.data, '\n', note.len) : NULL;
-    const uint8_t *end = line ? memchr(line + 1, '\n', (size_t)(note.data + note.len - line - 1)) : NULL;
-    size_t len = end ? (size_t)(end - line - 1) : 0;
+    struct ym_bytes line;
 
-    *size = 0;
-    for (size_t i = 0; i < len && len <= 19; i++)
-        *size = 10 * *size + (uint64_t)(line[1 + i] - '0');
-    if (len == 0 || len > 19 || strspn((const char *)line + 1, "0123456789") != len)
-        return ym_status_set(st, YM_CORRUPT, "the checkpoint names no size");
-    return YM_OK;
+    if (ym_note_line(&note, &line) && ym_note_line(&note, &line) && ym_note_number(line, size))
+        return YM_OK;
+    return ym_status_set(st, YM_CORRUPT, "the checkpoint names no size");
 }
 
 static enum ym_code put_receipt(struct ym_bytes entry, uint64_t index, const struct ym_proof *p, struct ym_bytes note,

@@ -286,31 +286,6 @@ struct request {
     struct ym_bytes log_line;   /* the log's own signature line, with its newline */
 };
 
-static bool next_line(struct ym_bytes *rest, struct ym_bytes *line)
-{
-    const uint8_t *end = rest->len ? memchr(rest->data, '\n', rest->len) : NULL;
-
-    if (!end)
-        return false;
-    *line = (struct ym_bytes){rest->data, (size_t)(end - rest->data)};
-    rest->len -= line->len + 1;
-    rest->data = end + 1;
-    return true;
-}
-
-static bool read_number(struct ym_bytes text, uint64_t *out)
-{
-    *out = 0;
-    if (text.len < 1 || text.len > 19 || (text.len > 1 && text.data[0] == '0'))
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return false;
-        *out = 10 * *out + (uint64_t)(text.data[i] - '0');
-    }
-    return true;
-}
-
 static bool read_base64(struct ym_bytes text, uint8_t *out, size_t len)
 {
     struct ym_buf raw = {0};
@@ -341,19 +316,19 @@ static bool read_note(struct request *q)
     size_t signatures = 0;
 
     if (q->note.len > YM_CHECKPOINT_MAX || !ym_utf8_valid((const char *)q->note.data, q->note.len) ||
-        !next_line(&rest, &origin) || !next_line(&rest, &size) || !next_line(&rest, &root))
+        !ym_note_line(&rest, &origin) || !ym_note_line(&rest, &size) || !ym_note_line(&rest, &root))
         return false;
-    if (origin.len == 0 || origin.len >= sizeof q->origin || !read_number(size, &q->size) ||
+    if (origin.len == 0 || origin.len >= sizeof q->origin || !ym_note_number(size, &q->size) ||
         !read_base64(root, q->root, YM_HASH_BYTES))
         return false;
     memcpy(q->origin, origin.data, origin.len);
     q->origin[origin.len] = 0;
     while (line.len > 0) { /* extension lines, to the blank one */
         q->text = (struct ym_bytes){q->note.data, (size_t)(rest.data - q->note.data)};
-        if (!next_line(&rest, &line))
+        if (!ym_note_line(&rest, &line))
             return false;
     }
-    while (next_line(&rest, &line)) {
+    while (ym_note_line(&rest, &line)) {
         if (!signature_formed(line))
             return false;
         signatures++;
@@ -365,11 +340,11 @@ static bool read_request(struct ym_bytes body, struct request *q)
 {
     struct ym_bytes rest = body, line;
 
-    if (!next_line(&rest, &line) || line.len < 5 || memcmp(line.data, "old ", 4) != 0 ||
-        !read_number((struct ym_bytes){line.data + 4, line.len - 4}, &q->old))
+    if (!ym_note_line(&rest, &line) || line.len < 5 || memcmp(line.data, "old ", 4) != 0 ||
+        !ym_note_number((struct ym_bytes){line.data + 4, line.len - 4}, &q->old))
         return false;
     for (;;) {
-        if (!next_line(&rest, &line))
+        if (!ym_note_line(&rest, &line))
             return false;
         if (line.len == 0)
             break;
@@ -390,7 +365,7 @@ static bool signed_by_log(struct request *q, const struct known *l)
 
     rest.len = (size_t)(q->note.data + q->note.len - rest.data);
     ym_note_key_id(l->origin, YM_NOTE_LOG, l->pub, id);
-    while (next_line(&rest, &line)) {
+    while (ym_note_line(&rest, &line)) {
         if (line.len <= head || memcmp(line.data + 4, l->origin, name) != 0 || line.data[head - 1] != ' ' ||
             !read_base64((struct ym_bytes){line.data + head, line.len - head}, blob, sizeof blob) ||
             memcmp(blob, id, 4) != 0)

@@ -17,8 +17,7 @@
 #include "privacy/bounded.h"
 #include "privacy/clip.h"
 #include "privacy/noise.h"
-#include "tests/unit/gate_help.h"
-#include "worker/data/freeze.h"
+#include "tests/support/frozen.h"
 #include "worker/trainer/local.h"
 
 #define DELTA 1e-5
@@ -84,25 +83,17 @@ static void must_all(const struct ym_probes *p)
 
 static struct ym_frozen *frozen_of(const struct ym_pseudo *p)
 {
-    static const uint8_t salt[32] = {7};
-    struct ym_buf card_text = {0}, csv = {0}, bytes = {0}, report = {0};
-    struct ym_freeze *f = NULL;
-    struct ym_frozen *out = NULL;
+    struct ym_buf card_text = {0}, csv = {0};
+    struct ym_frozen *out;
     struct ym_card *card;
 
     assert_int_equal(ym_pseudo_card(&card_text), YM_OK);
     assert_int_equal(ym_pseudo_csv(p, &csv), YM_OK);
     card = card_must(ym_buf_str(&card_text));
-    assert_int_equal(ym_freeze_new(card, salt, false, &report, &f, NULL), YM_OK);
-    assert_int_equal(ym_freeze_push(f, csv.data, csv.len, NULL), YM_OK);
-    assert_int_equal(ym_freeze_finish(f, &bytes, NULL), YM_OK);
-    assert_int_equal(ym_frozen_parse(ym_buf_bytes(&bytes), &out, NULL), YM_OK);
-    ym_freeze_free(f);
+    out = frozen_must(card, ym_buf_bytes(&csv));
     ym_card_free(card);
     ym_buf_release(&card_text);
     ym_buf_release(&csv);
-    ym_buf_release(&bytes);
-    ym_buf_release(&report);
     return out;
 }
 

@@ -3,8 +3,7 @@
 #include <math.h>
 
 #include "sim/score.h"
-#include "tests/unit/gate_help.h"
-#include "worker/data/freeze.h"
+#include "tests/support/frozen.h"
 #include "worker/trainer/local_internal.h"
 
 #define PATIENTS 40
@@ -40,24 +39,16 @@ struct cohort {
 /* Patient i of those below `patients`; its values hang on i alone. */
 static struct ym_frozen *frozen_of(size_t patients)
 {
-    static const uint8_t salt[32] = {1};
     struct ym_card *card = card_must(card_text);
-    struct ym_freeze *f = NULL;
-    struct ym_buf csv = {0}, bytes = {0}, report = {0};
-    struct ym_frozen *out = NULL;
+    struct ym_buf csv = {0};
+    struct ym_frozen *out;
 
     ym_buf_puts(&csv, "id,a,t,n,d\n");
     for (size_t i = 0; i < patients; i++)
         ym_buf_printf(&csv, "p%zu,%zu,%zu,%zu,%s\n", i, i * 37 % 101, 210 + i * 97 % 900, i % 7, i % 3 ? "yes" : "no");
-    assert_int_equal(ym_freeze_new(card, salt, false, &report, &f, NULL), YM_OK);
-    assert_int_equal(ym_freeze_push(f, csv.data, csv.len, NULL), YM_OK);
-    assert_int_equal(ym_freeze_finish(f, &bytes, NULL), YM_OK);
-    assert_int_equal(ym_frozen_parse((struct ym_bytes){bytes.data, bytes.len}, &out, NULL), YM_OK);
-    ym_freeze_free(f);
+    out = frozen_must(card, ym_buf_bytes(&csv));
     ym_card_free(card);
     ym_buf_release(&csv);
-    ym_buf_release(&bytes);
-    ym_buf_release(&report);
     return out;
 }
 

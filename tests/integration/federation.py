@@ -10,6 +10,7 @@ import random
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,20 @@ def free_port_pair():
             return base
         except OSError:
             continue
+
+
+def tensors(path):
+    """The numbers of a safetensors file, by name."""
+    with open(path, "rb") as f:
+        raw = f.read()
+    (n,) = struct.unpack("<Q", raw[:8])
+    kinds, out = {"F32": "f", "F64": "d"}, {}
+    for name, t in json.loads(raw[8:8 + n]).items():
+        if name != "__metadata__":
+            a, b = t["data_offsets"]
+            part = raw[8 + n + a:8 + n + b]
+            out[name] = struct.unpack(f"<{len(part) // struct.calcsize(kinds[t['dtype']])}{kinds[t['dtype']]}", part)
+    return out
 
 
 class Failed(Exception):

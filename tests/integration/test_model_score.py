@@ -6,9 +6,12 @@ import json
 import math
 import os
 import random
-import struct
 import subprocess
+import sys
 import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from federation import tensors  # noqa: E402
 
 YUMEN = os.path.join(os.environ.get("YM_BUILD_ROOT", "build"), "cmd", "yumen")
 NEAR = 2e-5  # the model's own float32 scores
@@ -60,15 +63,6 @@ def run(home, *args, code=0):
     p = subprocess.run([YUMEN, *args], cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert p.returncode == code, (args, p.returncode, p.stderr, p.stdout)
     return p
-
-
-def tensors(path):
-    with open(path, "rb") as f:
-        data = f.read()
-    n = struct.unpack("<Q", data[:8])[0]
-    header = json.loads(data[8:8 + n])
-    return {k: struct.unpack("<%df" % ((t["data_offsets"][1] - t["data_offsets"][0]) // 4), data[8 + n:][slice(*t["data_offsets"])])
-            for k, t in header.items() if k != "__metadata__"}
 
 
 def near(got, want, what):

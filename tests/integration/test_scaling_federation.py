@@ -3,28 +3,14 @@
 it ends, the model that is taken away has scaling folded in, each charge is what the
 plan asks of its round, and the auditor recomputes every state from the sums."""
 
-import json
 import os
 import struct
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from federation import Federation  # noqa: E402
+from federation import Federation, tensors  # noqa: E402
 
 ROUNDS = 4
-
-
-def tensors(path):
-    with open(path, "rb") as f:
-        raw = f.read()
-    (n,) = struct.unpack("<Q", raw[:8])
-    kinds, out = {"F32": "f", "F64": "d"}, {}
-    for name, t in json.loads(raw[8:8 + n]).items():
-        if name != "__metadata__":
-            a, b = t["data_offsets"]
-            part = raw[8 + n + a:8 + n + b]
-            out[name] = struct.unpack(f"<{len(part) // struct.calcsize(kinds[t['dtype']])}{kinds[t['dtype']]}", part)
-    return out
 
 
 def float32(x):

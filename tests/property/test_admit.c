@@ -3,9 +3,8 @@
 
 #include "models/model.h"
 #include "sim/rng_seeded.h"
-#include "tests/unit/gate_help.h"
+#include "tests/support/frozen.h"
 #include "worker/data/admit.h"
-#include "worker/data/freeze.h"
 #include "worker/trainer/local.h"
 #include "worker/trainer/metric.h"
 
@@ -89,22 +88,6 @@ static size_t write_files(uint64_t seed, struct ym_buf *all, struct ym_buf *left
     return agreed;
 }
 
-static struct ym_frozen *freeze(const struct ym_card *card, const struct ym_buf *csv)
-{
-    static const uint8_t salt[32] = {9};
-    struct ym_freeze *f = NULL;
-    struct ym_buf bytes = {0}, report = {0};
-    struct ym_frozen *out = NULL;
-    assert_int_equal(ym_freeze_new(card, salt, false, &report, &f, NULL), YM_OK);
-    assert_int_equal(ym_freeze_push(f, csv->data, csv->len, NULL), YM_OK);
-    assert_int_equal(ym_freeze_finish(f, &bytes, NULL), YM_OK);
-    assert_int_equal(ym_frozen_parse(ym_buf_bytes(&bytes), &out, NULL), YM_OK);
-    ym_freeze_free(f);
-    ym_buf_release(&bytes);
-    ym_buf_release(&report);
-    return out;
-}
-
 static struct ym_table *table_of(const struct ym_plan *plan, const struct ym_consent_need *need,
                                  const struct ym_frozen *f, size_t left)
 {
@@ -158,7 +141,7 @@ static void who_lacks_a_consent_leaves_no_trace_in_a_release(void **state)
         for (uint64_t i = 0; i < CASES; i++) {
             struct ym_buf all = {0}, left = {0};
             size_t agreed = write_files(i * 7919 + 1, &all, &left), dim;
-            struct ym_frozen *f = freeze(card, &all), *g = freeze(card, &left);
+            struct ym_frozen *f = frozen_must(card, ym_buf_bytes(&all)), *g = frozen_must(card, ym_buf_bytes(&left));
             struct ym_table *a = table_of(plan, &need, f, agreed), *b = table_of(plan, &need, g, agreed);
             assert_true(agreed < f->patient_count && agreed == g->patient_count);
             same_table(plan, a, b);

@@ -1,9 +1,8 @@
 #include <math.h>
 
 #include "base/text.h"
-#include "gate_help.h"
+#include "tests/support/frozen.h"
 #include "tests/support/stats.h"
-#include "worker/data/freeze.h"
 
 static const char card_text[] = "yumen: card/1\n"
                                 "name: d1\n"
@@ -28,19 +27,10 @@ static const char csv_text[] = "id,b,s,y,c\n"
 
 static struct ym_frozen *frozen_of(const char *csv)
 {
-    static const uint8_t salt[32] = {1};
     struct ym_card *card = card_must(card_text);
-    struct ym_freeze *f = NULL;
-    struct ym_buf bytes = {0}, report = {0};
-    struct ym_frozen *out = NULL;
-    assert_int_equal(ym_freeze_new(card, salt, false, &report, &f, NULL), YM_OK);
-    assert_int_equal(ym_freeze_push(f, csv, strlen(csv), NULL), YM_OK);
-    assert_int_equal(ym_freeze_finish(f, &bytes, NULL), YM_OK);
-    assert_int_equal(ym_frozen_parse(bytes_in(&bytes), &out, NULL), YM_OK);
-    ym_freeze_free(f);
+    struct ym_frozen *out = frozen_must(card, (struct ym_bytes){(const uint8_t *)csv, strlen(csv)});
+
     ym_card_free(card);
-    ym_buf_release(&bytes);
-    ym_buf_release(&report);
     return out;
 }
 
