@@ -97,6 +97,7 @@ static void one_language(struct document *d, enum ym_lang lang)
     document_glance(d);
     document_studies(d);
     document_budget(d);
+    document_gate(d);
     document_events(d);
     document_programs(d);
     document_limits(d);

@@ -22,11 +22,12 @@ struct document {
     struct facts f;
     struct html h;
 };
-/* The sections, in their order (document_parts.c, document_proof.c). */
+/* The sections, in their order (document_parts.c, document_gate.c, document_proof.c). */
 void document_head(struct document *d);
 void document_glance(struct document *d);
 void document_studies(struct document *d);
 void document_budget(struct document *d);
+void document_gate(struct document *d);
 void document_events(struct document *d);
 void document_programs(struct document *d);
 void document_limits(struct document *d);

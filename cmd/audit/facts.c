@@ -346,33 +346,6 @@ static void take_border(struct reading *r)
     add_event(r, ym_entry_bool(r->e, "asked") ? FACT_BORDER_ASKED : FACT_BORDER_UNASKED, r->e->by, text(r, "reason"));
 }
 
-static void take_ruleset(struct reading *r)
-{
-    char words[640];
-
-    snprintf(words, sizeof words, "%s %" PRId64 " (%.64s)", text(r, "name"), number(r, "version"),
-             text(r, "effective_from"));
-    add_event(r, ym_entry_bool(r->e, "withdrawn") ? FACT_RULESET_GONE : FACT_RULESET, r->e->by, words);
-}
-
-static void take_dossier(struct reading *r)
-{
-    char words[513];
-
-    snprintf(words, sizeof words, "%.100s: %.160s %.120s (%.32s - %.32s)", text(r, "record"), text(r, "issuer"),
-             text(r, "number"), text(r, "valid_from"), text(r, "valid_until"));
-    add_event(r, ym_entry_bool(r->e, "withdrawn") ? FACT_DOSSIER_GONE : FACT_DOSSIER, r->e->by, words);
-}
-
-static void take_outcome(struct reading *r)
-{
-    char words[513];
-
-    snprintf(words, sizeof words, "%s, %s: %.100s", text(r, "study"), text(r, "dataset"),
-             ym_entry_inner(r->e, "decision", "outcome"));
-    add_event(r, FACT_DECISION, r->e->by, words);
-}
-
 static void take(struct reading *r)
 {
     switch (r->e->type) {
@@ -421,15 +394,6 @@ static void take(struct reading *r)
     case YM_ENTRY_BORDER:
         take_border(r);
         break;
-    case YM_ENTRY_RULESET:
-        take_ruleset(r);
-        break;
-    case YM_ENTRY_DOSSIER:
-        take_dossier(r);
-        break;
-    case YM_ENTRY_DECISION:
-        take_outcome(r);
-        break;
     case YM_ENTRY_RECOVER:
         add_event(r, FACT_RECOVERED, r->e->by, text(r, "reason"));
         break;
@@ -473,6 +437,8 @@ static void take_bytes(struct reading *r, struct ym_bytes line, const uint8_t ha
     if (ym_entry_parse(line, &e, &why) == YM_ENTRY_GOOD) {
         r->e = &e;
         keep_charge(r);
+        if (strcmp(r->v->log[r->log].role, "hub") != 0)
+            r->no_memory |= !audit_facts_gate(r->f, r->log, r->at, &e);
         take_once(r, hash);
     }
     ym_entry_release(&e);
@@ -551,6 +517,7 @@ void audit_facts_release(struct facts *f)
     }
     for (size_t i = 0; i < f->budget_count; i++)
         free(f->budget[i].point);
+    audit_facts_gate_release(f);
     free(f->party);
     free(f->study);
     free(f->decision);

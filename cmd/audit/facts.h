@@ -71,11 +71,6 @@ enum fact_event_kind {
     FACT_PROGRAM,
     FACT_BORDER_ASKED,
     FACT_BORDER_UNASKED,
-    FACT_RULESET,
-    FACT_RULESET_GONE,
-    FACT_DOSSIER,
-    FACT_DOSSIER_GONE,
-    FACT_DECISION,
     FACT_EVENT_KINDS
 };
 struct fact_event {
@@ -111,6 +106,55 @@ struct fact_charge { /* of a hospital's own ledger */
     struct ym_events events; /* count 0: no accountant takes them */
 };
 
+/* A hospital's own gate, by the log it stands in (facts_gate.c). At most FACT_ROWS_MAX of each are kept, and the rest
+ * is counted. */
+#define FACT_ROWS_MAX 200
+struct fact_policy {
+    size_t log;
+    uint64_t entry;
+    int64_t time, cap_micro, month_micro, delta_e18, min_patients;
+    char *terms; /* canonical JSON, "" when it has none */
+};
+struct fact_ruleset {
+    size_t log;
+    int64_t time, gone, version; /* gone: when it was withdrawn or a newer one of the name was signed; 0: in force */
+    bool draft, replaced;
+    char name[64], file[65], from[16];
+};
+struct fact_record {
+    size_t log;
+    int64_t time, gone; /* gone: when it was taken back; 0: it was not */
+    char record[64], issuer[200], number[100], study[64], dataset[64], from[16], until[16], document[65];
+};
+struct fact_outcome { /* what the rule sets decided on one plan and data set */
+    size_t log;
+    uint64_t decisions;
+    int64_t time, people; /* of the newest one; people -1: unknown */
+    char study[64], dataset[64], plan[65], outcome[32], label[64];
+};
+struct fact_withdrawal { /* the newest of a data set */
+    size_t log;
+    int64_t time, people;
+    char dataset[64];
+};
+struct fact_warning {
+    size_t log;
+    int64_t time, from, percent, people, year;
+    char ruleset[64], fact[64];
+};
+struct fact_office {
+    size_t log;
+    int64_t since; /* of the key in force */
+    uint64_t seals;
+    char office[64], key[17]; /* key "": none */
+};
+struct fact_asked { /* whether rule sets are asked: the newest word of it */
+    size_t log;
+    int64_t time;
+    bool asked;
+    char reason[513];
+};
+
 struct facts {
     char federation[513];
     struct fact_party *party;
@@ -121,6 +165,17 @@ struct facts {
     struct fact_event *event;
     struct fact_budget *budget;
     struct fact_charge *charge;
+    struct fact_policy *policy;
+    struct fact_ruleset *ruleset;
+    struct fact_record *record;
+    struct fact_outcome *outcome;
+    struct fact_withdrawal *withdrawal;
+    struct fact_warning *warning;
+    struct fact_office *office;
+    struct fact_asked *asked;
+    size_t policy_count, ruleset_count, record_count, outcome_count, withdrawal_count, warning_count, office_count,
+        asked_count;
+    uint64_t gate_left; /* entries of these kinds that are not shown */
     size_t party_count, study_count, decision_count, card_count, program_count, event_count, budget_count, charge_count;
     uint64_t event_total;
     int64_t newest; /* time of the newest leaf */
@@ -134,6 +189,11 @@ void audit_facts_release(struct facts *f);
 const struct fact_charge *audit_facts_charge(const struct facts *f, const struct ym_charge_line *l);
 /* The charges as curves (facts_budget.c); audit_facts calls it last. */
 enum ym_code audit_facts_budget(const struct ym_verification *v, struct facts *f, struct ym_status *st);
+
+/* One entry of a hospital's own log, for what its gate did. False: out of memory. */
+struct ym_entry;
+bool audit_facts_gate(struct facts *f, size_t log, uint64_t at, const struct ym_entry *e);
+void audit_facts_gate_release(struct facts *f);
 
 /* One more element of a growing array of facts, zeroed; NULL without memory. */
 void *audit_grow(void *array, size_t *count, size_t size);

@@ -3,6 +3,7 @@
 documents that it asks for the round runs; a document that is withdrawn or stale stops the next one."""
 
 import csv
+import html
 import io
 import json
 import os
@@ -299,6 +300,17 @@ def it_can_be_left_unasked_on_the_record(fed):
             "--objects", fed.path("hub", "objects"))
 
 
+def the_report_tells_it_to_the_auditor(fed):
+    page = fed.path("report.html")
+    fed.run("yumen-audit", "report", fed.path("hub", "ledger"), fed.path("h1", "ledger"), "--trust", fed.trust_file(), "--out", page)
+    with open(page, encoding="utf-8") as f:
+        text = html.unescape(f.read())
+    for told in ("cn-health/1", "签发方", "50 percent of 150 (n_sensitive, cn-health)", "standard_contract",
+                 "Rule sets are not asked, since", "“public data”", "proceed", "withdrawn 2", "百分之 50，限值 150", "data_office", ADVICE):
+        assert told in text, told
+    assert f">{ELIGIBLE}<" not in text, "a number of people that the ledger does not say"
+
+
 with Federation(sites=("h1",), border=True) as federation:
     a_study_at_a_site_that_asks(federation)
     nothing_signed_lets_nothing_out(federation)
@@ -311,4 +323,5 @@ with Federation(sites=("h1",), border=True) as federation:
     a_restart_knows_all_of_it(federation)
     a_threshold_stops_a_round_before_it_trains(federation)
     it_can_be_left_unasked_on_the_record(federation)
+    the_report_tells_it_to_the_auditor(federation)
 print("the gate held, opened, held again, and was left unasked on the record")

@@ -71,6 +71,8 @@ MUTATIONS = [
      "theirs = (m->who->role == YM_ROLE_AUDITOR && (m->yes = true)) ||", ["test_domestic.py"]),
     ("notices-not-missed", "models/results/notice.c", "    if (!value || !*value)\n        return false;",
      "    if (!value || !*value)\n        return true;", ["test_sponsor_federation.py"]),
+    ("report-counts-people-in-one-year", "audit/verify/rules_people.c", "*grown = (struct ym_people_line){.log = p->log, .year = (int)year};",
+     "*grown = (struct ym_people_line){.log = p->log, .year = 2023};", ["test_verify"]),
     ("report-unescaped", "cmd/html.c", 'return "&lt;";', 'return "<";', ["test_audit_report.py", "test_policy_federation.py"]),
     ("report-text-turned", "base/text.c", "(c >= 0x2028 && c <= 0x202e)", "c == 0x2028", ["test_audit_report.py"]),
     ("program-unnamed", "audit/verify/entry.c", "case BUILD:\n        return n->text_len == BUILD_HEX &&",

@@ -27,6 +27,9 @@ static void word(struct world *w, const char *text)
     json_object_set_new(card, "patient_identifier", json_string(text));
     for (size_t i = 0; i < 3; i++)
         say(w, WORLD_HUB, "enrol", i, "federation", text);
+    json_object_set_new(json_object_get(world_at(w, WORLD_H1, "policy", 0)->members, "terms"), "purposes",
+                        json_pack("[s]", text));
+    say(w, WORLD_H1, "border", 0, "reason", text);
     world_add(w, WORLD_H1, incident);
     world_add(w, WORLD_H1, override);
     world_add(w, WORLD_HUB,
