@@ -26,7 +26,8 @@ enum kind {
     SIGNATURE,
     WORD,
     ROUTE,
-    PEOPLE /* one or two years */
+    PEOPLE, /* one or two years */
+    US      /* may be absent */
 };
 
 struct member {
@@ -79,6 +80,7 @@ static const struct member charge[] = {{"study", NAME},
                                        {"binary", HASH},
                                        {"exporter", HASH},
                                        {"people", PEOPLE},
+                                       {"us", US},
                                        {"decision", HASH},
                                        {NULL}};
 static const struct member release[] = {{"study", NAME},
@@ -197,6 +199,19 @@ static bool people_good(const json_t *list)
     return true;
 }
 
+static bool us_good(const json_t *o)
+{
+    static const struct member us[] = {{"recipient", HASH},
+                                       {"categories", TEXT},
+                                       {"people", NUMBER, 0, INT32_MAX},
+                                       {"until", NUMBER, 0, INT64_MAX / 2},
+                                       {"set", HASH},
+                                       {NULL}};
+
+    return !o || (json_is_object(o) && count_good(o, us) == json_object_size(o) &&
+                  json_integer_value(json_object_get(o, "people")) % 100 == 0);
+}
+
 static bool seals_good(const json_t *list, const struct member *m)
 {
     static const struct member seal[] = {
@@ -227,6 +242,8 @@ static bool member_good(const json_t *v, const struct member *m)
         return events_good(v, m);
     case PEOPLE:
         return people_good(v);
+    case US:
+        return us_good(v);
     case SEALS:
         return seals_good(v, m);
     default:
@@ -239,9 +256,13 @@ static size_t count_good(const json_t *leaf, const struct member *table)
 {
     size_t n = 0;
 
-    for (; table[n].key; n++)
-        if (!member_good(json_object_get(leaf, table[n].key), &table[n]))
+    for (const struct member *m = table; m->key; m++) {
+        const json_t *v = json_object_get(leaf, m->key);
+
+        if (!member_good(v, m))
             return SIZE_MAX;
+        n += v != NULL;
+    }
     return n;
 }
 

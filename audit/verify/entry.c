@@ -33,7 +33,8 @@ enum kind {
     ROUTE,  /* integer, bounded */
     BASIS,  /* consent, treatment */
     LIMITS, /* {fact: [a count, ...]}, at most 16 of 16 */
-    PEOPLE  /* of one year or of two that follow each other, {year, people, set}; people in hundreds */
+    PEOPLE, /* of one year or of two that follow each other, {year, people, set}; people in hundreds */
+    US      /* {recipient, categories, people, until, set}; may be absent; people in hundreds */
 };
 
 struct member {
@@ -143,6 +144,7 @@ static const struct member charge[] = {STUDY,
                                        PROGRAM,
                                        {"exporter", HASH},
                                        {"people", PEOPLE},
+                                       {"us", US},
                                        {"decision", HASH},
                                        {NULL}};
 static const struct member release[] = {STUDY,
@@ -381,6 +383,18 @@ static bool people_good(const struct ym_vjson *j, const struct ym_vnode *list)
     return good;
 }
 
+static const struct member us_persons[] = {{"recipient", HASH},
+                                           {"categories", TEXT},
+                                           {"people", INT, 0, INT32_MAX},
+                                           {"until", INT, 0, INT64_MAX / 2},
+                                           {"set", HASH},
+                                           {NULL}};
+
+static bool us_good(const struct ym_vjson *j, const struct ym_vnode *n)
+{
+    return object_good(j, us_persons, n) && ym_vjson_get(j, n, "people")->integer % 100 == 0;
+}
+
 static const struct member seal[] = {{"office", NAME}, COUNT("time", 0), {"signature", SIGNATURE}, {NULL}};
 
 static bool seals_good(const struct ym_vjson *j, const struct ym_vnode *list)
@@ -421,6 +435,8 @@ static bool member_good(const struct ym_vjson *j, const struct member *m, const 
         return events_good(j, m, n);
     case PEOPLE:
         return people_good(j, n);
+    case US:
+        return us_good(j, n);
     case SEALS:
         return seals_good(j, n);
     case LIMITS:
@@ -438,7 +454,7 @@ static int count_members(const struct ym_vjson *j, const struct member *table)
     for (const struct member *m = table; m->name; m++) {
         const struct ym_vnode *n = ym_vjson_get(j, ym_vjson_root(j), m->name);
 
-        if (!n && m->kind == OBJECT && m->low == MAY_LACK)
+        if (!n && (m->kind == US || (m->kind == OBJECT && m->low == MAY_LACK)))
             continue;
         if (!n || !member_good(j, m, n))
             return -1;

@@ -303,6 +303,10 @@ static void show_forecast(const json_t *f)
     else
         printf(T(SITE_PEOPLE_MOST), ym_get_text(f, "study"), ym_get_text(f, "dataset"), ym_get_int(f, "people"));
     show_limits(json_object_get(f, "limits"));
+    if (json_object_get(f, "us")) {
+        printf(T(SITE_PEOPLE_US_WITH), ym_get_int(f, "us"));
+        show_limits(json_object_get(f, "us_limits"));
+    }
 }
 
 /* Who else counts for this exporter, and what it makes in all. */
@@ -321,6 +325,26 @@ static void show_others(const json_t *row)
         printf(T(SITE_PEOPLE_SUM), ym_get_int(row, "sum"));
 }
 
+static const char *or_hash(const json_t *row, const char *name, const char *hash)
+{
+    return *ym_get_text(row, name) ? ym_get_text(row, name) : ym_get_text(row, hash);
+}
+
+static void show_us(const json_t *list)
+{
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(list, i, row)
+    {
+        printf(T(SITE_PEOPLE_US), or_hash(row, "party_name", "party"), or_hash(row, "recipient_name", "recipient"),
+               ym_get_int(row, "people"), ym_get_text(row, "categories"));
+        if (ym_get_int(row, "lost") > 0)
+            printf(T(SITE_PEOPLE_LOST), ym_get_int(row, "lost"));
+        show_limits(json_object_get(row, "limits"));
+    }
+}
+
 static void show_meters(const json_t *o)
 {
     const json_t *list = json_object_get(o, "exporters"), *row;
@@ -336,6 +360,7 @@ static void show_meters(const json_t *o)
         show_others(row);
         show_limits(json_object_get(row, "limits"));
     }
+    show_us(json_object_get(o, "us"));
     if (json_is_object(json_object_get(o, "forecast")))
         show_forecast(json_object_get(o, "forecast"));
     printf("%s\n", T(BORDER_NOT_ADVICE));

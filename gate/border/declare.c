@@ -271,10 +271,21 @@ static size_t fold_name(const char *name, char *out)
     return len;
 }
 
+/* context with its NUL */
+static void hash_name(const char *context, const char *name, uint8_t out[YM_HASH_BYTES])
+{
+    char text[32 + 256];
+    size_t len = strlen(context) + 1;
+    memcpy(text, context, len);
+    ym_sha256(text, len + fold_name(name, text + len), out);
+}
+
 void ym_exporter_of(const struct ym_card *card, uint8_t out[YM_HASH_BYTES])
 {
-    static const char context[] = "yumen/exporter/v1"; /* with its NUL */
-    char text[sizeof context + sizeof card->border.exporter];
-    memcpy(text, context, sizeof context);
-    ym_sha256(text, sizeof context + fold_name(card->border.exporter, text + sizeof context), out);
+    hash_name("yumen/exporter/v1", card->border.exporter, out);
+}
+
+void ym_recipient_of(const struct ym_plan *plan, uint8_t out[YM_HASH_BYTES])
+{
+    hash_name("yumen/recipient/v1", plan->border.recipient, out);
 }

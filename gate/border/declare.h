@@ -59,6 +59,8 @@ void ym_notice_of(const struct ym_plan *plan, uint8_t out[YM_HASH_BYTES]);
  * whose name neither case nor width of Latin letters count, nor how much white space there is.
  * None recorded is an exporter too. */
 void ym_exporter_of(const struct ym_card *card, uint8_t out[YM_HASH_BYTES]);
+/* Likewise who receives, of the plan's recipient. */
+void ym_recipient_of(const struct ym_plan *plan, uint8_t out[YM_HASH_BYTES]);
 
 /* Facts of a round on a card: both declarations, the tier, and what is computed
  * from them (exporter, sections on AI). Unknown stays unknown. People and

@@ -237,6 +237,21 @@ variables:
             f.write("consent:\n  given:\n" + given + "  nobody: [bundled, broad, vulnerable]\n  notice_column: notice\n  notices:\n"
                     "    - {code: N1, level: enhanced, " + ", ".join(f'{k}: "{v}"' for k, v in texts.items()) + "}\n")
 
+    def file_records(self, site, study, dataset="wards"):
+        """The documents that the shipped rule sets ask for of general data that go abroad from a site in Beijing."""
+        topics = ("necessity", "consent", "data_handling", "privacy", "sharing", "risk")
+        parts = {
+            "self_assessment": (), "pipia": (), "hospital": (),
+            "ethics": ("--number", "2026-7", "--committee", "reg-9", *(x for t in topics for x in ("--topic", t + "=4"))),
+            "standard_contract": ("--number", "SCC-1", "--filed", "2026-01-05", "--province", "beijing"),
+        }
+        document = self.path("document.pdf")
+        with open(document, "w", encoding="utf-8") as f:
+            f.write("a document")
+        for kind, more in parts.items():
+            self.site(site, "dossier", "add", kind, "--study", study, "--dataset", dataset, "--document", document, "--issuer", "签发方",
+                      *more, "--until", "2999-12-31")
+
     def plan(self, study="trial", **over):
         v = dict(rounds=3, steps=2, q="0.5", nominal=60, noise="6", epsilon="3", quorum=3, ready=20, collect=20, attempts=3,
                  hospitals=", ".join("{name: %s}" % n for n in self.names), extra="", privacy="", delta="1e-5", family="logistic")

@@ -12,6 +12,7 @@ from federation import Federation  # noqa: E402
 SOURCE = os.environ["YM_SOURCE_ROOT"]
 CARD = """border:
   exporter: %s
+  province: beijing
   declares: {ciio: "no", pi: "yes", sensitive_pi: "yes", position: p1, claim: none, zone: none, aggregation: single, surveillance: "no", hgr: "no", us_persons: "no"}
 """
 PLAN = """border:
@@ -25,7 +26,6 @@ PLAN = """border:
   declares: {recipient: outside, overseas_access: possible, public_service: "no"}
   ai: {sourcing: a, consent: a, data_quality: a, data_security: a, annotation: a, content_labels: a, misuse_prevention: a, explainability: a}
 """
-RECORDS = ("self_assessment", "standard_contract", "pipia", "ethics", "hospital")
 AGENCY, TYPED_OTHERWISE = "Example Agency (Beijing)", "ＥＸＡＭＰＬＥ　agency  （Beijing）"
 
 
@@ -38,15 +38,6 @@ def rules(fed, hospital, limit):
         with open(path, "w", encoding="utf-8") as f:
             f.write(text.replace("from: 10000}", f"from: {limit}}}"))
         fed.site(hospital, "rules", "sign", path)
-
-
-def records(fed, hospital, study):
-    document = fed.path("document.pdf")
-    with open(document, "w", encoding="utf-8") as f:
-        f.write("a document")
-    for kind in RECORDS:
-        fed.site(hospital, "dossier", "add", kind, "--study", study, "--dataset", "wards", "--document", document, "--issuer",
-                 "签发方", *(("--number", "2026-7") if kind == "ethics" else ()), "--until", "2999-12-31")
 
 
 def data(fed, hospital, exporter):
@@ -85,7 +76,7 @@ def the_first_hospital_counts_alone(fed):
     fed.enrol_sponsor()
     data(fed, "h1", AGENCY)
     study_at(fed, "h1", "one")
-    records(fed, "h1", "one")
+    fed.file_records("h1", "one")
     assert people(fed, "h1", "one")[1] == 60
     fed.site("h1", "plans", "approve", "one", "--dataset", "wards")
     fed.wait_phase({"done"}, study="one")
@@ -102,7 +93,7 @@ def another_exporter_begins_at_nothing(fed):
 
 def the_same_exporter_counts_both(fed):
     data(fed, "h2", TYPED_OTHERWISE)
-    records(fed, "h2", "two")
+    fed.file_records("h2", "two")
     fed.wait(lambda: people(fed, "h2", "two")[0]["hospitals"], 40, "the hub's log, which comes with a round or after 30 s")
     row, sum_of_all = people(fed, "h2", "two")
     assert row["hospitals"] == [{"name": "h1", "people": 100}] and row["people"] == 0 and row["sum"] == 100, row
@@ -138,7 +129,7 @@ def those_counted_elsewhere_are_added(fed):
     data(fed, "h1", AGENCY + "\n  exporter_elsewhere: 5000")
     row, sum_of_all = people(fed, "h1", "three")
     assert (row["elsewhere"], sum_of_all) == (5000, 5160), row
-    records(fed, "h1", "three")
+    fed.file_records("h1", "three")
     assert "security_assessment" in border(fed, "h1", "three"), border(fed, "h1", "three")
 
 
@@ -149,4 +140,6 @@ with Federation(sites=("h1", "h2"), border=True) as federation:
     a_restart_knows_the_others(federation)
     with_room_for_both_the_round_runs(federation)
     those_counted_elsewhere_are_added(federation)
+    federation.run("yumen-audit", "verify", *(federation.path(n, "ledger") for n in ("hub", "h1", "h2")), "--trust", federation.trust_file(),
+                   "--objects", federation.path("hub", "objects"))
 print("two hospitals of one exporter counted together")

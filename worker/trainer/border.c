@@ -6,6 +6,7 @@
 #include "base/calendar.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "gate/border/us.h"
 #include "gate/plan.h"
 
 enum {
@@ -454,6 +455,7 @@ void ym_border_ask(const struct ym_border *b, const struct ym_plan *plan, const 
     set_choice(facts, YM_CHOICE_PROTECTION, "complete"); /* the door lets nothing else out */
     facts->people[YM_PEOPLE_SENSITIVE] = facts->people[YM_PEOPLE_PI] = n->people;
     facts->people[YM_PEOPLE_RECORDS] = n->records;
+    ym_us_facts(n->us, n->us_categories, facts);
     facts->choice[YM_CHOICE_ZONE] = ym_border_zone(b, plan, card, n->people, now, forecast, NULL);
     if (n->eligible >= 0)
         set_choice(facts, YM_CHOICE_CONSENT, n->eligible >= plan->min_patients ? "enough" : "below_minimum");

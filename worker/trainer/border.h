@@ -30,6 +30,8 @@ const char *ym_border_why_not(const struct ym_border *b);
  * (worker/data/admit.h); below 0: unknown. */
 struct ym_border_people {
     int64_t people, records, eligible;
+    int64_t us;             /* US persons of the last twelve months (us.h), with those of us_categories among them */
+    unsigned us_categories; /* none: the card says of no patient that it is one */
 };
 
 /* What the plan needs of this card's patients today; a record counts while it is live. */

@@ -61,6 +61,7 @@ struct ym_door_request {
     const uint8_t *exporter;        /* hash of who exports */
     const struct ym_cohort *cohort; /* who is eligible */
     const uint8_t *decision;        /* hash of the decision leaf's line; NULL: rule sets are not asked */
+    json_t *us;                     /* the charge's member "us" (us.h); NULL: none. Borrowed for the call */
 };
 /* Would rounds first..last of the plan fit the data set's budget and the plan's
  * own epsilon_max on top of all charges so far? Nothing changes. YM_EXHAUSTED: no.

@@ -167,7 +167,8 @@ static json_t *charge_members(const struct ym_door *d, const struct ym_door_requ
                   d->o.program->build, "binary", d->o.program->binary);
 
     ym_plan_events(p, r->round, r->round, &events);
-    if (!put_events(o, &events) || json_object_update(o, counted) != 0) {
+    if (!put_events(o, &events) || json_object_update(o, counted) != 0 ||
+        (r->us && json_object_set(o, "us", r->us) != 0)) {
         json_decref(o);
         return NULL;
     }

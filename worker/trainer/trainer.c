@@ -109,6 +109,8 @@ static enum ym_code open_ledger(struct ym_trainer *t, struct ym_status *st)
         code = ym_status_set(st, YM_CORRUPT, "the ledger is empty: bring its newest copy back");
     if (code == YM_OK)
         code = ym_budget_fold(t->ledger, &t->budget, st);
+    if (code == YM_OK && !(t->us = ym_us_new(&t->site, t->salt)))
+        code = ym_status_set(st, YM_EXHAUSTED, "no memory");
     return code == YM_OK ? ym_meter_fold(&t->site, t->salt, t->ledger, &t->meter, st) : code;
 }
 
@@ -304,6 +306,7 @@ static void stop(struct ym_trainer *t)
     ym_watch_free(t->watch);
     ym_budget_free(t->budget);
     ym_meter_free(t->meter);
+    ym_us_free(t->us);
     for (size_t i = 0; i < YM_TRAINER_COHORTS; i++)
         ym_cohort_release(&t->eligible[i].who);
     ym_ledger_close(&t->ledger);

@@ -54,6 +54,8 @@ enum ym_code ym_trainer_take(struct ym_trainer *t, uint64_t index, struct ym_byt
         code = ym_offices_take(&t->offices, o, st);
     if (code == YM_OK)
         code = ym_withdrawn_take(t->withdrawn, o, st);
+    if (code == YM_OK)
+        code = ym_us_take(t->us, o, st);
     json_decref(o);
     return code;
 }
@@ -222,19 +224,55 @@ static enum ym_code can_charge(struct ym_trainer *t, const struct ym_door_reques
     return YM_OK;
 }
 
-/* The exporter, from the card as it is now, and whom the round uses. */
+/* US persons, on disk before the charge. */
+static enum ym_code keep_us(struct ym_trainer *t, const struct ym_core_study *s, const struct ym_card *card,
+                            const struct ym_door_request *r, json_t **us, struct ym_status *st)
+{
+    struct ym_us_transfer transfer;
+    const struct ym_us_charge c = {.transfer = &transfer,
+                                   .study = s->study,
+                                   .round = r->round,
+                                   .attempt = r->attempt,
+                                   .until = r->until,
+                                   .cohort = r->cohort};
+
+    if (!r->cohort || !ym_us_transfer_of(s->plan, card, &transfer))
+        return YM_OK;
+    return ym_us_keep(t->us, &c, us, st);
+}
+
+/* The exporter, from the card as it is now, and whom the round uses. *us: new, or NULL. */
 static enum ym_code whose_data(struct ym_trainer *t, struct ym_core_study *s, struct ym_door_request *r,
-                               uint8_t exporter[YM_HASH_BYTES], struct ym_status *st)
+                               uint8_t exporter[YM_HASH_BYTES], json_t **us, struct ym_status *st)
 {
     struct ym_card *card = NULL;
     enum ym_code code = ym_site_card(&t->site, s->dataset, &card, st);
 
+    r->cohort = ym_trainer_cohort(t, s->plan, s->dataset);
+    r->decision = ym_border_decision(t->border, s->plan, s->dataset);
+    if (code == YM_OK)
+        code = keep_us(t, s, card, r, us, st);
     if (code == YM_OK)
         ym_exporter_of(card, exporter);
     ym_card_free(card);
     r->exporter = exporter;
-    r->cohort = ym_trainer_cohort(t, s->plan, s->dataset);
-    r->decision = ym_border_decision(t->border, s->plan, s->dataset);
+    r->us = *us;
+    return code;
+}
+
+/* The charge that was just written, into all that follows the ledger. */
+static enum ym_code take_charge(struct ym_trainer *t, struct ym_bytes line, int64_t now, struct ym_status *st)
+{
+    json_t *o = NULL;
+    enum ym_code code = ym_core_take(t->core, ym_ledger_size(t->ledger) - 1, line, st);
+
+    if (code == YM_OK)
+        code = ym_leaf_parse(line, &o, st);
+    if (code == YM_OK)
+        code = ym_us_take(t->us, o, st);
+    if (code == YM_OK)
+        ym_us_sweep(t->us, now);
+    json_decref(o);
     return code;
 }
 
@@ -244,6 +282,7 @@ static enum ym_code charge(struct ym_trainer *t, const struct ym_action *a, cons
     uint8_t exporter[YM_HASH_BYTES];
     struct ym_model m;
     struct ym_buf line = {0};
+    json_t *us = NULL;
     struct ym_door_request r = {.plan = s->plan,
                                 .dataset = s->dataset,
                                 .data = s->data,
@@ -264,13 +303,14 @@ static enum ym_code charge(struct ym_trainer *t, const struct ym_action *a, cons
     if (code == YM_DENIED)
         *reason = "border";
     if (code == YM_OK)
-        code = whose_data(t, s, &r, exporter, st);
+        code = whose_data(t, s, &r, exporter, &us, st);
     if (code == YM_OK)
         code = note_append(t, ym_door_charge(t->door, &r, &t->charged, &line, st), st);
     if (code == YM_CONFLICT)
         *reason = "stale";
     if (code == YM_OK)
-        code = note_append(t, ym_core_take(t->core, ym_ledger_size(t->ledger) - 1, ym_buf_bytes(&line), st), st);
+        code = note_append(t, take_charge(t, ym_buf_bytes(&line), r.now, st), st);
+    json_decref(us);
     ym_buf_release(&line);
     return code;
 }

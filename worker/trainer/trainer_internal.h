@@ -9,6 +9,7 @@
 #include "worker/trainer/door.h"
 #include "worker/trainer/sandbox.h"
 #include "worker/trainer/show.h"
+#include "worker/trainer/us.h"
 #include "worker/trainer/watch.h"
 #include "worker/trainer/withdraw.h"
 #include "worker/trainer/work.h"
@@ -60,6 +61,7 @@ struct ym_trainer {
     struct ym_border *border;
     struct ym_withdrawn *withdrawn;
     struct ym_meter *meter;
+    struct ym_us *us;
     struct ym_eligible eligible[YM_TRAINER_COHORTS]; /* in a ring */
     size_t eligible_next;
     struct ym_policy *policy; /* NULL: nothing is signed that can be read, so nobody is served */
@@ -174,6 +176,10 @@ enum ym_people_bound { YM_PEOPLE_LEAST, YM_PEOPLE_MOST, YM_PEOPLE_EXACT };
  * known yet: the least or the most that it can be; below 0: unknown. */
 struct ym_border_people ym_trainer_count(struct ym_trainer *t, const struct ym_plan *plan, const struct ym_card *card,
                                          enum ym_people_bound bound);
+/* trainer_us.c. Each pair of party and recipient with its names and limits; limits that so many people of these
+ * categories stand before: {fact, from, ruleset, left, warn} */
+json_t *ym_trainer_us_json(struct ym_trainer *t);
+json_t *ym_trainer_us_limits(const struct ym_trainer *t, unsigned categories, int64_t people);
 /* The meters, and with "plan" what a round of it would make of them. */
 enum ym_code ym_trainer_people(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st);
 /* trainer_withdraw.c: as above, the desk's */

@@ -43,36 +43,69 @@ const struct ym_cohort *ym_trainer_cohort(const struct ym_trainer *t, const stru
     return e ? &e->who : NULL;
 }
 
-/* With everybody in the data set on top. */
-static int64_t count_most(struct ym_trainer *t, const char *dataset, const uint8_t exporter[YM_HASH_BYTES], int year)
-{
-    struct ym_cohort all = {0};
-    char path[YM_SITE_PATH];
-    int64_t people = -1;
+/* Whom a question is about: the plan's cohort once it is known; until then everybody in the data set, or nobody and
+ * a number that there will be at least. */
+struct whom {
+    struct ym_cohort who, loaded;
+    int64_t least;
+    bool unknown;
+};
 
-    if (ym_trainer_people_path(t, dataset, path) == YM_OK && ym_people_load(path, NULL, NULL, 0, &all, NULL) == YM_OK)
-        people = ym_meter_with(t->meter, exporter, year, &all);
-    ym_cohort_release(&all);
-    return people;
+static void whom_release(struct whom *w)
+{
+    ym_cohort_release(&w->loaded);
+}
+
+static struct whom whom(struct ym_trainer *t, const struct ym_plan *plan, const char *dataset,
+                        enum ym_people_bound bound)
+{
+    const struct ym_cohort *known = ym_trainer_cohort(t, plan, dataset);
+    struct whom w = {0};
+    char path[YM_SITE_PATH];
+
+    if (known) {
+        w.who = *known;
+    } else if (bound == YM_PEOPLE_MOST) {
+        w.unknown = ym_trainer_people_path(t, dataset, path) != YM_OK ||
+                    ym_people_load(path, NULL, NULL, 0, &w.loaded, NULL) != YM_OK;
+        w.who = w.loaded;
+    } else {
+        w.unknown = bound == YM_PEOPLE_EXACT;
+        w.least = plan->min_patients;
+    }
+    return w;
+}
+
+static int64_t bounded(const struct whom *w, int64_t people)
+{
+    return w->unknown ? -1 : people < 0 || people > w->least ? people : w->least;
 }
 
 static int64_t count_own(struct ym_trainer *t, const struct ym_plan *plan, const struct ym_card *card,
                          enum ym_people_bound bound)
 {
-    const struct ym_cohort *known = ym_trainer_cohort(t, plan, card->name);
+    struct whom w = whom(t, plan, card->name, bound);
     uint8_t exporter[YM_HASH_BYTES];
-    int year = ym_year_of(ym_clock_unix());
-    int64_t before;
+    int64_t people;
 
     ym_exporter_of(card, exporter);
-    if (known)
-        return ym_meter_with(t->meter, exporter, year, known);
-    if (bound == YM_PEOPLE_MOST)
-        return count_most(t, card->name, exporter, year);
-    if (bound == YM_PEOPLE_EXACT)
-        return -1;
-    before = ym_meter_counted(t->meter, exporter, year);
-    return before < 0 || before > plan->min_patients ? before : plan->min_patients;
+    people = bounded(&w, ym_meter_with(t->meter, exporter, ym_year_of(ym_clock_unix()), &w.who));
+    whom_release(&w);
+    return people;
+}
+
+/* 28 CFR 202.205, the round in question included. */
+static void count_us(struct ym_trainer *t, const struct ym_plan *plan, const struct ym_card *card,
+                     enum ym_people_bound bound, struct ym_border_people *n)
+{
+    struct ym_us_transfer transfer;
+    struct whom w;
+
+    if (!ym_us_transfer_of(plan, card, &transfer))
+        return;
+    w = whom(t, plan, card->name, bound);
+    n->us = bounded(&w, ym_us_with(t->us, &transfer, &w.who, ym_clock_unix(), &n->us_categories));
+    whom_release(&w);
 }
 
 /* ---- others who count for the same exporter ---- */
@@ -164,9 +197,10 @@ struct ym_border_people ym_trainer_count(struct ym_trainer *t, const struct ym_p
                                          enum ym_people_bound bound)
 {
     const struct ym_cohort *known = ym_trainer_cohort(t, plan, card->name);
-    struct ym_border_people n = {count(t, plan, card, bound), -1, -1};
+    struct ym_border_people n = {.people = count(t, plan, card, bound), .records = -1, .eligible = -1};
     struct ym_consent_need need;
 
+    count_us(t, plan, card, bound, &n);
     ym_border_consent(t->border, plan, card, ym_clock_unix(), &need);
     admitted(t, card, &need, &n);
     if (!need.asked)
@@ -322,6 +356,10 @@ static enum ym_code forecast_json(struct ym_trainer *t, const char *plan, const 
                      (json_int_t)(known ? (int64_t)known->count : -1), "before",
                      (json_int_t)ym_meter_counted(t->meter, exporter, ym_year_of(ym_clock_unix())), "people",
                      (json_int_t)n.people, "limits", shares_json(limits, n.people < 0 ? 0 : n.people));
+    if (n.us_categories) {
+        json_object_set_new(*out, "us", json_integer(n.us));
+        json_object_set_new(*out, "us_limits", ym_trainer_us_limits(t, n.us_categories, n.us < 0 ? 0 : n.us));
+    }
     ym_card_free(card);
     return YM_OK;
 }
@@ -336,8 +374,9 @@ enum ym_code ym_trainer_people(struct ym_trainer *t, const json_t *request, json
                             : YM_OK;
 
     if (code == YM_OK)
-        *reply = json_pack("{s:b, s:s, s:i, s:o, s:o}", "ok", 1, "name", t->site.name, "year", year, "exporters",
-                           meters_json(t, limits, year), "forecast", forecast ? forecast : json_null());
+        *reply = json_pack("{s:b, s:s, s:i, s:o, s:o, s:o}", "ok", 1, "name", t->site.name, "year", year, "exporters",
+                           meters_json(t, limits, year), "us", ym_trainer_us_json(t), "forecast",
+                           forecast ? forecast : json_null());
     json_decref(limits);
     return code;
 }
