@@ -300,7 +300,7 @@ static int bad_office(const char *word)
 
 static void show_offices(const json_t *o)
 {
-    static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_OFFICE, YM_TEXT_SITE_COL_KEY};
+    static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_OFFICE, YM_TEXT_SITE_COL_KEY, YM_TEXT_SITE_COL_ACCOUNT};
     struct ym_listing t = {.columns = sizeof head / sizeof *head};
     const json_t *row;
     size_t i;
@@ -312,6 +312,10 @@ static void show_offices(const json_t *o)
 
         ym_listing_add(&t, "%s", ym_get_text(row, "office"));
         ym_listing_add(&t, "%s", key[0] ? key : T(OFFICE_CLOSED));
+        if (ym_get_int(row, "account") >= 0)
+            ym_listing_add(&t, "%lld", ym_get_int(row, "account"));
+        else
+            ym_listing_add(&t, "-");
     }
     ym_listing_print(&t);
 }

@@ -13,13 +13,14 @@ static const char style[] =
     "[lang|=zh]{font-family:'Noto Serif CJK SC','Source Han Serif SC','Songti SC',SimSun,'Noto Sans CJK SC',serif}\n"
     "h1{font-size:1.6rem;line-height:1.2;margin:0 0 .3rem}\n"
     "h2{font-size:1.1rem;margin:1.6rem 0 .4rem;padding-top:.4rem;border-top:1px solid #1d1d1b}\n"
-    "p,ul{margin:.4rem 0}table{border-collapse:collapse;width:100%;margin:.4rem 0;font-size:.88rem}\n"
+    "p,ul{margin:.4rem 0}table{border-collapse:collapse;width:100%;margin:.4rem 0;font-size:.92em}\n"
     "th,td{text-align:left;vertical-align:top;padding:.25rem .7rem .25rem 0;border-bottom:1px solid #d9d6cd;"
     "overflow-wrap:anywhere}\n"
     "table.pairs th{font-weight:400;color:#5f5e58;width:16rem}\n"
-    "tr.no td{background:#f7e8e4}pre{white-space:pre-wrap;font:.8rem/1.45 'DejaVu Sans Mono',Menlo,monospace}\n"
+    "tr.no td{background:#f7e8e4}td.short,thead th{white-space:nowrap}\n"
     ".advice{margin-top:1.6rem;font-size:.88rem;color:#5f5e58}\n"
-    ".sign{border:1px solid #1d1d1b;padding:.8rem 1rem 3.4rem;margin:.6rem 0;break-inside:avoid}\n"
+    ".sign{box-sizing:border-box;width:99%;border:1px solid #1d1d1b;padding:.8rem 1rem 3.4rem;margin:.6rem "
+    "0;break-inside:avoid}\n"
     "@page{size:A4;margin:17mm}\n"
     "@media print{body{padding:0;max-width:none;font-size:12px}h2{break-after:avoid}tr,li{break-inside:avoid}}\n";
 
@@ -132,7 +133,7 @@ static void put_epsilon(struct html *h, const json_t *shown, const json_t *room)
     long long micro = ym_get_int(shown, "epsilon_study_micro");
     const char *delta = ym_delta_text(ym_get_int(shown, "delta_e18"));
     double factor = exp((double)micro / 1e6);
-    char odds[512], budget[128];
+    char odds[512];
 
     if (factor < 10)
         snprintf(odds, sizeof odds, "%.2f", ceil(100 * factor) / 100);
@@ -143,10 +144,11 @@ static void put_epsilon(struct html *h, const json_t *shown, const json_t *room)
                      ym_get_int(shown, "rounds"));
     if (!room)
         return;
-    snprintf(budget, sizeof budget, "%s · %s · %s", ym_epsilon_text(ym_get_int(room, "spent_micro")),
-             ym_epsilon_text(ym_get_int(room, "after_micro")), ym_epsilon_text(ym_get_int(room, "cap_micro")));
+    html_element_say(h, "p", YM_TEXT_SITE_PAGE_BUDGET);
     html_raw(h, "<table class=\"pairs\">");
-    row(h, YM_TEXT_SITE_PAGE_BUDGET, budget);
+    row(h, YM_TEXT_SITE_PAGE_BEFORE, ym_epsilon_text(ym_get_int(room, "spent_micro")));
+    row(h, YM_TEXT_SITE_PAGE_AFTER, ym_epsilon_text(ym_get_int(room, "after_micro")));
+    row(h, YM_TEXT_SITE_PAGE_CAP, ym_epsilon_text(ym_get_int(room, "cap_micro")));
     html_raw(h, "</table>\n");
 }
 
@@ -185,7 +187,7 @@ static void put_policy(struct html *h, const json_t *list)
         html_element(h, "td", ym_get_text(line, "title"));
         html_element(h, "td", ym_get_text(line, "asks"));
         html_element(h, "td", ym_get_text(line, "says"));
-        html_element_say(h, "td", fits ? YM_TEXT_SITE_FITS : YM_TEXT_SITE_FITS_NOT);
+        html_element_say(h, "td class=\"short\"", fits ? YM_TEXT_SITE_FITS : YM_TEXT_SITE_FITS_NOT);
         html_raw(h, "</tr>\n");
     }
     html_raw(h, "</table>\n");
@@ -197,7 +199,7 @@ static void put_filing(struct html *h, const json_t *f)
     html_element(h, "td", ym_get_text(f, "record"));
     html_element(h, "td", ym_get_text(f, "issuer"));
     html_element(h, "td", ym_get_text(f, "valid_until"));
-    html_element(h, "td", ym_get_text(f, "state"));
+    html_element(h, "td", ym_site_word(ym_get_text(f, "state")));
     html_raw(h, "</tr>\n");
 }
 
@@ -223,6 +225,52 @@ static void put_records(struct html *h, const json_t *filings, const char *study
         html_element_say(h, "p", YM_TEXT_SITE_PAGE_NO_RECORDS);
 }
 
+/* A track, an outcome of gate/border/facts.h, for people. */
+static const char *border_word(const char *word)
+{
+    static const struct {
+        const char *word;
+        enum ym_text_id id;
+    } known[] = {
+        {"artefact", YM_TEXT_SITE_TRACK_ARTEFACT},
+        {"cac", YM_TEXT_SITE_TRACK_CAC},
+        {"hgr", YM_TEXT_SITE_TRACK_HGR},
+        {"ethics", YM_TEXT_SITE_TRACK_ETHICS},
+        {"consent", YM_TEXT_SITE_TRACK_CONSENT},
+        {"ai", YM_TEXT_SITE_TRACK_AI},
+        {"us", YM_TEXT_SITE_TRACK_US},
+        {"proceed", YM_TEXT_SITE_OUTCOME_PROCEED},
+        {"hold", YM_TEXT_SITE_OUTCOME_HOLD},
+        {"refuse", YM_TEXT_SITE_OUTCOME_REFUSE},
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].word, word) == 0)
+            return ym_text(known[i].id);
+    return word;
+}
+
+static void put_outcomes(struct html *h, const json_t *border)
+{
+    static const enum ym_text_id title[] = {YM_TEXT_SITE_PAGE_TRACK, YM_TEXT_SITE_PAGE_OUTCOME, YM_TEXT_SITE_PAGE_WHY,
+                                            YM_TEXT_SITE_PAGE_WHO, YM_TEXT_SITE_PAGE_RULE};
+    const json_t *line;
+    size_t i;
+
+    heads(h, title, 5);
+    json_array_foreach(json_object_get(border, "reasons"), i, line)
+    {
+        html_raw(h, strcmp(ym_get_text(line, "outcome"), "proceed") == 0 ? "<tr>" : "<tr class=\"no\">");
+        html_element(h, "td", border_word(ym_get_text(line, "track")));
+        html_element(h, "td class=\"short\"", border_word(ym_get_text(line, "outcome")));
+        html_element(h, "td", ym_get_text(line, "why"));
+        html_element(h, "td", ym_site_word(ym_get_text(line, "role")));
+        html_element(h, "td", ym_get_text(line, "rule"));
+        html_raw(h, "</tr>\n");
+    }
+    html_raw(h, "</table>\n");
+}
+
 static void put_rules(struct html *h, const json_t *border)
 {
     html_element_say(h, "h2", YM_TEXT_SITE_PAGE_RULES);
@@ -231,7 +279,40 @@ static void put_rules(struct html *h, const json_t *border)
     else if (!json_is_true(json_object_get(border, "asked")))
         html_element_say(h, "p", YM_TEXT_SITE_PAGE_RULES_OFF, ym_get_text(border, "why_not"));
     else
-        html_element(h, "pre", ym_get_text(border, "text"));
+        put_outcomes(h, border);
+}
+
+/* Offices that have sealed this approval, and who else can. */
+static void put_seal(struct html *h, const json_t *item)
+{
+    struct ym_buf who = {0}, from = {0};
+    const json_t *office;
+    size_t i;
+
+    json_array_foreach(json_object_get(item, "sealed"), i, office)
+        ym_buf_printf(&who, "%s%s", i ? ", " : "", ym_site_word(json_string_value(office)));
+    json_array_foreach(json_object_get(item, "from"), i, office)
+        ym_buf_printf(&from, "%s%s", i ? ", " : "", ym_site_word(json_string_value(office)));
+    html_element_say(h, "p", YM_TEXT_SITE_PAGE_SEALED, who.len ? ym_buf_str(&who) : "-", ym_get_int(item, "left"),
+                     ym_buf_str(&from));
+    ym_buf_release(&who);
+    ym_buf_release(&from);
+}
+
+static void put_seals(struct html *h, const json_t *shown, const json_t *pending)
+{
+    const json_t *item;
+    size_t i, count = 0;
+
+    html_element_say(h, "h2", YM_TEXT_SITE_PAGE_SEALS);
+    json_array_foreach(pending, i, item)
+    {
+        if (strcmp(ym_get_text(item, "type"), "approval") == 0 &&
+            strcmp(ym_get_text(json_object_get(item, "members"), "plan"), ym_get_text(shown, "plan")) == 0 && ++count)
+            put_seal(h, item);
+    }
+    if (count == 0)
+        html_element_say(h, "p", YM_TEXT_SITE_PAGE_NO_SEALS, ym_site_word(ym_get_text(shown, "decision")));
 }
 
 static void put_signature(struct html *h)
@@ -260,7 +341,8 @@ static const json_t *room_of(const json_t *shown, const json_t *border)
     return NULL;
 }
 
-bool ym_site_page(const json_t *shown, const json_t *border, const json_t *filings, struct ym_buf *out)
+bool ym_site_page(const json_t *shown, const json_t *border, const json_t *filings, const json_t *pending,
+                  struct ym_buf *out)
 {
     struct html h = {.lang = ym_text_lang()};
     const json_t *content = json_object_get(shown, "content"), *room = room_of(shown, border);
@@ -277,6 +359,7 @@ bool ym_site_page(const json_t *shown, const json_t *border, const json_t *filin
     put_policy(&h, json_object_get(shown, "policy"));
     put_records(&h, json_object_get(filings, "filings"), ym_get_text(shown, "study"));
     put_rules(&h, border);
+    put_seals(&h, shown, json_object_get(pending, "pending"));
     put_signature(&h);
     html_raw(&h, "</body>\n</html>\n");
     if (h.failed) {

@@ -124,13 +124,15 @@ static const char *page_dataset(const struct ym_cli_args *a, const json_t *shown
 
 /* The gate's answer is left out where no data set is registered. */
 static enum ym_code gather(const struct ym_cli_args *a, const struct ym_site *s, json_t **shown, json_t **border,
-                           json_t **filings, struct ym_status *st)
+                           json_t **filings, json_t **pending, struct ym_status *st)
 {
     enum ym_code code = ym_site_ask(s, json_pack("{s:s, s:s}", "do", "plan_show", "plan", a->positional[0]), shown, st);
     const char *dataset = code == YM_OK ? page_dataset(a, *shown) : "";
 
     if (code == YM_OK)
         code = ym_site_ask(s, json_pack("{s:s}", "do", "dossier_list"), filings, st);
+    if (code == YM_OK)
+        code = ym_site_ask(s, json_pack("{s:s}", "do", "pending"), pending, st);
     if (code == YM_OK && dataset[0])
         code = ym_site_ask(s,
                            json_pack("{s:s, s:s, s:s, s:b}", "do", "border", "plan", a->positional[0], "dataset",
@@ -144,13 +146,13 @@ static int write_page(const struct ym_cli_args *a, const char *path)
     struct ym_status st = YM_STATUS_INIT;
     struct ym_buf page = {0};
     struct ym_site s;
-    json_t *shown = NULL, *border = NULL, *filings = NULL;
+    json_t *shown = NULL, *border = NULL, *filings = NULL, *pending = NULL;
     enum ym_code code = ym_site_open(a, &s, &st);
     int rc = YM_EXIT_DONE;
 
     if (code == YM_OK)
-        code = gather(a, &s, &shown, &border, &filings, &st);
-    if (code == YM_OK && !ym_site_page(shown, border, filings, &page))
+        code = gather(a, &s, &shown, &border, &filings, &pending, &st);
+    if (code == YM_OK && !ym_site_page(shown, border, filings, pending, &page))
         code = ym_status_set(&st, YM_EXHAUSTED, "out of memory for the page");
     if (code == YM_OK)
         code = ym_fs_write(path, ym_buf_bytes(&page), 0600, &st);
@@ -161,6 +163,7 @@ static int write_page(const struct ym_cli_args *a, const char *path)
     json_decref(shown);
     json_decref(border);
     json_decref(filings);
+    json_decref(pending);
     ym_buf_release(&page);
     return rc;
 }

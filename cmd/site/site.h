@@ -77,8 +77,10 @@ int ym_site_read_policy(const struct ym_cli_args *a, const struct ym_site_policy
 int ym_site_load_policy(const char *path, struct ym_site_policy *p, struct ym_policy **keep);
 
 /* The page that a committee can table: shown is the reply to plan_show, border (may be NULL) that of border for a data
- * set, filings the dossier's. Self-contained HTML in the user's language. False: out of memory. */
-bool ym_site_page(const json_t *shown, const json_t *border, const json_t *filings, struct ym_buf *out);
+ * set, filings the dossier's, pending what waits for seals. Self-contained HTML in the user's language. False: out of
+ * memory. */
+bool ym_site_page(const json_t *shown, const json_t *border, const json_t *filings, const json_t *pending,
+                  struct ym_buf *out);
 
 /* A cell that spreadsheets take for a text and not for a formula. */
 void ym_site_csv_text(struct ym_buf *out, const char *text);

@@ -1,9 +1,12 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "base/fs.h"
 #include "base/json.h"
 #include "cmd/site/site.h"
 #include "worker/trainer/admin.h"
@@ -32,20 +35,33 @@ enum ym_code ym_site_open(const struct ym_cli_args *a, struct ym_site *out, stru
     return code;
 }
 
+/* Knock before the request waits for an answer: nobody home, or this account is not let in. */
+static enum ym_code knock(const struct ym_site *s, struct ym_status *st)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    char path[YM_SITE_PATH];
+    int fd = -1, err = ENAMETOOLONG;
+
+    if (ym_site_path(s, YM_SITE_ADMIN_SOCKET, NULL, path) == YM_OK && strlen(path) < sizeof to.sun_path) {
+        memcpy(to.sun_path, path, strlen(path) + 1);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        err = fd < 0 || connect(fd, (const struct sockaddr *)&to, sizeof to) != 0 ? errno : 0;
+    }
+    if (fd >= 0)
+        close(fd);
+    if (err == EACCES || err == EPERM)
+        return ym_status_set(st, YM_DENIED, T(SITE_NOT_LET_IN), path);
+    return err == 0 ? YM_OK : ym_status_set(st, YM_UNAVAILABLE, T(SITE_NO_TRAINER), s->dir);
+}
+
 enum ym_code ym_site_ask(const struct ym_site *s, json_t *request, json_t **reply, struct ym_status *st)
 {
-    char endpoint[128], path[YM_SITE_PATH];
-    int fd = -1;
+    char endpoint[128];
     enum ym_code code = request ? ym_site_endpoint(s, YM_SITE_ADMIN_SOCKET, endpoint, st)
                                 : ym_status_set(st, YM_EXHAUSTED, "no memory for the request");
-    bool running = ym_site_path(s, YM_SITE_ADMIN_SOCKET, NULL, path) == YM_OK && ym_fs_exists(path);
 
-    /* nobody holds the folder: no answer will come, so do not wait for one */
-    if (code == YM_OK && (!running || ym_fs_lock(s->dir, &fd, NULL) == YM_OK)) {
-        if (fd >= 0)
-            ym_fs_unlock(&fd);
-        code = ym_status_set(st, YM_UNAVAILABLE, T(SITE_NO_TRAINER), s->dir);
-    }
+    if (code == YM_OK)
+        code = knock(s, st);
     if (code == YM_OK && json_object_set_new(request, "lang", json_string(ym_text_lang() == YM_LANG_ZH ? "zh" : "en")))
         code = ym_status_set(st, YM_EXHAUSTED, "no memory for the request");
     if (code == YM_OK)
@@ -169,18 +185,31 @@ const char *ym_site_word(const char *word)
         const char *word;
         enum ym_text_id id;
     } known[] = {
-        {"approved", YM_TEXT_SITE_WORD_APPROVED},   {"closed", YM_TEXT_SITE_WORD_CLOSED},
-        {"idle", YM_TEXT_SITE_WORD_IDLE},           {"paused", YM_TEXT_SITE_WORD_PAUSED},
-        {"preparing", YM_TEXT_SITE_WORD_PREPARING}, {"ready", YM_TEXT_SITE_WORD_READY},
-        {"training", YM_TEXT_SITE_WORD_TRAINING},   {"undecided", YM_TEXT_SITE_WORD_UNDECIDED},
-        {"vetoed", YM_TEXT_SITE_WORD_VETOED},       {"it", YM_TEXT_SITE_WORD_IT},
-        {"ethics", YM_TEXT_SITE_WORD_ETHICS},       {"data_office", YM_TEXT_SITE_WORD_DATA_OFFICE},
-        {"audit", YM_TEXT_SITE_WORD_AUDIT},         {"sponsor", YM_TEXT_SITE_WORD_SPONSOR},
-        {"border", YM_TEXT_SITE_WORD_BORDER},       {"budget", YM_TEXT_SITE_WORD_BUDGET},
-        {"policy", YM_TEXT_SITE_WORD_POLICY},       {"hours", YM_TEXT_SITE_WORD_HOURS},
-        {"no_data", YM_TEXT_SITE_WORD_NO_DATA},     {"not_approved", YM_TEXT_SITE_WORD_NOT_APPROVED},
-        {"live", YM_TEXT_SITE_WORD_LIVE},           {"stale", YM_TEXT_SITE_WORD_STALE},
-        {"expired", YM_TEXT_SITE_WORD_EXPIRED},     {"out_of_scope", YM_TEXT_SITE_WORD_OUT_OF_SCOPE},
+        {"approved", YM_TEXT_SITE_WORD_APPROVED},
+        {"closed", YM_TEXT_SITE_WORD_CLOSED},
+        {"idle", YM_TEXT_SITE_WORD_IDLE},
+        {"paused", YM_TEXT_SITE_WORD_PAUSED},
+        {"preparing", YM_TEXT_SITE_WORD_PREPARING},
+        {"ready", YM_TEXT_SITE_WORD_READY},
+        {"training", YM_TEXT_SITE_WORD_TRAINING},
+        {"undecided", YM_TEXT_SITE_WORD_UNDECIDED},
+        {"vetoed", YM_TEXT_SITE_WORD_VETOED},
+        {"it", YM_TEXT_SITE_WORD_IT},
+        {"ethics", YM_TEXT_SITE_WORD_ETHICS},
+        {"data_office", YM_TEXT_SITE_WORD_DATA_OFFICE},
+        {"audit", YM_TEXT_SITE_WORD_AUDIT},
+        {"sponsor", YM_TEXT_SITE_WORD_SPONSOR},
+        {"border", YM_TEXT_SITE_WORD_BORDER},
+        {"budget", YM_TEXT_SITE_WORD_BUDGET},
+        {"policy", YM_TEXT_SITE_WORD_POLICY},
+        {"hours", YM_TEXT_SITE_WORD_HOURS},
+        {"no_data", YM_TEXT_SITE_WORD_NO_DATA},
+        {"not_approved", YM_TEXT_SITE_WORD_NOT_APPROVED},
+        {"incomplete", YM_TEXT_SITE_WORD_INCOMPLETE},
+        {"live", YM_TEXT_SITE_WORD_LIVE},
+        {"stale", YM_TEXT_SITE_WORD_STALE},
+        {"expired", YM_TEXT_SITE_WORD_EXPIRED},
+        {"out_of_scope", YM_TEXT_SITE_WORD_OUT_OF_SCOPE},
     };
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)

@@ -97,6 +97,17 @@ def status_says_what_waits_for_whom(fed):
     assert [w["track"] for w in told["waits"]] == ["cac", "hgr", "ethics", "consent", "ai", "us"], told
 
 
+def the_page_has_a_row_a_track(fed):
+    for lang, words in (("en", ("human genetic resources", "hold", "data office", "no signed rule set in force", "None is waited for")),
+                        ("zh", ("人类遗传资源", "等待", "数据管理部门", "目前没有等待中的签章"))):
+        path = fed.path(f"page-{lang}.html")
+        fed.site("h1", "plans", "show", "trial", "--dataset", "wards", "--html", path, env={"YUMEN_LANG": lang})
+        with open(path, encoding="utf-8") as f:
+            page = f.read()
+        assert "\ufffd" not in page and page.count('<tr class="no">') == 6, page
+        assert all(w in page for w in words), page
+
+
 def a_set_and_its_records_open_it(fed):
     bad = fed.path("bad.yaml")
     with open(os.path.join(SOURCE, "gate/border/us-28cfr202.yaml"), encoding="utf-8") as f:
@@ -315,6 +326,7 @@ with Federation(sites=("h1",), border=True) as federation:
     a_study_at_a_site_that_asks(federation)
     nothing_signed_lets_nothing_out(federation)
     status_says_what_waits_for_whom(federation)
+    the_page_has_a_row_a_track(federation)
     a_set_and_its_records_open_it(federation)
     people_are_counted_before_they_leave(federation)
     egress_says_to_whom_and_on_what_ground(federation)

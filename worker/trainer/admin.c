@@ -103,6 +103,16 @@ static void take_request(struct ym_admin *a, const struct ym_ticket *t, const vo
     json_decref(o);
 }
 
+/* libzmq says ":uid:gid:pid" (SO_PEERCRED) of a peer on a unix socket. */
+static int64_t account_of(zmq_msg_t *m)
+{
+    const char *peer = zmq_msg_gets(m, "Peer-Address"), *digits = peer ? strchr(peer, ':') : NULL;
+    char *end = NULL;
+    unsigned long uid = digits ? strtoul(digits + 1, &end, 10) : 0;
+
+    return end && end > digits + 1 && *end == ':' && uid < UINT32_MAX ? (int64_t)uid : -1;
+}
+
 /* A REQ peer sends an empty part before its body. */
 static bool receive(struct ym_admin *a)
 {
@@ -124,6 +134,7 @@ static bool receive(struct ym_admin *a)
             t.len = zmq_msg_size(&m);
             memcpy(t.id, zmq_msg_data(&m), t.len);
         } else if (parts == 2 && !more && t.len > 0) {
+            t.account = account_of(&m);
             take_request(a, &t, zmq_msg_data(&m), zmq_msg_size(&m));
         }
         parts++;

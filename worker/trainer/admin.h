@@ -16,7 +16,8 @@
 #define YM_ADMIN_REPLY_MAX (4 * 1024 * 1024)
 #define YM_ADMIN_ROUTE 64
 
-struct ym_ticket { /* whom to answer; by value; len 0: nobody */
+struct ym_ticket {   /* whom to answer; by value; len 0: nobody */
+    int64_t account; /* uid of who asks, as the kernel says; -1: it did not */
     size_t len;
     unsigned char id[YM_ADMIN_ROUTE];
 };

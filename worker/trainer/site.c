@@ -57,9 +57,36 @@ void ym_site_origin(const char *name, char out[128])
 
 /* ---- site.yaml ---- */
 
+static bool used_before(const struct ym_site *site, int office)
+{
+    for (int i = 0; i < office; i++)
+        if (site->account[i] == site->account[office])
+            return true;
+    return false;
+}
+
+static void read_accounts(struct ym_schema *s, const struct ym_at *root, struct ym_site *site)
+{
+    const char *keys[YM_OFFICES + 1] = {NULL};
+    struct ym_at at;
+
+    for (int i = 0; i < YM_OFFICES; i++) {
+        keys[i] = ym_office_word((enum ym_office)i);
+        site->account[i] = -1;
+    }
+    if (!ym_schema_has(root, "accounts"))
+        return;
+    at = ym_schema_object(s, root, "accounts", true);
+    ym_schema_keys(s, &at, keys);
+    for (int i = 0; i < YM_OFFICES; i++)
+        if (ym_schema_has(&at, keys[i]) && ym_schema_int(s, &at, keys[i], NULL, 0, UINT32_MAX - 1, &site->account[i]) &&
+            used_before(site, i))
+            ym_schema_say(s, &at, keys[i], "%s", T(OFFICE_SAME_ACCOUNT));
+}
+
 static void read_site(struct ym_schema *s, struct ym_site *site)
 {
-    static const char *const keys[] = {"yumen", "name", "reserve_mb", "require_landlock", NULL};
+    static const char *const keys[] = {"yumen", "name", "reserve_mb", "require_landlock", "accounts", NULL};
     static const char *const formats[] = {"site/1", NULL};
     static const char *const yes_no[] = {"no", "yes", NULL};
     const int64_t reserve = DEFAULT_RESERVE_MB;
@@ -72,6 +99,7 @@ static void read_site(struct ym_schema *s, struct ym_site *site)
     ym_schema_int(s, &at, "reserve_mb", &reserve, 0, 1 << 20, &site->reserve_mb);
     ym_schema_choice(s, &at, "require_landlock", "yes", yes_no, &choice);
     site->require_landlock = choice == 1;
+    read_accounts(s, &at, site);
 }
 
 enum ym_code ym_site_load(const char *dir, struct ym_site *out, struct ym_problems *p, struct ym_status *st)

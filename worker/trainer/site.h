@@ -7,6 +7,7 @@
 #include "audit/ledger/ledger.h"
 #include "base/decimal.h"
 #include "base/doc.h"
+#include "gate/border/seal.h"
 
 /* The hospital's state folder in its data zone (docs/formats.md, "Folders"). */
 
@@ -17,6 +18,8 @@ struct ym_site {
     char name[64];
     int64_t reserve_mb;    /* free space that a round must leave on the disk */
     bool require_landlock; /* decline rounds where the kernel has none */
+    /* Whose seals come from one account of this host alone: its uid; -1: from any that may talk to the trainer. */
+    int64_t account[YM_OFFICES];
 };
 
 /* site.yaml, validated as a whole. YM_INVALID when p got anything. */

@@ -575,6 +575,7 @@ void ym_trainer_admin(void *ctx, const struct ym_ticket *ticket, const json_t *r
     enum ym_lang own = speak(asked_in(request));
     enum ym_code code = YM_OK;
 
+    t->asker = ticket->account;
     if (builds(what) && ym_trainer_not_halted(t, &st) != YM_OK)
         code = st.code;
     else if (strcmp(what, "status") == 0)

@@ -192,6 +192,31 @@ static void add_card(struct ym_trainer *t, const struct ym_plan *plan, const cha
     ym_card_free(card);
 }
 
+static void add_reason(json_t *list, const char *track, const struct ym_track_decision *d)
+{
+    struct ym_buf why = {0}, rule = {0};
+
+    if (d->rule)
+        ym_buf_printf(&rule, "%s, %s/%lld", d->rule->id, d->rules->name, (long long)d->rules->version);
+    if (ym_track_reason(d, &why) == YM_OK)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "track", track, "outcome",
+                                              ym_outcome_word(d->outcome), "role",
+                                              d->outcome == YM_PROCEED ? "" : ym_office_word(d->role), "why",
+                                              ym_buf_str(&why), "rule", ym_buf_str(&rule)));
+    ym_buf_release(&why);
+    ym_buf_release(&rule);
+}
+
+static json_t *reasons_json(const struct ym_crossing *d)
+{
+    json_t *list = json_array();
+
+    add_reason(list, "artefact", &d->artefact);
+    for (size_t k = 0; k < YM_TRACK_COUNT; k++)
+        add_reason(list, ym_track_word((enum ym_track)k), &d->track[k]);
+    return list;
+}
+
 enum ym_code ym_trainer_border_show(struct ym_trainer *t, const json_t *request, json_t **reply, struct ym_status *st)
 {
     bool forecast = json_is_true(json_object_get(request, "forecast"));
@@ -214,6 +239,7 @@ enum ym_code ym_trainer_border_show(struct ym_trainer *t, const json_t *request,
     json_object_set_new(*reply, "asked", json_boolean(ym_border_asked(t->border)));
     json_object_set_new(*reply, "why_not", json_string(ym_border_why_not(t->border)));
     json_object_set_new(*reply, "decision", ym_crossing_json(&d));
+    json_object_set_new(*reply, "reasons", reasons_json(&d));
     json_object_set_new(*reply, "facts", ym_facts_json(&facts));
     add_card(t, s->plan, dataset, &facts, forecast, *reply);
     return YM_OK;

@@ -88,6 +88,7 @@ struct ym_trainer {
     struct ym_charged *charged; /* what the worker thread trains */
     struct ym_actions pending;  /* CHARGE actions that wait for it */
     struct ym_ticket enrol_ticket;
+    int64_t asker; /* account of who asks now at the desk; -1: not known */
     bool stop;
     enum ym_code fatal; /* not YM_OK: leave, st says why */
     struct ym_status fatal_st;

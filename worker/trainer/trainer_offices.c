@@ -303,8 +303,9 @@ json_t *ym_trainer_offices_json(struct ym_trainer *t)
 
         if (t->offices.have[i])
             ym_base64_encode(t->offices.key[i], YM_PUBKEY_BYTES, &key);
-        json_array_append_new(
-            list, json_pack("{s:s, s:s}", "office", ym_office_word((enum ym_office)i), "public_key", ym_buf_str(&key)));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:I}", "office", ym_office_word((enum ym_office)i), "public_key",
+                                        ym_buf_str(&key), "account", (json_int_t)t->site.account[i]));
         ym_buf_release(&key);
     }
     return json_pack("{s:b, s:o}", "ok", 1, "offices", list);
@@ -336,6 +337,20 @@ enum ym_code ym_trainer_rotate(struct ym_trainer *t, const json_t *request, json
     return code;
 }
 
+/* An office that site.yaml gives an account seals from there alone, whoever else got hold of its key. */
+static enum ym_code from_its_account(const struct ym_trainer *t, enum ym_office office, const char *type,
+                                     struct ym_status *st)
+{
+    int64_t want = t->site.account[office];
+    bool good = want < 0 || want == t->asker;
+
+    ym_log(good ? YM_LOG_INFO : YM_LOG_WARN, good ? "trainer.seal" : "trainer.seal_refused",
+           "type=%s office=%s account=%lld", type, ym_office_word(office), (long long)t->asker);
+    return good ? YM_OK
+                : ym_status_set(st, YM_DENIED, T(OFFICE_OTHER_ACCOUNT), ym_office_word(office), (long long)want,
+                                (long long)t->asker);
+}
+
 /* Each must be good; an office's second seal changes nothing. */
 static enum ym_code add_seals(struct ym_trainer *t, json_t *item, const json_t *seals, struct ym_status *st)
 {
@@ -348,6 +363,8 @@ static enum ym_code add_seals(struct ym_trainer *t, json_t *item, const json_t *
         enum ym_code code = ym_seal_check(&t->offices, ym_trainer_text(item, "type"), t->site.name,
                                           json_object_get(item, "members"), seal, ym_clock_unix(), &office, st);
 
+        if (code == YM_OK)
+            code = from_its_account(t, office, ym_trainer_text(item, "type"), st);
         if (code != YM_OK)
             return code;
         if (!(sealed_by(item) & (1u << office)))
