@@ -19,7 +19,7 @@ static enum ym_code failed(struct ym_status *st, const char *what)
     return ym_status_set(st, YM_INTERNAL, "cannot %s: %s", what, ym_openssl_reason());
 }
 
-static enum ym_code cert_write(X509 *cert, struct ym_buf *out, struct ym_status *st)
+enum ym_code ym_cert_write(X509 *cert, struct ym_buf *out, struct ym_status *st)
 {
     BIO *bio = BIO_new(BIO_s_mem());
     enum ym_code code = YM_OK;
@@ -107,8 +107,7 @@ static bool set_subject(X509 *cert, const char *cn)
     return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)cn, -1, -1, 0) == 1;
 }
 
-/* value is a constant of ours: OpenSSL's extension language is never fed foreign text. */
-static bool add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
+bool ym_cert_extend(X509 *cert, X509 *issuer, int nid, const char *value)
 {
     X509V3_CTX ctx;
     X509_EXTENSION *extension;
@@ -122,7 +121,7 @@ static bool add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
     return good;
 }
 
-static X509 *cert_start(EVP_PKEY *subject, const char *cn, int64_t not_before, int64_t not_after)
+X509 *ym_cert_start(EVP_PKEY *subject, const char *cn, int64_t not_before, int64_t not_after)
 {
     X509 *cert = X509_new();
 
@@ -147,15 +146,16 @@ enum ym_code ym_ca_create(const char *federation, struct ym_bytes key_pem, int64
     if (code != YM_OK)
         return code;
     snprintf(cn, sizeof(cn), "%.63s", federation); /* X.520 allows 64 characters */
-    cert = cert_start(key, cn, now - SKEW_S, now + (int64_t)days * 86400);
+    cert = ym_cert_start(key, cn, now - SKEW_S, now + (int64_t)days * 86400);
     if (!cert || X509_set_issuer_name(cert, X509_get_subject_name(cert)) != 1 ||
-        !add_extension(cert, cert, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
-        !add_extension(cert, cert, NID_key_usage, "critical,keyCertSign,cRLSign") ||
-        !add_extension(cert, cert, NID_subject_key_identifier, "hash") ||
-        !add_extension(cert, cert, NID_authority_key_identifier, "keyid:always") || !X509_sign(cert, key, EVP_sha256()))
+        !ym_cert_extend(cert, cert, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
+        !ym_cert_extend(cert, cert, NID_key_usage, "critical,keyCertSign,cRLSign") ||
+        !ym_cert_extend(cert, cert, NID_subject_key_identifier, "hash") ||
+        !ym_cert_extend(cert, cert, NID_authority_key_identifier, "keyid:always") ||
+        !X509_sign(cert, key, EVP_sha256()))
         code = failed(st, "make a CA certificate");
     else
-        code = cert_write(cert, cert_pem, st);
+        code = ym_cert_write(cert, cert_pem, st);
     X509_free(cert);
     EVP_PKEY_free(key);
     return code;
@@ -169,12 +169,12 @@ enum ym_code ym_cert_self(struct ym_bytes key_pem, int64_t now, struct ym_buf *c
 
     if (code != YM_OK)
         return code;
-    cert = cert_start(key, "enrolment", now - SELF_S, now + SELF_S);
+    cert = ym_cert_start(key, "enrolment", now - SELF_S, now + SELF_S);
     if (!cert || X509_set_issuer_name(cert, X509_get_subject_name(cert)) != 1 ||
-        !add_extension(cert, cert, NID_key_usage, "critical,digitalSignature") || !X509_sign(cert, key, EVP_sha256()))
+        !ym_cert_extend(cert, cert, NID_key_usage, "critical,digitalSignature") || !X509_sign(cert, key, EVP_sha256()))
         code = failed(st, "make a self-signed certificate");
     else
-        code = cert_write(cert, cert_pem, st);
+        code = ym_cert_write(cert, cert_pem, st);
     X509_free(cert);
     EVP_PKEY_free(key);
     return code;
@@ -236,7 +236,7 @@ static bool push_host(GENERAL_NAMES *names, const char *host)
     return host_valid(host) && push_text(names, GEN_DNS, host);
 }
 
-static bool add_names(X509 *cert, const struct ym_party *who, const char *const *hosts)
+bool ym_cert_names(X509 *cert, const struct ym_party *who, const char *const *hosts)
 {
     GENERAL_NAMES *names = GENERAL_NAMES_new();
     char uri[160];
@@ -262,12 +262,12 @@ struct issue {
 static bool cert_finish(X509 *cert, const struct issue *order, X509 *ca, EVP_PKEY *ca_key)
 {
     return X509_set_issuer_name(cert, X509_get_subject_name(ca)) == 1 &&
-           add_extension(cert, ca, NID_basic_constraints, "critical,CA:FALSE") &&
-           add_extension(cert, ca, NID_key_usage, "critical,digitalSignature") &&
-           add_extension(cert, ca, NID_ext_key_usage, order->usage) &&
-           add_extension(cert, ca, NID_subject_key_identifier, "hash") &&
-           add_extension(cert, ca, NID_authority_key_identifier, "keyid:always") &&
-           add_names(cert, order->who, order->hosts) && X509_sign(cert, ca_key, EVP_sha256()) > 0;
+           ym_cert_extend(cert, ca, NID_basic_constraints, "critical,CA:FALSE") &&
+           ym_cert_extend(cert, ca, NID_key_usage, "critical,digitalSignature") &&
+           ym_cert_extend(cert, ca, NID_ext_key_usage, order->usage) &&
+           ym_cert_extend(cert, ca, NID_subject_key_identifier, "hash") &&
+           ym_cert_extend(cert, ca, NID_authority_key_identifier, "keyid:always") &&
+           ym_cert_names(cert, order->who, order->hosts) && X509_sign(cert, ca_key, EVP_sha256()) > 0;
 }
 
 static enum ym_code issue(const struct issue *order, EVP_PKEY *subject, struct ym_buf *cert_pem, struct ym_status *st)
@@ -288,11 +288,11 @@ static enum ym_code issue(const struct issue *order, EVP_PKEY *subject, struct y
         code = ym_status_set(st, YM_CONFLICT, "the CA's key and certificate do not belong together");
         goto out;
     }
-    cert = cert_start(subject, order->who->name, order->now - SKEW_S, order->not_after);
+    cert = ym_cert_start(subject, order->who->name, order->now - SKEW_S, order->not_after);
     if (!cert || !cert_finish(cert, order, ca, ca_key))
         code = failed(st, "issue a certificate");
     else
-        code = cert_write(cert, cert_pem, st);
+        code = ym_cert_write(cert, cert_pem, st);
 out:
     ERR_clear_error();
     X509_free(cert);
@@ -301,7 +301,7 @@ out:
     return code;
 }
 
-static bool is_p256(EVP_PKEY *key)
+bool ym_pkey_p256(EVP_PKEY *key)
 {
     char group[32];
 
@@ -331,7 +331,7 @@ enum ym_code ym_cert_issue(struct ym_bytes ca_key, struct ym_bytes ca_cert, stru
         }
     }
     key = X509_get0_pubkey(subject);
-    if (!key || !is_p256(key))
+    if (!key || !ym_pkey_p256(key))
         code = ym_status_set(st, YM_INVALID, "a TLS certificate needs a P-256 key");
     else
         code = issue(&order, key, cert_pem, st);

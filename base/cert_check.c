@@ -98,7 +98,7 @@ static bool uri_party(const GENERAL_NAME *name, struct ym_party *out)
     return party_parse(text, out);
 }
 
-static enum ym_code cert_party(const X509 *cert, struct ym_party *out, struct ym_status *st)
+enum ym_code ym_cert_holder(const X509 *cert, struct ym_party *out, struct ym_status *st)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
     struct ym_party who = {0};
@@ -126,7 +126,7 @@ enum ym_code ym_cert_party(struct ym_bytes cert_pem, struct ym_party *out, struc
     enum ym_code code = ym_cert_read(cert_pem, &cert, st);
 
     if (code == YM_OK)
-        code = cert_party(cert, out, st);
+        code = ym_cert_holder(cert, out, st);
     X509_free(cert);
     return code;
 }
@@ -257,7 +257,7 @@ enum ym_code ym_cert_identity_verify(struct ym_bytes ca_cert, struct ym_bytes ce
     if (code == YM_OK)
         code = chain_check(ca, leaf, now, st);
     if (code == YM_OK)
-        code = cert_party(leaf, &found, st);
+        code = ym_cert_holder(leaf, &found, st);
     if (code != YM_OK)
         goto out;
     pkey = X509_get0_pubkey(leaf);

@@ -170,6 +170,11 @@ bool ym_sig_verify(const uint8_t pub[YM_PUBKEY_BYTES], const void *data, size_t 
     return good;
 }
 
+EVP_PKEY *ym_key_pkey(const struct ym_key *key)
+{
+    return key->pkey;
+}
+
 enum ym_code ym_key_save(const struct ym_key *key, const char *path, struct ym_bytes secret, struct ym_status *st)
 {
     return ym_keyfile_save(key->pkey, path, secret, st);

@@ -52,6 +52,7 @@ static const struct ym_cli_option pause_options[] = {DIR, OPTION("off", NULL, OF
 static const struct ym_cli_option infer_options[] = {
     DIR, OPTION("out", "NAME", INFER_OUT), OPTION("data", "FILE", INFER_DATA), OPTION("plan", "FILE", INFER_PLAN), SKIP,
     END};
+static const struct ym_cli_option open_options[] = {DIR, OPTION("out", "FILE", MODEL_OUT), END};
 static const struct ym_cli_option export_options[] = {DIR, END};
 static const struct ym_cli_option people_options[] = {DIR, OPTION("study", "HASH|STUDY", PEOPLE_STUDY), DATASET, JSON,
                                                       END};
@@ -129,6 +130,9 @@ static const struct ym_cli_command commands[] = {
     COMMAND("recover", "", RECOVER, 0, recover_options, ym_site_cmd_recover),
     COMMAND("egress list", "", EGRESS, 0, plain_options, ym_site_cmd_egress),
     COMMAND("infer", "MODEL CARD.yaml|DATASET", INFER, 2, infer_options, ym_site_cmd_infer),
+    COMMAND("recipient make", "", RECIPIENT_MAKE, 0, export_options, ym_site_cmd_recipient_make),
+    COMMAND("recipient show", "", RECIPIENT_SHOW, 0, export_options, ym_site_cmd_recipient_show),
+    COMMAND("model open", "FILE", MODEL_OPEN, 1, open_options, ym_site_cmd_model_open),
     COMMAND("egress show", "SHA-256|ENTRY", EGRESS_SHOW, 1, plain_options, ym_site_cmd_egress_show),
     COMMAND("egress export", "FILE", EGRESS_EXPORT, 1, export_options, ym_site_cmd_egress_export),
     COMMAND("people", "", PEOPLE, 0, people_options, ym_site_cmd_people),

@@ -290,6 +290,12 @@ void hub_on_checkpoint(struct ym_rpc_call *call, struct ym_bytes request, void *
 void hub_on_read_log(struct ym_rpc_call *call, struct ym_bytes request, void *ctx);
 void hub_on_read_log_end(struct ym_rpc_call *call, bool cancelled, void *ctx);
 void hub_on_fetch(struct ym_rpc_call *call, struct ym_bytes request, void *ctx);
+/* hub_release_begin has ended: the file at path, or what st says, goes to the call if it still stands. */
+void hub_fetch_sealed(struct ym_hub *h, struct ym_rpc_call *call, const char *path, const struct ym_status *st);
+/* release.c: seal the model of that state to the plan's recipients, off the core, unless it was before. entry: see
+ * FetchRequest. */
+enum ym_code hub_release_begin(struct ym_hub *h, struct ym_rpc_call *call, const struct hub_study *y,
+                               const uint8_t state[YM_HASH_BYTES], uint64_t entry, struct ym_status *st);
 void hub_on_fetch_end(struct ym_rpc_call *call, bool cancelled, void *ctx);
 void hub_on_put_start(struct ym_rpc_call *call, struct ym_bytes request, void *ctx); /* start.c */
 /* The file that waits for the sponsor's next plan: YM_NOT_FOUND without one. Drop: missing is fine. */

@@ -158,8 +158,8 @@ struct fetcher {
     struct ym_rpc_call *call; /* ref */
     uint8_t hash[YM_HASH_BYTES];
     Yumen__V1__ObjectPart part;
-    uint64_t skip, offset, total; /* skip: bytes of the object before the part */
-    int fd;                       /* the core opens it before the first drain; then the call's thread's */
+    uint64_t skip, offset, total, entry; /* skip: bytes of the object before the part */
+    int fd;                              /* the core opens it before the first drain; then the call's thread's */
 };
 
 struct may_see {
@@ -167,6 +167,7 @@ struct may_see {
     const struct ym_party *who;
     const uint8_t *hash;
     bool yes, domestic;           /* domestic: the plan's model is for hospitals alone */
+    const struct hub_study *kept; /* the object is a state of this study, which keeps its model with hospitals */
     const struct ym_plan *sum_of; /* the object is a sum of this plan, whose party asks; borrowed from the study */
 };
 
@@ -186,6 +187,8 @@ static void owner_sees(void *ctx, const char *study, enum ym_store_object kind)
         return;
     if (kind == YM_STORE_SUM)
         m->sum_of = y->plan;
+    if (kind == YM_STORE_STATE && y->plan->border.domestic_only)
+        m->kept = y;
     if (theirs && y->plan->border.domestic_only && memcmp(m->hash, y->plan->hash, YM_HASH_BYTES) != 0)
         m->domestic = true; /* states, and sums, of which states are made */
     else
@@ -212,6 +215,10 @@ static enum ym_code may_fetch(struct ym_hub *h, struct fetcher *f, struct ym_sta
 
     if (code == YM_OK && f->part == YUMEN__V1__OBJECT_PART__OBJECT_PART_METRICS)
         return skip_to_metrics(f, m.sum_of, st);
+    if (code == YM_OK && f->part == YUMEN__V1__OBJECT_PART__OBJECT_PART_SEALED)
+        return m.kept ? hub_release_begin(h, f->call, m.kept, f->hash, f->entry, st)
+                      : ym_status_set(st, YM_NOT_FOUND,
+                                      "no_recipients: that is no state of yours whose model is sealed to anybody");
     if (code == YM_OK && !m.yes && m.domestic)
         return ym_status_set(
             st, YM_DENIED,
@@ -222,12 +229,11 @@ static enum ym_code may_fetch(struct ym_hub *h, struct fetcher *f, struct ym_sta
     return code;
 }
 
-static enum ym_code open_object(struct ym_hub *h, struct fetcher *f, struct ym_status *st)
+static enum ym_code open_file(struct fetcher *f, const char *path, struct ym_status *st)
 {
-    char path[YM_OBJECT_PATH];
     struct stat info;
 
-    if (ym_object_path(h->object_dir, f->hash, path) == YM_OK)
+    if (path)
         f->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (f->fd < 0 || fstat(f->fd, &info) != 0)
         return ym_status_set(st, YM_NOT_FOUND, "unknown_object: none of yours has that hash");
@@ -268,18 +274,37 @@ static void send_chunk(struct ym_rpc_call *call, void *ctx)
     free(data);
 }
 
-static void begin_fetch(struct ym_hub *h, struct hub_job *job)
+static void send_file(struct ym_hub *h, struct fetcher *f, const char *path)
 {
-    struct fetcher *f = (struct fetcher *)job;
     struct ym_status st = YM_STATUS_INIT;
-    enum ym_code code = may_fetch(h, f, &st);
 
-    if (code == YM_OK)
-        code = open_object(h, f, &st);
-    if (code == YM_OK)
+    if (open_file(f, path, &st) == YM_OK)
         ym_rpc_call_on_drain(f->call, send_chunk, h);
     else
         hub_fail(f->call, &st);
+}
+
+static void begin_fetch(struct ym_hub *h, struct hub_job *job)
+{
+    struct fetcher *f = (struct fetcher *)job;
+    char path[YM_OBJECT_PATH];
+    struct ym_status st = YM_STATUS_INIT;
+    enum ym_code code = may_fetch(h, f, &st);
+
+    if (code != YM_OK)
+        hub_fail(f->call, &st);
+    else if (f->part != YUMEN__V1__OBJECT_PART__OBJECT_PART_SEALED)
+        send_file(h, f, ym_object_path(h->object_dir, f->hash, path) == YM_OK ? path : NULL);
+}
+
+void hub_fetch_sealed(struct ym_hub *h, struct ym_rpc_call *call, const char *path, const struct ym_status *st)
+{
+    struct fetcher *f = ym_rpc_call_user(call);
+
+    if (f && st->code != YM_OK)
+        ym_rpc_call_fail(call, YM_UNAVAILABLE, "not_sealed: the model could not be sealed; see the hub's log");
+    else if (f)
+        send_file(h, f, path);
 }
 
 static void end_fetch(struct ym_hub *h, struct hub_job *job)
@@ -289,6 +314,7 @@ static void end_fetch(struct ym_hub *h, struct hub_job *job)
     (void)h;
     if (f->fd >= 0)
         close(f->fd);
+    ym_rpc_call_set_user(f->call, NULL); /* what is being sealed for it finds nobody */
     ym_rpc_call_unref(f->call);
     free(f);
 }
@@ -316,6 +342,7 @@ void hub_on_fetch(struct ym_rpc_call *call, struct ym_bytes request, void *ctx)
     memcpy(f->hash, m->sha256.data, YM_HASH_BYTES);
     f->offset = m->offset;
     f->part = m->part;
+    f->entry = m->entry;
     ym_message_free(m);
     ym_rpc_call_ref(call);
     ym_rpc_call_set_user(call, f);

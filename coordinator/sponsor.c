@@ -44,6 +44,29 @@ static enum ym_code check_sites(struct ym_hub *h, const struct ym_plan *plan, st
     return YM_OK;
 }
 
+/* A plan's certificate counts by its hospital's own signature: else a sponsor could name itself in another's place. */
+static enum ym_code check_recipients(struct ym_hub *h, const struct ym_plan *plan, struct ym_status *st)
+{
+    const struct ym_plan_recipients *all = &plan->border.recipients;
+    enum ym_code code = YM_OK;
+
+    for (size_t i = 0; code == YM_OK && i < all->count; i++) {
+        struct ym_bytes der = ym_recipient_der(&all->item[i]);
+        struct ym_store_party p;
+        struct ym_party who;
+
+        code = h->store->ops->get_party(h->store, all->item[i].name, &p, NULL, st);
+        if (code == YM_OK &&
+            (ym_recipient_read(der, &who, NULL) != YM_OK || strcmp(who.federation, h->config.federation) != 0 ||
+             ym_recipient_vouched(der, p.identity_key, NULL) != YM_OK))
+            code = ym_status_set(
+                st, YM_DENIED,
+                "wrong_recipient: hospital '%s' has not signed the certificate that the plan gives for it",
+                all->item[i].name);
+    }
+    return code;
+}
+
 static enum ym_code check_plan_leaf(struct ym_hub *h, const char *sponsor, struct ym_bytes leaf,
                                     const struct ym_plan *plan, struct ym_status *st)
 {
@@ -146,6 +169,8 @@ static void handle_submit(struct ym_hub *h, struct hub_request *q)
         goto out;
     if (code == YM_OK)
         code = check_sites(h, plan, &st);
+    if (code == YM_OK)
+        code = check_recipients(h, plan, &st);
     if (code == YM_OK && h->study_count >= HUB_STUDIES_MAX)
         code = ym_status_set(&st, YM_EXHAUSTED, "too_many_studies: this hub keeps at most %d", HUB_STUDIES_MAX);
     if (code == YM_OK && !hub_may_log(h, sponsor))

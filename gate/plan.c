@@ -17,6 +17,7 @@ void ym_plan_free(struct ym_plan *plan)
     free(plan->term);
     free(plan->outcome.level);
     free(plan->site);
+    ym_recipients_release(&plan->border.recipients);
     ym_buf_release(&plan->canonical);
     free(plan);
 }

@@ -587,5 +587,5 @@ void ym_plan_read_keys(struct ym_schema *s, const struct ym_at *root, struct ym_
     read_server(s, root, plan);
     read_update(s, root, plan);
     read_federation(s, root, plan);
-    ym_border_read_plan(s, root, &plan->border);
+    ym_border_read_plan(s, root, plan);
 }

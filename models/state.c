@@ -412,3 +412,24 @@ bool ym_state_stops(const struct ym_plan *plan, const struct ym_model *m, double
 {
     return plan->stop_figure != YM_STOP_NEVER && ym_stop_reached(plan, stop_of(m, extra));
 }
+
+enum ym_code ym_state_released(const struct ym_plan *plan, const struct ym_model *m, struct ym_bytes state,
+                               uint32_t *round, float **params, struct ym_status *st)
+{
+    const uint8_t *block;
+    float *copy;
+    double extra[YM_MODEL_MAX_EXTRA];
+    enum ym_code code = ym_state_params(plan, state, round, &block, st);
+
+    if (code == YM_OK)
+        code = ym_state_extra(plan, state, extra, st);
+    if (code != YM_OK)
+        return code;
+    copy = malloc((m->dim + 1) * sizeof *copy);
+    if (copy == NULL)
+        return ym_status_set(st, YM_EXHAUSTED, "no memory for %zu parameters", m->dim);
+    memcpy(copy, block, m->dim * sizeof *copy);
+    ym_scaling_fold(plan, m, extra, copy);
+    *params = copy;
+    return YM_OK;
+}

@@ -44,6 +44,11 @@ enum ym_code ym_state_next_file(const struct ym_plan *plan, const char *state_pa
 enum ym_code ym_state_params(const struct ym_plan *plan, struct ym_bytes state, uint32_t *round, const uint8_t **params,
                              struct ym_status *st);
 
+/* Parameters out of a state of the plan, for rows of a table as they are (noised
+ * scaling folded in): *params is new (free), [m->dim]. */
+enum ym_code ym_state_released(const struct ym_plan *plan, const struct ym_model *m, struct ym_bytes state,
+                               uint32_t *round, float **params, struct ym_status *st);
+
 /* The numbers beside the parameters, extra [model's state_extra] out:
  * [0] log_clip, when the clip is adaptive: the clip is clip_norm * exp(log_clip),
  * |log_clip| <= YM_STATE_LOG_CLIP_MAX; then mean [C] and scale [C] where scaling is

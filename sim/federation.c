@@ -156,7 +156,7 @@ static enum ym_code take_params(struct federation *f, struct ym_status *st)
     if (code == YM_OK && f->plan->scaffold)
         code = ym_state_control(f->plan, state, f->control, st);
     if (code == YM_OK)
-        code = ym_score_params(f->plan, &f->model, state, &round, &params, st);
+        code = ym_state_released(f->plan, &f->model, state, &round, &params, st);
     if (code != YM_OK)
         return code;
     free(f->params);

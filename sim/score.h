@@ -64,9 +64,5 @@ enum ym_code ym_score_tables(const struct ym_plan *plan, const struct ym_model *
  * rows it has ("mean of centres"); rows: their sum. A figure that one of them
  * lacks is NaN, and so are standard errors; no rows at all: all NaN. */
 struct ym_score ym_score_mean(const struct ym_score *score, size_t n);
-/* Parameters out of a state of the plan, for rows of a table as they are (noised
- * scaling folded in): *params is new (free), [m->dim]. */
-enum ym_code ym_score_params(const struct ym_plan *plan, const struct ym_model *m, struct ym_bytes state,
-                             uint32_t *round, float **params, struct ym_status *st);
 
 #endif

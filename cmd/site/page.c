@@ -115,6 +115,19 @@ static void put_columns(struct html *h, const json_t *model)
     html_raw(h, "</table>\n");
 }
 
+/* To whom the model goes; a list of those who can open it where it stays with hospitals. */
+static void put_model(struct html *h, const json_t *border)
+{
+    const json_t *recipients = json_object_get(border, "recipients"), *r;
+    struct ym_buf text = {0};
+    size_t i;
+
+    ym_buf_puts(&text, T(SITE_PAGE_MODEL_KEPT));
+    json_array_foreach(recipients, i, r) ym_buf_printf(&text, "%s%s", i ? ", " : "", ym_get_text(r, "name"));
+    row(h, YM_TEXT_SITE_PAGE_MODEL, recipients ? ym_buf_str(&text) : T(SITE_PAGE_MODEL_OPEN));
+    ym_buf_release(&text);
+}
+
 static void put_leaves(struct html *h, const json_t *shown, const json_t *content)
 {
     const json_t *border = json_object_get(content, "border");
@@ -123,6 +136,7 @@ static void put_leaves(struct html *h, const json_t *shown, const json_t *conten
     html_element_say(h, "p", YM_TEXT_SITE_PAGE_LEAVES_TEXT, ym_get_int(shown, "rounds"),
                      ym_get_text(json_object_get(content, "model"), "family"));
     html_raw(h, "<table class=\"pairs\">");
+    put_model(h, border);
     row(h, YM_TEXT_SITE_PAGE_RECIPIENT, border ? ym_get_text(border, "recipient") : T(POLICY_NOT_NAMED));
     row(h, YM_TEXT_SITE_PAGE_STORAGE, border ? ym_get_text(border, "storage") : T(POLICY_NOT_NAMED));
     html_raw(h, "</table>\n");

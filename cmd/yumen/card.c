@@ -51,6 +51,16 @@ static void put_marks(const json_t *card, struct ym_buf *out)
     }
 }
 
+static void put_file(const json_t *card, struct ym_buf *out)
+{
+    const json_t *sealed = json_object_get(card, "sealed_to"), *name;
+    size_t i;
+
+    ym_buf_printf(out, sealed ? T(SPONSOR_CARD_SEALED) : "* safetensors `%s`", text_of(card, "file"));
+    json_array_foreach(sealed, i, name) ym_buf_printf(out, "%s%s", i ? ", " : "", json_string_value(name));
+    ym_buf_puts(out, "\n");
+}
+
 static void put_head(const json_t *card, struct ym_buf *out)
 {
     ym_buf_puts(out, "# ");
@@ -62,8 +72,9 @@ static void put_head(const json_t *card, struct ym_buf *out)
     put_safe(out, text_of(card, "purpose"));
     ym_buf_printf(out, T(SPONSOR_CARD_MODEL), text_of(card, "family"), (int)int_of(card, "round"),
                   (int)int_of(card, "rounds"));
-    ym_buf_printf(out, "\n* content `%s`\n* plan `%s`\n* state `%s`\n* safetensors `%s`\n", text_of(card, "content_id"),
-                  text_of(card, "plan"), text_of(card, "state"), text_of(card, "file"));
+    ym_buf_printf(out, "\n* content `%s`\n* plan `%s`\n* state `%s`\n", text_of(card, "content_id"),
+                  text_of(card, "plan"), text_of(card, "state"));
+    put_file(card, out);
 }
 
 static void put_variable(const json_t *v, struct ym_buf *out)

@@ -115,6 +115,7 @@ enum ym_code ym_metric_fetch_kept(struct ym_party_home *h, const struct ym_plan 
     struct ym_buf tail = {0};
     struct ym_model m;
     uint8_t sum[YM_HASH_BYTES];
+    struct ym_object_ask ask = {.sha256 = sum, .part = YUMEN__V1__OBJECT_PART__OBJECT_PART_METRICS};
     size_t sites = 0, kept = 0;
     enum ym_code code = ym_model_from_plan(plan, &m, st);
 
@@ -126,8 +127,8 @@ enum ym_code ym_metric_fetch_kept(struct ym_party_home *h, const struct ym_plan 
         code = ym_json_get_hash(round_result, "sum", sum, st);
     if (code == YM_OK) {
         kept = ym_plan_site_dim(plan, (uint32_t)round);
-        code = ym_home_fetch_part(h, sum, YUMEN__V1__OBJECT_PART__OBJECT_PART_METRICS,
-                                  8 * (m.metric_dim + sites * kept), &tail, st);
+        ask.limit = 8 * (m.metric_dim + sites * kept);
+        code = ym_home_fetch_part(h, &ask, &tail, st);
     }
     if (code == YM_OK)
         code = read_sum(plan, &m, &tail, ym_model_metric_at(&m), sites, kept, out, st);

@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/recipient.h"
 #include "cmd/yumen/commands.h"
 #include "cmd/yumen/history.h"
 #include "cmd/yumen/metric.h"
@@ -16,32 +17,32 @@
 
 #define HEADER_MAX (256 * 1024)
 #define MODEL_MAX_BYTES ((size_t)YM_PLAN_MAX_PARAMS * 4 + HEADER_MAX)
+#define SEALED_MAX_BYTES (MODEL_MAX_BYTES + MODEL_MAX_BYTES / 256 + (1u << 20)) /* pieces' headers, recipients */
 
 /* ---- model get ---- */
 
-/* What the hospitals released with this state's round, about the one before; null where there is nothing. */
-static json_t *metrics_json(struct ym_party_home *h, const struct ym_plan *plan, struct ym_bytes state)
+/* What the hospitals released with the round of this state, about the one before; null where there is nothing. The
+ * state's bytes are not at hand where the plan keeps its model with hospitals. */
+static json_t *metrics_json(struct ym_party_home *h, const struct ym_plan *plan, struct ym_bytes state,
+                            const json_t *round_result)
 {
     struct ym_metric_report metric = {0};
-    json_t *o = ym_metric_fetch(h, plan, state, &metric, NULL) == YM_OK ? ym_json_report(&metric) : json_null();
+    enum ym_code code = plan->border.domestic_only ? ym_metric_fetch_kept(h, plan, round_result, &metric, NULL)
+                                                   : ym_metric_fetch(h, plan, state, &metric, NULL);
+    json_t *o = code == YM_OK ? ym_json_report(&metric) : json_null();
 
     ym_metric_release(&metric);
     return o;
 }
 
-/* The members of the card that only the hub knows. */
-static enum ym_code read_facts(struct ym_party_home *h, const struct ym_plan *plan, struct ym_bytes state, json_t **out,
-                               struct ym_status *st)
+/* The members of the card that only the hub knows. *result: the round_result that the state came from, or NULL. */
+static enum ym_code read_facts(struct ym_party_home *h, const struct ym_plan *plan, const uint8_t hash[YM_HASH_BYTES],
+                               struct ym_bytes state, json_t **out, json_t **result, struct ym_status *st)
 {
-    uint8_t hash[YM_HASH_BYTES];
-    json_t *result = NULL;
-    enum ym_code code;
+    enum ym_code code = ym_history_read(h, plan, hash, out, result, st);
 
-    ym_sha256(state.data, state.len, hash);
-    code = ym_history_read(h, plan, hash, out, &result, st);
     if (code == YM_OK)
-        json_object_set_new(*out, "metrics", metrics_json(h, plan, state));
-    json_decref(result);
+        json_object_set_new(*out, "metrics", metrics_json(h, plan, state, *result));
     return code;
 }
 
@@ -66,24 +67,95 @@ static enum ym_code write_model(const struct ym_plan *plan, struct ym_bytes stat
     return code;
 }
 
+static enum ym_code get_open(struct ym_party_home *h, const struct ym_plan *plan, const uint8_t hash[YM_HASH_BYTES],
+                             const char *path, bool json, struct ym_status *st)
+{
+    struct ym_buf state = {0};
+    json_t *facts = NULL, *result = NULL;
+    enum ym_code code = ym_home_fetch_state(h, plan, hash, &state, st);
+
+    if (code == YM_OK)
+        code = read_facts(h, plan, hash, ym_buf_bytes(&state), &facts, &result, st);
+    if (code == YM_OK)
+        code = write_model(plan, ym_buf_bytes(&state), path, facts, json, st);
+    ym_buf_release(&state);
+    json_decref(result);
+    return code;
+}
+
+/* ---- a model that stays with hospitals: sealed, and its card ---- */
+
+static enum ym_code fetch_sealed(struct ym_party_home *h, const uint8_t hash[YM_HASH_BYTES], const json_t *facts,
+                                 struct ym_buf *out, struct ym_status *st)
+{
+    struct ym_object_ask ask = {
+        .sha256 = hash, .part = YUMEN__V1__OBJECT_PART__OBJECT_PART_SEALED, .limit = SEALED_MAX_BYTES};
+    struct ym_content_id id;
+    enum ym_code code = ym_content_id_parse(json_string_value(json_object_get(facts, "content_id")), &id)
+                            ? YM_OK
+                            : ym_status_set(st, YM_CORRUPT, "the hub's log does not say where the model came from");
+
+    ask.entry = id.index;
+    if (code == YM_OK)
+        code = ym_home_fetch_part(h, &ask, out, st);
+    if (code == YM_OK && ym_envelope_recipients(ym_buf_bytes(out)) == 0)
+        code = ym_status_set(st, YM_CORRUPT, "the hub sent a file that is not sealed to anybody");
+    return code;
+}
+
+static enum ym_code write_sealed(const struct ym_plan *plan, const uint8_t hash[YM_HASH_BYTES], uint32_t round,
+                                 struct ym_bytes sealed, const char *path, json_t *facts, bool json,
+                                 struct ym_status *st)
+{
+    struct ym_result r = {.plan = plan, .round = round};
+    json_t *card = NULL;
+    enum ym_code code;
+
+    memcpy(r.state, hash, sizeof r.state);
+    code = ym_result_write_sealed(&r, sealed, path, facts, &card, st);
+    if (code == YM_OK && json)
+        ym_print_json(card);
+    else if (code == YM_OK)
+        printf(T(SPONSOR_MODEL_SEALED), path, round, plan->rounds, ym_envelope_recipients(sealed));
+    json_decref(card);
+    return code;
+}
+
+static enum ym_code get_sealed(struct ym_party_home *h, const struct ym_plan *plan, const uint8_t hash[YM_HASH_BYTES],
+                               const char *path, bool json, struct ym_status *st)
+{
+    struct ym_buf sealed = {0};
+    json_t *facts = NULL, *result = NULL;
+    json_int_t round = 0;
+    enum ym_code code = read_facts(h, plan, hash, (struct ym_bytes){0}, &facts, &result, st);
+
+    if (code == YM_OK) {
+        round = json_integer_value(json_object_get(result, "round"));
+        code = round >= 1 && round <= plan->rounds
+                   ? fetch_sealed(h, hash, facts, &sealed, st)
+                   : ym_status_set(st, YM_NOT_FOUND, T(SPONSOR_MODEL_NONE), plan->study);
+    }
+    if (code == YM_OK)
+        code = write_sealed(plan, hash, (uint32_t)round, ym_buf_bytes(&sealed), path, json_incref(facts), json, st);
+    json_decref(facts);
+    json_decref(result);
+    ym_buf_release(&sealed);
+    return code;
+}
+
 static enum ym_code get_model(struct ym_party_home *h, const Yumen__V1__Study *s, const char *path, bool json,
                               struct ym_status *st)
 {
     struct ym_plan *plan = NULL;
-    struct ym_buf state = {0};
-    json_t *facts = NULL;
+    const uint8_t *hash = s->state_sha256.data;
     enum ym_code code;
 
     if (s->state_sha256.len != YM_HASH_BYTES || s->plan_sha256.len != YM_HASH_BYTES)
         return ym_status_set(st, YM_NOT_FOUND, T(SPONSOR_MODEL_NONE), s->study);
     code = ym_home_fetch_plan(h, s->plan_sha256.data, &plan, st);
     if (code == YM_OK)
-        code = ym_home_fetch_state(h, plan, s->state_sha256.data, &state, st);
-    if (code == YM_OK)
-        code = read_facts(h, plan, ym_buf_bytes(&state), &facts, st);
-    if (code == YM_OK)
-        code = write_model(plan, ym_buf_bytes(&state), path, facts, json, st);
-    ym_buf_release(&state);
+        code = plan->border.domestic_only ? get_sealed(h, plan, hash, path, json, st)
+                                          : get_open(h, plan, hash, path, json, st);
     ym_plan_free(plan);
     return code;
 }
@@ -168,6 +240,8 @@ int ym_cmd_model_show(const struct ym_cli_args *a)
     size_t data = 0;
     enum ym_code code = ym_fs_read(a->positional[0], MODEL_MAX_BYTES, &file, &st);
 
+    if (code == YM_OK && ym_envelope_recipients(ym_buf_bytes(&file)) > 0)
+        code = ym_status_set(&st, YM_INVALID, "%s", T(MODEL_SEALED));
     if (code == YM_OK)
         code = parse_header(&file, &header, &data, &st);
     if (code != YM_OK)
@@ -205,12 +279,15 @@ int ym_cmd_model_check(const struct ym_cli_args *a)
     struct ym_buf file = {0};
     json_t *notice = NULL;
     const char *path = a->positional[0];
+    size_t sealed = 0;
     enum ym_code code = ym_fs_read(path, YM_START_MAX_BYTES, &file, &st);
     int rc;
 
-    if (code == YM_OK && (notice = ym_notice_read(ym_buf_bytes(&file))) == NULL)
+    if (code == YM_OK && (sealed = ym_envelope_recipients(ym_buf_bytes(&file))) > 0)
+        printf(T(SPONSOR_MODEL_IS_SEALED), path, sealed);
+    else if (code == YM_OK && (notice = ym_notice_read(ym_buf_bytes(&file))) == NULL)
         code = ym_status_set(&st, YM_INVALID, "'%s' %s", path, T(MODEL_NOT));
-    rc = code == YM_OK ? print_lacks(path, notice) : ym_cli_fail("yumen", &st);
+    rc = code != YM_OK ? ym_cli_fail("yumen", &st) : sealed ? YM_EXIT_NO : print_lacks(path, notice);
     json_decref(notice);
     ym_buf_release(&file);
     return rc;

@@ -193,16 +193,17 @@ static bool on_chunk(void *ctx, struct ym_bytes message)
     return f->code == YM_OK;
 }
 
-static enum ym_code fetch_bytes(struct ym_party_home *h, const uint8_t sha256[32], Yumen__V1__ObjectPart part,
-                                size_t limit, struct ym_buf *out, struct ym_status *st)
+static enum ym_code fetch_bytes(struct ym_party_home *h, const struct ym_object_ask *ask, struct ym_buf *out,
+                                struct ym_status *st)
 {
     Yumen__V1__FetchRequest request = YUMEN__V1__FETCH_REQUEST__INIT;
-    struct fetch f = {.out = out, .limit = limit, .st = st, .code = YM_OK};
+    struct fetch f = {.out = out, .limit = ask->limit, .st = st, .code = YM_OK};
     struct ym_buf wire = {0};
     enum ym_code code;
 
-    request.sha256 = ym_message_bytes(sha256, YM_HASH_BYTES);
-    request.part = part;
+    request.sha256 = ym_message_bytes(ask->sha256, YM_HASH_BYTES);
+    request.part = ask->part;
+    request.entry = ask->entry;
     code = ym_message_pack(&request, &wire, st);
     if (code == YM_OK)
         code = ym_rpc_read_stream(h->client, "/yumen.v1.Federation/FetchObject", ym_buf_bytes(&wire), FETCH_MS,
@@ -213,14 +214,14 @@ static enum ym_code fetch_bytes(struct ym_party_home *h, const uint8_t sha256[32
     return f.code != YM_OK ? f.code : code;
 }
 
-enum ym_code ym_home_fetch_part(struct ym_party_home *h, const uint8_t sha256[32], Yumen__V1__ObjectPart part,
-                                size_t limit, struct ym_buf *out, struct ym_status *st)
+enum ym_code ym_home_fetch_part(struct ym_party_home *h, const struct ym_object_ask *ask, struct ym_buf *out,
+                                struct ym_status *st)
 {
     struct ym_buf bytes = {0};
     enum ym_code code = reach(h, st);
 
     if (code == YM_OK)
-        code = fetch_bytes(h, sha256, part, limit, &bytes, st);
+        code = fetch_bytes(h, ask, &bytes, st);
     if (code == YM_OK)
         *out = bytes;
     else
@@ -233,7 +234,8 @@ enum ym_code ym_home_fetch(struct ym_party_home *h, const uint8_t sha256[32], si
 {
     struct ym_buf bytes = {0};
     uint8_t hash[YM_HASH_BYTES];
-    enum ym_code code = ym_home_fetch_part(h, sha256, YUMEN__V1__OBJECT_PART__OBJECT_PART_WHOLE, limit, &bytes, st);
+    const struct ym_object_ask ask = {.sha256 = sha256, .limit = limit};
+    enum ym_code code = ym_home_fetch_part(h, &ask, &bytes, st);
 
     if (code == YM_OK) {
         ym_sha256(bytes.data, bytes.len, hash);

@@ -41,9 +41,16 @@ enum ym_code ym_home_call(struct ym_party_home *h, const char *path, const void 
 typedef enum ym_code (*ym_log_leaf)(void *ctx, uint64_t index, struct ym_bytes line, struct ym_status *st);
 enum ym_code ym_home_read_log(struct ym_party_home *h, uint64_t from, ym_log_leaf fn, void *ctx, struct ym_status *st);
 
-/* Part of the object of that hash, at most limit bytes: the hub's word, for the hash is of the whole. */
-enum ym_code ym_home_fetch_part(struct ym_party_home *h, const uint8_t sha256[32], Yumen__V1__ObjectPart part,
-                                size_t limit, struct ym_buf *out, struct ym_status *st);
+/* Part of the object of that hash, at most limit bytes: the hub's word, for the hash is of the whole. entry: of a
+ * sealed model, where the log has the round_result that it came from. */
+struct ym_object_ask {
+    const uint8_t *sha256;
+    Yumen__V1__ObjectPart part;
+    uint64_t entry;
+    size_t limit;
+};
+enum ym_code ym_home_fetch_part(struct ym_party_home *h, const struct ym_object_ask *ask, struct ym_buf *out,
+                                struct ym_status *st);
 /* An object of the hub by hash, at most limit bytes; bytes are checked. */
 enum ym_code ym_home_fetch(struct ym_party_home *h, const uint8_t sha256[32], size_t limit, struct ym_buf *out,
                            struct ym_status *st);

@@ -12,7 +12,8 @@
 #include "models/results/coefficients.h"
 #include "models/results/notice.h"
 #include "models/results/onnx.h"
-#include "sim/score.h"
+#include "models/results/tensors.h"
+#include "models/state.h"
 
 #define PATH_BYTES 1100
 
@@ -23,7 +24,7 @@ enum ym_code ym_result_open(const struct ym_plan *plan, struct ym_bytes state, s
     enum ym_code code = ym_model_from_plan(plan, &r.model, st);
 
     if (code == YM_OK)
-        code = ym_score_params(plan, &r.model, state, &r.round, &r.params, st);
+        code = ym_state_released(plan, &r.model, state, &r.round, &r.params, st);
     if (code != YM_OK)
         return code;
     ym_sha256(state.data, state.len, r.state);
@@ -35,57 +36,6 @@ void ym_result_release(struct ym_result *r)
 {
     free(r->params);
     *r = (struct ym_result){0};
-}
-
-/* ---- safetensors: parameters alone ---- */
-
-static json_t *tensor_json(const struct ym_tensor_info *t)
-{
-    size_t count = t->rows * (t->cols == 0 ? 1 : t->cols);
-    json_t *shape = json_array();
-
-    for (size_t i = 0; i < t->rank; i++)
-        json_array_append_new(shape, json_integer((json_int_t)t->shape[i]));
-    return json_pack("{s:s,s:o,s:[I,I]}", "dtype", "F32", "shape", shape, "data_offsets", (json_int_t)(4 * t->offset),
-                     (json_int_t)(4 * (t->offset + count)));
-}
-
-static enum ym_code tensors_header(const struct ym_result *r, json_t *notice, struct ym_buf *out, struct ym_status *st)
-{
-    json_t *header = json_object();
-    char *text;
-    enum ym_code code = YM_OK;
-
-    json_object_set(header, "__metadata__", notice);
-    for (size_t i = 0; i < ym_model_tensors(&r->model); i++) {
-        struct ym_tensor_info t = ym_model_tensor(&r->model, i);
-
-        json_object_set_new(header, t.name, tensor_json(&t));
-    }
-    text = json_dumps(header, JSON_COMPACT | JSON_ENSURE_ASCII);
-    if (text == NULL || ym_buf_puts(out, text) != YM_OK)
-        code = ym_status_set(st, YM_EXHAUSTED, "no memory for the model's header");
-    while (code == YM_OK && out->len % 8 != 0)
-        code = ym_buf_puts(out, " ");
-    free(text);
-    json_decref(header);
-    return code;
-}
-
-static enum ym_code tensors_bytes(const struct ym_result *r, json_t *notice, struct ym_buf *out, struct ym_status *st)
-{
-    struct ym_buf header = {0};
-    uint8_t len[8];
-    enum ym_code code = tensors_header(r, notice, &header, st);
-
-    for (int i = 0; i < 8; i++)
-        len[i] = (uint8_t)((uint64_t)header.len >> (8 * i));
-    if (code == YM_OK &&
-        (ym_buf_append(out, len, sizeof len) != YM_OK || ym_buf_append(out, header.data, header.len) != YM_OK ||
-         ym_buf_append(out, r->params, r->model.dim * sizeof *r->params) != YM_OK))
-        code = ym_status_set(st, YM_EXHAUSTED, "no memory for the model");
-    ym_buf_release(&header);
-    return code;
 }
 
 /* ---- the card: how to use the parameters, and what they cost ---- */
@@ -176,14 +126,15 @@ static json_t *card_new(const struct ym_result *r, const json_t *notice, const u
 
 /* ---- files ---- */
 
-/* "model.safetensors" -> "model" ending, any other name gets the ending behind it. */
+/* "model.safetensors" and "model.cms" -> "model" ending, any other name gets the ending behind it. */
 static enum ym_code path_beside(const char *path, const char *ending, char out[PATH_BYTES], struct ym_status *st)
 {
-    static const char own[] = ".safetensors";
+    static const char *const own[] = {".safetensors", ".cms"};
     size_t len = strlen(path), stem = len;
 
-    if (len > sizeof own - 1 && strcmp(path + len - (sizeof own - 1), own) == 0)
-        stem = len - (sizeof own - 1);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (len > strlen(own[i]) && strcmp(path + len - strlen(own[i]), own[i]) == 0)
+            stem = len - strlen(own[i]);
     if (stem > 1024)
         return ym_status_set(st, YM_INVALID, "the path of the file is too long");
     snprintf(out, PATH_BYTES, "%.*s%s", (int)stem, path, ending);
@@ -342,7 +293,7 @@ static enum ym_code write_all(const struct ym_result *r, json_t *notice, const c
 {
     struct ym_buf file = {0};
     uint8_t hash[YM_HASH_BYTES];
-    enum ym_code code = tensors_bytes(r, notice, &file, st);
+    enum ym_code code = ym_tensors_write(&r->model, r->params, notice, NULL, &file, st);
 
     if (code == YM_OK)
         code = ym_fs_write(path, ym_buf_bytes(&file), 0644, st);
@@ -370,6 +321,54 @@ enum ym_code ym_result_write(const struct ym_result *r, const char *path, json_t
     json_t *notice =
         ym_notice_new(r->plan, r->round, r->state, json_string_value(json_object_get(facts, "content_id")));
     enum ym_code code = notice ? write_all(r, notice, path, facts, &made, st)
+                               : ym_status_set(st, YM_EXHAUSTED, "no memory for the model's notices");
+
+    json_decref(facts);
+    json_decref(notice);
+    if (code == YM_OK)
+        *card = made;
+    else
+        json_decref(made);
+    return code;
+}
+
+/* ---- sealed to recipients ---- */
+
+static json_t *names_of(const struct ym_plan_recipients *r)
+{
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < r->count; i++)
+        json_array_append_new(names, json_string(r->item[i].name));
+    return names;
+}
+
+static enum ym_code write_sealed(const struct ym_result *r, struct ym_bytes sealed, const char *path, json_t *notice,
+                                 const json_t *facts, json_t **card, struct ym_status *st)
+{
+    uint8_t hash[YM_HASH_BYTES];
+    enum ym_code code = ym_fs_write(path, sealed, 0644, st);
+
+    ym_sha256(sealed.data, sealed.len, hash);
+    if (code == YM_OK && (*card = card_new(r, notice, hash, st)) == NULL)
+        code = YM_EXHAUSTED;
+    if (code == YM_OK && (json_object_update(*card, (json_t *)(uintptr_t)facts) != 0 ||
+                          json_object_set_new(*card, "sealed_to", names_of(&r->plan->border.recipients)) != 0))
+        code = ym_status_set(st, YM_EXHAUSTED, "no memory for the model's card");
+    if (code == YM_OK)
+        code = write_card(path, *card, st);
+    if (code == YM_OK)
+        code = write_markdown(path, *card, st);
+    return code;
+}
+
+enum ym_code ym_result_write_sealed(const struct ym_result *r, struct ym_bytes sealed, const char *path, json_t *facts,
+                                    json_t **card, struct ym_status *st)
+{
+    json_t *made = NULL;
+    json_t *notice =
+        ym_notice_new(r->plan, r->round, r->state, json_string_value(json_object_get(facts, "content_id")));
+    enum ym_code code = notice ? write_sealed(r, sealed, path, notice, facts, &made, st)
                                : ym_status_set(st, YM_EXHAUSTED, "no memory for the model's notices");
 
     json_decref(facts);

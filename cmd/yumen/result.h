@@ -28,4 +28,9 @@ void ym_result_release(struct ym_result *r);
 enum ym_code ym_result_write(const struct ym_result *r, const char *path, json_t *facts, json_t **card,
                              struct ym_status *st);
 
+/* The same of a model that is sealed to its recipients: writes path, and beside it the card alone, which tells of
+ * everything but the parameters. r: without parameters. */
+enum ym_code ym_result_write_sealed(const struct ym_result *r, struct ym_bytes sealed, const char *path, json_t *facts,
+                                    json_t **card, struct ym_status *st);
+
 #endif

@@ -13,6 +13,7 @@
 #include "cmd/yumen/simulate.h"
 #include "models/model.h"
 #include "models/start.h"
+#include "models/state.h"
 #include "sim/site.h"
 #include "sim/sweep.h"
 
@@ -352,7 +353,8 @@ static json_t *params_json(const struct ym_simulation *s, struct ym_status *st)
     json_t *list = NULL;
 
     if (ym_model_from_plan(s->plan, &model, st) != YM_OK ||
-        ym_score_params(s->plan, &model, (struct ym_bytes){s->state.data, s->state.len}, &round, &params, st) != YM_OK)
+        ym_state_released(s->plan, &model, (struct ym_bytes){s->state.data, s->state.len}, &round, &params, st) !=
+            YM_OK)
         return NULL;
     list = json_array();
     for (size_t j = 0; j < model.dim; j++)
@@ -370,7 +372,7 @@ static enum ym_code test_scores(const struct ym_simulation *s, struct ym_scores 
     enum ym_code code = ym_model_from_plan(s->plan, &model, st);
 
     if (code == YM_OK)
-        code = ym_score_params(s->plan, &model, ym_buf_bytes(&s->state), &round, &params, st);
+        code = ym_state_released(s->plan, &model, ym_buf_bytes(&s->state), &round, &params, st);
     if (code == YM_OK)
         code = ym_scores_open(s->plan, &model, params, (const struct ym_table *const *)&s->test, 1, out, st);
     free(params);

@@ -132,7 +132,7 @@ static enum ym_code show_round(struct watch *w, struct ym_bytes state, struct ym
     struct ym_score score;
     struct ym_metric_report metric = {0};
     float *params = NULL;
-    enum ym_code code = ym_score_params(w->plan, &w->model, state, &r.round, &params, st);
+    enum ym_code code = ym_state_released(w->plan, &w->model, state, &r.round, &params, st);
 
     if (code == YM_OK && w->test != NULL)
         code = ym_score_table(w->plan, &w->model, params, w->test, &score, st);
@@ -410,7 +410,7 @@ static enum ym_code watch(struct watch *w)
 static int print_outcome(const struct watch *w)
 {
     if (!w->json && w->phase == YUMEN__V1__STUDY_PHASE__STUDY_PHASE_DONE)
-        printf(T(SPONSOR_WATCH_DONE), w->study, w->study);
+        printf(w->plan->border.domestic_only ? T(SPONSOR_WATCH_DONE_KEPT) : T(SPONSOR_WATCH_DONE), w->study, w->study);
     if (!w->json && w->phase == YUMEN__V1__STUDY_PHASE__STUDY_PHASE_ABORTED)
         printf(T(SPONSOR_WATCH_ABORTED), w->study, w->reason);
     if (!w->json && w->phase == YUMEN__V1__STUDY_PHASE__STUDY_PHASE_PAUSED)

@@ -104,11 +104,12 @@ static void read_duties(struct ym_schema *s, const struct ym_at *border, struct 
     f->choice[YM_CHOICE_AI_SECTIONS] = all ? 1 : 2;
 }
 
-void ym_border_read_plan(struct ym_schema *s, const struct ym_at *root, struct ym_plan_border *out)
+void ym_border_read_plan(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
-    static const char *const keys[] = {"recipient",   "contact",       "method",   "categories", "rights", "storage",
-                                       "foreign_law", "model_release", "declares", "ai",         NULL};
+    static const char *const keys[] = {"recipient",   "contact",       "method",     "categories", "rights", "storage",
+                                       "foreign_law", "model_release", "recipients", "declares",   "ai",     NULL};
     static const char *const releases[] = {"open", "domestic_only", NULL};
+    struct ym_plan_border *out = &plan->border;
     size_t release = 0;
     ym_facts_init(&out->declared);
     if (!ym_schema_has(root, "border"))
@@ -125,6 +126,7 @@ void ym_border_read_plan(struct ym_schema *s, const struct ym_at *root, struct y
     ym_schema_text(s, &at, "foreign_law", NULL, out->foreign_law, sizeof out->foreign_law);
     ym_schema_choice(s, &at, "model_release", "open", releases, &release);
     out->domestic_only = release;
+    ym_recipients_read(s, &at, release, plan, &out->recipients);
     read_declares(s, &at, YM_OFFICE_SPONSOR, &out->declared);
     read_duties(s, &at, &out->declared);
 }

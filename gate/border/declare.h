@@ -3,6 +3,7 @@
 
 #include "base/crypto.h"
 #include "gate/border/facts.h"
+#include "gate/border/recipients.h"
 #include "gate/border/zone.h"
 
 /* What people declare about a transfer: the hospital's data office on the data
@@ -21,15 +22,18 @@ struct ym_plan_border {
     bool given;
     char recipient[256], contact[256], method[256], categories[256], rights[256]; /* what a notice to patients names */
     char storage[256], foreign_law[256];
-    bool domestic_only; /* the model is for domestic recipients alone */
+    bool domestic_only; /* the model is for domestic recipients alone: */
+    struct ym_plan_recipients recipients;
     struct ym_facts declared;
 };
 
 struct ym_schema;
 struct ym_at;
+struct ym_plan;
 void ym_card_border_release(struct ym_card_border *b);
 void ym_border_read_card(struct ym_schema *s, const struct ym_at *root, struct ym_card_border *out);
-void ym_border_read_plan(struct ym_schema *s, const struct ym_at *root, struct ym_plan_border *out);
+/* After the plan's hospitals. */
+void ym_border_read_plan(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan);
 
 /* The six facts whose change makes a filing stale. */
 enum ym_material {

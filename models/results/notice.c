@@ -7,6 +7,7 @@
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/recipient.h"
 #include "base/text.h"
 #include "models/start.h"
 
@@ -205,13 +206,16 @@ size_t ym_notice_lacks(const json_t *notice, const char *lacks[YM_NOTICE_KEYS])
 
 /* A model of another plan has other columns, or other ranges for the same ones: its scores would be of something else.
  */
-static enum ym_code check_plan(const json_t *notice, const char *path, const struct ym_plan *plan, struct ym_status *st)
+static enum ym_code check_plan(const json_t *notice, struct ym_bytes file, const char *path, const struct ym_plan *plan,
+                               struct ym_status *st)
 {
     const char *format = json_string_value(json_object_get(notice, "format"));
     const char *named = json_string_value(json_object_get(notice, "plan"));
     struct ym_buf own = {0};
     enum ym_code code = YM_OK;
 
+    if (!notice && ym_envelope_recipients(file) > 0)
+        return ym_status_set(st, YM_INVALID, "'%s' %s", path, T(MODEL_SEALED));
     if (!format || !named || strcmp(format, YM_RESULT_FORMAT) != 0)
         return ym_status_set(st, YM_INVALID, "'%s' %s", path, T(MODEL_NOT));
     ym_hex_encode(plan->hash, YM_HASH_BYTES, &own);
@@ -236,7 +240,7 @@ enum ym_code ym_released_load(const char *path, const struct ym_plan *plan, stru
         goto out;
     ym_sha256(file.data, file.len, r.hash);
     r.notice = ym_notice_tensors(ym_buf_bytes(&file));
-    code = check_plan(r.notice, path, plan, st);
+    code = check_plan(r.notice, ym_buf_bytes(&file), path, plan, st);
     if (code == YM_OK)
         code = ym_model_from_plan(plan, &r.model, st);
     if (code != YM_OK)

@@ -8,8 +8,8 @@
 #include "proto/message.h"
 #include "rpc/rpc.h"
 
-/* fetch_object DIR HOST:PORT HASH PART OUT: what the hub gives whoever has the keys in that folder, a gateway's or a
- * party's, checked by nobody. Exit code 1 and the hub's words where it refuses. */
+/* fetch_object DIR HOST:PORT HASH PART ENTRY OUT: what the hub gives whoever has the keys in that folder, a gateway's
+ * or a party's, checked by nobody. Exit code 1 and the hub's words where it refuses. */
 
 #define PEM_MAX 65536
 #define PATIENCE_MS 20000
@@ -70,6 +70,7 @@ static enum ym_code fetch(struct ym_rpc_client *client, char **argv, struct ym_b
 
     m.sha256 = ym_message_bytes(hash, sizeof hash);
     m.part = (Yumen__V1__ObjectPart)atoi(argv[4]);
+    m.entry = strtoull(argv[5], NULL, 10);
     if (code == YM_OK)
         code = ym_message_pack(&m, &wire, st);
     if (code == YM_OK)
@@ -88,13 +89,13 @@ int main(int argc, char **argv)
     struct ym_buf out = {0};
     enum ym_code code;
 
-    if (argc != 6)
+    if (argc != 7)
         return 2;
     code = dial(argv[1], argv[2], &client, &st);
     if (code == YM_OK)
         code = fetch(client, argv, &out, &st);
     if (code == YM_OK)
-        code = ym_fs_write(argv[5], ym_buf_bytes(&out), 0600, &st);
+        code = ym_fs_write(argv[6], ym_buf_bytes(&out), 0600, &st);
     if (code != YM_OK)
         fprintf(stderr, "%s\n", st.message);
     _exit(code == YM_OK ? 0 : 1); /* threads of the gRPC core go on for a moment */

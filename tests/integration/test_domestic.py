@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 """A plan whose model is domestic-only: hospitals train as ever; its sponsor and the auditor get no state and no sum from
 the hub by any hash of the log, and are told why. They get what the hospitals released and charged beside it: the counts
-that end a sum, to the byte, and never a coordinate before them. The same sponsor's open study stays open."""
+that end a sum, to the byte, and never a coordinate before them. And they get the model sealed: the recipients that the
+plan names open it, with the product and with plain OpenSSL, others do not; what the hub did not sign is not taken. The
+same sponsor's open study stays open."""
 
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -23,9 +26,19 @@ PLAN = """border:
   declares: {recipient: mainland, overseas_access: none, public_service: "no"}
 metrics: {every: 2, bins: 8, noise_multiplier: 30, per_site: true}
 """
-ONLY = PLAN.replace("  declares:", "  model_release: domestic_only\n  declares:")
 CELLS = 2 * 8
-WHOLE, METRICS = 0, 1
+WHOLE, METRICS, SEALED = 0, 1, 2
+
+
+def only(*lines):
+    """Domestic only, sealed to the recipients of these lines."""
+    return PLAN.replace("  declares:", "  model_release: domestic_only\n  recipients:\n%s\n  declares:" % "\n".join(lines))
+
+
+def receiving(fed, name):
+    """The line for the plan that a hospital gives the sponsor."""
+    fed.site(name, "recipient", "make")
+    return fed.site(name, "recipient", "show").stdout.splitlines()[-1]
 
 
 def run_study(fed, study, extra):
@@ -34,10 +47,10 @@ def run_study(fed, study, extra):
     fed.wait(lambda: (fed.study(study) or {}).get("phase") == "done", 60, "the end of " + study)
 
 
-def fetch(fed, who, name, part):
+def fetch(fed, who, name, part, entry=0):
     """Bytes, or what the hub said instead."""
     out = fed.path("fetched")
-    p = subprocess.run([os.path.join(BUILD, "tests", "fetch_object"), fed.path(who), fed.hub_addr, name, str(part), out],
+    p = subprocess.run([os.path.join(BUILD, "tests", "fetch_object"), fed.path(who), fed.hub_addr, name, str(part), str(entry), out],
                        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     if p.returncode != 0:
         return p.stderr
@@ -75,6 +88,82 @@ def counts_are_served_and_nothing_before_them(fed, who):
         assert len(whole) == 8 * (3 + counts), len(whole)  # two inputs and an intercept
 
 
+def openssl(*argv, check=True):
+    return subprocess.run(["openssl", *argv], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=check)
+
+
+def a_certificate_counts_by_its_hospitals_signature(fed):
+    """Whoever knows a hospital's name can write it into a certificate, and not sign it with its key."""
+    fed.run("yumen-site", "init", "--dir", fed.path("fake"), "--name", "h1", "--border-off", "a test")
+    shutil.copy(fed.path("h1", "trust.json"), fed.path("fake", "trust.json"))
+    line = receiving(fed, "fake")
+    assert "name: h1" in line and line != fed.site("h1", "recipient", "show").stdout.splitlines()[-1]
+    p = fed.sponsor("study", "submit", fed.plan(study="fake", rounds=3, quorum=2, noise="40", extra=only(line)), check=False)
+    assert p.returncode != 0 and "wrong_recipient" in p.stderr, p.stderr
+
+
+def the_sponsor_gets_a_file_that_only_recipients_open(fed):
+    sealed, card = fed.path("kept.cms"), fed.path("kept.json")
+    fed.sponsor("model", "get", "kept", "--out", sealed)
+    last = next(r for r in results_of(fed, "kept") if r["round"] == 3)
+    with open(card, encoding="utf-8") as f:
+        said = json.load(f)
+    assert said["sealed_to"] == ["h1"] and said["state"] == last["state_after"] and said["metrics"]["of"] == 2, said
+    with open(sealed, "rb") as f:
+        got = f.read()
+    assert said["file"] == hashlib.sha256(got).hexdigest()
+    with open(fed.path("kept.md"), encoding="utf-8") as f:
+        assert "can be opened by: h1\n" in f.read()
+    assert not os.path.exists(fed.path("kept.onnx")) and not os.path.exists(fed.path("kept.csv"))
+    state = object_of(fed, last["state_after"])
+    params = state[8 + int.from_bytes(state[:8], "little"):][:12]  # fedavg: three numbers and nothing more
+    assert len(params) == 12 and params not in got and params not in json.dumps(said).encode()
+    entry = int(said["content_id"].split("#")[1].split(":")[0])
+    assert fetch(fed, "auditor", last["state_after"], SEALED, entry) == got  # sealed once
+    assert "wrong_entry" in fetch(fed, "auditor", last["state_after"], SEALED, entry - 1)
+    assert "no_recipients" in fetch(fed, "sponsor", last["sum"], SEALED, entry)
+    for argv in (["check", sealed], ["show", sealed], ["score", sealed, fed.path("data-h1", "d.csv"), "--plan", fed.path("kept.yaml")]):
+        p = fed.run("yumen", "model", *argv, check=False)
+        assert p.returncode in (1, 2) and "sealed" in p.stdout + p.stderr, (argv, p.returncode, p.stdout, p.stderr)
+    return sealed, params, said
+
+
+def a_recipient_opens_it(fed, sealed, params, said):
+    model = fed.path("opened.safetensors")
+    told = fed.site("h1", "model", "open", sealed, "--out", model).stdout
+    assert said["content_id"] in told, told
+    with open(model, "rb") as f:
+        got = f.read()
+    assert got.endswith(params) and len(got) == 8 + int.from_bytes(got[:8], "little") + 12
+    assert os.stat(model).st_mode & 0o777 == 0o600
+    assert "content id " + said["content_id"] in fed.run("yumen", "model", "check", model).stdout
+    fed.site("h1", "infer", model, "wards", "--out", "kept")
+    secret = "file:" + fed.path("h1", "secret")
+    plain = openssl("cms", "-decrypt", "-inform", "DER", "-in", sealed, "-recip", fed.path("h1", "recipient.pem"), "-inkey",
+                    fed.path("h1", "recipient.key"), "-passin", secret, "-binary").stdout
+    assert plain == got
+    return got
+
+
+def nobody_else_does_and_no_other_file_is_taken(fed, sealed, got):
+    p = fed.site("h2", "model", "open", sealed, "--out", fed.path("stolen"), check=False)
+    assert p.returncode != 0 and "not sealed to this key" in p.stderr, p.stderr
+    changed = got[:-1] + bytes([got[-1] ^ 1])  # what the carrier would like the hospital to use
+    with open(fed.path("changed"), "wb") as f:
+        f.write(changed)
+    openssl("cms", "-encrypt", "-aes-256-gcm", "-binary", "-outform", "DER", "-in", fed.path("changed"), "-out", fed.path("changed.cms"),
+            fed.path("h1", "recipient.pem"))
+    p = fed.site("h1", "model", "open", fed.path("changed.cms"), "--out", fed.path("stolen"), check=False)
+    assert p.returncode != 0 and "not signed by the hub" in p.stderr, p.stderr
+    with open(sealed, "rb") as f:
+        bent = bytearray(f.read())
+    bent[-40] ^= 1
+    with open(fed.path("bent.cms"), "wb") as f:
+        f.write(bent)
+    p = fed.site("h1", "model", "open", fed.path("bent.cms"), "--out", fed.path("stolen"), check=False)
+    assert p.returncode != 0 and not os.path.exists(fed.path("stolen")), p.stderr
+
+
 def the_auditor_verifies_the_rest(fed):
     """With the plan, all an auditor can get: charges are the plan's, budgets hold, and who is in which sum."""
     plan = next(x["plan"] for x in fed.leaves(fed.path("hub", "ledger")) if x["type"] == "plan" and x["study"] == "kept")
@@ -107,6 +196,7 @@ def metrics_are_shown_as_of_an_open_study(fed):
         cells = [int.from_bytes(whole[24 + 8 * i:32 + 8 * i], "little", signed=True) / 16 for i in range(CELLS)]
         assert m["cells"] == [cells[:8], cells[8:]], (m, cells)
     text = fed.sponsor("study", "watch", "kept").stdout
+    assert "model.cms" in text, text
     assert text.count("released at the hospitals") == 2, text  # figures themselves may drown in the noise
     p = fed.sponsor("study", "watch", "kept", "--test", fed.path("data-h1", "d.csv"), check=False)
     assert p.returncode == 2 and "model_release" in p.stderr, (p.returncode, p.stderr)
@@ -116,10 +206,13 @@ def main():
     with Federation(sites=("h1", "h2")) as fed:
         fed.up()
         fed.run("yumen", "enrol", "--dir", fed.path("auditor"), "--token", fed.token("auditor", "aud"), "--hub", fed.hub_addr)
-        run_study(fed, "kept", ONLY)
-        out = fed.path("kept.safetensors")
-        p = fed.sponsor("model", "get", "kept", "--out", out, check=False)
-        assert p.returncode != 0 and "domestic_only" in p.stderr and not os.path.exists(out), (p.returncode, p.stderr)
+        line = receiving(fed, "h1")
+        a_certificate_counts_by_its_hospitals_signature(fed)
+        receiving(fed, "h2")  # a hospital of the plan, and none of its recipients
+        run_study(fed, "kept", only(line))
+        sealed, params, said = the_sponsor_gets_a_file_that_only_recipients_open(fed)
+        got = a_recipient_opens_it(fed, sealed, params, said)
+        nobody_else_does_and_no_other_file_is_taken(fed, sealed, got)
         for who in ("sponsor", "auditor"):
             nothing_of_the_model_is_served(fed, who)
             counts_are_served_and_nothing_before_them(fed, who)
@@ -130,6 +223,10 @@ def main():
         for r in results_of(fed, "open"):
             assert fetch(fed, "auditor", r["state_after"], WHOLE) == object_of(fed, r["state_after"])
             assert "no_metrics" in fetch(fed, "sponsor", r["state_after"], METRICS)
+            assert "no_recipients" in fetch(fed, "sponsor", r["state_after"], SEALED)
+        fed.run("yumen-coordinator", "revoke", "h1", "--dir", fed.path("hub"))
+        fed.wait(lambda: "no_recipient" in fed.sponsor("model", "get", "kept", "--out", sealed, check=False).stderr, 20,
+                 "the hub to seal nothing to a hospital that was revoked")
 
 
 if __name__ == "__main__":
