@@ -39,6 +39,8 @@ MUTATIONS = [
      ["test_evidence.py"]),
     ("tar-of-any-depth", "cmd/audit/folder.c", "if (too_deep(e->path))", "if (too_deep(e->path) && e->size > 99)", ["test_evidence.py"]),
     ("reader-waits-for-a-writer", "base/fs.c", "O_CLOEXEC | O_NOCTTY | O_NONBLOCK", "O_CLOEXEC | O_NOCTTY", ["test_fs"]),
+    ("cache-passes-what-is-to-be-cosigned", "worker/trainer/watch.c", "size >= w->kept_size + YM_WATCH_KEEP_EVERY && w->ended <= w->memory.size)",
+     "size >= w->kept_size + YM_WATCH_KEEP_EVERY)", ["test_watch"]),
     ("clone-cosigns-too", "coordinator/seal.c", "if (hub_other_at_work(h, site, instance))", "if (hub_other_at_work(h, site, instance) && at == 0)",
      ["test_hub"]),
     ("cosigned-once-a-run", "worker/trainer/trainer_frames.c", "    t->cosigned = false;", "    t->cosigned &= true;", ["test_cosigned.py"]),

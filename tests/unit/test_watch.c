@@ -15,7 +15,7 @@ struct kit {
     struct ym_ledger *ledger;
     struct ym_watch *watch;
     /* the hub's log, as it stands, and as many leaves of it as were given */
-    struct ym_buf leaf[64];
+    struct ym_buf leaf[300];
     size_t count;
     struct ym_tree tree; /* of leaves that are not kept */
 };
@@ -379,6 +379,27 @@ static void a_rounds_end_is_the_last_entry_under_the_checkpoint(void **state)
     assert_false(ym_watch_ends_round(k->watch));
 }
 
+/* Who is killed before it cosigns must be shown that end again. */
+static void the_cache_does_not_pass_a_rounds_end_that_is_not_cosigned(void **state)
+{
+    struct kit *k = *state;
+    char path[96];
+
+    snprintf(path, sizeof path, "%s/hub.seen", k->dir);
+    while (k->count < 256)
+        hub_opens(k, "trial", (int)k->count + 1, 1, "h2");
+    hub_says(k, "round_result", json_pack("{s:s, s:b}", "study", "trial", "last", 1));
+    assert_int_equal(relay(k), YM_OK);
+    assert_int_not_equal(access(path, F_OK), 0);
+    hub_opens(k, "next", 1, 1, "h2");
+    assert_int_equal(relay(k), YM_OK);
+    assert_int_not_equal(access(path, F_OK), 0);
+    remember(k, 257);
+    hub_opens(k, "next", 2, 1, "h2");
+    assert_int_equal(relay(k), YM_OK);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
 static void a_checkpoint_of_another_key_or_size_says_nothing(void **state)
 {
     struct kit *k = *state;
@@ -628,6 +649,7 @@ int main(void)
         CASE(a_line_forged_in_our_name_is_no_charge_of_ours),
         CASE(a_hub_that_leaves_out_an_entry_gives_another_root),
         CASE(a_log_that_shrank_or_changed_halts_until_it_is_back),
+        CASE(the_cache_does_not_pass_a_rounds_end_that_is_not_cosigned),
         CASE(a_checkpoint_of_another_key_or_size_says_nothing),
         CASE(a_log_must_hold_what_was_cosigned_even_without_the_cache),
         CASE(the_memory_is_of_this_hub_alone),

@@ -383,8 +383,10 @@ enum ym_code ym_watch_checkpoint(struct ym_watch *w, struct ym_bytes note, struc
     if (code != YM_OK)
         return code;
     w->state = judge(w);
-    if (w->state == YM_WATCH_GOOD && size >= w->kept_size + YM_WATCH_KEEP_EVERY)
-        ym_watch_keep(w);
+    if (w->checked.ends_round)
+        w->ended = size;
+    if (w->state == YM_WATCH_GOOD && size >= w->kept_size + YM_WATCH_KEEP_EVERY && w->ended <= w->memory.size)
+        ym_watch_keep(w); /* not past a round's end that is still to be cosigned: it would not be read again */
     return YM_OK;
 }
 
@@ -468,6 +470,7 @@ void ym_watch_trust(struct ym_watch *w, const struct ym_trust *trust)
     memcpy(w->hub_key, trust->hub_key, sizeof w->hub_key);
     snprintf(w->hub_origin, sizeof w->hub_origin, "yumen/%s/hub", trust->federation);
     memset(&w->memory, 0, sizeof w->memory);
+    w->ended = 0;
     w->trusted = ym_ledger_each(w->ledger, 0, last_seen, w, NULL) ==
                  YM_OK; /* unreadable: nothing is compared, nothing cosigned */
     ym_watch_load(w);   /* what cannot be read is read again from the hub */

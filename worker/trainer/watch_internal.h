@@ -39,6 +39,7 @@ struct ym_watch {
     uint64_t settled;    /* size of the hub's log that people have compared (recover) */
     uint64_t remembered; /* size of the own ledger as the cache has it */
     uint64_t kept_size;  /* of the hub's log, in the cache */
+    uint64_t ended;      /* newest round's end that was compared */
     enum ym_watch_state state;
 };
 
