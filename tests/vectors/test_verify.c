@@ -357,6 +357,25 @@ static void people_years_apart(struct world *w)
     edit(w, WORLD_H2, "charge", 0, "people", json_pack("[o,o]", counted(2023, 600), counted(2025, 600)));
 }
 
+static json_t *us_persons(int64_t people)
+{
+    return json_pack("{s:s,s:s,s:I,s:I,s:s}", "recipient", world_hash("recipient"), "categories", "health", "people",
+                     (json_int_t)people, "until", (json_int_t)1700000000, "set", world_hash("people"));
+}
+
+static void us_exact(struct world *w)
+{
+    edit(w, WORLD_H2, "charge", 0, "us", us_persons(569));
+}
+
+static void us_with_more(struct world *w)
+{
+    json_t *us = us_persons(600);
+
+    json_object_set_new(us, "who", json_string("x"));
+    edit(w, WORLD_H2, "charge", 0, "us", us);
+}
+
 static void nobody_counted(struct world *w)
 {
     edit(w, WORLD_H2, "charge", 0, "people", json_array());
@@ -2396,6 +2415,8 @@ static const struct trick {
     {BEFORE(build_no_id), 10, "leaf_fields"},
     {BEFORE(people_exact), 10, "leaf_fields"},
     {BEFORE(people_years_apart), 10, "leaf_fields"},
+    {BEFORE(us_exact), 10, "leaf_fields"},
+    {BEFORE(us_with_more), 10, "leaf_fields"},
     {BEFORE(nobody_counted), 10, "leaf_fields"},
     {BEFORE(exporter_unnamed), 10, "leaf_fields"},
     {BEFORE(coordinator_unnamed), 10, "leaf_fields"},
