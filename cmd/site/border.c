@@ -136,6 +136,16 @@ static const char *days_text(const json_t *f)
     return text;
 }
 
+static void show_due(const json_t *f)
+{
+    const json_t *d;
+    size_t i;
+
+    json_array_foreach(json_object_get(f, "due"), i, d) printf(
+        T(SITE_FILING_DUE), ym_get_text(f, "document"), ym_get_text(f, "filed"),
+        ym_get_text(d, ym_text_lang() == YM_LANG_ZH ? "zh" : "en"), ym_get_text(d, "day"), ym_get_text(d, "ruleset"));
+}
+
 static void show_dossier(const json_t *o)
 {
     static const enum ym_text_id head[] = {YM_TEXT_SITE_COL_RECORD,   YM_TEXT_SITE_COL_STUDY, YM_TEXT_SITE_COL_DATASET,
@@ -159,6 +169,7 @@ static void show_dossier(const json_t *o)
         ym_listing_add(&t, "%s %s", ym_get_text(f, "issuer"), ym_get_text(f, "number"));
     }
     ym_listing_print(&t);
+    json_array_foreach(json_object_get(o, "filings"), i, f) show_due(f);
     if (!json_array_size(json_object_get(o, "filings")))
         fputs(T(SITE_NONE), stdout);
     puts(T(BORDER_NOT_ADVICE));

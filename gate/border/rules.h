@@ -3,6 +3,7 @@
 
 #include "base/crypto.h"
 #include "base/doc.h"
+#include "gate/border/clocks.h"
 #include "gate/border/facts.h"
 #include "gate/border/zone.h"
 
@@ -10,7 +11,8 @@
  * docs/border.md) that says for some tracks which label a transfer gets. Each
  * track is a flat table, first match wins; a row names values of choices and
  * bands of counts, all of which must hold. There are no expressions. A set may
- * also hold, or hold nothing but, a zone's negative list (zone.h). The site
+ * also hold, or hold nothing but, a zone's negative list (zone.h) or
+ * procedural clocks (clocks.h). The site
  * signs the hash of the canonical form; what nobody signed does not evaluate,
  * a draft only forecasts. */
 
@@ -84,6 +86,7 @@ struct ym_rules {
     size_t rule_count[YM_TRACK_COUNT];
     struct ym_bands bands[YM_PEOPLE_COUNT];
     struct ym_zone_list *zone;       /* a free-trade zone's negative list; NULL: none in this set */
+    struct ym_clocks *clocks;        /* by when authorities answer; NULL: none in this set */
     uint8_t assume[YM_CHOICE_COUNT]; /* what an unknown choice is taken for; 0: it stays unknown */
     uint8_t hash[YM_HASH_BYTES];     /* SHA-256 of canonical */
     struct ym_buf canonical;

@@ -37,6 +37,7 @@ void ym_rules_free(struct ym_rules *rules)
     for (size_t t = 0; t < YM_TRACK_COUNT; t++)
         free(rules->rule[t]);
     ym_zone_list_free(rules->zone);
+    ym_clocks_free(rules->clocks);
     ym_buf_release(&rules->canonical);
     free(rules);
 }
@@ -250,8 +251,8 @@ static void read_head(struct ym_schema *s, const struct ym_at *root, struct ym_r
 
 static void read_set(struct ym_schema *s, struct ym_rules *r)
 {
-    static const char *const keys[] = {"yumen", "name",   "version", "effective_from", "draft", "title",
-                                       "bands", "assume", "tracks",  "zone",           NULL};
+    static const char *const keys[] = {"yumen", "name",   "version", "effective_from", "draft",  "title",
+                                       "bands", "assume", "tracks",  "zone",           "clocks", NULL};
     struct ym_at root = ym_schema_root(s);
     if (!ym_schema_version(s, &root, "ruleset/1", T(RULES_VERSION)))
         return;
@@ -261,7 +262,9 @@ static void read_set(struct ym_schema *s, struct ym_rules *r)
     read_assume(s, &root, r);
     if (ym_schema_has(&root, "zone"))
         r->zone = ym_zone_read_list(s, &root);
-    struct ym_at tracks = ym_schema_object(s, &root, "tracks", !ym_schema_has(&root, "zone"));
+    if (ym_schema_has(&root, "clocks"))
+        r->clocks = ym_clocks_read(s, &root);
+    struct ym_at tracks = ym_schema_object(s, &root, "tracks", !r->zone && !r->clocks);
     ym_schema_keys(s, &tracks, track_words);
     for (size_t t = 0; t < YM_TRACK_COUNT; t++)
         if (ym_schema_has(&tracks, track_words[t]))

@@ -9,6 +9,7 @@ import json
 import os
 import stat
 import sys
+from datetime import date
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from federation import Federation  # noqa: E402
@@ -41,12 +42,12 @@ LIMIT = 150  # in place of 10,000: 57 people are not half of it, the 100 that th
 ELIGIBLE = 57  # of 60 patients: three have not agreed
 
 
-def record(fed, kind, until="2999-12-31", check=True):
+def record(fed, kind, until="2999-12-31", check=True, more=()):
     document = fed.path(kind + ".pdf")
     with open(document, "w", encoding="utf-8") as f:
         f.write("the document " + kind)
     return fed.site("h1", "dossier", "add", kind, "--study", "trial", "--dataset", "wards", "--document", document,
-                    "--issuer", "签发方", *PARTS.get(kind, ()), "--until", until, check=check)
+                    "--issuer", "签发方", *PARTS.get(kind, ()), *more, "--until", until, check=check)
 
 
 def border(fed, *more):
@@ -265,6 +266,31 @@ def a_pack_to_hand_in_holds_hashes_and_no_row(fed):
     assert "more.txt" in fed.run("yumen-site", "dossier", "check", folder, check=False).stderr
 
 
+def an_application_has_dates_and_opens_nothing(fed):
+    path = fed.path("clocks.yaml")
+    with open(os.path.join(SOURCE, "gate/border/cn-clocks.yaml"), encoding="utf-8") as f:
+        text = f.read()
+    assert 'draft: "yes"\n' in text
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text.replace('draft: "yes"\n', ""))
+    before = border(fed).stdout
+    fed.site("h1", "rules", "sign", path)
+    PARTS["security_assessment"] = ("--filed", "2026-11-02")
+    too_long = record(fed, "security_assessment", check=False)
+    assert too_long.returncode != 0 and "lasts until" in too_long.stderr, too_long.stderr
+    until = f"{date.today().year + 2}-12-31"
+    record(fed, "security_assessment", until=until)
+    row = next(f for f in json.loads(fed.site("h1", "dossier", "list", "--json").stdout)["filings"] if f["filed"] == "2026-11-02")
+    assert (row["state"], row["lacks"], row["until"]) == ("incomplete", "number", until), row
+    assert {d["step"]: d["day"] for d in row["due"]} == {"completeness": "2026-11-09", "decision": "2026-11-18", "reconsideration": "2026-12-09"}, row
+    assert "completeness check by 2026-11-09 [cn-clocks]" in fed.site("h1", "dossier", "list").stdout
+    assert border(fed).stdout == before
+    gone = record(fed, "security_assessment", until=until, check=False, more=("--renews", "0123456789"))
+    assert gone.returncode != 0 and "no record of that document" in gone.stderr, gone.stderr
+    fed.site("h1", "dossier", "withdraw", row["document"][:10])
+    fed.site("h1", "rules", "withdraw", "cn-clocks")
+
+
 def what_is_withdrawn_is_absent(fed):
     listed = json.loads(fed.site("h1", "dossier", "list", "--json").stdout)["filings"]
     assert [f["state"] for f in listed] == ["live"] * 5 and listed[0]["days_left"] > 300000, listed
@@ -331,6 +357,7 @@ with Federation(sites=("h1",), border=True) as federation:
     people_are_counted_before_they_leave(federation)
     egress_says_to_whom_and_on_what_ground(federation)
     a_pack_to_hand_in_holds_hashes_and_no_row(federation)
+    an_application_has_dates_and_opens_nothing(federation)
     what_is_withdrawn_is_absent(federation)
     a_restart_knows_all_of_it(federation)
     a_threshold_stops_a_round_before_it_trains(federation)

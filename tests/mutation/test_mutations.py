@@ -115,6 +115,8 @@ MUTATIONS = [
     ("pack-with-strangers", "cmd/site/pack.c", "code = no_others(folder, files, &st);", "no_others(folder, files, NULL);", ["test_border_federation.py"]),
     ("pack-tells-local-columns", "worker/trainer/trainer_border.c", "{\"name\", \"title\", \"size_class\", \"tier\", \"border\"}",
      "{\"name\", \"title\", \"size_class\", \"patient_column\", \"file\", \"border\"}", ["test_border_federation.py"]),
+    ("holidays-worked", "gate/border/clocks.c", "weekday != 6 && !among(c->holiday, c->holiday_count, date);", "weekday != 6 && (c->holiday_count || date);", ["test_clocks"]),
+    ("years-guessed", "gate/border/clocks.c", "if (!step->calendar && !known_year(c, date))", "if (!step->calendar && !known_year(c, date) && !*date)", ["test_clocks"]),
     ("one-seal-approves", "gate/border/seal.c", "need.count = dossier ? 1 : 2;", "need.count = 1;", ["test_offices"]),
     ("any-seal-fits", "gate/border/seal.c", "if (code == YM_OK && !signed_by(o->key[who], &text, text_of(seal, \"signature\")))",
      "if (code == YM_OK && text.len == 0)", ["test_offices"]),

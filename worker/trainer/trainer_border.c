@@ -350,6 +350,8 @@ static json_t *rules_json(const struct ym_rules *r)
             json_array_append_new(covers, json_string(ym_track_word((enum ym_track)i)));
     if (r->zone)
         json_array_append_new(covers, json_string("zone"));
+    if (r->clocks)
+        json_array_append_new(covers, json_string("clocks"));
     if (o)
         ym_json_set_hash(o, "file", r->hash);
     return o;
@@ -428,6 +430,33 @@ static void transfer_of(const struct ym_trainer *t, const struct ym_filing *f, s
         ym_transfer_of(s->plan, *card, out);
 }
 
+static void add_due(json_t *list, const struct ym_rules *r, const struct ym_filing *f)
+{
+    char day[16];
+
+    for (size_t i = 0; i < r->clocks->step_count; i++) {
+        const struct ym_clock_step *step = &r->clocks->step[i];
+
+        if (step->record == f->record && ym_clock_due(r->clocks, i, f->filed, day))
+            json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "step", step->id, "day", day, "en",
+                                                  step->text[0], "zh", step->text[1], "ruleset", r->name));
+    }
+}
+
+/* Of an application: by when which step may be expected, by the signed sets in force. */
+static json_t *due_json(const struct ym_trainer *t, const struct ym_filing *f, const char *today)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; f->filed[0] && !f->number[0] && i < ym_border_rules_count(t->border); i++) {
+        const struct ym_rules *r = ym_border_rules_at(t->border, i);
+
+        if (r->clocks && !r->draft && strcmp(r->effective_from, today) <= 0)
+            add_due(list, r, f);
+    }
+    return list;
+}
+
 /* until: the last day of it; warn: the mark of days left that what is live of its kind has passed, 0 none. */
 static json_t *filing_json(const struct ym_trainer *t, const struct ym_filing *f)
 {
@@ -450,6 +479,7 @@ static json_t *filing_json(const struct ym_trainer *t, const struct ym_filing *f
     json_object_set_new(o, "days_left",
                         json_integer(ym_date_days(today, f->last_day[0] ? f->last_day : f->valid_until)));
     json_object_set_new(o, "warn", json_integer(state == YM_RECORD_LIVE ? warning(ym_date_days(today, last)) : 0));
+    json_object_set_new(o, "due", due_json(t, f, today));
     ym_card_free(card);
     return o;
 }
