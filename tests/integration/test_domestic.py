@@ -120,7 +120,10 @@ def the_sponsor_gets_a_file_that_only_recipients_open(fed):
     assert len(params) == 12 and params not in got and params not in json.dumps(said).encode()
     entry = int(said["content_id"].split("#")[1].split(":")[0])
     assert fetch(fed, "auditor", last["state_after"], SEALED, entry) == got  # sealed once
-    assert "wrong_entry" in fetch(fed, "auditor", last["state_after"], SEALED, entry - 1)
+    log = fed.leaves(fed.path("hub", "ledger"))
+    assert log[entry] == last
+    for other in (log.index(next(r for r in results_of(fed, "kept") if r["round"] == 2)), entry - 1, len(log) + 100):
+        assert "wrong_entry" in fetch(fed, "auditor", last["state_after"], SEALED, other)
     assert "no_recipients" in fetch(fed, "sponsor", last["sum"], SEALED, entry)
     for argv in (["check", sealed], ["show", sealed], ["score", sealed, fed.path("data-h1", "d.csv"), "--plan", fed.path("kept.yaml")]):
         p = fed.run("yumen", "model", *argv, check=False)
