@@ -2101,6 +2101,15 @@ static void rules_of_another_file(struct world *w)
     edit(w, WORLD_H1, "ruleset", 0, "file", json_string(world_hash("softer rules")));
 }
 
+/* Nobody was charged on it. */
+static void rules_of_another_file_uncharged(struct world *w)
+{
+    struct world_leaf *d = decided_on_grounds(w, "2023-11-15", "2023-11-15");
+
+    json_object_set_new(json_object_get(d->members, "rules"), "hgr", json_string(world_hash("softer rules")));
+    world_add(w, WORLD_H1, d);
+}
+
 static void rules_signed_since(struct world *w)
 {
     on_good_grounds(w);
@@ -2234,6 +2243,12 @@ static void people_fewer_in_one_of_two_years(struct world *w)
 static void people_of_last_year(struct world *w)
 {
     say_people(w, 1, json_pack("[o]", counted(2022, 600)));
+}
+
+static void people_of_last_year_unreleased(struct world *w)
+{
+    people_of_last_year(w);
+    world_remove(w, WORLD_H1, world_find(w, WORLD_H1, "release", 1));
 }
 
 /* Midnight of 31 December in China. */
@@ -2620,6 +2635,7 @@ static const struct trick {
     {BEFORE(rules_left_a_track_out), 12, "decision_missing", 1 + WORLD_H1},
     {BEFORE(rules_made_a_forecast), 12, "decision_missing", 1 + WORLD_H1},
     {BEFORE(rules_of_another_file), 12, "decision_rules", 1 + WORLD_H1},
+    {BEFORE(rules_of_another_file_uncharged), 12, "decision_rules", 1 + WORLD_H1},
     {BEFORE(rules_signed_since), 12, "decision_rules", 1 + WORLD_H1},
     {BEFORE(rules_withdrawn_since), 12, "decision_rules", 1 + WORLD_H1},
     {BEFORE(document_of_yesterday), 12, "decision_records", 1 + WORLD_H1},
@@ -2638,6 +2654,7 @@ static const struct trick {
     {BEFORE(people_fewer_than_before), 12, "people_fell"},
     {BEFORE(people_fewer_in_one_of_two_years), 12, "people_fell"},
     {BEFORE(people_of_last_year), 12, "people_year"},
+    {BEFORE(people_of_last_year_unreleased), 12, "people_year", 1 + WORLD_H1},
     {BEFORE(released_after_new_year), 12, "people_year"},
     {BEFORE(withdrawals_undone), 12, "withdrawal_fell", 1 + WORLD_H1},
     {BEFORE(withdrawals_exact), 12, "withdrawal_fell", 1 + WORLD_H1},
