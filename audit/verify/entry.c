@@ -13,19 +13,20 @@
 
 enum kind {
     NAME,
-    NAMES,      /* distinct names */
-    HASH,       /* 64 hex digits */
-    BUILD,      /* a GNU build id, 40 hex digits */
-    KEY,        /* base64 of 32 bytes */
-    OPEN_KEY,   /* that, or "": none */
-    SEALS,      /* at most 4 of {office, time, signature} */
-    SIGNATURE,  /* base64 of 64 bytes */
-    TEXT,       /* 1..512 bytes */
-    NOTE,       /* 0..512 bytes */
-    ROLE,       /* hub, hospital, sponsor, auditor */
-    IDENTIFIED, /* by what records were joined into patients: a card's words */
-    INT,        /* low..high */
-    DIGITS,     /* a decimal number, at most 38 digits, canonical */
+    NAME_OR_ALL, /* a name, or "_all" */
+    NAMES,       /* distinct names */
+    HASH,        /* 64 hex digits */
+    BUILD,       /* a GNU build id, 40 hex digits */
+    KEY,         /* base64 of 32 bytes */
+    OPEN_KEY,    /* that, or "": none */
+    SEALS,       /* at most 4 of {office, time, signature} */
+    SIGNATURE,   /* base64 of 64 bytes */
+    TEXT,        /* 1..512 bytes */
+    NOTE,        /* 0..512 bytes */
+    ROLE,        /* hub, hospital, sponsor, auditor */
+    IDENTIFIED,  /* by what records were joined into patients: a card's words */
+    INT,         /* low..high */
+    DIGITS,      /* a decimal number, at most 38 digits, canonical */
     BOOL,
     OBJECT,
     EVENTS, /* at most low of {for, noise_variance, sampling_k, steps} */
@@ -203,7 +204,7 @@ static const struct member dossier[] = {{"record", TEXT},
                                         {NULL}};
 static const struct member border[] = {{"asked", BOOL}, {"reason", NOTE}, SEALED, {NULL}};
 static const struct member rotate[] = {{"office", NAME}, {"public_key", OPEN_KEY}, SEALED, {NULL}};
-static const struct member withdrawal[] = {{"dataset", NAME}, COUNT("people", 100), {"set", HASH}, {NULL}};
+static const struct member withdrawal[] = {{"dataset", NAME_OR_ALL}, COUNT("people", 100), {"set", HASH}, {NULL}};
 static const struct member inference[] = {STUDY,
                                           {"plan", HASH},
                                           {"model", HASH},
@@ -264,6 +265,11 @@ unsigned ym_entry_logs(enum ym_entry_type type)
 static bool name_good(const struct ym_vnode *n)
 {
     return n->kind == YM_V_TEXT && strlen(n->text) == n->text_len && ym_name_valid(n->text);
+}
+
+static bool text_is_all(const struct ym_vnode *n)
+{
+    return n->kind == YM_V_TEXT && strlen(n->text) == n->text_len && strcmp(n->text, "_all") == 0;
 }
 
 static bool names_good(const struct ym_vjson *j, const struct ym_vnode *list)
@@ -421,6 +427,8 @@ static bool limits_good(const struct ym_vjson *j, const struct ym_vnode *o)
 static bool member_good(const struct ym_vjson *j, const struct member *m, const struct ym_vnode *n)
 {
     switch (m->kind) {
+    case NAME_OR_ALL:
+        return name_good(n) || text_is_all(n);
     case NAME:
         return name_good(n);
     case NAMES:

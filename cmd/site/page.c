@@ -4,6 +4,7 @@
 
 #include "cmd/html.h"
 #include "cmd/site/site.h"
+#include "gate/border/declare.h"
 
 /* A plan as a page of paper for people who are no engineers. */
 
@@ -128,6 +129,25 @@ static void put_model(struct html *h, const json_t *border)
     ym_buf_release(&text);
 }
 
+/* What the notice to patients says of it. */
+static void put_topics(struct html *h, const json_t *border)
+{
+    static const struct {
+        const char *word;
+        enum ym_text_id title;
+    } topic[] = {
+#define TOPIC(id, word) {word, YM_TEXT_NOTICE_##id},
+        YM_NOTICE_TOPICS(TOPIC)
+#undef TOPIC
+    };
+
+    for (size_t i = 0; i < sizeof topic / sizeof *topic; i++) {
+        const char *text = ym_get_text(border, topic[i].word);
+
+        row(h, topic[i].title, text[0] ? text : T(NOTICE_NOT_ADDRESSED));
+    }
+}
+
 static void put_leaves(struct html *h, const json_t *shown, const json_t *content)
 {
     const json_t *border = json_object_get(content, "border");
@@ -139,6 +159,7 @@ static void put_leaves(struct html *h, const json_t *shown, const json_t *conten
     put_model(h, border);
     row(h, YM_TEXT_SITE_PAGE_RECIPIENT, border ? ym_get_text(border, "recipient") : T(POLICY_NOT_NAMED));
     row(h, YM_TEXT_SITE_PAGE_STORAGE, border ? ym_get_text(border, "storage") : T(POLICY_NOT_NAMED));
+    put_topics(h, border);
     html_raw(h, "</table>\n");
 }
 

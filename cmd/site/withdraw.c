@@ -10,6 +10,7 @@
 #include "worker/data/frozen.h"
 #include "worker/data/people.h"
 #include "worker/trainer/border.h"
+#include "worker/trainer/withdraw.h"
 
 /* Patients who withdraw. Identifiers are hashed here; the trainer hears pseudonyms. */
 
@@ -20,6 +21,8 @@ struct desk {
     const char *dataset;
     struct ym_card *card;
     uint8_t salt[YM_SITE_SALT], frozen[YM_HASH_BYTES];
+    const uint8_t (*here)[YM_HASH_BYTES]; /* whom alone it is about; NULL: whoever is named */
+    size_t here_count;
     json_t *batch, *reply; /* the newest answer */
     long long asked, found;
 };
@@ -41,6 +44,14 @@ static enum ym_code send_batch(struct desk *d, struct ym_status *st)
     return code;
 }
 
+static bool is_here(const struct desk *d, const uint8_t id[YM_HASH_BYTES])
+{
+    for (size_t i = 0; i < d->here_count; i++)
+        if (memcmp(d->here[i], id, YM_HASH_BYTES) == 0)
+            return true;
+    return false;
+}
+
 /* As ym_freeze reads a cell: spaces around it do not count. */
 static enum ym_code take_one(struct desk *d, const char *text, size_t len, struct ym_status *st)
 {
@@ -57,6 +68,8 @@ static enum ym_code take_one(struct desk *d, const char *text, size_t len, struc
     ym_sha256_update(h, text, len);
     ym_sha256_final(&h, patient);
     ym_pseudonym(d->salt, d->card->identifier, d->card->name, d->frozen, patient, id);
+    if (d->here && !is_here(d, id))
+        return YM_OK;
     code = ym_hex_encode(id, sizeof id, &hex);
     if (code == YM_OK && json_array_append_new(d->batch, json_string(ym_buf_str(&hex))))
         code = ym_status_set(st, YM_EXHAUSTED, "out of memory");
@@ -112,10 +125,31 @@ static void show_releases(const json_t *row)
     {
         printf("  %s  %lld  %.16s\n", ym_get_text(r, "study"), ym_get_int(r, "round"), ym_get_text(r, "update"));
     }
+    json_array_foreach(json_object_get(row, "retrain"), i, r)
+    {
+        printf(T(SITE_WITHDRAW_RETRAIN), ym_get_text(r, "study"), ym_get_int(r, "round"), ym_get_text(r, "state"));
+    }
     fputs(T(SITE_WITHDRAW_NOT_RECALLED), stdout);
 }
 
-static int withdraw(struct desk *d, const struct ym_cli_args *a, const char *file, struct ym_status *st)
+static enum ym_code take_named(struct desk *d, const struct ym_cli_args *a, struct ym_status *st)
+{
+    const char *file = ym_cli_get(a, "patient-file");
+    enum ym_code code = file ? take_file(d, file, st) : take_one(d, a->positional[0], strlen(a->positional[0]), st);
+
+    return code == YM_OK ? send_batch(d, st) : code;
+}
+
+static void show_taken(const struct desk *d)
+{
+    if (strcmp(d->dataset, YM_WITHDRAWN_ALL) == 0)
+        printf(T(SITE_WITHDRAW_ALL), d->asked, d->found);
+    else
+        printf(T(SITE_WITHDRAW_TAKEN), d->asked, d->dataset, d->found);
+    show_releases(d->reply);
+}
+
+static int withdraw(struct desk *d, const struct ym_cli_args *a, struct ym_status *st)
 {
     enum ym_code code = ym_site_card(&d->site, d->dataset, &d->card, st);
 
@@ -124,33 +158,118 @@ static int withdraw(struct desk *d, const struct ym_cli_args *a, const char *fil
     if (code == YM_OK)
         code = frozen_hash(d, st);
     if (code == YM_OK)
-        code = file ? take_file(d, file, st) : take_one(d, a->positional[0], strlen(a->positional[0]), st);
-    if (code == YM_OK)
-        code = send_batch(d, st);
+        code = take_named(d, a, st);
     if (code == YM_OK && !d->reply)
         code = ym_status_set(st, YM_INVALID, "%s", T(SITE_WITHDRAW_NOBODY));
     if (code != YM_OK)
         return ym_site_fail(&d->site, st);
     if (ym_cli_has(a, "json"))
         return ym_site_print_json(d->reply);
-    printf(T(SITE_WITHDRAW_TAKEN), d->asked, d->dataset, d->found);
-    show_releases(d->reply);
+    show_taken(d);
     return YM_EXIT_DONE;
+}
+
+/* ---- from all data sets ---- */
+
+/* Of several sets whose identifiers are of one kind the first stands for all. */
+static bool stands_for_all(const char *kind, const json_t *done)
+{
+    return (strcmp(kind, "national_id") == 0 || strcmp(kind, "insurance_id") == 0 ||
+            strcmp(kind, "hospital_id") == 0) &&
+           !json_object_get(done, kind);
+}
+
+/* Whom a number names in a set of its own is somebody else elsewhere: only where it occurs, and never by a row's. */
+static enum ym_code withdraw_here(struct desk *d, const struct ym_cli_args *a, struct ym_status *st)
+{
+    struct ym_buf people = {0};
+    char file[80], path[YM_SITE_PATH];
+    enum ym_code code;
+
+    snprintf(file, sizeof file, "%s.people", d->card->name);
+    code = ym_site_path(&d->site, "data", file, path);
+    if (code == YM_OK)
+        code = ym_fs_read(path, YM_PEOPLE_MAX_BYTES, &people, st);
+    if (code == YM_OK)
+        code = ym_people_ids(ym_buf_bytes(&people), NULL, &d->here, &d->here_count, st);
+    if (code == YM_OK)
+        code = take_named(d, a, st);
+    ym_buf_wipe(&people);
+    return code;
+}
+
+/* One data set of several; *taken: its answers, one a list. */
+static enum ym_code withdraw_one(struct desk *all, const struct ym_cli_args *a, const char *dataset, json_t *done,
+                                 json_t *taken, struct ym_status *st)
+{
+    struct desk d = *all;
+    enum ym_code code = ym_site_card(&d.site, dataset, &d.card, st);
+    bool common;
+
+    if (code != YM_OK)
+        return code;
+    common = stands_for_all(d.card->identifier, done);
+    d.dataset = common ? YM_WITHDRAWN_ALL : dataset;
+    d.batch = json_array();
+    if (strcmp(d.card->identifier, "row") == 0)
+        fprintf(stderr, T(SITE_WITHDRAW_ROWS), dataset);
+    else if (common)
+        code = take_named(&d, a, st);
+    else if (strcmp(d.card->identifier, "study_id") == 0 || strcmp(d.card->identifier, "unspecified") == 0)
+        code = withdraw_here(&d, a, st);
+    if (code == YM_OK && d.reply && !ym_cli_has(a, "json"))
+        show_taken(&d);
+    if (d.reply)
+        json_array_append(taken, d.reply);
+    json_object_set_new(done, d.card->identifier, json_true());
+    ym_card_free(d.card);
+    json_decref(d.batch);
+    json_decref(d.reply);
+    return code;
+}
+
+static int withdraw_everywhere(struct desk *all, const struct ym_cli_args *a, struct ym_status *st)
+{
+    json_t *reply = NULL, *done = json_object(), *taken = json_array();
+    const json_t *d;
+    size_t i;
+    enum ym_code code = ym_site_salt(&all->site, all->salt, st);
+    int rc = YM_EXIT_DONE;
+
+    if (code == YM_OK)
+        code = ym_site_ask(&all->site, json_pack("{s:s}", "do", "data_list"), &reply, st);
+    json_array_foreach(json_object_get(reply, "datasets"), i, d)
+    {
+        if (code == YM_OK)
+            code = withdraw_one(all, a, ym_get_text(d, "dataset"), done, taken, st);
+    }
+    if (code == YM_OK && json_array_size(taken) == 0)
+        code = ym_status_set(st, YM_NOT_FOUND, "%s", T(SITE_WITHDRAW_NOWHERE));
+    if (code != YM_OK)
+        rc = ym_site_fail(&all->site, st);
+    else if (ym_cli_has(a, "json"))
+        ym_site_print_json(taken);
+    json_decref(reply);
+    json_decref(done);
+    json_decref(taken);
+    return rc;
 }
 
 int ym_site_cmd_withdraw(const struct ym_cli_args *a)
 {
-    const char *file = ym_cli_get(a, "patient-file");
     struct ym_status st = YM_STATUS_INIT;
-    struct desk d = {.dataset = ym_cli_get(a, "dataset"), .batch = json_array()};
+    struct desk d = {.dataset = ym_cli_get(a, "dataset")};
     int rc;
 
-    if (!d.dataset || (file != NULL) == (a->positional_count == 1)) {
-        json_decref(d.batch);
+    if ((ym_cli_get(a, "patient-file") != NULL) == (a->positional_count == 1)) {
         fprintf(stderr, "yumen-site: %s\n", T(SITE_WITHDRAW_USAGE));
         return YM_EXIT_USAGE;
     }
-    rc = ym_site_open(a, &d.site, &st) == YM_OK ? withdraw(&d, a, file, &st) : ym_site_fail(&d.site, &st);
+    d.batch = json_array();
+    if (ym_site_open(a, &d.site, &st) != YM_OK)
+        rc = ym_site_fail(&d.site, &st);
+    else
+        rc = d.dataset ? withdraw(&d, a, &st) : withdraw_everywhere(&d, a, &st);
     ym_wipe(d.salt, sizeof d.salt);
     ym_card_free(d.card);
     json_decref(d.batch);

@@ -281,6 +281,7 @@ static void print_end(const struct ym_simulation *s)
         printf("%s", T(SPONSOR_PLAN_UNIT));
     }
     ym_simulation_print_marks(s);
+    printf("%s\n", T(MODEL_NOTICE));
     ym_buf_release(&delta);
     ym_buf_release(&epsilon);
 }
@@ -423,6 +424,8 @@ static enum ym_code print_result(const struct ym_simulation *s, struct ym_status
                   "rounds", s->rounds, "final", json_array_get(s->rounds, json_array_size(s->rounds) - 1));
     ym_buf_release(&hash);
     ym_buf_release(&delta);
+    json_object_set_new(o, "notice", json_string(ym_text_in(YM_TEXT_MODEL_NOTICE, YM_LANG_EN)));
+    json_object_set_new(o, "notice_zh", json_string(ym_text_in(YM_TEXT_MODEL_NOTICE, YM_LANG_ZH)));
     json_object_set_new(o, "seed", s->options.seeded ? json_integer((json_int_t)s->options.seed) : json_null());
     if (s->params) {
         params = params_json(s, st);

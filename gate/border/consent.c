@@ -83,8 +83,18 @@ static void read_nobody(struct ym_schema *s, const struct ym_at *at, struct ym_c
 
 static void read_notice(struct ym_schema *s, const struct ym_at *at, struct ym_consent_notice *out)
 {
-    static const char *const keys[] = {"code",   "level",      "recipient", "contact", "purpose",
-                                       "method", "categories", "rights",    NULL};
+    static const char *const keys[] = {"code",
+                                       "level",
+                                       "recipient",
+                                       "contact",
+                                       "purpose",
+                                       "method",
+                                       "categories",
+                                       "rights",
+#define TOPIC(id, word) word,
+                                       YM_NOTICE_TOPICS(TOPIC)
+#undef TOPIC
+                                           NULL};
     static const char *const levels[] = {"general", "enhanced", NULL};
     struct ym_notice n = {0};
     size_t level = 0;
@@ -97,6 +107,7 @@ static void read_notice(struct ym_schema *s, const struct ym_at *at, struct ym_c
     ym_schema_text(s, at, "method", NULL, n.method, sizeof n.method);
     ym_schema_text(s, at, "categories", NULL, n.categories, sizeof n.categories);
     ym_schema_text(s, at, "rights", NULL, n.rights, sizeof n.rights);
+    ym_notice_read_topics(s, at, n.topic);
     out->enhanced = level;
     ym_notice_hash(&n, out->hash);
 }
@@ -118,7 +129,8 @@ static void read_notices(struct ym_schema *s, const struct ym_at *at, struct ym_
 
 void ym_consent_read_card(struct ym_schema *s, const struct ym_at *root, struct ym_card_consent *out)
 {
-    static const char *const keys[] = {"collected_for", "given", "unless", "nobody", "notice_column", "notices", NULL};
+    static const char *const keys[] = {"collected_for", "given",       "unless",  "nobody",
+                                       "notice_column", "form_column", "notices", NULL};
     if (!ym_schema_has(root, "consent"))
         return;
     struct ym_at at = ym_schema_object(s, root, "consent", true);
@@ -131,6 +143,10 @@ void ym_consent_read_card(struct ym_schema *s, const struct ym_at *root, struct 
     read_nobody(s, &at, out);
     if (ym_schema_has(&at, "notice_column"))
         ym_schema_text(s, &at, "notice_column", NULL, out->notice_column, sizeof out->notice_column);
+    if (ym_schema_has(&at, "form_column"))
+        ym_schema_text(s, &at, "form_column", NULL, out->form_column, sizeof out->form_column);
+    if (out->item[YM_CONSENT_WRITTEN].column[0] && !out->form_column[0])
+        ym_schema_say(s, &at, "form_column", "%s", T(CONSENT_FORM));
     read_notices(s, &at, out);
 }
 
@@ -145,12 +161,13 @@ static void add_column(const char *column, const char **out, size_t *count)
         out[(*count)++] = column;
 }
 
-size_t ym_consent_columns(const struct ym_card_consent *c, const char *out[YM_CONSENT_BITS + 1])
+size_t ym_consent_columns(const struct ym_card_consent *c, const char *out[YM_CONSENT_COLUMNS])
 {
     size_t count = 0;
     for (size_t i = 0; i < YM_CONSENT_BITS; i++)
         add_column(c->item[i].column, out, &count);
     add_column(c->notice_column, out, &count);
+    add_column(c->form_column, out, &count);
     return count;
 }
 
@@ -167,6 +184,15 @@ static bool item_says(const struct ym_consent_item *item, ym_consent_cell_fn cel
         if (cell_is(text, len, item->code[i]))
             return true;
     return false;
+}
+
+/* A form that nobody can be shown was not signed. */
+static bool form_is_there(const struct ym_card_consent *c, ym_consent_cell_fn cell, void *ctx)
+{
+    size_t len = 0;
+    uint8_t hash[YM_HASH_BYTES];
+    const char *text = c->form_column[0] ? cell(ctx, c->form_column, &len) : NULL;
+    return text && ym_hex_decode(text, len, hash, sizeof hash) == YM_OK;
 }
 
 static uint64_t notice_of_row(const struct ym_card_consent *c, ym_consent_cell_fn cell, void *ctx)
@@ -188,6 +214,8 @@ uint64_t ym_consent_of_row(const struct ym_card_consent *c, ym_consent_cell_fn c
         bool set = i < YM_CONSENT_COUNT ? says : !says && !item->nobody;
         word |= (uint64_t)set << i;
     }
+    if (!form_is_there(c, cell, ctx))
+        word &= ~YM_CONSENT_BIT(WRITTEN);
     return c->given ? word : 0;
 }
 

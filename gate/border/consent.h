@@ -11,7 +11,7 @@
  * needs of it. A card's section "consent" (docs/data.md) maps columns to bits;
  * a frozen set holds one word a patient; one pure function answers. No bit
  * stands in for another, and what is not written is not given.
- * Rules: CN-01 to CN-12 and CN-15 of the requirements (docs/border.md, "Consent"). */
+ * Rules: CN-01 to CN-12, CN-15 and CN-16 of the requirements (docs/border.md, "Consent"). */
 
 /* CONSENT(id, word): the patient gave it. */
 #define YM_CONSENTS(CONSENT)                                                                                           \
@@ -69,6 +69,7 @@ struct ym_card_consent {
     char collected_for[64]; /* the study that the data were collected for; "": none */
     struct ym_consent_item item[YM_CONSENT_BITS];
     char notice_column[256];
+    char form_column[256]; /* SHA-256 of the scanned form in hex; "written" counts with one alone */
     struct ym_consent_notice *notice;
     size_t notice_count;
 };
@@ -79,7 +80,8 @@ struct ym_at;
 void ym_consent_read_card(struct ym_schema *s, const struct ym_at *root, struct ym_card_consent *out);
 
 /* The columns it names, each once; returns how many. */
-size_t ym_consent_columns(const struct ym_card_consent *c, const char *out[YM_CONSENT_BITS + 1]);
+#define YM_CONSENT_COLUMNS (YM_CONSENT_BITS + 2)
+size_t ym_consent_columns(const struct ym_card_consent *c, const char *out[YM_CONSENT_COLUMNS]);
 
 /* One row's cells into a word: cell(ctx, column, &len) borrows the trimmed text. A
  * patient's word is that of all rows together, ym_consent_join. */

@@ -106,8 +106,21 @@ static void read_duties(struct ym_schema *s, const struct ym_at *border, struct 
 
 void ym_border_read_plan(struct ym_schema *s, const struct ym_at *root, struct ym_plan *plan)
 {
-    static const char *const keys[] = {"recipient",   "contact",       "method",     "categories", "rights", "storage",
-                                       "foreign_law", "model_release", "recipients", "declares",   "ai",     NULL};
+    static const char *const keys[] = {"recipient",
+                                       "contact",
+                                       "method",
+                                       "categories",
+                                       "rights",
+                                       "storage",
+                                       "foreign_law",
+                                       "model_release",
+                                       "recipients",
+                                       "declares",
+                                       "ai",
+#define TOPIC(id, word) word,
+                                       YM_NOTICE_TOPICS(TOPIC)
+#undef TOPIC
+                                           NULL};
     static const char *const releases[] = {"open", "domestic_only", NULL};
     struct ym_plan_border *out = &plan->border;
     size_t release = 0;
@@ -117,6 +130,7 @@ void ym_border_read_plan(struct ym_schema *s, const struct ym_at *root, struct y
     struct ym_at at = ym_schema_object(s, root, "border", true);
     out->given = true;
     ym_schema_keys(s, &at, keys);
+    ym_notice_read_topics(s, &at, out->topic);
     ym_schema_text(s, &at, "recipient", NULL, out->recipient, sizeof out->recipient);
     ym_schema_text(s, &at, "contact", NULL, out->contact, sizeof out->contact);
     ym_schema_text(s, &at, "method", NULL, out->method, sizeof out->method);
@@ -209,22 +223,41 @@ void ym_material_of(const struct ym_plan *plan, const struct ym_card *card,
     hash_texts(&law, 1, out[YM_MATERIAL_FOREIGN_LAW]);
 }
 
+/* Topics that nobody addresses are none of the notice. */
 static void hash_notice(const char *recipient, const char *contact, const char *purpose, const char *method,
-                        const char *categories, const char *rights, uint8_t out[YM_HASH_BYTES])
+                        const char *categories, const char *rights, const char (*topic)[256],
+                        uint8_t out[YM_HASH_BYTES])
 {
-    const char *text[] = {recipient, contact, purpose, method, categories, rights};
-    hash_texts(text, sizeof text / sizeof *text, out);
+    const char *text[6 + YM_NOTICE_TOPIC_COUNT] = {recipient, contact, purpose, method, categories, rights};
+    bool any = false;
+    for (size_t i = 0; i < YM_NOTICE_TOPIC_COUNT; i++) {
+        text[6 + i] = topic[i];
+        any |= topic[i][0] != 0;
+    }
+    hash_texts(text, any ? 6 + YM_NOTICE_TOPIC_COUNT : 6, out);
+}
+
+void ym_notice_read_topics(struct ym_schema *s, const struct ym_at *at, char topic[YM_NOTICE_TOPIC_COUNT][256])
+{
+    static const char *const word[] = {
+#define TOPIC(id, word) word,
+        YM_NOTICE_TOPICS(TOPIC)
+#undef TOPIC
+    };
+    for (size_t i = 0; i < YM_NOTICE_TOPIC_COUNT; i++)
+        if (ym_schema_has(at, word[i]))
+            ym_schema_text(s, at, word[i], NULL, topic[i], sizeof topic[i]);
 }
 
 void ym_notice_hash(const struct ym_notice *n, uint8_t out[YM_HASH_BYTES])
 {
-    hash_notice(n->recipient, n->contact, n->purpose, n->method, n->categories, n->rights, out);
+    hash_notice(n->recipient, n->contact, n->purpose, n->method, n->categories, n->rights, n->topic, out);
 }
 
 void ym_notice_of(const struct ym_plan *plan, uint8_t out[YM_HASH_BYTES])
 {
     const struct ym_plan_border *b = &plan->border;
-    hash_notice(b->recipient, b->contact, plan->purpose, b->method, b->categories, b->rights, out);
+    hash_notice(b->recipient, b->contact, plan->purpose, b->method, b->categories, b->rights, b->topic, out);
 }
 
 void ym_border_facts(const struct ym_plan *plan, const struct ym_card *card, struct ym_facts *out)

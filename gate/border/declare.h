@@ -18,9 +18,25 @@ struct ym_card_border {
     struct ym_facts declared;
 };
 
+/* What no rule settles and a notice should say: TOPIC(id, word). Where a plan says nothing of it, people read "not
+ * addressed"; what it says is part of the notice like the rest. */
+#define YM_NOTICE_TOPICS(TOPIC)                                                                                        \
+    TOPIC(RISKS, "risks")             /* of the recipient's jurisdiction */                                            \
+    TOPIC(OBLIGATIONS, "obligations") /* of the recipient */                                                           \
+    TOPIC(ONWARD, "onward")           /* transfers to others */                                                        \
+    TOPIC(BREACH, "breach")           /* who tells whom when something went wrong */                                   \
+    TOPIC(REMEDIES, "remedies")       /* for patients */
+enum ym_notice_topic {
+#define TOPIC(id, word) YM_NOTICE_##id,
+    YM_NOTICE_TOPICS(TOPIC)
+#undef TOPIC
+        YM_NOTICE_TOPIC_COUNT
+};
+
 struct ym_plan_border {
     bool given;
     char recipient[256], contact[256], method[256], categories[256], rights[256]; /* what a notice to patients names */
+    char topic[YM_NOTICE_TOPIC_COUNT][256];                                       /* "": not addressed */
     char storage[256], foreign_law[256];
     bool domestic_only; /* the model is for domestic recipients alone: */
     struct ym_plan_recipients recipients;
@@ -55,7 +71,9 @@ void ym_material_of(const struct ym_plan *plan, const struct ym_card *card,
 /* What a notice to patients must have named, for consents that point to it. */
 struct ym_notice {
     char recipient[256], contact[256], purpose[512], method[256], categories[256], rights[256];
+    char topic[YM_NOTICE_TOPIC_COUNT][256];
 };
+void ym_notice_read_topics(struct ym_schema *s, const struct ym_at *at, char topic[YM_NOTICE_TOPIC_COUNT][256]);
 void ym_notice_hash(const struct ym_notice *n, uint8_t out[YM_HASH_BYTES]);
 void ym_notice_of(const struct ym_plan *plan, uint8_t out[YM_HASH_BYTES]);
 

@@ -171,6 +171,16 @@ def scores_nobody_who_did_not_agree(home):
         f.write(made_up.card().replace("file: d.csv", "file: wards.csv").replace("name: d\n", "name: elsewhere\n") + CONSENTS)
     infer(home, "elsewhere", "other.yaml")
     assert list(result(home, "elsewhere")[0]) == list(got)
+    # one word takes a patient out of every set, of those that come later too
+    p = site(home, "withdraw", "good-3")
+    assert "1 identifiers withdrawn from all data sets" in p.stdout and "; 1 of them are in one" in p.stdout, p.stdout
+    with open(os.path.join(home, "later.yaml"), "w") as f:
+        f.write(made_up.card().replace("file: d.csv", "file: wards.csv").replace("name: d\n", "name: later\n") + CONSENTS)
+    site(home, "data", "add", "later.yaml")
+    infer(home, "later", "later")
+    assert len(result(home, "later")[0]) == 3 and result(home, "later")[1]["left_out_withdrawn"] == "5", result(home, "later")
+    assert [leaf["dataset"] for leaf in ledger(home) if leaf["type"] == "withdrawal"][-1] == "_all"
+    got = {k: v for k, v in got.items() if k[0] != "good-3"}
     # a card that says nothing of consent has nobody who agreed
     infer(home, "silent", "card.yaml", "--data", "own.csv", "--skip-bad")
     assert not result(home, "silent")[0] and result(home, "silent")[1]["left_out_withdrawn"] == "0"
@@ -178,8 +188,8 @@ def scores_nobody_who_did_not_agree(home):
     sign(home, "inference: {basis: treatment, rows_per_hour: 1000000}\n")
     infer(home, "treated", "wards.yaml")
     treated, head = result(home, "treated")
-    assert [k[0] for k in treated] == [p[0] for p in people if not p[0].startswith("left")], list(treated)
-    assert (head["left_out_withdrawn"], head["left_out_consent"]) == ("4", "0")
+    assert [k[0] for k in treated] == [p[0] for p in people if not p[0].startswith("left") and p[0] != "good-3"], list(treated)
+    assert (head["left_out_withdrawn"], head["left_out_consent"]) == ("5", "0")
     assert all(abs(float(treated[k]["yes"]) - float(got[k]["yes"])) < 1e-9 for k in got)
 
 

@@ -60,6 +60,9 @@ def the_entry_says_little(fed):
     assert leaf["people"] == 100 and leaf["dataset"] == "wards" and lists(fed) == [f"wards-{leaf['set']}.set"], leaf
     row = json.loads(fed.site("h1", "withdraw", "list", "--json").stdout)["withdrawn"][0]
     assert (row["people"], row["here"]) == (1, 1) and row["releases"][0]["round"] == 1, row
+    first = [leaf for leaf in own(fed) if leaf["type"] == "release"][0]
+    assert row["retrain"] == [{"round": 1, "state": first["state"], "study": "trial"}], row
+    assert "from the model before round 1, state " + first["state"] in fed.site("h1", "withdraw", "list").stdout
     told = pseudonym(fed, PATIENT)
     with open(fed.path("h1", "withdrawn", lists(fed)[0]), "rb") as f:
         assert told in f.read()  # or the search below would be blind
@@ -92,6 +95,10 @@ def it_lasts(fed, card):
     fed.site("h1", "withdraw", "h1-9", "--dataset", "wards")  # again: nothing new
     assert len(kinds(fed, "withdrawal")) == count == 2 and len(lists(fed)) == 1
     assert fed.site("h1", "withdraw", "--dataset", "wards", check=False).returncode == 2
+    # without a data set, where identifiers mean nothing outside their own: from those that it is in
+    p = fed.site("h1", "withdraw", "stranger", check=False)
+    assert p.returncode != 0 and "nobody was withdrawn" in p.stderr, p.stderr
+    assert "1 identifiers withdrawn from \"wards\"; 1 of them" in fed.site("h1", "withdraw", "h1-9").stdout
     assert fed.site("h1", "withdraw", "h1-1", "--dataset", "other", check=False).returncode != 0
 
 

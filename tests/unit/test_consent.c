@@ -38,6 +38,7 @@ static const char card_text[] = "yumen: card/1\nname: breast\ntitle: t\nfile: d.
                                 "    broad: {column: d1, codes: [specific]}\n"
                                 "  nobody: [vulnerable]\n"
                                 "  notice_column: n\n"
+                                "  form_column: f\n"
                                 "  notices:\n"
                                 "    - {code: N1, level: enhanced, recipient: \"Acme Inc., Basel\", " NOTICE "\n"
                                 "    - {code: N2, level: general, recipient: \"Acme Inc., Basel\", " NOTICE "\n"
@@ -125,6 +126,11 @@ static void the_notice_must_be_the_one_that_names_this_recipient(void **state)
         {"method: download of the model", "method: x"},
         {"categories: laboratory values", "categories: x"},
         {"rights: by letter to the hospital", "rights: x"},
+        {"storage: Basel", "storage: Basel\n  risks: courts may ask for it"},
+        {"storage: Basel", "storage: Basel\n  obligations: x"},
+        {"storage: Basel", "storage: Basel\n  onward: none"},
+        {"storage: Basel", "storage: Basel\n  breach: x"},
+        {"storage: Basel", "storage: Basel\n  remedies: x"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
@@ -203,6 +209,55 @@ static const char *cell_of(void *ctx, const char *column, size_t *len)
     return "";
 }
 
+/* What a plan says beyond the six texts the notice must say too, word by word. */
+static void a_notice_says_what_the_plan_says_of_every_topic(void **state)
+{
+    static const char topics[] = "level: enhanced, risks: a, obligations: b, onward: c, breach: d, remedies: e";
+    static const char plan[] = "storage: Basel\n  risks: a\n  obligations: b\n  onward: c\n  breach: d\n  remedies: e";
+    static const char other[] = "storage: Basel\n  risks: a\n  obligations: b\n  onward: c\n  breach: d\n  remedies: f";
+    struct ym_consent_need same = need_of("storage: Basel", plan, "level: enhanced", topics, false, false),
+                           not_same = need_of("storage: Basel", other, "level: enhanced", topics, false, false);
+    (void)state;
+    assert_int_equal(ym_consent_lacks(&same, with_notice(everything, 1)), -1);
+    assert_int_equal(ym_consent_lacks(&not_same, with_notice(everything, 1)), YM_CONSENT_BITS);
+}
+
+static void a_written_consent_has_its_scanned_form(void **state)
+{
+    static const char *const hash[] = {"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "",
+                                       "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a", "yes",
+                                       "zf86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"};
+    struct ym_card *card = card_must(card_text);
+    (void)state;
+    for (size_t i = 0; i < sizeof hash / sizeof *hash; i++) {
+        struct row r = {{"c8", "f"}, {"yes", hash[i]}};
+        struct row none = {{"c8", "f"}, {"no", hash[i]}};
+        assert_true((ym_consent_of_row(&card->consent, cell_of, &r) & YM_CONSENT_BIT(WRITTEN)) ==
+                    (i ? 0 : YM_CONSENT_BIT(WRITTEN)));
+        assert_int_equal(ym_consent_of_row(&card->consent, cell_of, &none) & YM_CONSENT_BIT(WRITTEN), 0);
+    }
+    ym_card_free(card);
+}
+
+/* Every set of bits: a model inside needs these alone, and a card without the section gives nobody. */
+static void scores_inside_need_secondary_use(void **state)
+{
+    const uint64_t want = YM_CONSENT_BIT(SECONDARY_USE) | YM_CONSENT_BIT(SENSITIVE_PI) | YM_CONSENT_BIT(HGR_USE) |
+                          YM_CONSENT_BIT(WRITTEN);
+    struct ym_card *card = card_must(card_text);
+    struct ym_consent_need need;
+    (void)state;
+    ym_consent_needed_inside(card, false, false, &need);
+    for (uint64_t bits = 0; bits <= everything; bits++)
+        assert_true((ym_consent_lacks(&need, bits) < 0) == ((bits & want) == want));
+    assert_int_equal(ym_consent_lacks(&need, want | YM_CONSENT_BIT(BUNDLED)), YM_CONSENT_BUNDLED);
+    assert_int_equal(ym_consent_lacks(&need, everything | YM_CONSENT_BIT(VULNERABLE)), YM_CONSENT_VULNERABLE);
+    card->consent.given = false;
+    ym_consent_needed_inside(card, true, true, &need);
+    assert_int_equal(ym_consent_lacks(&need, 0), YM_CONSENT_SENSITIVE_PI);
+    ym_card_free(card);
+}
+
 static void only_the_codes_of_the_card_give_a_consent(void **state)
 {
     struct ym_card *card = card_must(card_text);
@@ -242,6 +297,7 @@ static void sections_that_contradict_themselves_are_refused(void **state)
         {"nobody: [vulnerable]", "nobody: [bundled]"},
         {"nobody: [vulnerable]", "nobody: [participation]"},
         {"nobody: [vulnerable]", "nobody: [vulnerable, vulnerable]"},
+        {"  form_column: f\n", ""},
         {"code: N2", "code: N1"},
         {"level: general", "level: good"},
         {"codes: [separate]", "codes: []"},
@@ -281,6 +337,9 @@ int main(void)
         cmocka_unit_test(bundled_and_broad_consent_counts_as_absent_without_a_determination),
         cmocka_unit_test(the_vulnerable_need_a_guardian_and_the_ethics_committee),
         cmocka_unit_test(a_card_that_says_nothing_asks_nothing),
+        cmocka_unit_test(a_notice_says_what_the_plan_says_of_every_topic),
+        cmocka_unit_test(a_written_consent_has_its_scanned_form),
+        cmocka_unit_test(scores_inside_need_secondary_use),
         cmocka_unit_test(only_the_codes_of_the_card_give_a_consent),
         cmocka_unit_test(all_rows_of_a_patient_must_say_it),
         cmocka_unit_test(a_caveat_that_nobody_declares_is_so_of_all),

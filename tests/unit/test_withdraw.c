@@ -125,12 +125,38 @@ static void a_list_that_is_gone_or_changed_stops_everything(void **state)
     json_decref(leaf);
 }
 
+/* Whoever left all data sets is out of those that nobody has named yet, and a set's own list stays its own. */
+static void all_data_sets_are_those_to_come_too(void **state)
+{
+    char dir[] = "/tmp/ym-withdraw-XXXXXX";
+    const uint8_t one[YM_HASH_BYTES] = {1}, two[YM_HASH_BYTES] = {2}, three[YM_HASH_BYTES] = {3};
+    struct desk d;
+    json_t *leaf[2];
+    (void)state;
+    begin(&d, mkdtemp(dir));
+    open_desk(&d, NULL, 0, YM_OK);
+    leaf[0] = keep(&d, "wards", 1);
+    leaf[1] = keep(&d, YM_WITHDRAWN_ALL, 2);
+    assert_string_equal(json_string_value(json_object_get(leaf[1], "dataset")), "_all");
+    ym_withdrawn_free(d.w);
+    open_desk(&d, leaf, 2, YM_OK);
+    assert_int_equal(ym_withdrawn_of(d.w, "wards")->count, 2);
+    assert_int_equal(ym_withdrawn_of(d.w, "later")->count, 1);
+    assert_memory_equal(ym_withdrawn_of(d.w, "later")->id[0], two, sizeof two);
+    assert_int_equal(ym_withdrawn_of(d.w, YM_WITHDRAWN_ALL)->count, 1);
+    assert_true(ym_withdrawn_any(d.w, one) && ym_withdrawn_any(d.w, two) && !ym_withdrawn_any(d.w, three));
+    ym_withdrawn_free(d.w);
+    json_decref(leaf[0]);
+    json_decref(leaf[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_survive_and_grow),
         cmocka_unit_test(a_crash_before_the_leaf_forgets_nobody),
         cmocka_unit_test(a_list_that_is_gone_or_changed_stops_everything),
+        cmocka_unit_test(all_data_sets_are_those_to_come_too),
     };
     return cmocka_run_group_tests_name("withdraw", tests, NULL, NULL);
 }

@@ -25,10 +25,10 @@ struct ym_freeze {
     struct ym_report report;
     struct ym_recode *recode;
     struct ym_csv *csv;
-    size_t *at;                               /* [var_count] place of each variable's column in a record */
-    size_t patient_at;                        /* place of the patient column */
-    const char *consent[YM_CONSENT_BITS + 1]; /* columns that say it, and their places */
-    size_t consent_at[YM_CONSENT_BITS + 1], consent_count;
+    size_t *at;                              /* [var_count] place of each variable's column in a record */
+    size_t patient_at;                       /* place of the patient column */
+    const char *consent[YM_CONSENT_COLUMNS]; /* columns that say it, and their places */
+    size_t consent_at[YM_CONSENT_COLUMNS], consent_count;
     size_t width;    /* cells of the header */
     size_t *outside; /* [var_count] values outside the card's range */
     struct row *row;

@@ -95,7 +95,7 @@ static bool has_source(const struct npz *n, const char *name)
 
 static enum ym_code sources_open(struct npz *n, struct ym_npz *z, struct ym_status *st)
 {
-    const char *consent[YM_CONSENT_BITS + 1];
+    const char *consent[YM_CONSENT_COLUMNS];
     size_t columns = ym_consent_columns(&n->card->consent, consent);
     bool numbered = !strcmp(n->card->identifier, "row") && !ym_npz_has(z, n->card->patient_column);
     enum ym_code code = YM_OK;
@@ -238,8 +238,8 @@ static enum ym_code sources_end(struct npz *n, struct ym_status *st)
 enum ym_code ym_freeze_npz(struct ym_freeze *f, const struct ym_card *card, struct ym_npz *z, struct ym_status *st)
 {
     struct npz n = {.f = f, .card = card, .count = card->var_count + 1, .rows = UINT64_MAX};
-    n.source = calloc(n.count + YM_CONSENT_BITS + 1, sizeof *n.source);
-    n.field = calloc(n.count + YM_CONSENT_BITS + 1, sizeof *n.field);
+    n.source = calloc(n.count + YM_CONSENT_COLUMNS, sizeof *n.source);
+    n.field = calloc(n.count + YM_CONSENT_COLUMNS, sizeof *n.field);
     enum ym_code code = n.source && n.field ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "out of memory");
     if (code == YM_OK)
         code = sources_open(&n, z, st);

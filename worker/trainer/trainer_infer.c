@@ -125,7 +125,7 @@ enum ym_code ym_trainer_infer(struct ym_trainer *t, const json_t *request, json_
             json_pack("{s:b, s:s, s:I, s:b, s:b, s:I, s:o}", "ok", 1, "basis", ym_score_basis_word(t->policy->scores),
                       "rows_left", (json_int_t)rows_left(t), "determination", live(t, &q, YM_RECORD_DETERMINATION),
                       "ethics", live(t, &q, YM_RECORD_ETHICS), "withdrawn",
-                      (json_int_t)ym_withdrawn_of(t->withdrawn, q.dataset)->count, "filings", filings(t, &q));
+                      (json_int_t)ym_withdrawn_own(t->withdrawn, q.dataset), "filings", filings(t, &q));
     ym_card_free(q.card);
     return code;
 }

@@ -11,15 +11,35 @@
 
 enum { MOST_AT_ONCE = 500, MOST_RELEASES = 300 };
 
-/* Those of the data set as it is now; what cannot be read holds nobody. */
+static bool every_set(const char *dataset)
+{
+    return strcmp(dataset, YM_WITHDRAWN_ALL) == 0;
+}
+
+static void add_people(const struct ym_trainer *t, const char *dataset, struct ym_cohort *all)
+{
+    struct ym_cohort some = {0}, both = {0};
+    char path[YM_SITE_PATH];
+
+    if (ym_trainer_people_path(t, dataset, path) == YM_OK &&
+        ym_people_load(path, NULL, NULL, 0, &some, NULL) == YM_OK &&
+        ym_cohort_union(all, &some, &both, NULL) == YM_OK) {
+        ym_cohort_release(all);
+        *all = both;
+    }
+    ym_cohort_release(&some);
+}
+
+/* Those of the data set as it is now, or of all of them; what cannot be read holds nobody. */
 static size_t count_here(const struct ym_trainer *t, const char *dataset, const struct ym_cohort *who)
 {
     struct ym_cohort all = {0};
-    char path[YM_SITE_PATH];
-    size_t here = 0;
+    size_t here;
 
-    if (ym_trainer_people_path(t, dataset, path) == YM_OK && ym_people_load(path, NULL, NULL, 0, &all, NULL) == YM_OK)
-        here = all.count + who->count - ym_cohort_union_size(&all, who);
+    for (size_t i = 0; i < ym_core_dataset_count(t->core); i++)
+        if (every_set(dataset) || strcmp(dataset, ym_core_dataset_at(t->core, i)->name) == 0)
+            add_people(t, ym_core_dataset_at(t->core, i)->name, &all);
+    here = all.count + who->count - ym_cohort_union_size(&all, who);
     ym_cohort_release(&all);
     return here;
 }
@@ -46,14 +66,16 @@ static bool lineage_leaf(void *ctx, uint64_t index, struct ym_bytes line)
     (void)index;
     if (ym_leaf_parse(line, &o, NULL) != YM_OK)
         return true;
-    if (strcmp(ym_trainer_text(o, "type"), "charge") == 0 && strcmp(ym_trainer_text(o, "dataset"), l->dataset) == 0) {
+    if (strcmp(ym_trainer_text(o, "type"), "charge") == 0 &&
+        (every_set(l->dataset) || strcmp(ym_trainer_text(o, "dataset"), l->dataset) == 0)) {
         ym_sha256(line.data, line.len, hash);
         key_of(hash, key);
         json_object_set_new(l->charges, key, json_true());
     } else if (strcmp(ym_trainer_text(o, "type"), "release") == 0 &&
                json_object_get(l->charges, ym_trainer_text(o, "charge"))) {
-        json_array_append_new(l->since, json_pack("{s:s, s:O, s:s}", "study", ym_trainer_text(o, "study"), "round",
-                                                  json_object_get(o, "round"), "update", ym_trainer_text(o, "update")));
+        json_array_append_new(l->since, json_pack("{s:s, s:O, s:s, s:s}", "study", ym_trainer_text(o, "study"), "round",
+                                                  json_object_get(o, "round"), "update", ym_trainer_text(o, "update"),
+                                                  "state", ym_trainer_text(o, "state")));
     } else if (strcmp(ym_trainer_text(o, "type"), "withdrawal") == 0 &&
                strcmp(ym_trainer_text(o, "dataset"), l->dataset) == 0) {
         json_array_extend(l->list, l->since);
@@ -63,15 +85,34 @@ static bool lineage_leaf(void *ctx, uint64_t index, struct ym_bytes line)
     return true;
 }
 
-/* The newest of them. */
+/* From which model each study could be trained again as if they had never been in it: the one from which the first
+ * round that may hold them began. */
+static json_t *retrain(const json_t *releases)
+{
+    json_t *list = json_array(), *seen = json_object(), *r;
+    size_t i;
+
+    json_array_foreach((json_t *)releases, i, r)
+    {
+        const char *study = ym_trainer_text(r, "study");
+
+        if (json_object_get(seen, study))
+            continue;
+        json_object_set_new(seen, study, json_true());
+        json_array_append_new(list, json_pack("{s:s, s:O, s:s}", "study", study, "round", json_object_get(r, "round"),
+                                              "state", ym_trainer_text(r, "state")));
+    }
+    json_decref(seen);
+    return list;
+}
+
+/* All of them, in the order of the ledger. */
 static json_t *releases(struct ym_trainer *t, const char *dataset)
 {
     struct lineage l = {dataset, json_object(), json_array(), json_array()};
 
     if (l.charges && l.since && l.list)
         ym_ledger_each(t->ledger, 0, lineage_leaf, &l, NULL);
-    while (json_array_size(l.list) > MOST_RELEASES)
-        json_array_remove(l.list, 0);
     json_decref(l.charges);
     json_decref(l.since);
     return l.list;
@@ -80,9 +121,12 @@ static json_t *releases(struct ym_trainer *t, const char *dataset)
 static json_t *row_of(struct ym_trainer *t, const char *dataset)
 {
     const struct ym_cohort *who = ym_withdrawn_of(t->withdrawn, dataset);
+    json_t *all = releases(t, dataset), *again = retrain(all);
 
-    return json_pack("{s:s, s:I, s:I, s:o}", "dataset", dataset, "people", (json_int_t)who->count, "here",
-                     (json_int_t)count_here(t, dataset, who), "releases", releases(t, dataset));
+    while (json_array_size(all) > MOST_RELEASES) /* the newest are shown */
+        json_array_remove(all, 0);
+    return json_pack("{s:s, s:I, s:I, s:o, s:o}", "dataset", dataset, "people", (json_int_t)who->count, "here",
+                     (json_int_t)count_here(t, dataset, who), "releases", all, "retrain", again);
 }
 
 json_t *ym_trainer_withdraw_list(struct ym_trainer *t)
@@ -141,7 +185,7 @@ enum ym_code ym_trainer_withdraw(struct ym_trainer *t, const json_t *request, js
     json_t *members = NULL;
     enum ym_code code = read_people(request, &more, st);
 
-    if (code == YM_OK && !ym_core_dataset_find(t->core, dataset))
+    if (code == YM_OK && !every_set(dataset) && !ym_core_dataset_find(t->core, dataset))
         code = ym_status_set(st, YM_NOT_FOUND, "%s", T(BORDER_NEED_DATASET));
     if (code == YM_OK && ym_cohort_within(&more, ym_withdrawn_of(t->withdrawn, dataset)))
         goto out; /* all of them did before */

@@ -16,6 +16,7 @@ struct list {
     bool named; /* by a leaf */
     uint8_t set[YM_HASH_BYTES];
     struct ym_cohort who;
+    struct ym_cohort out; /* with those of all data sets; since the last load */
 };
 
 struct ym_withdrawn {
@@ -36,10 +37,17 @@ void ym_withdrawn_free(struct ym_withdrawn *w)
 {
     if (!w)
         return;
-    for (size_t i = 0; i < w->count; i++)
+    for (size_t i = 0; i < w->count; i++) {
         ym_cohort_release(&w->list[i].who);
+        ym_cohort_release(&w->list[i].out);
+    }
     free(w->list);
     free(w);
+}
+
+static bool names_list(const char *dataset)
+{
+    return ym_name_valid(dataset) || strcmp(dataset, YM_WITHDRAWN_ALL) == 0;
 }
 
 static struct list *find(const struct ym_withdrawn *w, const char *dataset)
@@ -77,7 +85,7 @@ enum ym_code ym_withdrawn_take(struct ym_withdrawn *w, const json_t *leaf, struc
     code = ym_json_get_str(leaf, "dataset", &dataset, st);
     if (code == YM_OK)
         code = ym_json_get_hash(leaf, "set", set, st);
-    if (code == YM_OK && !ym_name_valid(dataset))
+    if (code == YM_OK && !names_list(dataset))
         code = ym_status_set(st, YM_CORRUPT, "a withdrawal names no data set");
     if (code == YM_OK)
         code = find_or_add(w, dataset, &l, st);
@@ -134,7 +142,7 @@ static bool dataset_of(const char *name, char out[64])
         return false;
     memcpy(out, name, len);
     out[len] = 0;
-    return ym_name_valid(out);
+    return names_list(out);
 }
 
 static enum ym_code join(struct list *l, const struct ym_cohort *more, struct ym_status *st)
@@ -189,10 +197,24 @@ static enum ym_code read_all(struct ym_withdrawn *w, struct ym_status *st)
     return code;
 }
 
+static enum ym_code join_all(struct ym_withdrawn *w, struct ym_status *st)
+{
+    static const struct ym_cohort nobody;
+    const struct list *all = find(w, YM_WITHDRAWN_ALL);
+    enum ym_code code = YM_OK;
+    for (size_t i = 0; i < w->count && code == YM_OK; i++) {
+        ym_cohort_release(&w->list[i].out);
+        code = ym_cohort_union(&w->list[i].who, all ? &all->who : &nobody, &w->list[i].out, st);
+    }
+    return code;
+}
+
 enum ym_code ym_withdrawn_load(struct ym_withdrawn *w, struct ym_status *st)
 {
     char name[160], path[YM_SITE_PATH];
     enum ym_code code = read_all(w, st);
+    if (code == YM_OK)
+        code = join_all(w, st);
     for (size_t i = 0; i < w->count && code == YM_OK; i++) {
         if (!w->list[i].named)
             continue;
@@ -210,7 +232,15 @@ const struct ym_cohort *ym_withdrawn_of(const struct ym_withdrawn *w, const char
 {
     static const struct ym_cohort nobody;
     const struct list *l = find(w, dataset);
-    return l ? &l->who : &nobody;
+    if (!l)
+        l = find(w, YM_WITHDRAWN_ALL);
+    return l ? &l->out : &nobody;
+}
+
+size_t ym_withdrawn_own(const struct ym_withdrawn *w, const char *dataset)
+{
+    const struct list *l = find(w, dataset);
+    return l ? l->who.count : 0;
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -243,7 +273,8 @@ enum ym_code ym_withdrawn_keep(struct ym_withdrawn *w, const char *dataset, cons
     struct ym_buf bytes = {0};
     uint8_t hash[YM_HASH_BYTES];
     char name[160], path[YM_SITE_PATH], dir[YM_SITE_PATH];
-    enum ym_code code = ym_cohort_union(ym_withdrawn_of(w, dataset), more, &all, st);
+    const struct list *own = find(w, dataset);
+    enum ym_code code = ym_cohort_union(own ? &own->who : &(struct ym_cohort){0}, more, &all, st);
     if (code == YM_OK)
         code = encode(dataset, &all, &bytes, hash, st);
     if (code == YM_OK)
