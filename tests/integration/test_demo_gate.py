@@ -31,7 +31,7 @@ if __name__ == "__main__":
     out = walk("en")
     for said in ("the cap is 6.000000", "policy allows one study epsilon 6.000000", 'needs the record "self_assessment", which is absent; it waits for: data_office [D-04, cn-health/1]',
                  'needs the record "ethics", which is absent; it waits for: ethics', "overall   proceed  contract_or_certificate",
-                 "130\n", "1 patients are left out: they withdrew", "4 updates, 288 bytes, for 2 studies", "VERIFIED", "4 of 4 states recomputed to the bit", "is not legal advice"):
+                 "130\n", "1 patients are left out: they withdrew", "4 updates, 288 bytes, 2 studies", "VERIFIED", "4 of 4 states recomputed to the bit", "is not legal advice"):
         assert said in out, (said, out)
     assert "NOT VERIFIED" not in out and len(re.findall(r"signed by the trusted key", out)) == 7, out
     assert "不构成法律意见" in walk("zh")
