@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "gate/border/us.h"
 #include "gate/plan.h"
+#include "worker/trainer/meter.h"
 
 enum {
     MOST_SETS = 32,
@@ -30,7 +31,7 @@ struct warned { /* the highest mark of a limit that the year's warnings said was
 
 struct ym_border {
     const struct ym_site *site;
-    int warned_year; /* newest of any warning */
+    int warned_year; /* of the newest warning */
     struct warned warned[MOST_WARNED];
     size_t warned_count;
     bool off;
@@ -59,12 +60,6 @@ void ym_border_free(struct ym_border *b)
     ym_dossier_release(&b->dossier);
     free(b->decided);
     free(b);
-}
-
-/* What a ledger says of a count; below 0: unknown. */
-static int64_t round_up(int64_t people)
-{
-    return people < 0 ? people : (people + 99) / 100 * 100;
 }
 
 /* ---- rule sets ---- */
@@ -315,9 +310,9 @@ static enum ym_code take_warning(struct ym_border *b, const json_t *leaf, struct
         code = ym_json_get_int(leaf, "percent", 1, 100, &percent, st);
     if (code == YM_OK)
         code = ym_json_get_int(leaf, "year", 1970, 9999, &year, st);
-    if (code != YM_OK || year < b->warned_year)
+    if (code != YM_OK)
         return code;
-    if (year > b->warned_year)
+    if (year != b->warned_year) /* also after a clock that went wrong was set back: this year's are said again */
         b->warned_count = 0;
     b->warned_year = (int)year;
     w = find_warned(b, fact, from);
@@ -347,7 +342,8 @@ static json_t *warning(struct ym_border *b, const struct ym_rules *r, enum ym_pe
         int64_t from = r->bands[n].from[i];
         const struct warned *w = year == b->warned_year ? find_warned(b, fact, from) : NULL;
         int mark = from > 1 ? mark_of(people, from) : 0;
-        if (mark > (w ? w->percent : 0))
+        bool room = w || year != b->warned_year || b->warned_count < MOST_WARNED; /* else it would be due for ever */
+        if (room && mark > (w ? w->percent : 0))
             return json_pack("{s:s, s:s, s:I, s:i, s:I, s:i}", "ruleset", r->name, "fact", fact, "from",
                              (json_int_t)from, "percent", mark, "people", (json_int_t)people, "year", year);
     }
@@ -362,7 +358,7 @@ json_t *ym_border_warning(struct ym_border *b, const struct ym_facts *facts, int
     for (size_t i = 0; i < b->rules_count; i++)
         for (size_t n = 0; !o && n < YM_PEOPLE_COUNT; n++)
             if (!b->rules[i]->draft && strcmp(b->rules[i]->effective_from, today) <= 0)
-                o = warning(b, b->rules[i], (enum ym_people)n, round_up(facts->people[n]), ym_year_of(now));
+                o = warning(b, b->rules[i], (enum ym_people)n, ym_meter_class(facts->people[n]), ym_year_of(now));
     return o;
 }
 
@@ -469,7 +465,7 @@ static json_t *rounded_facts(const struct ym_facts *facts)
 {
     struct ym_facts f = *facts;
     for (size_t i = 0; i < YM_PEOPLE_COUNT; i++)
-        f.people[i] = round_up(f.people[i]);
+        f.people[i] = ym_meter_class(f.people[i]);
     return ym_facts_json(&f);
 }
 

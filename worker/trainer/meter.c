@@ -52,7 +52,9 @@ struct ym_meter {
 
 int64_t ym_meter_class(int64_t people)
 {
-    return (people + CLASS - 1) / CLASS * CLASS;
+    if (people < 0)
+        return people;
+    return people > INT64_MAX - CLASS ? INT64_MAX / CLASS * CLASS : (people + CLASS - 1) / CLASS * CLASS;
 }
 
 static enum ym_code no_memory(struct ym_status *st)

@@ -9,12 +9,7 @@
 
 /* A released model at the hospital's own desk: may it score, whom not, and that it did. */
 
-enum { HOUR_S = 3600, CLASS = 100 };
-
-static int64_t class_of(int64_t n)
-{
-    return (n + CLASS - 1) / CLASS * CLASS;
-}
+enum { HOUR_S = 3600 };
 
 /* An entry of an hour that is over, after a clock that went back, counts in the newest one. */
 void ym_trainer_infer_take(struct ym_trainer *t, const json_t *leaf)
@@ -88,7 +83,7 @@ static enum ym_code read_question(struct ym_trainer *t, const json_t *request, s
     if (ym_core_dataset_find(t->core, q->dataset))
         ym_site_card(&t->site, q->dataset, &q->card, NULL);
     if (q->known && q->card)
-        ym_material_of(q->known->plan, q->card, q->transfer.material);
+        ym_transfer_of(q->known->plan, q->card, &q->transfer);
     return YM_OK;
 }
 
@@ -167,11 +162,11 @@ static enum ym_code members_of(const struct ym_trainer *t, const json_t *request
         code = ym_status_set(st, YM_INVALID, "an inference names no content id");
     if (code != YM_OK)
         return code;
-    *rows = class_of(*rows ? *rows : 1);
+    *rows = ym_meter_class(*rows ? *rows : 1);
     *out = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "study", q->study, "plan", q->plan, "model",
                      ym_trainer_text(request, "model"), "content_id", id, "dataset", q->dataset, "basis",
                      ym_score_basis_word(t->policy->scores), "rows", (json_int_t)*rows, "left_out",
-                     (json_int_t)class_of(left_out));
+                     (json_int_t)ym_meter_class(left_out));
     return *out ? YM_OK : ym_status_set(st, YM_EXHAUSTED, "no memory for an inference");
 }
 
