@@ -103,13 +103,9 @@ enum ym_code ym_trainer_decide(struct ym_trainer *t, const struct ym_plan *plan,
     if (code != YM_OK)
         return code;
     members = ym_border_decision_members(t->border, plan, dataset, &facts, &d);
-    if (members && ym_border_decided(t->border, members)) {
-        json_decref(members);
-        return proceeds(&d, st);
-    }
-    if (d.outcome == YM_PROCEED)
+    if (d.outcome == YM_PROCEED) /* in a new year the same decision passes the marks again */
         code = warn(t, &facts, st);
-    if (code == YM_OK)
+    if (code == YM_OK && !(members && ym_border_decided(t->border, members)))
         code = ym_trainer_record_new(t, "decision", members, st);
     else
         json_decref(members);
