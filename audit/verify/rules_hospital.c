@@ -182,12 +182,21 @@ static bool came_back_with_it(const struct pass *p, const char *study, const cha
                                        ym_entry_text(p->e, "data"));
 }
 
+/* Its override may be lost, for nobody else holds it: what follows needs a new one. */
+static bool owes_override(struct pass *p, int64_t epsilon)
+{
+    if (p->returning)
+        ym_check_keep(p->c, p->seen, (uint64_t)epsilon, "O|%s|%s", ym_entry_text(p->e, "study"),
+                      ym_entry_text(p->e, "plan"));
+    return p->returning;
+}
+
 static void take_approval(struct pass *p)
 {
     int64_t epsilon = ym_entry_int(p->e, "epsilon_micro");
 
     ym_check_once(p->c, p->log, p->i, p->e);
-    if (!explained(p, ym_entry_text(p->e, "plan"), epsilon))
+    if (!explained(p, ym_entry_text(p->e, "plan"), epsilon) && !owes_override(p, epsilon))
         FIND(p, OVERRIDE_MISSING, "the plan of '%s' may spend %" PRId64 " millionths", ym_entry_text(p->e, "study"),
              epsilon);
     if (comes_back_unsealed(p))
@@ -218,12 +227,14 @@ static void take_pause(struct pass *p)
 static void check_approval(struct pass *p)
 {
     const char *study = ym_entry_text(p->e, "study"), *plan = ym_entry_text(p->e, "plan");
-    uint64_t at = 0, of = 0, paused = 0;
+    uint64_t at = 0, of = 0, paused = 0, owed = 0;
     bool known;
 
     ym_vmap_get(p->seen, &paused, "p|%s", study);
     if (paused)
         FIND(p, CHARGE_PAUSED, "the hospital had paused '%s'", study);
+    if (ym_vmap_get(p->seen, &owed, "O|%s|%s", study, plan) && !explained(p, plan, (int64_t)owed))
+        FIND(p, OVERRIDE_MISSING, "the plan of '%s' may spend %" PRIu64 " millionths", study, owed);
     known = ym_vmap_get(p->seen, &at, "a|%s|%s", study, plan);
     if (!(known && at == 0) && came_back_with_it(p, study, plan))
         return;
@@ -314,8 +325,10 @@ static void check_spent(struct pass *p, struct dataset *d, const struct ym_event
 {
     struct ym_spend *spend = &p->dataset[d->group].spend, *of_month = &p->dataset[d->group].month;
     int64_t said = ym_entry_int(p->e, "epsilon_spent_micro"), delta = ym_entry_int(p->e, "delta_e18"), spent, tight;
-    int64_t month;
+    int64_t month, cap = p->cap;
 
+    if (p->returning && ym_entry_int(p->e, "epsilon_cap_micro") > cap)
+        cap = ym_entry_int(p->e, "epsilon_cap_micro"); /* of a policy that is lost */
     if (ym_spend_add_all(spend, events, NULL) != YM_OK || ym_spend_add_all(of_month, events, NULL) != YM_OK ||
         ym_spend_added_micro(of_month, NULL, p->order, p->c->cache, &month, NULL) != YM_OK ||
         ym_spend_micro_at(spend, NULL, delta, p->order, p->c->cache, &spent, NULL) != YM_OK ||
@@ -325,8 +338,8 @@ static void check_spent(struct pass *p, struct dataset *d, const struct ym_event
     }
     if (said != spent && !(p->returning && said < spent))
         FIND(p, EPSILON_SPENT, "it says %" PRId64 " millionths spent, recomputed %" PRId64, said, spent);
-    if (p->have_policy && spent > p->cap)
-        FIND(p, CAP_EXCEEDED, "%" PRId64 " millionths spent of a cap of %" PRId64, spent, p->cap);
+    if (p->have_policy && spent > cap)
+        FIND(p, CAP_EXCEEDED, "%" PRId64 " millionths spent of a cap of %" PRId64, spent, cap);
     if (!p->returning && p->have_policy && month > p->month_limit)
         FIND(p, MONTH_EXCEEDED, "%" PRId64 " millionths in this month, of %" PRId64, month, p->month_limit);
     keep_line(p, round_micro, spent, tight, month);
@@ -342,7 +355,7 @@ static void check_card(struct pass *p, const struct dataset *d)
     if (delta > most)
         FIND(p, DELTA_TOO_LARGE, "delta %" PRId64 " of '%s', at most %" PRId64 " for its size class", delta, d->name,
              most);
-    if (most > 0 && ym_size_class_patients(d->size_class) < p->min_patients)
+    if (!p->returning && most > 0 && ym_size_class_patients(d->size_class) < p->min_patients)
         FIND(p, COHORT_TOO_SMALL, "'%s' has size class %s, the policy asks for %" PRId64 " patients", d->name,
              d->size_class, p->min_patients);
     if (strcmp(d->identified, ym_entry_text(p->e, "identified")) != 0)

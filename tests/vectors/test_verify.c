@@ -1841,6 +1841,23 @@ static void comes_back_unsealed_and_is_charged(struct world *w)
     world_add(w, WORLD_H1, world_leaf(w, "charge", world_charge(w, "other", 1, 1, w->state[0], "a", 2), "h1", w->h1));
 }
 
+/* An approval above epsilon 20 comes back, and its override does not. */
+static void dear_approval_comes_back(struct world *w)
+{
+    struct world_leaf *yes = approval_comes_back(w);
+
+    json_object_set_new(yes->members, "epsilon_micro", json_integer(30000000));
+    seal_with(w, yes, YM_OFFICE_IT, w->mallory, SEALED_AT);
+    seal_with(w, yes, YM_OFFICE_DATA_OFFICE, w->sponsor, SEALED_AT);
+    set_back_before(w, yes, 3);
+}
+
+static void comes_back_without_override_and_is_charged(struct world *w)
+{
+    dear_approval_comes_back(w);
+    world_add(w, WORLD_H1, world_leaf(w, "charge", world_charge(w, "other", 1, 1, w->state[0], "a", 3), "h1", w->h1));
+}
+
 static void comes_back_twice(struct world *w)
 {
     size_t at = world_find(w, WORLD_H1, "charge", 1);
@@ -2614,6 +2631,7 @@ static const struct trick {
     {BEFORE(comes_back_though_it_never_left), 12, "recover_differs"},
     {BEFORE(comes_back_twice), 12, "recover_differs"},
     {BEFORE(comes_back_unsealed_and_is_charged), 12, "charge_not_approved", 1 + WORLD_H1},
+    {BEFORE(comes_back_without_override_and_is_charged), 12, "override_missing", 1 + WORLD_H1},
     {BEFORE(set_back_before_it_was_set_back), 12, "recover_differs"},
     {BEFORE(set_back_and_knows_of_nothing), 12, "recover_differs"},
     {BEFORE(policy_serves_nobody), 12, "policy_terms"},
@@ -2881,6 +2899,33 @@ static void an_approval_that_came_back_explains_what_came_back_and_sealed_what_f
         world_close(&w);
         remove_tree(dir);
     }
+}
+
+static void an_approval_that_came_back_needs_no_override_until_it_is_charged(void **state)
+{
+    struct world *w = *state;
+
+    dear_approval_comes_back(w);
+    world_write(w);
+    expect_no_finding(w, "override_missing");
+}
+
+/* Nobody else holds policies: by that of an older night the second charge is above the cap, on too few patients. */
+static void what_a_lost_policy_allowed_comes_back(void **state)
+{
+    struct world *w = *state;
+    size_t at = world_find(w, WORLD_H1, "charge", 1);
+    json_t *members = json_deep_copy(world_at(w, WORLD_H1, "policy", 0)->members);
+    json_int_t spent =
+        json_integer_value(json_object_get(world_at(w, WORLD_H1, "charge", 0)->members, "epsilon_spent_micro"));
+
+    json_object_set_new(members, "epsilon_cap_micro", json_integer(spent + 1));
+    json_object_set_new(members, "epsilon_month_micro", json_integer(spent + 1));
+    json_object_set_new(members, "min_patients", json_integer(100000));
+    world_insert(w, WORLD_H1, at, world_leaf(w, "policy", members, "h1", w->h1));
+    set_back_from(w, at + 1, 2, world_find(w, WORLD_HUB, "round_result", 1));
+    world_write(w);
+    expect_verdict(w, w->trust, 0, YM_VERDICT_GOOD);
 }
 
 static void strangers_in_a_log_alone_are_counted(void **state)
@@ -3371,6 +3416,8 @@ int main(int argc, char **argv)
         CASE(a_log_that_the_trust_file_lacks_is_refused),
         CASE(a_veto_while_the_hub_adds_up_is_no_crime),
         CASE(what_a_ledger_took_back_is_accounted_for),
+        CASE(an_approval_that_came_back_needs_no_override_until_it_is_charged),
+        CASE(what_a_lost_policy_allowed_comes_back),
         CASE(strangers_in_a_log_alone_are_counted),
         cmocka_unit_test(an_approval_that_came_back_explains_what_came_back_and_sealed_what_follows),
         CASE(what_the_ledger_writes_is_what_the_verifier_reads),
