@@ -116,6 +116,7 @@ static void print_cost(const struct ym_plan *plan, const struct ym_plan_cost *c)
     ym_buf_release(&tight);
     printf(T(SPONSOR_PLAN_BYTES), c->dim, (unsigned long long)c->update_bytes,
            (unsigned long long)c->update_bytes * plan->rounds);
+    ym_print_border(plan);
     ym_buf_release(&total);
     ym_buf_release(&first);
     ym_buf_release(&cap);
@@ -131,14 +132,15 @@ json_t *ym_json_plan_cost(const struct ym_plan *plan, const struct ym_plan_cost 
     print_hash(&hash, plan);
     ym_decimal_format(plan->delta, &delta);
     ym_decimal_format(plan->epsilon_max, &cap);
-    o = json_pack("{s:b,s:s,s:s,s:i,s:i,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s,s:i}", "ok", 1, "study",
+    o = json_pack("{s:b,s:s,s:s,s:i,s:i,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s,s:i,s:o}", "ok", 1, "study",
                   plan->study, "plan", ym_buf_str(&hash), "rounds", (int)plan->rounds, "steps_per_round",
                   (int)plan->steps_per_round, "epsilon_micro", (json_int_t)c->epsilon_micro,
                   "epsilon_first_round_micro", (json_int_t)c->first_round_micro, "delta", ym_buf_str(&delta),
                   "epsilon_limit", ym_buf_str(&cap), "unit", "patient", "relation", "add-or-remove-one", "accountant",
                   "rdp/1", "parameters", (json_int_t)c->dim, "update_bytes", (json_int_t)c->update_bytes,
                   "release_bytes", (json_int_t)(c->update_bytes * plan->rounds), "tight_micro",
-                  (json_int_t)c->tight_micro, "tight_accountant", c->tight_by, "rounds_fit", (int)c->rounds_fit);
+                  (json_int_t)c->tight_micro, "tight_accountant", c->tight_by, "rounds_fit", (int)c->rounds_fit,
+                  "border", ym_json_border(plan));
     ym_buf_release(&hash);
     ym_buf_release(&delta);
     ym_buf_release(&cap);
@@ -310,6 +312,7 @@ static void show(const struct ym_plan *plan)
     if (plan->holdout > 0)
         printf(T(SPONSOR_SHOW_HOLDOUT), (double)plan->holdout / YM_HOLDOUT_ONE);
     show_metrics(plan);
+    ym_show_border(plan);
     putchar('\n');
 }
 

@@ -33,4 +33,13 @@ enum ym_code ym_plan_open(const char *path, struct ym_plan **out, struct ym_prob
 /* All problems to stdout. */
 void ym_print_problems(const struct ym_problems *p, bool json);
 
+/* ---- plan_border.c ---- */
+/* Lines on where the model goes, what the sponsor declared and what a hospital's gate will not know. */
+void ym_print_border(const struct ym_plan *plan);
+/* {recipient, storage, model_release, recipients: [name], declared: {fact: value}, unknown: [fact]}, null without the
+ * section. New reference. */
+json_t *ym_json_border(const struct ym_plan *plan);
+/* The section's texts, each on a line; nothing without it. */
+void ym_show_border(const struct ym_plan *plan);
+
 #endif

@@ -34,6 +34,7 @@ struct watch {
     int drawn;         /* lines of the live table on the screen */
     Yumen__V1__StudyPhase phase;
     char reason[64];
+    struct ym_buf refusals; /* a line for each hospital that last said no, with what can be done */
     struct ym_status *st;
     enum ym_code code;
 };
@@ -336,6 +337,33 @@ static enum ym_code learn_plan(struct watch *w, const Yumen__V1__Study *s)
     return code;
 }
 
+/* What a sponsor can make of a hospital's word (docs/protocol.md, say_declined). */
+static const char *refusal_text(const char *reason)
+{
+    static const struct {
+        const char *reason;
+        enum ym_text_id id;
+    } known[] = {
+        {"border", YM_TEXT_SPONSOR_REFUSAL_BORDER},   {"policy", YM_TEXT_SPONSOR_REFUSAL_POLICY},
+        {"budget", YM_TEXT_SPONSOR_REFUSAL_BUDGET},   {"hours", YM_TEXT_SPONSOR_REFUSAL_HOURS},
+        {"no_data", YM_TEXT_SPONSOR_REFUSAL_NO_DATA}, {"paused", YM_TEXT_SPONSOR_REFUSAL_PAUSED},
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].reason, reason) == 0)
+            return ym_text(known[i].id);
+    return T(SPONSOR_REFUSAL_OTHER);
+}
+
+static void note_refusals(struct watch *w, const Yumen__V1__Study *s)
+{
+    ym_buf_clear(&w->refusals);
+    for (size_t i = 0; i < s->n_site; i++)
+        if (s->site[i]->reason[0] != '\0')
+            ym_buf_printf(&w->refusals, "  %s: %s: %s\n", s->site[i]->hospital, s->site[i]->reason,
+                          refusal_text(s->site[i]->reason));
+}
+
 static enum ym_code take_event(struct watch *w, const Yumen__V1__StudyEvent *e)
 {
     const Yumen__V1__Study *s = e->study;
@@ -356,6 +384,7 @@ static enum ym_code take_event(struct watch *w, const Yumen__V1__StudyEvent *e)
     show_event(w, e);
     w->phase = s->phase;
     snprintf(w->reason, sizeof w->reason, "%s", s->reason);
+    note_refusals(w, s);
     return YM_OK;
 }
 
@@ -414,7 +443,7 @@ static int print_outcome(const struct watch *w)
     if (!w->json && w->phase == YUMEN__V1__STUDY_PHASE__STUDY_PHASE_ABORTED)
         printf(T(SPONSOR_WATCH_ABORTED), w->study, w->reason);
     if (!w->json && w->phase == YUMEN__V1__STUDY_PHASE__STUDY_PHASE_PAUSED)
-        printf(T(SPONSOR_WATCH_PAUSED), w->study, w->reason);
+        printf(T(SPONSOR_WATCH_PAUSED), w->study, w->reason, ym_buf_str(&w->refusals));
     return w->phase == YUMEN__V1__STUDY_PHASE__STUDY_PHASE_DONE ? YM_EXIT_DONE : YM_EXIT_NO;
 }
 
@@ -434,6 +463,7 @@ int ym_cmd_study_watch(const struct ym_cli_args *a)
     if (code == YM_OK)
         code = watch(&w);
     rc = code == YM_OK ? print_outcome(&w) : ym_cli_fail("yumen", &st);
+    ym_buf_release(&w.refusals);
     ym_table_free(w.test);
     ym_plan_free(w.plan);
     ym_home_close(&w.home);

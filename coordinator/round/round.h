@@ -93,10 +93,10 @@ struct ym_round_site {
     enum ym_round_decision decision;
     enum ym_round_part part;
     bool paused, revoked, dry_run_failed;
-    bool connected;    /* not kept over a restart */
-    int64_t since_s;   /* of the last change of decision or part */
-    uint32_t left_out; /* closed rounds that ran without it though it had joined */
-    char reason[YM_ROUND_REASON];
+    bool connected;                 /* not kept over a restart */
+    int64_t since_s;                /* of the last change of decision or part */
+    uint32_t left_out;              /* closed rounds that ran without it though it had joined */
+    char reason[YM_ROUND_REASON];   /* of part; after a failed attempt why it was not in it, until the next asks */
     uint8_t release[YM_HASH_BYTES]; /* SHA-256 of its release leaf, from UPLOADING on */
 };
 

@@ -103,12 +103,17 @@ void ym_step_close_all(struct step *s)
         ym_step_send(s, i, YM_ROUND_TASK_CLOSED);
 }
 
-static void clear_parts(struct step *s)
+/* Why a site was not in a failed attempt stays to be read until the next attempt asks it. */
+static void clear_parts(struct step *s, bool failed)
 {
     for (size_t i = 0; i < s->r->plan->site_count; i++) {
-        if (s->r->site[i].part != YM_ROUND_ABSENT)
-            ym_step_set_part(s, i, YM_ROUND_ABSENT, "");
-        memset(s->r->site[i].release, 0, YM_HASH_BYTES);
+        struct ym_round_site *site = &s->r->site[i];
+        char why[YM_ROUND_REASON];
+
+        ym_step_keep_reason(why, failed || site->dry_run_failed ? site->reason : "");
+        if (site->part != YM_ROUND_ABSENT || strcmp(site->reason, why) != 0)
+            ym_step_set_part(s, i, YM_ROUND_ABSENT, why);
+        memset(site->release, 0, YM_HASH_BYTES);
     }
 }
 
@@ -154,7 +159,7 @@ void ym_step_fail_attempt(struct step *s, const char *reason)
     log_abort(s, false, reason);
     ym_step_close_all(s);
     ym_step_act(s, YM_ROUND_DO_DROP_SPOOLS);
-    clear_parts(s);
+    clear_parts(s, true);
     if (r->tries >= r->plan->max_attempts) {
         ym_step_pause_study(s, YM_ROUND_OPEN, "attempts_exhausted");
         return;
@@ -242,7 +247,7 @@ void ym_step_try_open(struct step *s)
 
 static void begin_round(struct step *s, uint32_t round)
 {
-    clear_parts(s);
+    clear_parts(s, false);
     s->r->round = round;
     s->r->attempt = 0;
     s->r->tries = 0;

@@ -87,6 +87,25 @@ def nothing_signed_lets_nothing_out(fed):
     assert not leaves(fed, "charge") and not leaves(fed, "decision")
 
 
+def the_sponsor_is_told_who_said_no(fed):
+    """Between attempts and in a pause too, not only while an attempt is open."""
+    def asked():
+        s = fed.study("short")
+        return s if s and s["phase"] == "paused" else None
+    fed.sponsor("study", "submit", fed.plan(study="short", hospitals="{name: h1}", quorum=1, rounds=2, ready=3, attempts=2, extra=PLAN))
+    fed.wait(lambda: "short" in fed.site("h1", "plans", "list").stdout, 20, "the plan")
+    fed.site("h1", "plans", "approve", "short", "--dataset", "wards")
+    assert [s["reason"] for s in fed.wait(asked, 30, "the pause")["sites"]] == ["border"]
+    for lang, words in (("en", "h1: border: the rules that it signed"), ("zh", "h1: border: 该院签署的规则")):
+        p = fed.sponsor("study", "watch", "short", check=False, env={"YUMEN_LANG": lang})
+        assert p.returncode == 1 and words in p.stdout, p.stdout + p.stderr
+    fed.sponsor("study", "cancel", "short")
+    out = fed.run("yumen", "plan", "show", fed.path("short.yaml")).stdout
+    assert "storage: Basel" in out and "misuse_prevention: a" in out and "not declared" in out, out
+    told = json.loads(fed.run("yumen", "plan", "check", fed.path("short.yaml"), "--json").stdout)["border"]
+    assert told["declared"]["recipient"] == "outside" and "foreign_unit" in told["unknown"] and told["recipients"] == [], told
+
+
 def status_says_what_waits_for_whom(fed):
     p = fed.site("h1", "status")
     assert "HELD AT THE GATE" in p.stdout and "trial  data office  cac, hgr, ethics, consent, ai, us" in p.stdout, p.stdout
@@ -353,6 +372,7 @@ with Federation(sites=("h1",), border=True) as federation:
     nothing_signed_lets_nothing_out(federation)
     status_says_what_waits_for_whom(federation)
     the_page_has_a_row_a_track(federation)
+    the_sponsor_is_told_who_said_no(federation)
     a_set_and_its_records_open_it(federation)
     people_are_counted_before_they_leave(federation)
     egress_says_to_whom_and_on_what_ground(federation)

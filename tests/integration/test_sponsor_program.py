@@ -86,6 +86,7 @@ def good_plan_tells_its_cost(home):
         out = run("plan", "check", plan, lang=lang).stdout
         assert word in out and "0.00001" in out and "24" in out, out
     cost = json.loads(run("plan", "check", plan, "--json").stdout)
+    assert cost["border"] is None
     assert cost["ok"] is True and cost["update_bytes"] == 8 * cost["parameters"] == 24
     assert 0 < cost["epsilon_first_round_micro"] < cost["epsilon_micro"] <= 3_000_000
     canonical = run("plan", "show", plan, "--json").stdout.rstrip("\n")

@@ -267,12 +267,16 @@ static void attempts_run_out_into_a_pause_and_a_resume(void **state)
     }
     assert_int_equal(k.r.phase, YM_ROUND_PAUSED);
     assert_string_equal(k.r.reason, "attempts_exhausted");
+    assert_string_equal(k.r.site[0].reason, "busy"); /* who said no, and why, is there to be read */
+    assert_string_equal(k.r.site[1].reason, "busy");
+    assert_string_equal(k.r.site[2].reason, "");
     kit_sleep(&k, 1000000000);
     kit_tick(&k);
     assert_int_equal(k.r.phase, YM_ROUND_PAUSED);
     kit_say(&k, YM_ROUND_EV_RESUME, 0);
     assert_int_equal(k.r.phase, YM_ROUND_OPEN);
     kit_tick(&k);
+    assert_string_equal(k.r.site[0].reason, "");
     assert_int_equal(k.r.phase, YM_ROUND_DELIVER);
     assert_int_equal(k.r.attempt, 4); /* an attempt's number is never used twice */
     kit_refused(&k, kit_event(&k, YM_ROUND_EV_RESUME, 0), YM_CONFLICT, "not_paused");
