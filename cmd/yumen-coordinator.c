@@ -63,7 +63,7 @@ static int run_init(const struct ym_cli_args *a)
         return ym_cli_fail(PROGRAM, &st);
     fprintf(stderr, T(HUB_INIT_DONE), o.federation, o.dir);
     fputc('\n', stderr);
-    printf("%s\n", ym_buf_str(&vkey));
+    printf("log %s\n", ym_buf_str(&vkey));
     ym_buf_release(&vkey);
     return YM_EXIT_DONE;
 }
@@ -266,7 +266,7 @@ static void print_list(const char *title, const json_t *list, size_t columns,
 static void print_status(const json_t *o)
 {
     printf(T(HUB_STATUS_HEAD), text_of(o, "federation"), int_of(o, "leaves"));
-    printf("\n%s\n", text_of(o, "log"));
+    printf("\nlog %s\n", text_of(o, "log"));
     print_list(T(HUB_PARTIES), json_object_get(o, "parties"), 3, add_party);
     print_list(T(HUB_STUDIES), json_object_get(o, "studies"), 4, add_study);
 }

@@ -112,7 +112,7 @@ static int run_init(const struct ym_cli_args *a)
         code = ym_witness_add(state_dir(a), ym_cli_nth(a, "log", i), &st);
     if (code == YM_OK) {
         fprintf(stderr, "%s\n", T(WITNESS_INIT_DONE));
-        printf("%s\n", ym_buf_str(&vkey));
+        printf("witness %s %s\n", name, ym_buf_str(&vkey));
     }
     ym_buf_release(&vkey);
     return code == YM_OK ? YM_EXIT_DONE : ym_cli_fail(PROGRAM, &st);

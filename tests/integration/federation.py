@@ -159,6 +159,7 @@ class Federation:
         os.makedirs(self.root, exist_ok=True)
         p = self.run("yumen-coordinator", "init", "--dir", self.path("hub"), "--federation", "test", "--listen", self.hub_addr,
                      "--enrol-listen", f"127.0.0.1:{self.port + 1}")
+        assert p.stdout.startswith("log yumen/test/hub+"), p.stdout  # as a trust file wants it
         self.vkeys.append(self.vkey_of(p.stdout))
         with open(self.path("hub", "hub.yaml"), "a", encoding="utf-8") as f:
             f.write(more)
@@ -176,6 +177,7 @@ class Federation:
                      "--min-patients", self.min_patients, "--gateway", self.path("gw-" + name),
                      "--policy", serves_all(self.path("policy.yaml")),
                      *(() if self.border else ("--border-off", "a test")))
+        assert f"\nlog yumen/hospital/{name}+" in p.stdout and f"\nwitness {name} " in p.stdout, p.stdout
         self.vkeys.append(self.vkey_of(p.stdout))
         self.daemon("trainer-" + name, "yumen-trainer", "--dir", self.path(name)).start()
         self.daemon("gateway-" + name, "yumen-gateway", "--dir", self.path("gw-" + name)).start()

@@ -37,6 +37,7 @@ class Witness:
         self.dir = tempfile.mkdtemp(prefix="yumen-witness-")
         out = program("yumen-witness", "init", "--dir", self.dir, "--name", NAME, "--listen", "127.0.0.1:0",
                       *[x for v in vkeys for x in ("--log", v)])
+        assert out.startswith(f"witness {NAME} {NAME}+"), out  # as a trust file wants it
         self.vkey = next(w for w in out.split() if w.startswith(NAME + "+"))
         raw = base64.b64decode(self.vkey.split("+", 2)[2])
         assert raw[0] == 4 and len(raw) == 33
