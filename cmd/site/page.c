@@ -233,7 +233,7 @@ static void put_filing(struct html *h, const json_t *f)
     html_raw(h, "<tr>");
     html_element(h, "td", ym_get_text(f, "record"));
     html_element(h, "td", ym_get_text(f, "issuer"));
-    html_element(h, "td", ym_get_text(f, "valid_until"));
+    html_element(h, "td", ym_get_text(f, "until"));
     html_element(h, "td", ym_site_word(ym_get_text(f, "state")));
     html_raw(h, "</tr>\n");
 }

@@ -370,7 +370,7 @@ static void put_expires(struct ym_screen *s, const json_t *list)
     ym_screen_section(s, T(SITE_STATUS_EXPIRES));
     json_array_foreach(list, i, f)
     {
-        ym_listing_add(&t, "%s", ym_get_text(f, "valid_until"));
+        ym_listing_add(&t, "%s", ym_get_text(f, "until"));
         ym_listing_add(&t, "%s", ym_site_word(ym_get_text(f, "state")));
         ym_listing_add(&t, "%s", ym_get_text(f, "record"));
         ym_listing_add(&t, "%s", ym_get_text(f, "study"));

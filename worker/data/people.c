@@ -27,6 +27,11 @@ static enum ym_code no_memory(struct ym_status *st)
     return ym_status_set(st, YM_EXHAUSTED, "no memory for counting people");
 }
 
+bool ym_cohort_has(const struct ym_cohort *c, const uint8_t id[YM_HASH_BYTES])
+{
+    return c->count && bsearch(id, c->id, c->count, YM_HASH_BYTES, compare);
+}
+
 enum ym_code ym_cohort_of(const uint8_t (*id)[YM_HASH_BYTES], size_t count, struct ym_cohort *out, struct ym_status *st)
 {
     struct ym_cohort c = {calloc(count + 1, sizeof *c.id), 0};
@@ -186,11 +191,6 @@ enum ym_code ym_people_load(const char *path, const uint8_t frozen[YM_HASH_BYTES
     return code == YM_OK ? code : ym_status_wrap(st, code, "people cannot be counted: add the data set again");
 }
 
-static int by_bytes(const void *a, const void *b)
-{
-    return memcmp(a, b, YM_HASH_BYTES);
-}
-
 enum ym_code ym_people_mark(const char *path, const uint8_t frozen[YM_HASH_BYTES], const struct ym_cohort *some,
                             uint8_t *out, size_t patients, struct ym_status *st)
 {
@@ -207,8 +207,7 @@ enum ym_code ym_people_mark(const char *path, const uint8_t frozen[YM_HASH_BYTES
     if (code == YM_OK && n != patients)
         code = ym_status_set(st, YM_CORRUPT, "the list of people has another length than the data set");
     for (size_t i = 0; i < patients && code == YM_OK; i++)
-        out[i] =
-            bsearch(b.data + HEAD_BYTES + i * YM_HASH_BYTES, some->id, some->count, YM_HASH_BYTES, by_bytes) != NULL;
+        out[i] = ym_cohort_has(some, b.data + HEAD_BYTES + i * YM_HASH_BYTES);
     ym_buf_release(&b);
     return code;
 }

@@ -26,6 +26,7 @@ enum ym_code ym_cohort_of(const uint8_t (*id)[YM_HASH_BYTES], size_t count, stru
 size_t ym_cohort_union_size(const struct ym_cohort *a, const struct ym_cohort *b);
 enum ym_code ym_cohort_union(const struct ym_cohort *a, const struct ym_cohort *b, struct ym_cohort *out,
                              struct ym_status *st);
+bool ym_cohort_has(const struct ym_cohort *c, const uint8_t id[YM_HASH_BYTES]);
 bool ym_cohort_within(const struct ym_cohort *a, const struct ym_cohort *b); /* is all of a in b? */
 
 /* kind: the card's identifier. dataset, frozen: the set's name and the hash of its bytes. */

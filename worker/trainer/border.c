@@ -14,7 +14,8 @@ enum {
     MOST_SETS = 32,
     MOST_WARNED = MOST_SETS * YM_PEOPLE_COUNT * YM_RULE_MOST_BANDS,
     CARD_MAX = 1024 * 1024,
-    MOST_DECISIONS = 8192
+    MOST_DECISIONS = 8192,
+    LAST_MARK = 95 /* at 100 it is the rule sets that speak */
 };
 
 struct decided { /* newest decision of a plan on a data set */
@@ -326,22 +327,14 @@ static enum ym_code take_warning(struct ym_border *b, const json_t *leaf, struct
     return YM_OK;
 }
 
-static int mark_of(int64_t people, int64_t from)
-{
-    static const int mark[] = {95, 80, 50};
-    for (size_t i = 0; i < sizeof mark / sizeof *mark; i++)
-        if (people >= 0 && (__int128)people * 100 >= (__int128)from * mark[i])
-            return mark[i];
-    return 0;
-}
-
 static json_t *warning(struct ym_border *b, const struct ym_rules *r, enum ym_people n, int64_t people, int year)
 {
     const char *fact = ym_people_word(n);
     for (size_t i = 0; i < r->bands[n].count; i++) {
         int64_t from = r->bands[n].from[i];
         const struct warned *w = year == b->warned_year ? find_warned(b, fact, from) : NULL;
-        int mark = from > 1 ? mark_of(people, from) : 0;
+        int mark = from > 1 ? ym_meter_mark(people, from) : 0;
+        mark = mark > LAST_MARK ? LAST_MARK : mark;
         bool room = w || year != b->warned_year || b->warned_count < MOST_WARNED; /* else it would be due for ever */
         if (room && mark > (w ? w->percent : 0))
             return json_pack("{s:s, s:s, s:I, s:i, s:I, s:i}", "ruleset", r->name, "fact", fact, "from",

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -9,7 +10,8 @@
 #include "base/text.h"
 #include "gate/policy.h"
 
-static struct rlimit usual = {RLIM_INFINITY, RLIM_INFINITY};
+static struct rlimit usual;
+static bool limited;
 
 static enum ym_code set_limit(uint64_t bytes, struct ym_status *st)
 {
@@ -18,7 +20,8 @@ static enum ym_code set_limit(uint64_t bytes, struct ym_status *st)
     if (getrlimit(RLIMIT_DATA, &usual) == 0) {
         own = usual;
         own.rlim_cur = bytes < usual.rlim_cur ? (rlim_t)bytes : usual.rlim_cur;
-        if (setrlimit(RLIMIT_DATA, &own) == 0)
+        limited = setrlimit(RLIMIT_DATA, &own) == 0;
+        if (limited)
             return YM_OK;
     }
     return ym_status_set(st, YM_UNAVAILABLE, "the kernel takes no limit for memory: %s", strerror(errno));
@@ -33,7 +36,9 @@ enum ym_code ym_limits_begin(const struct ym_limits *l, struct ym_status *st)
 void ym_limits_end(void)
 {
     ym_pool_limit(YM_POOL_MOST);
-    setrlimit(RLIMIT_DATA, &usual); /* refused only where nothing was set */
+    if (limited)
+        setrlimit(RLIMIT_DATA, &usual);
+    limited = false;
 }
 
 enum ym_code ym_limits_room(const struct ym_limits *l, uint64_t bytes, struct ym_status *st)

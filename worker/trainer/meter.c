@@ -57,6 +57,15 @@ int64_t ym_meter_class(int64_t people)
     return people > INT64_MAX - CLASS ? INT64_MAX / CLASS * CLASS : (people + CLASS - 1) / CLASS * CLASS;
 }
 
+int ym_meter_mark(int64_t people, int64_t limit)
+{
+    static const int mark[] = {100, 95, 80, 50};
+    for (size_t i = 0; i < sizeof mark / sizeof *mark; i++)
+        if (people >= 0 && (__int128)people * 100 >= (__int128)limit * mark[i])
+            return mark[i];
+    return 0;
+}
+
 static enum ym_code no_memory(struct ym_status *st)
 {
     return ym_status_set(st, YM_EXHAUSTED, "no memory for the people meter");

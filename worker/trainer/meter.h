@@ -33,6 +33,8 @@ bool ym_meter_knows(const struct ym_meter *p, const uint8_t exporter[YM_HASH_BYT
 /* Those counted for every other exporter's name, added up: whoever writes another name on the card begins at this, not
  * at nothing. People counted under two names count twice. -1: out of memory. */
 int64_t ym_meter_others(struct ym_meter *p, const uint8_t exporter[YM_HASH_BYTES], int year);
+int ym_meter_mark(int64_t people,
+                  int64_t limit);       /* percent of it that are reached: 50 80 95 100; 0: none, or unknown */
 int64_t ym_meter_class(int64_t people); /* as a ledger says a count: rounded up to 100; below 0, unknown, it stays */
 
 struct ym_meter_charge {

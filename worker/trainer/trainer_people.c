@@ -131,7 +131,7 @@ static void add_hospital(void *ctx, const struct ym_exported *e)
         json_array_append_new(o->list, json_pack("{s:s, s:I}", "name", e->by, "people", (json_int_t)e->people));
 }
 
-/* The most that a card here declares. */
+/* The most that a card here declares; -1: one cannot be read. */
 static int64_t elsewhere(struct ym_trainer *t)
 {
     int64_t most = 0;
@@ -140,7 +140,7 @@ static int64_t elsewhere(struct ym_trainer *t)
         struct ym_card *card = NULL;
 
         if (ym_site_card(&t->site, ym_core_dataset_at(t->core, i)->name, &card, NULL) != YM_OK)
-            continue;
+            return -1;
         most = card->border.elsewhere > most ? card->border.elsewhere : most;
         ym_card_free(card);
     }
@@ -151,11 +151,11 @@ static int64_t elsewhere(struct ym_trainer *t)
 static int64_t count_others(struct ym_trainer *t, const uint8_t exporter[YM_HASH_BYTES], int year)
 {
     struct others o = {t->meter, exporter, year, false, 0, NULL};
-    int64_t here = ym_meter_others(t->meter, exporter, year);
+    int64_t here = ym_meter_others(t->meter, exporter, year), declared = elsewhere(t);
 
-    if (!ym_watch_others(t->watch, add_hospital, &o) || here < 0)
+    if (!ym_watch_others(t->watch, add_hospital, &o) || here < 0 || declared < 0)
         return -1;
-    return here + o.people + elsewhere(t);
+    return here + o.people + declared;
 }
 
 /* What the rule sets are asked with: a new name for the exporter begins where the others stand. */
@@ -244,19 +244,16 @@ static json_t *limits_json(const struct ym_trainer *t)
  */
 static json_t *shares_json(const json_t *limits, int64_t people)
 {
-    static const int64_t steps[] = {50, 80, 95, 100};
     json_t *list = json_array(), *limit;
     size_t i;
 
     json_array_foreach(limits, i, limit)
     {
-        int64_t from = json_integer_value(json_object_get(limit, "from")), warn = 0;
+        int64_t from = json_integer_value(json_object_get(limit, "from"));
         json_t *o = json_copy(limit);
 
-        for (size_t k = 0; k < sizeof steps / sizeof *steps; k++)
-            warn = people * 100 >= from * steps[k] ? steps[k] : warn;
         json_object_set_new(o, "left", json_integer(people < from ? from - 1 - people : 0));
-        json_object_set_new(o, "warn", json_integer(warn));
+        json_object_set_new(o, "warn", json_integer(ym_meter_mark(people, from)));
         json_array_append_new(list, o);
     }
     return list;

@@ -6,7 +6,7 @@
 
 /* One screen about the site: who it is, what waits, what is left, what left, what ends soon. */
 
-enum { WEEK_S = 7 * 24 * 3600, SOON_DAYS = 180 };
+enum { WEEK_S = 7 * 24 * 3600 };
 
 static long long get(const json_t *o, const char *key)
 {
@@ -36,18 +36,7 @@ static json_t *week_json(struct ym_trainer *t, int64_t now)
     return (json_t *)row;
 }
 
-/* The nearest of the three reminders that so many days have reached; 0: none. */
-static json_int_t reminder(long long days_left)
-{
-    static const json_int_t steps[] = {60, 90, SOON_DAYS};
-
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-        if (days_left <= steps[i])
-            return steps[i];
-    return 0;
-}
-
-/* Documents that end within half a year, have ended, or are stale. */
+/* Documents that end soon with nothing live of their kind that lasts longer, and those that are not live. */
 static json_t *expires_json(struct ym_trainer *t)
 {
     json_t *dossier = ym_trainer_dossier_list(t), *list = json_array(), *row;
@@ -55,13 +44,8 @@ static json_t *expires_json(struct ym_trainer *t)
 
     json_array_foreach(json_object_get(dossier, "filings"), i, row)
     {
-        bool live = strcmp(ym_trainer_text(row, "state"), "live") == 0;
-        json_int_t warn = reminder(get(row, "days_left"));
-
-        if (live && warn == 0)
-            continue;
-        json_object_set_new(row, "warn", json_integer(warn));
-        json_array_append(list, row);
+        if (strcmp(ym_trainer_text(row, "state"), "live") != 0 || get(row, "warn") > 0)
+            json_array_append(list, row);
     }
     json_decref(dossier);
     return list;

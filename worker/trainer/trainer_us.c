@@ -10,13 +10,11 @@
 /* "More than 100": reached at 100, where the last warning is, and passed at 101, where the label changes. */
 static json_t *share(const struct ym_rules *r, enum ym_people fact, int64_t from, int64_t people)
 {
-    static const int64_t steps[] = {50, 80, 95, 100};
-    int64_t reached = from - 1, warn = 0;
+    int64_t reached = from - 1;
 
-    for (size_t k = 0; k < sizeof steps / sizeof *steps; k++)
-        warn = people * 100 >= reached * steps[k] ? steps[k] : warn;
     return json_pack("{s:s, s:I, s:s, s:I, s:I}", "fact", ym_people_word(fact), "from", (json_int_t)from, "ruleset",
-                     r->name, "left", (json_int_t)(people < reached ? reached - people : 0), "warn", (json_int_t)warn);
+                     r->name, "left", (json_int_t)(people < reached ? reached - people : 0), "warn",
+                     (json_int_t)ym_meter_mark(people, reached));
 }
 
 static void add_shares(json_t *list, const struct ym_rules *r, unsigned category, int64_t people)

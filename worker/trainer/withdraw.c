@@ -243,15 +243,10 @@ size_t ym_withdrawn_own(const struct ym_withdrawn *w, const char *dataset)
     return l ? l->who.count : 0;
 }
 
-static int by_bytes(const void *a, const void *b)
-{
-    return memcmp(a, b, YM_HASH_BYTES);
-}
-
 bool ym_withdrawn_any(const struct ym_withdrawn *w, const uint8_t id[YM_HASH_BYTES])
 {
     for (size_t i = 0; i < w->count; i++)
-        if (w->list[i].who.count && bsearch(id, w->list[i].who.id, w->list[i].who.count, YM_HASH_BYTES, by_bytes))
+        if (ym_cohort_has(&w->list[i].who, id))
             return true;
     return false;
 }
