@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cmd/site/site.h"
 #include "gate/border/rules.h"
+#include "gate/border/words.h"
 
 /* The site's gate at the desk: rule sets, the dossier of outside documents, and what is decided. */
 
@@ -40,7 +41,8 @@ static void show_rules(const json_t *o)
         printf("%s/%lld  %s  %.8s  %s\n ", ym_get_text(r, "name"), ym_get_int(r, "version"),
                ym_get_text(r, "effective_from"), ym_get_text(r, "file"),
                ym_get_text(r, ym_text_lang() == YM_LANG_ZH ? "title_zh" : "title_en"));
-        json_array_foreach(json_object_get(r, "covers"), k, c) printf(" %s", json_string_value(c));
+        json_array_foreach(json_object_get(r, "covers"), k, c)
+            printf(" %s", ym_word_text(YM_WORD_TRACK, json_string_value(c)));
         puts(json_is_true(json_object_get(r, "draft")) ? T(SITE_RULES_DRAFT) : "");
     }
     if (!json_array_size(json_object_get(o, "rules")))
@@ -158,14 +160,20 @@ static void show_dossier(const json_t *o)
     ym_listing_head(&t, head);
     json_array_foreach(json_object_get(o, "filings"), i, f)
     {
-        const char *why = ym_get_text(f, strcmp(ym_get_text(f, "state"), "incomplete") == 0 ? "lacks" : "changed");
+        char record[YM_WORD_BYTES];
+        bool lacks = strcmp(ym_get_text(f, "state"), "incomplete") == 0;
+        const char *why = ym_get_text(f, lacks ? "lacks" : "changed");
 
-        ym_listing_add(&t, "%s", ym_get_text(f, "record"));
+        ym_listing_add(&t, "%s", ym_word_named(YM_WORD_RECORD, ym_get_text(f, "record"), record));
         ym_listing_add(&t, "%s", ym_get_text(f, "study"));
         ym_listing_add(&t, "%s", ym_get_text(f, "dataset"));
         ym_listing_add(&t, "%.8s", ym_get_text(f, "document"));
         ym_listing_add(&t, "%s", ym_get_text(f, "until"));
-        ym_listing_add(&t, "%s%s%s%s", ym_get_text(f, "state"), why[0] ? ": " : "", why, days_text(f));
+        ym_listing_add(&t, "%s%s%s%s", ym_word_text(YM_WORD_STATE, ym_get_text(f, "state")),
+                       !why[0] ? ""
+                       : lacks ? ": --"
+                               : ": ",
+                       strcmp(why, "topics") ? why : "topic", days_text(f));
         ym_listing_add(&t, "%s %s", ym_get_text(f, "issuer"), ym_get_text(f, "number"));
     }
     ym_listing_print(&t);
@@ -306,10 +314,14 @@ static void show_again(const json_t *o)
     json_array_foreach(json_object_get(o, "decisions"), i, d)
     {
         printf("%s  %s  %s  %s -> %s\n", ym_time_text(ym_get_int(d, "time")), ym_get_text(d, "study"),
-               ym_get_text(d, "dataset"), ym_get_text(d, "was"), ym_get_text(d, "now"));
-        json_array_foreach(json_object_get(d, "changes"), k, c) printf(
-            "  %s: %s (%s) -> %s (%s) [%s]\n", ym_get_text(c, "track"), ym_get_text(c, "was"),
-            ym_get_text(c, "was_label"), ym_get_text(c, "now"), ym_get_text(c, "now_label"), ym_get_text(c, "rule"));
+               ym_get_text(d, "dataset"), ym_word_text(YM_WORD_OUTCOME, ym_get_text(d, "was")),
+               ym_word_text(YM_WORD_OUTCOME, ym_get_text(d, "now")));
+        json_array_foreach(json_object_get(d, "changes"), k, c)
+            printf("  %s: %s (%s) -> %s (%s) [%s]\n", ym_word_text(YM_WORD_TRACK, ym_get_text(c, "track")),
+                   ym_word_text(YM_WORD_OUTCOME, ym_get_text(c, "was")),
+                   ym_word_text(YM_WORD_LABEL, ym_get_text(c, "was_label")),
+                   ym_word_text(YM_WORD_OUTCOME, ym_get_text(c, "now")),
+                   ym_word_text(YM_WORD_LABEL, ym_get_text(c, "now_label")), ym_get_text(c, "rule"));
     }
     fputs(T(SITE_BORDER_AGAIN), stdout);
     puts(T(BORDER_NOT_ADVICE));

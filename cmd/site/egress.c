@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -5,6 +6,7 @@
 #include "base/fs.h"
 #include "base/text.h"
 #include "cmd/site/site.h"
+#include "gate/border/words.h"
 
 /* What left, to whom and on what ground, and how many people that makes. */
 
@@ -16,7 +18,7 @@ static void show_list(const json_t *o)
                                            YM_TEXT_SITE_COL_ATTEMPT, YM_TEXT_SITE_COL_BYTES, YM_TEXT_SITE_COL_PEOPLE,
                                            YM_TEXT_SITE_COL_SHA};
     struct ym_listing t = {.columns = sizeof head / sizeof *head, .right = 0x3c};
-    const json_t *list = json_object_get(o, "releases"), *r;
+    const json_t *list = json_object_get(o, "releases"), *r, *people;
     size_t i;
 
     ym_listing_head(&t, head);
@@ -27,7 +29,8 @@ static void show_list(const json_t *o)
         ym_listing_add(&t, "%lld", ym_get_int(r, "round"));
         ym_listing_add(&t, "%lld", ym_get_int(r, "attempt"));
         ym_listing_add(&t, "%lld", ym_get_int(r, "bytes"));
-        ym_listing_add(&t, "%lld", ym_get_int(json_array_get(json_object_get(r, "people"), 0), "people"));
+        people = json_array_get(json_object_get(r, "people"), 0);
+        ym_listing_add(&t, "%lld", ym_get_int(people, json_object_get(people, "exact") ? "exact" : "people"));
         ym_listing_add(&t, "%s", ym_get_text(r, "update"));
     }
     ym_listing_print(&t);
@@ -91,17 +94,20 @@ static void show_decision(const json_t *release)
         fputs(T(SITE_EGRESS_UNASKED), stdout);
         return;
     }
-    printf("  %s: %s, %s\n", T(BORDER_OVERALL), ym_get_text(release, "label"), ym_get_text(release, "outcome"));
+    printf("  %s: %s, %s\n", T(BORDER_OVERALL), ym_word_text(YM_WORD_LABEL, ym_get_text(release, "label")),
+           ym_word_text(YM_WORD_OUTCOME, ym_get_text(release, "outcome")));
     json_array_foreach(json_object_get(release, "tracks"), i, row)
     {
-        printf("  %s: %s, %s", ym_get_text(row, "track"), ym_get_text(row, "label"), ym_get_text(row, "outcome"));
+        printf("  %s: %s, %s", ym_word_text(YM_WORD_TRACK, ym_get_text(row, "track")),
+               ym_word_text(YM_WORD_LABEL, ym_get_text(row, "label")),
+               ym_word_text(YM_WORD_OUTCOME, ym_get_text(row, "outcome")));
         if (*ym_get_text(row, "rule"))
             printf(" [%s, %s/%lld]", ym_get_text(row, "rule"), ym_get_text(row, "ruleset"), ym_get_int(row, "version"));
         puts("");
     }
-    json_array_foreach(json_object_get(release, "approvals"), i, row)
-        printf(T(SITE_EGRESS_APPROVAL), ym_get_text(row, "record"), ym_get_text(row, "issuer"),
-               ym_get_text(row, "number"), ym_get_text(row, "document"));
+    json_array_foreach(json_object_get(release, "approvals"), i, row) printf(
+        T(SITE_EGRESS_APPROVAL), ym_word_text(YM_WORD_RECORD, ym_get_text(row, "record")), ym_get_text(row, "issuer"),
+        ym_get_text(row, "number")[0] ? ym_get_text(row, "number") : "-", ym_get_text(row, "document"));
     printf("%s\n", T(BORDER_NOT_ADVICE));
 }
 
@@ -111,8 +117,9 @@ static void show_one(const json_t *r)
     printf(T(SITE_EGRESS_TO), ym_time_text(ym_get_int(r, "time")), ym_get_text(r, "study"), ym_get_int(r, "round"),
            ym_get_int(r, "attempt"), ym_get_text(r, "dataset"), ym_get_text(r, "federation"),
            ym_get_text(r, "sponsor"));
-    printf(T(SITE_EGRESS_CLIP), ym_get_int(r, "clip_units"), ym_get_text(r, "noise_variance"), ym_get_int(r, "steps"),
-           ym_get_text(r, "sampling_k"));
+    printf(T(SITE_EGRESS_CLIP), ym_get_int(r, "clip_units"),
+           sqrt(atof(ym_get_text(r, "noise_variance"))) / (double)ym_get_int(r, "clip_units"),
+           ym_get_text(r, "noise_variance"), ym_get_int(r, "steps"), ldexp(atof(ym_get_text(r, "sampling_k")), -64));
     printf(T(SITE_EGRESS_EPSILON), ym_epsilon_text(ym_get_int(r, "epsilon_round_micro")),
            ym_epsilon_text(ym_get_int(r, "epsilon_spent_micro")), ym_delta_text(ym_get_int(r, "delta_e18")));
     show_people(r);

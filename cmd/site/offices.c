@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "cmd/site/site.h"
+#include "gate/border/words.h"
 #include "worker/trainer/office.h"
 
 /* The hospital's offices at the desk: their keys, what waits for their seals, sealing it. */
@@ -38,15 +39,16 @@ static void join_words(const json_t *list, char *out, size_t cap)
     size_t i, used = 0;
 
     out[0] = '\0';
-    json_array_foreach(list, i, v) if (json_is_string(v) && used < cap) used +=
-        (size_t)snprintf(out + used, cap - used, "%s%s", i ? ", " : "", json_string_value(v));
+    json_array_foreach(list, i, v) if (json_is_string(v) && used < cap) used += (size_t)snprintf(
+        out + used, cap - used, "%s%s", i ? ", " : "", ym_word_text(YM_WORD_OFFICE, json_string_value(v)));
 }
 
 static void print_members(FILE *f, const json_t *item)
 {
     char *text = json_dumps(json_object_get(item, "members"), JSON_INDENT(2) | JSON_SORT_KEYS);
 
-    fprintf(f, "%s %s\n%s\n", ym_get_text(item, "type"), ym_get_text(item, "hash"), text ? text : "");
+    fprintf(f, "%s %s\n%s\n", ym_site_leaf_text(ym_get_text(item, "type")), ym_get_text(item, "hash"),
+            text ? text : "");
     free(text);
 }
 
@@ -98,13 +100,13 @@ static void tell_sealed(const json_t *item, const json_t *seals)
 {
     json_t *who = json_array();
     const json_t *seal;
-    char words[128];
+    char words[256];
     char *text = json_dumps(json_object_get(item, "members"), JSON_INDENT(2) | JSON_SORT_KEYS);
     size_t i;
 
     json_array_foreach(seals, i, seal) json_array_append(who, json_object_get(seal, "office"));
     join_words(who, words, sizeof words);
-    fprintf(stderr, T(SEAL_SEALING), words, ym_get_text(item, "type"), text ? text : "");
+    fprintf(stderr, T(SEAL_SEALING), words, ym_site_leaf_text(ym_get_text(item, "type")), text ? text : "");
     free(text);
     json_decref(who);
 }
@@ -130,7 +132,7 @@ static enum ym_code give_seals(const struct ym_cli_args *a, const struct ym_site
 
 static void show_waits(const json_t *item)
 {
-    char words[128];
+    char words[256];
 
     join_words(json_object_get(item, "from"), words, sizeof words);
     printf(T(SEAL_WAITS), ym_get_int(item, "left"), words, ym_get_text(item, "hash"));
@@ -309,8 +311,9 @@ static void show_offices(const json_t *o)
     json_array_foreach(json_object_get(o, "offices"), i, row)
     {
         const char *key = ym_get_text(row, "public_key");
+        char office[YM_WORD_BYTES];
 
-        ym_listing_add(&t, "%s", ym_get_text(row, "office"));
+        ym_listing_add(&t, "%s", ym_word_named(YM_WORD_OFFICE, ym_get_text(row, "office"), office));
         ym_listing_add(&t, "%s", key[0] ? key : T(OFFICE_CLOSED));
         if (ym_get_int(row, "account") >= 0)
             ym_listing_add(&t, "%lld", ym_get_int(row, "account"));

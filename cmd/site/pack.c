@@ -373,5 +373,5 @@ int ym_site_cmd_dossier_check(const struct ym_cli_args *a)
     if (code == YM_OK)
         say_done(YM_TEXT_SITE_PACK_GOOD, json_object_size(files), folder, hash);
     json_decref(manifest);
-    return code == YM_OK ? YM_EXIT_DONE : ym_site_fail(NULL, &st);
+    return code == YM_OK ? YM_EXIT_DONE : ym_cli_fail("yumen-site", &st);
 }

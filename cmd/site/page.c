@@ -5,6 +5,7 @@
 #include "cmd/html.h"
 #include "cmd/site/site.h"
 #include "gate/border/declare.h"
+#include "gate/border/words.h"
 
 /* A plan as a page of paper for people who are no engineers. */
 
@@ -231,7 +232,7 @@ static void put_policy(struct html *h, const json_t *list)
 static void put_filing(struct html *h, const json_t *f)
 {
     html_raw(h, "<tr>");
-    html_element(h, "td", ym_get_text(f, "record"));
+    html_element(h, "td", ym_word_text(YM_WORD_RECORD, ym_get_text(f, "record")));
     html_element(h, "td", ym_get_text(f, "issuer"));
     html_element(h, "td", ym_get_text(f, "until"));
     html_element(h, "td", ym_site_word(ym_get_text(f, "state")));

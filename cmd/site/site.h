@@ -60,6 +60,8 @@ const char *ym_order_text(long long milli);
 const char *ym_time_text(long long unix_s);
 /* A decision or phase of the trainer's in the user's language; any other word as it is. */
 const char *ym_site_word(const char *word);
+/* What offices seal, by its type, for people. */
+const char *ym_site_leaf_text(const char *type);
 /* A state of worker/trainer/watch.h, for people. */
 const char *ym_site_log_text(const char *word);
 

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/screen.h"
 #include "cmd/site/site.h"
+#include "gate/border/words.h"
 
 /* One screen about the site, for whoever opens the desk in the morning. */
 
@@ -145,7 +146,7 @@ static void put_asked(struct ym_screen *s, const json_t *studies)
     add_table(s, &t);
 }
 
-static const char *type_text(const char *type)
+const char *ym_site_leaf_text(const char *type)
 {
     static const struct {
         const char *type;
@@ -180,7 +181,8 @@ static void offices_text(const json_t *from, long long left, struct ym_buf *out)
     size_t i;
 
     ym_buf_printf(out, T(SITE_STATUS_MISSING), left);
-    json_array_foreach(from, i, office) ym_buf_printf(out, "%s%s", i ? ", " : " ", json_string_value(office));
+    json_array_foreach(from, i, office)
+        ym_buf_printf(out, "%s%s", i ? ", " : " ", ym_word_text(YM_WORD_OFFICE, json_string_value(office)));
 }
 
 static void put_pending(struct ym_screen *s, const json_t *list)
@@ -197,7 +199,7 @@ static void put_pending(struct ym_screen *s, const json_t *list)
         offices_text(json_object_get(item, "from"), ym_get_int(item, "left"), &who);
         ym_listing_add(&t, "%.*s", (int)NAME_DIGITS, ym_get_text(item, "hash"));
         ym_listing_add(&t, "%s", date_of(ym_get_int(item, "lapses")));
-        ym_listing_add(&t, "%s %.16s", type_text(ym_get_text(item, "type")),
+        ym_listing_add(&t, "%s %.16s", ym_site_leaf_text(ym_get_text(item, "type")),
                        subject_of(json_object_get(item, "members")));
         ym_listing_add(&t, "%s", ym_buf_str(&who));
         ym_buf_release(&who);
@@ -219,7 +221,7 @@ static void held_text(const json_t *list, size_t first, struct ym_buf *out)
     json_array_foreach(list, i, w)
     {
         if (same_wait(one, w))
-            ym_buf_printf(out, "%s%s", count++ ? ", " : "", ym_get_text(w, "track"));
+            ym_buf_printf(out, "%s%s", count++ ? ", " : "", ym_word_text(YM_WORD_TRACK, ym_get_text(w, "track")));
     }
     if (count == 1)
         ym_buf_printf(out, ": %s", ym_get_text(one, "why"));
@@ -323,6 +325,17 @@ static const char *exporter_of(const json_t *e)
     return ym_get_text(e, "name")[0] ? ym_get_text(e, "name") : T(SITE_STATUS_NO_EXPORTER);
 }
 
+/* What the limits are of, where it is more than this hospital's own; static. */
+static const char *with_others(const json_t *e)
+{
+    static char text[64];
+
+    text[0] = 0;
+    if (ym_get_int(e, "sum") > ym_get_int(e, "people"))
+        snprintf(text, sizeof text, T(SITE_STATUS_PEOPLE_SUM), ym_get_int(e, "sum"));
+    return text;
+}
+
 static void put_people(struct ym_screen *s, const json_t *exporters, long long year)
 {
     const json_t *e;
@@ -335,7 +348,7 @@ static void put_people(struct ym_screen *s, const json_t *exporters, long long y
         if (ym_get_int(e, "year") != year)
             continue;
         if (limit)
-            ym_screen_addf(s, T(SITE_STATUS_PEOPLE), ym_get_int(e, "people"), year, exporter_of(e),
+            ym_screen_addf(s, T(SITE_STATUS_PEOPLE), ym_get_int(e, "people"), with_others(e), year, exporter_of(e),
                            ym_get_int(limit, "left"), ym_get_int(limit, "from"), ym_get_text(limit, "ruleset"));
         else
             ym_screen_addf(s, T(SITE_STATUS_PEOPLE_FREE), ym_get_int(e, "people"), year, exporter_of(e));
@@ -372,7 +385,7 @@ static void put_expires(struct ym_screen *s, const json_t *list)
     {
         ym_listing_add(&t, "%s", ym_get_text(f, "until"));
         ym_listing_add(&t, "%s", ym_site_word(ym_get_text(f, "state")));
-        ym_listing_add(&t, "%s", ym_get_text(f, "record"));
+        ym_listing_add(&t, "%s", ym_word_text(YM_WORD_RECORD, ym_get_text(f, "record")));
         ym_listing_add(&t, "%s", ym_get_text(f, "study"));
         ym_listing_add(&t, "%s", ym_get_text(f, "issuer"));
     }

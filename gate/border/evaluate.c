@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "base/listing.h"
 #include "base/text.h"
+#include "gate/border/words.h"
 
 static const char *const outcome_words[] = {"proceed", "hold", "refuse"};
 static const char *const ground_words[] = {"rule", "unknown", "record", "no_match", "no_set", "two_sets", "artefact"};
@@ -216,12 +218,15 @@ void ym_border_decide(const struct ym_rules_in *sets, size_t count, const struct
 
 enum ym_code ym_track_reason(const struct ym_track_decision *d, struct ym_buf *out)
 {
+    char name[YM_WORD_BYTES];
+
     switch (d->ground) {
     case YM_GROUND_UNKNOWN:
         return ym_buf_printf(out, T(BORDER_UNKNOWN), d->fact);
     case YM_GROUND_RECORD:
-        return ym_buf_printf(out, T(BORDER_RECORD), ym_record_word((enum ym_record)d->record),
-                             ym_record_state_word(d->record_state));
+        return ym_buf_printf(out, T(BORDER_RECORD),
+                             ym_word_named(YM_WORD_RECORD, ym_record_word((enum ym_record)d->record), name),
+                             ym_word_text(YM_WORD_STATE, ym_record_state_word(d->record_state)));
     case YM_GROUND_NO_MATCH:
         return ym_buf_puts(out, T(BORDER_NO_MATCH));
     case YM_GROUND_NO_SET:
@@ -229,39 +234,42 @@ enum ym_code ym_track_reason(const struct ym_track_decision *d, struct ym_buf *o
     case YM_GROUND_TWO_SETS:
         return ym_buf_puts(out, T(BORDER_TWO_SETS));
     case YM_GROUND_ARTEFACT:
-        return ym_buf_printf(out, T(BORDER_ARTEFACT), d->fact);
+        return ym_buf_printf(out, T(BORDER_ARTEFACT), ym_word_text(YM_WORD_FACT, d->fact));
     case YM_GROUND_RULE:
         break;
     }
     return ym_buf_puts(out, d->rule->text[ym_text_lang() == YM_LANG_ZH]);
 }
 
-static enum ym_code print_track(const char *name, const struct ym_track_decision *d, struct ym_buf *out)
+static void add_track(struct ym_listing *t, const char *name, const struct ym_track_decision *d)
 {
-    enum ym_code code =
-        ym_buf_printf(out, "%-9s %-8s %-24s ", name, ym_outcome_word(d->outcome), ym_label_word(d->label));
-    if (code == YM_OK)
-        code = ym_track_reason(d, out);
-    if (code == YM_OK && d->outcome != YM_PROCEED)
-        code = ym_buf_printf(out, T(BORDER_WHO), ym_office_word(d->role));
-    if (code == YM_OK && d->rule)
-        code = ym_buf_printf(out, " [%s, %s/%lld]", d->rule->id, d->rules->name, (long long)d->rules->version);
-    return code == YM_OK ? ym_buf_puts(out, "\n") : code;
+    struct ym_buf why = {0};
+    ym_listing_add(t, "%s", ym_word_text(YM_WORD_TRACK, name));
+    ym_listing_add(t, "%s", ym_word_text(YM_WORD_OUTCOME, ym_outcome_word(d->outcome)));
+    ym_listing_add(t, "%s", ym_word_text(YM_WORD_LABEL, ym_label_word(d->label)));
+    ym_track_reason(d, &why);
+    if (d->outcome != YM_PROCEED)
+        ym_buf_printf(&why, T(BORDER_WHO), ym_word_text(YM_WORD_OFFICE, ym_office_word(d->role)));
+    if (d->rule)
+        ym_buf_printf(&why, " [%s, %s/%lld]", d->rule->id, d->rules->name, (long long)d->rules->version);
+    ym_listing_add(t, "%s", ym_buf_str(&why));
+    ym_buf_release(&why);
 }
 
 enum ym_code ym_crossing_print(const struct ym_crossing *d, struct ym_buf *out)
 {
-    enum ym_code code = YM_OK;
+    struct ym_listing t = {.columns = 4};
     if (d->forecast)
-        code = ym_buf_printf(out, "%s\n", T(BORDER_FORECAST));
-    if (code == YM_OK)
-        code = print_track("artefact", &d->artefact, out);
-    for (size_t t = 0; code == YM_OK && t < YM_TRACK_COUNT; t++)
-        code = print_track(ym_track_word((enum ym_track)t), &d->track[t], out);
-    if (code == YM_OK)
-        code = ym_buf_printf(out, "%-9s %-8s %s\n%s\n", T(BORDER_OVERALL), ym_outcome_word(d->outcome),
-                             ym_label_word(d->label), T(BORDER_NOT_ADVICE));
-    return code;
+        ym_buf_printf(out, "%s\n", T(BORDER_FORECAST));
+    add_track(&t, "artefact", &d->artefact);
+    for (size_t i = 0; i < YM_TRACK_COUNT; i++)
+        add_track(&t, ym_track_word((enum ym_track)i), &d->track[i]);
+    ym_listing_add(&t, "%s", T(BORDER_OVERALL));
+    ym_listing_add(&t, "%s", ym_word_text(YM_WORD_OUTCOME, ym_outcome_word(d->outcome)));
+    ym_listing_add(&t, "%s", ym_word_text(YM_WORD_LABEL, ym_label_word(d->label)));
+    ym_listing_add(&t, "%s", "");
+    ym_listing_format(&t, out);
+    return ym_buf_printf(out, "%s\n", T(BORDER_NOT_ADVICE));
 }
 
 enum ym_code ym_crossing_reasons(const struct ym_crossing *d, struct ym_buf *out)
@@ -273,12 +281,12 @@ enum ym_code ym_crossing_reasons(const struct ym_crossing *d, struct ym_buf *out
     for (size_t i = 0; code == YM_OK && i <= YM_TRACK_COUNT; i++) {
         if (all[i]->outcome == YM_PROCEED)
             continue;
-        code =
-            ym_buf_printf(out, "%s%s: ", out->len ? "; " : "", i ? ym_track_word((enum ym_track)(i - 1)) : "artefact");
+        code = ym_buf_printf(out, "%s%s: ", out->len ? "; " : "",
+                             ym_word_text(YM_WORD_TRACK, i ? ym_track_word((enum ym_track)(i - 1)) : "artefact"));
         if (code == YM_OK)
             code = ym_track_reason(all[i], out);
         if (code == YM_OK)
-            code = ym_buf_printf(out, T(BORDER_WHO), ym_office_word(all[i]->role));
+            code = ym_buf_printf(out, T(BORDER_WHO), ym_word_text(YM_WORD_OFFICE, ym_office_word(all[i]->role)));
     }
     return code;
 }

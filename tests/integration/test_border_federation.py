@@ -112,7 +112,7 @@ def status_says_what_waits_for_whom(fed):
     assert ADVICE in " ".join(p.stdout.split()) and "no rule set is signed" in p.stdout, p.stdout
     assert "Budget of wards: spent 0.000 of" in p.stdout and "0 updates, 0 bytes" in p.stdout, p.stdout
     zh = fed.site("h1", "status", env={"YUMEN_LANG": "zh"}).stdout
-    assert "数据管理部门  cac, hgr, ethics" in zh and "尚未签署规则集" in zh and "不构成法律意见" in zh, zh
+    assert "数据管理部门  数据出境, 人类遗传资源, 伦理委员会与医院" in zh and "尚未签署规则集" in zh and "不构成法律意见" in zh, zh
     told = json.loads(fed.site("h1", "status", "--json").stdout)
     assert [w["track"] for w in told["waits"]] == ["cac", "hgr", "ethics", "consent", "ai", "us"], told
 

@@ -5,9 +5,11 @@
 
 #include "audit/ledger/leaf.h"
 #include "audit/spend.h"
+#include "base/calendar.h"
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/json.h"
+#include "gate/border/dossier.h"
 #include "worker/trainer/meter.h"
 
 enum { CHARGES_MAX = 10000 }; /* newest shown */
@@ -51,6 +53,17 @@ static const char *text_of(const json_t *o, const char *key)
     return text ? text : "";
 }
 
+/* Whole, and within its days: another of the same kind is not what the decision relied on. */
+static bool held_then(const json_t *filing, const json_t *decision)
+{
+    struct ym_filing f;
+    char day[YM_DATE_BYTES];
+
+    ym_date_of(json_integer_value(json_object_get(decision, "time")), day);
+    return ym_filing_read(filing, &f, NULL) == YM_OK && !ym_filing_lacks(&f) && strcmp(f.valid_from, day) <= 0 &&
+           strcmp(day, f.valid_until) <= 0;
+}
+
 /* Documents of the study and data set whose record the decision found live. */
 static json_t *approvals(const struct egress *e, const json_t *decision)
 {
@@ -65,7 +78,7 @@ static json_t *approvals(const struct egress *e, const json_t *decision)
 
         if (strcmp(text_of(f, "study"), text_of(decision, "study")) != 0 ||
             strcmp(text_of(f, "dataset"), text_of(decision, "dataset")) != 0 ||
-            strcmp(text_of(states, text_of(f, "record")), "live") != 0)
+            strcmp(text_of(states, text_of(f, "record")), "live") != 0 || !held_then(f, decision))
             continue;
         o = json_object();
         for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)

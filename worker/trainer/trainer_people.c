@@ -346,12 +346,15 @@ static enum ym_code forecast_json(struct ym_trainer *t, const char *plan, const 
     struct ym_border_people n = ym_trainer_count(t, s->plan, card, YM_PEOPLE_MOST);
     const struct ym_cohort *known = ym_trainer_cohort(t, s->plan, dataset);
     uint8_t exporter[YM_HASH_BYTES];
+    int year = ym_year_of(ym_clock_unix());
+    int64_t others;
 
     ym_exporter_of(card, exporter);
+    others = count_others(t, exporter, year);
     *out = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:o}", "study", s->study, "dataset", dataset, "name",
                      card->border.exporter, "exact", known != NULL, "cohort",
                      (json_int_t)(known ? (int64_t)known->count : -1), "before",
-                     (json_int_t)ym_meter_counted(t->meter, exporter, ym_year_of(ym_clock_unix())), "people",
+                     (json_int_t)(ym_meter_counted(t->meter, exporter, year) + (others > 0 ? others : 0)), "people",
                      (json_int_t)n.people, "limits", shares_json(limits, n.people < 0 ? 0 : n.people));
     if (n.us_categories) {
         json_object_set_new(*out, "us", json_integer(n.us));

@@ -36,7 +36,25 @@ static json_t *week_json(struct ym_trainer *t, int64_t now)
     return (json_t *)row;
 }
 
-/* Documents that end soon with nothing live of their kind that lasts longer, and those that are not live. */
+/* Another of its kind is live for the same study and data set. */
+static bool replaced(const json_t *filings, const json_t *old)
+{
+    static const char *const same[] = {"record", "study", "dataset"};
+    const json_t *f;
+    size_t i, k;
+
+    json_array_foreach(filings, i, f)
+    {
+        for (k = 0; k < 3 && strcmp(ym_trainer_text(f, same[k]), ym_trainer_text(old, same[k])) == 0;)
+            k++;
+        if (k == 3 && strcmp(ym_trainer_text(f, "state"), "live") == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Documents that end soon with nothing live of their kind that lasts longer, and those that are not live and have
+ * no live one of their kind in their place. */
 static json_t *expires_json(struct ym_trainer *t)
 {
     json_t *dossier = ym_trainer_dossier_list(t), *list = json_array(), *row;
@@ -44,7 +62,9 @@ static json_t *expires_json(struct ym_trainer *t)
 
     json_array_foreach(json_object_get(dossier, "filings"), i, row)
     {
-        if (strcmp(ym_trainer_text(row, "state"), "live") != 0 || get(row, "warn") > 0)
+        bool live = strcmp(ym_trainer_text(row, "state"), "live") == 0;
+
+        if (live ? get(row, "warn") > 0 : !replaced(json_object_get(dossier, "filings"), row))
             json_array_append(list, row);
     }
     json_decref(dossier);
