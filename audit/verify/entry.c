@@ -609,6 +609,13 @@ const char *ym_entry_inner(const struct ym_entry *e, const char *member, const c
     return n && n->kind == YM_V_TEXT && strlen(n->text) == n->text_len ? n->text : "";
 }
 
+int64_t ym_entry_inner_int(const struct ym_entry *e, const char *member, const char *inner)
+{
+    const struct ym_vnode *n = ym_vjson_get(&e->json, member_of(e, member, YM_V_OBJECT), inner);
+
+    return n && n->kind == YM_V_INT ? n->integer : -1;
+}
+
 int64_t ym_entry_count(const struct ym_entry *e, const char *member, const char *object, const char *inner)
 {
     const struct ym_vnode *n = ym_vjson_get(&e->json, member_of(e, member, YM_V_OBJECT), object);

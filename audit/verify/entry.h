@@ -67,6 +67,8 @@ int64_t ym_entry_int(const struct ym_entry *e, const char *member);
 const char *ym_entry_inner(const struct ym_entry *e, const char *member, const char *inner);
 /* A number two objects deep, -1 when it is not there, below 0, or no number. */
 int64_t ym_entry_count(const struct ym_entry *e, const char *member, const char *object, const char *inner);
+/* A number inside an object member, -1 when it is not there or no number. */
+int64_t ym_entry_inner_int(const struct ym_entry *e, const char *member, const char *inner);
 /* Limit i of a rule set's `limits`, all facts together; false past its end. */
 bool ym_entry_limit_at(const struct ym_entry *e, size_t i, const char **fact, int64_t *from);
 /* Year i of a charge's `people`; false past its end. */

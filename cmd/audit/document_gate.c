@@ -282,6 +282,60 @@ static void people_row(struct document *d, const struct ym_people_line *l)
     html_raw(&d->h, "</tr>\n");
 }
 
+static bool same_people(const struct ym_people_line *a, const struct ym_people_line *b)
+{
+    return a->year == b->year && strcmp(a->exporter, b->exporter) == 0;
+}
+
+/* One exporter and year over all ledgers given, told at its first line. */
+static void exporter_row(struct document *d, size_t at)
+{
+    const struct ym_people_line *l = d->v->people;
+    uint64_t hospitals = 0;
+    int64_t sum = 0;
+
+    for (size_t i = 0; i < d->v->people_count; i++) {
+        if (!same_people(&l[i], &l[at]))
+            continue;
+        if (i < at)
+            return;
+        hospitals++;
+        sum += l[i].people;
+    }
+    html_raw(&d->h, "<tr>");
+    cell_hash(d, "", l[at].exporter);
+    html_raw(&d->h, "<td>%d</td><td>%" PRIu64 "</td>", l[at].year, hospitals);
+    cell_number(d, sum);
+    html_raw(&d->h, "</tr>\n");
+}
+
+static void exporters(struct document *d)
+{
+    if (d->v->people_count == 0)
+        return;
+    SAY(d, "h3", GATE_TOGETHER);
+    begin_table(d, YM_TEXT_DOC_GATE_PEOPLE,
+                HEAD(YM_TEXT_DOC_GATE_COL_EXPORTER, YM_TEXT_DOC_GATE_COL_YEAR, YM_TEXT_DOC_GATE_COL_HOSPITALS,
+                     YM_TEXT_DOC_GATE_COL_PEOPLE));
+    for (size_t i = 0; i < d->v->people_count; i++)
+        exporter_row(d, i);
+    end_table(d);
+    html_element_say(&d->h, "p class=\"note\"", YM_TEXT_DOC_GATE_TOGETHER_NOTE);
+}
+
+static void us_row(struct document *d, const struct fact_us *u)
+{
+    char day[YM_DATE_BYTES];
+
+    html_raw(&d->h, "<tr>");
+    cell_hash(d, "", u->recipient);
+    html_element(&d->h, "td", u->categories);
+    html_raw(&d->h, "<td>%" PRIu64 "</td>", u->charges);
+    cell_number(d, u->people);
+    html_element(&d->h, "td class=\"t\"", day_of(u->until, day));
+    html_raw(&d->h, "</tr>\n");
+}
+
 static void warning_row(struct document *d, const struct fact_warning *w)
 {
     char when[32];
@@ -366,6 +420,9 @@ static void hospital(struct document *d, size_t log)
     crossing(d, log);
     TABLE(d, d->v, log, people, people_row, GATE_PEOPLE,
           HEAD(YM_TEXT_DOC_GATE_COL_EXPORTER, YM_TEXT_DOC_GATE_COL_YEAR, YM_TEXT_DOC_GATE_COL_PEOPLE));
+    TABLE(d, &d->f, log, us, us_row, GATE_US,
+          HEAD(YM_TEXT_DOC_GATE_COL_RECIPIENT, YM_TEXT_DOC_GATE_COL_CATEGORIES, YM_TEXT_DOC_GATE_COL_CHARGES,
+               YM_TEXT_DOC_GATE_COL_PEOPLE, YM_TEXT_DOC_GATE_COL_LEAVES));
     TABLE(d, &d->f, log, warning, warning_row, GATE_WARNINGS,
           HEAD(YM_TEXT_DOC_COL_WHEN, YM_TEXT_DOC_GATE_COL_YEAR, YM_TEXT_DOC_GATE_COL_WARNING,
                YM_TEXT_DOC_GATE_COL_PEOPLE));
@@ -387,6 +444,7 @@ void document_gate(struct document *d)
         }
         hospital(d, i);
     }
+    exporters(d);
     if (d->f.gate_left)
         SAY(d, "p", MORE, d->f.gate_left);
     if (shown)

@@ -228,6 +228,26 @@ static void decimal_text(struct ym_decimal v, char out[40])
     ym_buf_release(&text);
 }
 
+/* To whom the model goes, as the sponsor declared in the plan that hospitals approved. */
+static void border_pairs(struct document *d, const struct ym_plan_border *b)
+{
+    struct ym_buf names = {0};
+
+    if (!b->given) {
+        pair_say(d, YM_TEXT_DOC_RECIPIENT, YM_TEXT_DOC_RECIPIENT_NONE, "", "");
+        return;
+    }
+    pair(d, YM_TEXT_DOC_RECIPIENT, NULL, b->recipient);
+    pair(d, YM_TEXT_DOC_STORAGE, NULL, b->storage);
+    for (size_t i = 0; i < b->recipients.count; i++)
+        d->h.failed |= ym_buf_printf(&names, "%s%s", i ? ", " : "", b->recipients.item[i].name) != YM_OK;
+    if (b->domestic_only)
+        pair_say(d, YM_TEXT_DOC_RELEASE, YM_TEXT_DOC_RELEASE_KEPT, ym_buf_str(&names), "");
+    else
+        pair_say(d, YM_TEXT_DOC_RELEASE, YM_TEXT_DOC_RELEASE_OPEN, "", "");
+    ym_buf_release(&names);
+}
+
 static void plan_pairs(struct document *d, const struct ym_plan *p)
 {
     char line[512], delta[40], epsilon[40];
@@ -250,6 +270,7 @@ static void plan_pairs(struct document *d, const struct ym_plan *p)
     snprintf(line, sizeof(line), "%.6g", (double)p->sigma_units / 16777216.0);
     SAY(d, "td", PRIVACY_VALUE, line, epsilon, delta);
     html_raw(&d->h, "</tr>\n");
+    border_pairs(d, &p->border);
 }
 
 static void state_of(struct document *d, const struct fact_study *s)

@@ -191,9 +191,9 @@ void document_programs(struct document *d)
 
 void document_limits(struct document *d)
 {
-    static const enum ym_text_id checked[] = {YM_TEXT_DOC_CHECKED_FILES, YM_TEXT_DOC_CHECKED_LEAVES,
-                                              YM_TEXT_DOC_CHECKED_BUDGET, YM_TEXT_DOC_CHECKED_STUDIES,
-                                              YM_TEXT_DOC_CHECKED_BETWEEN};
+    static const enum ym_text_id checked[] = {YM_TEXT_DOC_CHECKED_FILES,   YM_TEXT_DOC_CHECKED_LEAVES,
+                                              YM_TEXT_DOC_CHECKED_BUDGET,  YM_TEXT_DOC_CHECKED_BORDER,
+                                              YM_TEXT_DOC_CHECKED_STUDIES, YM_TEXT_DOC_CHECKED_BETWEEN};
     static const enum ym_text_id open[] = {YM_TEXT_DOC_OPEN_NOISE, YM_TEXT_DOC_OPEN_CARDS,   YM_TEXT_DOC_OPEN_UNLINKED,
                                            YM_TEXT_DOC_OPEN_OTHER, YM_TEXT_DOC_OPEN_PROGRAM, YM_TEXT_DOC_OPEN_VIEW};
 

@@ -142,6 +142,12 @@ struct fact_warning {
     int64_t time, from, percent, people, year;
     char ruleset[64], fact[64];
 };
+struct fact_us { /* charges that count US persons, for one recipient and its categories */
+    size_t log;
+    uint64_t charges;
+    int64_t people, until; /* the most of one charge; the last second in which any of them may leave */
+    char recipient[65], categories[64];
+};
 struct fact_office {
     size_t log;
     int64_t since; /* of the key in force */
@@ -171,10 +177,11 @@ struct facts {
     struct fact_outcome *outcome;
     struct fact_withdrawal *withdrawal;
     struct fact_warning *warning;
+    struct fact_us *us;
     struct fact_office *office;
     struct fact_asked *asked;
-    size_t policy_count, ruleset_count, record_count, outcome_count, withdrawal_count, warning_count, office_count,
-        asked_count;
+    size_t policy_count, ruleset_count, record_count, outcome_count, withdrawal_count, warning_count, us_count,
+        office_count, asked_count;
     uint64_t gate_left; /* entries of these kinds that are not shown */
     size_t party_count, study_count, decision_count, card_count, program_count, event_count, budget_count, charge_count;
     uint64_t event_total;

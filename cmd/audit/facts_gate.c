@@ -178,6 +178,38 @@ static void take_warning(struct reading *r)
     COPY(w->fact, text(r, "fact"));
 }
 
+static struct fact_us *us_of(struct reading *r, const char *recipient, const char *categories)
+{
+    struct fact_us *u;
+
+    for (size_t i = 0; i < r->f->us_count; i++) {
+        u = &r->f->us[i];
+        if (u->log == r->log && strcmp(u->recipient, recipient) == 0 && strcmp(u->categories, categories) == 0)
+            return u;
+    }
+    if ((u = NEW(r, us))) {
+        COPY(u->recipient, recipient);
+        COPY(u->categories, categories);
+    }
+    return u;
+}
+
+static void take_charge(struct reading *r)
+{
+    struct ym_bytes spelled;
+    struct fact_us *u;
+    int64_t people, until;
+
+    if (!ym_entry_spelled(r->e, "us", &spelled) ||
+        !(u = us_of(r, ym_entry_inner(r->e, "us", "recipient"), ym_entry_inner(r->e, "us", "categories"))))
+        return;
+    people = ym_entry_inner_int(r->e, "us", "people");
+    until = ym_entry_inner_int(r->e, "us", "until");
+    u->charges++;
+    u->people = people > u->people ? people : u->people;
+    u->until = until > u->until ? until : u->until;
+}
+
 static struct fact_office *office_of(struct reading *r, const char *office)
 {
     struct fact_office *o;
@@ -241,6 +273,9 @@ static void take(struct reading *r)
     case YM_ENTRY_DOSSIER:
         take_record(r);
         break;
+    case YM_ENTRY_CHARGE:
+        take_charge(r);
+        break;
     case YM_ENTRY_DECISION:
         take_decision(r);
         break;
@@ -282,6 +317,7 @@ void audit_facts_gate_release(struct facts *f)
     free(f->outcome);
     free(f->withdrawal);
     free(f->warning);
+    free(f->us);
     free(f->office);
     free(f->asked);
 }

@@ -181,6 +181,10 @@ def the_auditor_verifies_the_rest(fed):
     p = fed.run("yumen-audit", "verify", *dirs, "--trust", fed.trust_file(), "--objects", fed.path("seen"), "--json", check=False)
     said = json.loads(p.stdout)  # states are a gap, told as one; nothing else is missing or wrong
     assert p.returncode == 11 and {f["reason"] for f in said["findings"]} == {"object_missing"}, p.stdout
+    fed.run("yumen-audit", "report", *dirs, "--trust", fed.trust_file(), "--objects", fed.path("seen"), "--out", fed.path("r.html"), check=False)
+    with open(fed.path("r.html"), encoding="utf-8") as f:
+        text = f.read()
+    assert "Example Company" in text and "Shanghai" in text and "these alone can open: h1<" in text, text
 
 
 def watched(fed, study):

@@ -133,6 +133,24 @@ def those_counted_elsewhere_are_added(fed):
     assert "security_assessment" in border(fed, "h1", "three"), border(fed, "h1", "three")
 
 
+def the_report_adds_them_up(fed):
+    page = fed.path("report.html")
+    fed.run("yumen-audit", "report", *(fed.path(n, "ledger") for n in ("hub", "h1", "h2")), "--trust", fed.trust_file(), "--out", page)
+    most = {}
+    for name in fed.names:
+        for leaf in fed.leaves(fed.path(name, "ledger")):
+            for p in leaf.get("people", ()) if leaf["type"] == "charge" else ():
+                key = (leaf["exporter"], p["year"], name)
+                most[key] = max(most.get(key, 0), p["people"])
+    with open(page, encoding="utf-8") as f:
+        text = f.read()
+    pairs = {key[:2] for key in most}
+    assert any(sum(k[:2] == p for k in most) == 2 for p in pairs), most  # one exporter of both hospitals
+    for who, year in pairs:
+        of = [most[k] for k in most if k[:2] == (who, year)]
+        assert f"{who[:16]}</code></span></td><td>{year}</td><td>{len(of)}</td><td>{sum(of)}</td>" in text, (who, of)
+
+
 with Federation(sites=("h1", "h2"), border=True) as federation:
     the_first_hospital_counts_alone(federation)
     another_exporter_begins_at_nothing(federation)
@@ -142,4 +160,5 @@ with Federation(sites=("h1", "h2"), border=True) as federation:
     those_counted_elsewhere_are_added(federation)
     federation.run("yumen-audit", "verify", *(federation.path(n, "ledger") for n in ("hub", "h1", "h2")), "--trust", federation.trust_file(),
                    "--objects", federation.path("hub", "objects"))
+    the_report_adds_them_up(federation)
 print("two hospitals of one exporter counted together")

@@ -114,6 +114,11 @@ def a_restart_and_a_lost_file_lower_nothing(fed):
     assert len(charges(fed)) == 1
     fed.run("yumen-audit", "verify", fed.path("hub", "ledger"), fed.path("h1", "ledger"), "--trust", fed.trust_file(),
             "--objects", fed.path("hub", "objects"))
+    fed.run("yumen-audit", "report", fed.path("hub", "ledger"), fed.path("h1", "ledger"), "--trust", fed.trust_file(), "--out", fed.path("r.html"))
+    with open(fed.path("r.html"), encoding="utf-8") as f:
+        text = f.read()
+    row = f"{charges(fed)[0]['us']['recipient'][:16]}</code></span></td><td>health</td><td>1</td><td>100</td>"
+    assert "28 CFR 202.205" in text and row in text, text
 
 
 with Federation(sites=("h1",), border=True) as federation:
