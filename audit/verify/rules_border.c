@@ -5,6 +5,7 @@
 
 #include "audit/verify/check.h"
 #include "audit/verify/crypto.h"
+#include "audit/verify/filings.h"
 #include "base/calendar.h"
 #include "gate/border/facts.h"
 
@@ -12,12 +13,7 @@
  * last on its plan and data set: that lets it pass on every track, was decided by
  * the sets in force, and by documents that are live at the charge's own time. */
 
-enum {
-    MOST_SETS = 64,
-    MOST_LIMITS = 64,
-    SKEW_S = 300,
-    MOST_FILINGS = 64 /* the newest that one study and data set has of a record */
-};
+enum { MOST_SETS = 64, MOST_LIMITS = 64, SKEW_S = 300 };
 
 struct set {                                      /* a rule set in force */
     char name[64], file[65], from[YM_DATE_BYTES]; /* from "": of no date that there is */
@@ -27,11 +23,6 @@ struct set {                                      /* a rule set in force */
         char fact[64];
         int64_t from;
     } limit[MOST_LIMITS];
-};
-
-struct filing { /* a document on record */
-    char document[65], from[YM_DATE_BYTES], until[YM_DATE_BYTES];
-    uint64_t before; /* 1 + the one before it for the same record, study and data set */
 };
 
 struct pass {
@@ -44,8 +35,7 @@ struct pass {
     struct set set[MOST_SETS]; /* by name */
     size_t set_count;
     char sets[65]; /* hash of them as a decision spells them */
-    struct filing *filing;
-    size_t filing_count;
+    struct ym_vfilings filings;
     struct ym_vmap places;
 };
 
@@ -109,61 +99,6 @@ static void take_ruleset(struct pass *p)
         read_set(p, &p->set[at]);
     }
     hash_sets(p);
-}
-
-/* ---- documents ---- */
-
-#define OF "r|%s|%s|%s"
-#define OF_LEAF(e) ym_entry_text(e, "record"), ym_entry_text(e, "study"), ym_entry_text(e, "dataset")
-
-static void withdraw_filing(struct pass *p)
-{
-    ym_check_keep(p->c, &p->places, p->filing_count + 1, "w|%s|%s", ym_entry_text(p->e, "record"),
-                  ym_entry_text(p->e, "document"));
-}
-
-static void take_filing(struct pass *p)
-{
-    const char *from = ym_entry_text(p->e, "valid_from"), *until = ym_entry_text(p->e, "valid_until");
-    struct filing *grown;
-    uint64_t before = 0;
-
-    if (ym_entry_bool(p->e, "withdrawn")) {
-        withdraw_filing(p);
-        return;
-    }
-    if (!ym_date_valid(from) || !ym_date_valid(until))
-        return; /* never live */
-    grown = realloc(p->filing, (p->filing_count + 1) * sizeof *grown);
-    if (!grown) {
-        p->c->no_memory = true;
-        return;
-    }
-    p->filing = grown;
-    ym_vmap_get(&p->places, &before, OF, OF_LEAF(p->e));
-    grown += p->filing_count++;
-    *grown = (struct filing){.before = before};
-    snprintf(grown->document, sizeof grown->document, "%s", ym_entry_text(p->e, "document"));
-    snprintf(grown->from, sizeof grown->from, "%s", from);
-    snprintf(grown->until, sizeof grown->until, "%s", until);
-    ym_check_keep(p->c, &p->places, p->filing_count, OF, OF_LEAF(p->e));
-}
-
-/* Entered after its document was taken back, if it ever was, and within its own dates. */
-static bool is_live(const struct pass *p, const char *record, const char *today)
-{
-    uint64_t at = 0;
-
-    ym_vmap_get(&p->places, &at, OF, record, ym_entry_text(p->e, "study"), ym_entry_text(p->e, "dataset"));
-    for (int k = 0; at > 0 && k < MOST_FILINGS; k++, at = p->filing[at - 1].before) {
-        const struct filing *f = &p->filing[at - 1];
-        uint64_t withdrawn = 0;
-
-        ym_vmap_get(&p->places, &withdrawn, "w|%s|%s", record, f->document);
-        if (at >= withdrawn && strcmp(today, f->from) >= 0 && strcmp(today, f->until) <= 0)
-            return true;
-    }
-    return false;
 }
 
 /* ---- decisions ---- */
@@ -304,8 +239,11 @@ static void check_grounds(struct pass *p, const char *decision)
     for (int r = 0; r < 64; r++) {
         const char *record = r < YM_RECORD_COUNT ? ym_record_word((enum ym_record)r) : "?";
 
-        if (live >> r & 1 && !(r < YM_RECORD_COUNT && is_live(p, record, today)))
-            FIND(p, DECISION_RECORDS, "it rests on a record '%s' that was not live on %s", record, today);
+        if (live >> r & 1 &&
+            !(r < YM_RECORD_COUNT && ym_vfilings_live(&p->filings, record, ym_entry_text(p->e, "study"),
+                                                      ym_entry_text(p->e, "dataset"), today)))
+            FIND(p, DECISION_RECORDS, "it rests on a record '%s' that was not live on %s, or lacks a part", record,
+                 today);
     }
 }
 
@@ -343,7 +281,7 @@ static void take(void *ctx, size_t i, const struct ym_entry *e)
     else if (e->type == YM_ENTRY_RULESET)
         take_ruleset(p);
     else if (e->type == YM_ENTRY_DOSSIER)
-        take_filing(p);
+        p->c->no_memory |= !ym_vfilings_take(&p->filings, e);
     else if (e->type == YM_ENTRY_DECISION)
         take_decision(p);
     else if (e->type == YM_ENTRY_WARNING)
@@ -368,7 +306,7 @@ static void end(void *pass)
     struct pass *p = pass;
 
     ym_vmap_release(&p->places);
-    free(p->filing);
+    ym_vfilings_release(&p->filings);
     free(p);
 }
 

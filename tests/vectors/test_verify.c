@@ -2055,12 +2055,15 @@ static struct world_leaf *decided_on_grounds(struct world *w, const char *from, 
 {
     size_t at = world_find(w, WORLD_H1, "charge", 0);
     struct world_leaf *d = decision(w, "proceed");
-    json_t *dossier = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{},s:b,s:s,s:s,s:s,s:s,s:s,s:{},s:s,s:[]}",
-                                "record", "ethics", "document", world_hash("minutes"), "issuer", "committee", "number",
-                                "", "study", "wdbc", "dataset", "a", "valid_from", from, "valid_until", until,
-                                "material", "withdrawn", 0, "filed", "", "province", "", "recipients", "", "categories",
-                                "", "committee", "9", "topics", "renews", world_hash("none"), "seals");
+    json_t *dossier =
+        json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{},s:b,s:s,s:s,s:s,s:s,s:s,s:{},s:s,s:[]}", "record", "ethics",
+                  "document", world_hash("minutes"), "issuer", "committee", "number", "", "study", "wdbc", "dataset",
+                  "a", "valid_from", from, "valid_until", until, "material", "withdrawn", 0, "filed", "", "province",
+                  "", "recipients", "", "categories", "", "committee", "9", "topics", "renews", WORLD_UNASKED, "seals");
 
+    json_object_set_new(dossier, "topics",
+                        json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "necessity", "1", "consent", "2", "data_handling", "3",
+                                  "privacy", "4", "sharing", "5", "risk", "6"));
     json_object_set_new(d->members, "rules",
                         json_pack("{s:s,s:s}", "hgr", world_hash("rules"), "cn-health", world_hash("rules")));
     json_object_set_new(json_object_get(d->members, "facts"), "records",
@@ -2110,6 +2113,95 @@ static void document_of_another_kind(struct world *w)
 {
     on_good_grounds(w);
     edit(w, WORLD_H1, "dossier", 0, "record", json_string("hospital"));
+}
+
+static void review_without_a_topic(struct world *w)
+{
+    on_good_grounds(w);
+    json_object_del(json_object_get(world_at(w, WORLD_H1, "dossier", 0)->members, "topics"), "sharing");
+}
+
+static void review_without_a_committee(struct world *w)
+{
+    on_good_grounds(w);
+    edit(w, WORLD_H1, "dossier", 0, "committee", json_string(""));
+}
+
+/* The charges rest on a document of another kind, with these dates. */
+static struct world_leaf *on_document(struct world *w, const char *record, const char *from, const char *until)
+{
+    struct world_leaf *d = decided_on_grounds(w, from, until);
+
+    json_object_set_new(json_object_get(d->members, "facts"), "records", json_pack("{s:s}", record, "live"));
+    edit(w, WORLD_H1, "dossier", 0, "record", json_string(record));
+    ask_rules(w, d, NULL);
+    return world_at(w, WORLD_H1, "dossier", 0);
+}
+
+static struct world_leaf *on_contract(struct world *w)
+{
+    struct world_leaf *l = on_document(w, "standard_contract", "2023-01-01", "2030-01-01");
+
+    json_object_set_new(l->members, "number", json_string("7"));
+    json_object_set_new(l->members, "filed", json_string("2023-01-02"));
+    json_object_set_new(l->members, "province", json_string("hainan"));
+    return l;
+}
+
+static void contract_for_no_province(struct world *w)
+{
+    json_object_set_new(on_contract(w)->members, "province", json_string(""));
+}
+
+static void certificate_without_its_scope(struct world *w)
+{
+    json_object_set_new(on_document(w, "certificate", "2023-01-01", "2024-01-01")->members, "number", json_string("7"));
+}
+
+static void application_taken_for_an_answer(struct world *w)
+{
+    json_object_set_new(on_document(w, "hgr_backup", "2023-01-01", "2024-01-01")->members, "filed",
+                        json_string("2023-01-02"));
+}
+
+static void assessment_of_four_years(struct world *w)
+{
+    on_document(w, "security_assessment", "2020-11-14", "2024-11-14");
+}
+
+/* Of that day, renewing the first: three years from the first's last day where it is early by at most 120 days. */
+static void renewed(struct world *w, const char *from)
+{
+    struct world_leaf *first = on_document(w, "security_assessment", "2017-06-01", "2020-11-15"), *l;
+
+    json_object_set_new(first->members, "valid_from", json_string("2018-01-01"));
+    l = world_leaf(w, "dossier", json_deep_copy(first->members), "h1", w->h1);
+    json_object_set_new(l->members, "document", json_string(world_hash("second")));
+    json_object_set_new(l->members, "renews", json_string(world_hash("minutes")));
+    json_object_set_new(l->members, "valid_from", json_string(from));
+    json_object_set_new(l->members, "valid_until", json_string("2030-01-01"));
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "dossier", 0) + 1, l);
+}
+
+static void renewed_too_early(struct world *w)
+{
+    renewed(w, "2020-07-17");
+}
+
+static void renewal_of_what_was_taken_back(struct world *w)
+{
+    struct world_leaf *l;
+
+    renewed(w, "2020-07-18");
+    l = world_leaf(w, "dossier", json_deep_copy(world_at(w, WORLD_H1, "dossier", 0)->members), "h1", w->h1);
+    json_object_set_new(l->members, "withdrawn", json_true());
+    world_insert(w, WORLD_H1, world_find(w, WORLD_H1, "charge", 1), l);
+}
+
+static void renewal_of_nothing(struct world *w)
+{
+    on_good_grounds(w);
+    edit(w, WORLD_H1, "dossier", 0, "renews", json_string(world_hash("nothing")));
 }
 
 static void rules_of_another_file(struct world *w)
@@ -2661,6 +2753,15 @@ static const struct trick {
     {BEFORE(document_taken_back), 12, "decision_records", 1 + WORLD_H1},
     {BEFORE(document_of_another_study), 12, "decision_records", 1 + WORLD_H1},
     {BEFORE(document_of_another_kind), 12, "decision_records", 1 + WORLD_H1},
+    {BEFORE(review_without_a_topic), 12, "decision_records", 1 + WORLD_H1},
+    {BEFORE(review_without_a_committee), 12, "decision_records", 1 + WORLD_H1},
+    {BEFORE(contract_for_no_province), 12, "decision_records", 1 + WORLD_H1},
+    {BEFORE(certificate_without_its_scope), 12, "decision_records", 1 + WORLD_H1},
+    {BEFORE(application_taken_for_an_answer), 12, "decision_records", 1 + WORLD_H1},
+    {BEFORE(assessment_of_four_years), 12, "decision_records", 1 + WORLD_H1},
+    {BEFORE(renewed_too_early), 12, "decision_records", 1 + WORLD_H1},
+    {BEFORE(renewal_of_what_was_taken_back), 12, "decision_records", 1 + WORLD_H1},
+    {BEFORE(renewal_of_nothing), 12, "decision_records", 1 + WORLD_H1},
     {BEFORE(rules_asked_with_fewer), 12, "decision_people", 1 + WORLD_H1},
     {BEFORE(rules_asked_with_nobody), 12, "decision_people", 1 + WORLD_H1},
     {BEFORE(exporter_renamed), 12, "decision_people", 1 + WORLD_H1},
@@ -3281,6 +3382,29 @@ static void a_charge_on_good_grounds_is_good(void **state)
     remove_tree(dir);
 }
 
+/* The charges are of the last day of an assessment of three years, and of one that began where the old one ended. */
+static void a_document_with_its_parts_on_its_last_day_is_good(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct world w = {0};
+        char dir[64];
+
+        make_dir(dir);
+        world_open(&w, dir, 0);
+        if (i == 0)
+            on_document(&w, "security_assessment", "2020-11-15", "2024-11-14");
+        if (i == 1)
+            on_contract(&w);
+        if (i == 2)
+            renewed(&w, "2020-07-18");
+        world_write(&w);
+        expect_verdict(&w, w.trust, 1 + WORLD_H1, YM_VERDICT_GOOD);
+        world_close(&w);
+        remove_tree(dir);
+    }
+}
+
 /* Of 1,201 people 600 are not yet half; of 1,200 they are, and that is said; a draft has no limits yet. */
 static void a_mark_that_was_said_or_not_reached_is_good(void **state)
 {
@@ -3429,6 +3553,7 @@ int main(int argc, char **argv)
         CASE(a_charge_that_the_rule_sets_let_pass_is_good),
         cmocka_unit_test(a_charge_within_the_hours_is_good),
         cmocka_unit_test(a_charge_on_good_grounds_is_good),
+        cmocka_unit_test(a_document_with_its_parts_on_its_last_day_is_good),
         cmocka_unit_test(a_mark_that_was_said_or_not_reached_is_good),
         CASE(a_finding_holds_nothing_that_moves_a_terminal),
         CASE(folders_that_cannot_be_read_are_not_verdicts),
