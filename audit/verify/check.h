@@ -85,6 +85,8 @@ extern const struct ym_rule ym_rule_hub, ym_rule_hospital;
 extern const struct ym_rule ym_rule_between;
 /* What a log says of another: its signature, and the other's tree where it is among the logs. */
 extern const struct ym_rule ym_rule_seen;
+/* For a hub's log: what hospitals' decisions must have counted of one another. */
+extern const struct ym_rule ym_rule_exporter;
 /* For a hub's log, with a trust file: the checkpoints in cosigned/ and the policy's quorum. */
 extern const struct ym_rule ym_rule_cosigned;
 /* For a hospital's: charges against what its rule sets decided. */
@@ -149,6 +151,8 @@ bool ym_check_events(const struct ym_entry *e, struct ym_events *events);
 /* What a release owes its charge. *at: the charge's entry; false when there is none. */
 bool ym_check_release(struct ym_check *c, size_t log, size_t i, const struct ym_entry *e, size_t *at);
 
+/* A hospital's own log, by its name; YM_NO_LOG: not among them. */
+size_t ym_check_hospital(const struct ym_check *c, const char *name);
 /* Learn keys from trust file, genesis and enrol leaves; sets usable and owner. */
 void ym_check_keys(struct ym_check *c);
 /* A checkpoint of the log is signed by this key; says so when not. */

@@ -8,7 +8,7 @@
 
 #define POSTED UINT64_MAX /* a release that was found at the hub */
 
-static size_t log_of_hospital(const struct ym_check *c, const char *name)
+size_t ym_check_hospital(const struct ym_check *c, const char *name)
 {
     for (size_t k = 0; k < c->v->log_count; k++)
         if (c->log[k].usable && !c->log[k].hub && strcmp(c->v->log[k].name, name) == 0)
@@ -18,7 +18,7 @@ static size_t log_of_hospital(const struct ym_check *c, const char *name)
 
 static void check_charge(struct ym_check *c, size_t hub, size_t i, const struct ym_entry *e)
 {
-    size_t site = log_of_hospital(c, e->by);
+    size_t site = ym_check_hospital(c, e->by);
     const char *study = ym_entry_text(e, "study");
     int64_t round = ym_entry_int(e, "round"), attempt = ym_entry_int(e, "attempt");
     uint64_t at = 0;
@@ -43,7 +43,7 @@ static void check_charge(struct ym_check *c, size_t hub, size_t i, const struct 
 /* One charge pays for one release: what the hub took must be the one that the hospital wrote down. */
 static void check_release(struct ym_check *c, size_t hub, size_t i, const struct ym_entry *e)
 {
-    size_t site = log_of_hospital(c, e->by);
+    size_t site = ym_check_hospital(c, e->by);
     const char *study = ym_entry_text(e, "study");
     int64_t round = ym_entry_int(e, "round");
     uint64_t charge = 0, at = 0;
@@ -109,7 +109,7 @@ static void *begin(struct ym_check *c, size_t hub)
 static void take(void *pass, size_t i, const struct ym_entry *e)
 {
     const struct pass *p = pass;
-    size_t site = ym_entry_signers(e->type) & YM_BY_HOSPITAL && p->found ? log_of_hospital(p->c, e->by) : YM_NO_LOG;
+    size_t site = ym_entry_signers(e->type) & YM_BY_HOSPITAL && p->found ? ym_check_hospital(p->c, e->by) : YM_NO_LOG;
 
     if (site != YM_NO_LOG)
         p->found[site] += ym_return_found(p->c, site, i, e);

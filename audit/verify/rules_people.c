@@ -39,7 +39,7 @@ static struct ym_people_line *slot_of(struct pass *p, const char *exporter, int6
     p->slot = grown;
     ym_check_keep(p->c, &p->places, p->slot_count, "x|%s|%" PRId64, exporter, year);
     grown += p->slot_count++;
-    *grown = (struct ym_people_line){.log = p->log, .year = (int)year};
+    *grown = (struct ym_people_line){.log = p->log, .year = (int)year, .first = p->i};
     snprintf(grown->exporter, sizeof grown->exporter, "%s", exporter);
     return grown;
 }
@@ -101,16 +101,22 @@ static void check_decision(struct pass *p, const struct ym_entry_people *year, s
     const char *decision = ym_entry_text(p->e, "decision");
     int64_t time = ym_entry_int(p->e, "time");
     uint64_t asked, at;
+    int64_t own;
 
     if (!ym_vmap_get(&p->places, &asked, "n|%s", decision) || !ym_vmap_get(&p->places, &at, "t|%s", decision))
         return; /* rule sets not asked, or a finding of theirs */
     if ((int64_t)at > time && (int64_t)at - time <= SKEW_S && counts_in(year, n, (int64_t)at))
         time = (int64_t)at;
-    if ((int64_t)asked < least(p, ym_year_of(time)))
+    own = least(p, ym_year_of(time));
+    if ((int64_t)asked < own) {
         FIND(p, DECISION_PEOPLE,
              "its decision was made for %" PRIu64 " people, and at least %" PRId64 " stand behind"
              " %d's charges",
-             asked, least(p, ym_year_of(time)), ym_year_of(time));
+             asked, own, ym_year_of(time));
+        return;
+    }
+    ym_check_keep(p->c, &p->c->log[p->log].seen, asked - (uint64_t)own, "n|%s", p->e->hash);
+    ym_check_keep(p->c, &p->c->log[p->log].seen, (uint64_t)ym_year_of(time), "N|%s", p->e->hash);
 }
 
 static void take_charge(struct pass *p, bool returned)

@@ -261,7 +261,8 @@ bool ym_check_release(struct ym_check *c, size_t log, size_t i, const struct ym_
 static void check_log(struct ym_check *c, size_t log)
 {
     const struct ym_rule *plan = c->objects ? &ym_rule_plan : NULL;
-    const struct ym_rule *hub[] = {&ym_rule_hub, &ym_rule_between, &ym_rule_seen, &ym_rule_cosigned, plan, NULL};
+    const struct ym_rule *hub[] = {
+        &ym_rule_hub, &ym_rule_between, &ym_rule_exporter, &ym_rule_seen, &ym_rule_cosigned, plan, NULL};
     const struct ym_rule *hospital[] = {
         &ym_rule_hospital, &ym_rule_policy, &ym_rule_border, &ym_rule_people, &ym_rule_seen, plan, NULL};
 
@@ -410,6 +411,40 @@ void ym_verification_free(struct ym_verification *v)
     free(v->override);
     free(v->people);
     free(v);
+}
+
+static bool same_exporter(const struct ym_people_line *a, const struct ym_people_line *b)
+{
+    return a->year == b->year && strcmp(a->exporter, b->exporter) == 0;
+}
+
+/* The largest of its hospital: two folders may hold one ledger. */
+static bool leads(const struct ym_verification *v, size_t i)
+{
+    const struct ym_people_line *l = &v->people[i];
+
+    for (size_t k = 0; k < v->people_count; k++)
+        if (k != i && same_exporter(&v->people[k], l) &&
+            strcmp(v->log[v->people[k].log].name, v->log[l->log].name) == 0 &&
+            (v->people[k].people > l->people || (v->people[k].people == l->people && k < i)))
+            return false;
+    return true;
+}
+
+bool ym_verification_exporter(const struct ym_verification *v, size_t i, struct ym_exporter_sum *out)
+{
+    const struct ym_people_line *l = &v->people[i];
+
+    for (size_t k = 0; k < i; k++)
+        if (same_exporter(&v->people[k], l))
+            return false;
+    *out = (struct ym_exporter_sum){.exporter = l->exporter, .year = l->year};
+    for (size_t k = i; k < v->people_count; k++)
+        if (same_exporter(&v->people[k], l) && leads(v, k)) {
+            out->people += v->people[k].people;
+            out->hospitals++;
+        }
+    return true;
 }
 
 const struct ym_finding *ym_verification_worst(const struct ym_verification *v)

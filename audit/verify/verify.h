@@ -155,8 +155,8 @@ struct ym_override_line {
 /* People of one exporter in one calendar year, by a hospital's charges. */
 struct ym_people_line {
     size_t log;
-    uint64_t entry; /* the newest charge that raised the count */
-    int64_t people; /* in hundreds, rounded up */
+    uint64_t entry, first; /* the newest charge that raised the count; the first that counts for it */
+    int64_t people;        /* in hundreds, rounded up */
     int year;
     char exporter[65];
 };
@@ -216,6 +216,15 @@ struct ym_verify_options {
 enum ym_code ym_verify(const char *const *dir, size_t count, const struct ym_verify_options *o,
                        struct ym_verification **out, struct ym_status *st);
 void ym_verification_free(struct ym_verification *v);
+/* Line i's exporter and year over all hospitals whose ledgers were given, each once: an upper bound, for
+ * whoever is known to two counts twice. False: an earlier line of that exporter and year says it. */
+struct ym_exporter_sum {
+    const char *exporter; /* the line's */
+    int year;
+    int64_t people;
+    size_t hospitals;
+};
+bool ym_verification_exporter(const struct ym_verification *v, size_t i, struct ym_exporter_sum *out);
 /* The finding that decides (tampering before gap before budget before model
  * chain; the first of its kind); NULL when there is none. */
 const struct ym_finding *ym_verification_worst(const struct ym_verification *v);

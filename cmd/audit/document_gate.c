@@ -282,30 +282,17 @@ static void people_row(struct document *d, const struct ym_people_line *l)
     html_raw(&d->h, "</tr>\n");
 }
 
-static bool same_people(const struct ym_people_line *a, const struct ym_people_line *b)
-{
-    return a->year == b->year && strcmp(a->exporter, b->exporter) == 0;
-}
-
 /* One exporter and year over all ledgers given, told at its first line. */
 static void exporter_row(struct document *d, size_t at)
 {
-    const struct ym_people_line *l = d->v->people;
-    uint64_t hospitals = 0;
-    int64_t sum = 0;
+    struct ym_exporter_sum sum;
 
-    for (size_t i = 0; i < d->v->people_count; i++) {
-        if (!same_people(&l[i], &l[at]))
-            continue;
-        if (i < at)
-            return;
-        hospitals++;
-        sum += l[i].people;
-    }
+    if (!ym_verification_exporter(d->v, at, &sum))
+        return;
     html_raw(&d->h, "<tr>");
-    cell_hash(d, "", l[at].exporter);
-    html_raw(&d->h, "<td>%d</td><td>%" PRIu64 "</td>", l[at].year, hospitals);
-    cell_number(d, sum);
+    cell_hash(d, "", sum.exporter);
+    html_raw(&d->h, "<td>%d</td><td>%zu</td>", sum.year, sum.hospitals);
+    cell_number(d, sum.people);
     html_raw(&d->h, "</tr>\n");
 }
 

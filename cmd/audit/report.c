@@ -110,6 +110,29 @@ static void print_gaps(const struct totals *t)
         say(stdout, T(AUDIT_ALONE), t->alone);
 }
 
+/* Where one organisation exports for several hospitals. */
+static void print_exporters(const struct ym_verification *v)
+{
+    struct ym_exporter_sum sum;
+
+    for (size_t i = 0; i < v->people_count; i++)
+        if (ym_verification_exporter(v, i, &sum) && sum.hospitals > 1)
+            say(stdout, T(AUDIT_EXPORTER), sum.exporter, sum.year, sum.people, sum.hospitals);
+}
+
+static json_t *exporters_json(const struct ym_verification *v)
+{
+    struct ym_exporter_sum sum;
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < v->people_count; i++)
+        if (ym_verification_exporter(v, i, &sum))
+            json_array_append_new(list,
+                                  json_pack("{s:s,s:i,s:I,s:I}", "exporter", sum.exporter, "year", sum.year, "people",
+                                            (json_int_t)sum.people, "hospitals", (json_int_t)sum.hospitals));
+    return list;
+}
+
 static const struct ym_charge_line *newest_of(const struct ym_verification *v, size_t i)
 {
     for (size_t k = i + 1; k < v->charge_count; k++)
@@ -218,6 +241,7 @@ void audit_report_text(const struct ym_verification *v, int with_objects, int wi
         print_log(&v->log[i]);
     print_level(&t, with_objects, with_updates);
     print_gaps(&t);
+    print_exporters(v);
     if (ym_verification_worst(v)) {
         audit_report_worst(v, stdout);
         return;
@@ -291,9 +315,10 @@ int audit_report_json(const struct ym_verification *v)
         json_array_append_new(logs, log_json(&v->log[i]));
     for (size_t i = 0; i < v->finding_count; i++)
         json_array_append_new(findings, finding_json(v, &v->finding[i]));
-    return print_json(json_pack(
-        "{s:i,s:s?,s:o,s:o,s:I,s:o,s:I,s:{s:f,s:f,s:f,s:f}}", "code", (int)ym_verification_verdict(v), "reason",
-        worst ? ym_reason_name(worst->reason) : NULL, "logs", logs, "findings", findings, "finding_total",
-        (json_int_t)v->finding_total, "spent", spent_json(v), "charges_cross_checked", (json_int_t)v->costs, "seconds",
-        "tree", v->tree_s, "rules", v->rules_s, "signatures", v->signatures_s, "cpu", v->cpu_s));
+    return print_json(json_pack("{s:i,s:s?,s:o,s:o,s:I,s:o,s:o,s:I,s:{s:f,s:f,s:f,s:f}}", "code",
+                                (int)ym_verification_verdict(v), "reason", worst ? ym_reason_name(worst->reason) : NULL,
+                                "logs", logs, "findings", findings, "finding_total", (json_int_t)v->finding_total,
+                                "spent", spent_json(v), "exporters", exporters_json(v), "charges_cross_checked",
+                                (json_int_t)v->costs, "seconds", "tree", v->tree_s, "rules", v->rules_s, "signatures",
+                                v->signatures_s, "cpu", v->cpu_s));
 }

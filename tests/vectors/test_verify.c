@@ -2338,6 +2338,36 @@ static void exporter_renamed(struct world *w)
     edit(w, WORLD_H1, "charge", 1, "exporter", json_string(world_hash("another name")));
 }
 
+static struct world_leaf *decided_for(struct world *w, int people)
+{
+    struct world_leaf *d = decision(w, "proceed");
+    json_t *n = json_object_get(json_object_get(d->members, "facts"), "people");
+
+    json_object_set_new(n, "n_sensitive", json_integer(people));
+    json_object_set_new(n, "n_pi", json_integer(people));
+    return d;
+}
+
+/* Both hospitals' charges for one exporter: the second round opens on 600 people of each. */
+static void one_exporter(struct world *w, int decided)
+{
+    ask_rules(w, decided_for(w, decided), NULL);
+    edit(w, WORLD_H2, "charge", 0, "exporter", json_string(world_hash("a")));
+    edit(w, WORLD_H2, "charge", 1, "exporter", json_string(world_hash("a")));
+}
+
+static void other_hospital_left_out(struct world *w)
+{
+    one_exporter(w, 1199);
+}
+
+/* Another name on the card: what the other hospital counts for the old one is still beside it. */
+static void exporter_renamed_away_from_the_others(struct world *w)
+{
+    one_exporter(w, 1600);
+    edit(w, WORLD_H1, "charge", 1, "exporter", json_string(world_hash("another name")));
+}
+
 static void people_fewer_than_before(struct world *w)
 {
     say_people(w, 1, json_pack("[o]", counted(2023, 500)));
@@ -2765,6 +2795,8 @@ static const struct trick {
     {BEFORE(rules_asked_with_fewer), 12, "decision_people", 1 + WORLD_H1},
     {BEFORE(rules_asked_with_nobody), 12, "decision_people", 1 + WORLD_H1},
     {BEFORE(exporter_renamed), 12, "decision_people", 1 + WORLD_H1},
+    {BEFORE(other_hospital_left_out), 12, "decision_people"},
+    {BEFORE(exporter_renamed_away_from_the_others), 12, "decision_people"},
     {BEFORE(limit_half_reached_unsaid), 12, "warning_missing", 1 + WORLD_H1},
     {BEFORE(limit_warned_of_too_little), 12, "warning_missing", 1 + WORLD_H1},
     {BEFORE(limit_warned_of_last_year), 12, "warning_missing", 1 + WORLD_H1},
@@ -3405,6 +3437,43 @@ static void a_document_with_its_parts_on_its_last_day_is_good(void **state)
     }
 }
 
+/* What another hospital said of the same exporter and year before the round was opened, and nothing else. */
+static void a_decision_that_counts_the_other_hospitals_is_good(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct world w = {0};
+        struct ym_verification *v = NULL;
+        struct ym_exporter_sum sum;
+        char dir[64];
+
+        make_dir(dir);
+        world_open(&w, dir, 0);
+        one_exporter(&w, i == 0 ? 1200 : i == 1 ? 1700 : 600);
+        if (i == 1)
+            edit(&w, WORLD_H1, "charge", 1, "exporter", json_string(world_hash("another name")));
+        if (i == 2) { /* in the same round, and first at the hub */
+            struct world_leaf *theirs = world_at(&w, WORLD_HUB, "charge", 3);
+
+            edit(&w, WORLD_H2, "charge", 0, "exporter", json_string(world_hash("b")));
+            world_remove(&w, WORLD_HUB, world_find(&w, WORLD_HUB, "charge", 3));
+            world_insert(&w, WORLD_HUB, world_find(&w, WORLD_HUB, "charge", 2), theirs);
+        }
+        if (i == 3)
+            for (size_t k = 0; k < 2; k++)
+                edit(&w, WORLD_H2, "charge", k, "people", json_pack("[o,o]", counted(2023, 0), counted(2024, 600)));
+        world_write(&w);
+        expect_verdict(&w, w.trust, 0, YM_VERDICT_GOOD);
+        assert_int_equal(verify_world(&w, w.trust, 0, &v, NULL), YM_OK);
+        assert_true(ym_verification_exporter(v, 0, &sum));
+        assert_int_equal(sum.people, i == 3 ? 600 : 1200);
+        assert_int_equal(sum.hospitals, 2);
+        ym_verification_free(v);
+        world_close(&w);
+        remove_tree(dir);
+    }
+}
+
 /* Of 1,201 people 600 are not yet half; of 1,200 they are, and that is said; a draft has no limits yet. */
 static void a_mark_that_was_said_or_not_reached_is_good(void **state)
 {
@@ -3554,6 +3623,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_charge_within_the_hours_is_good),
         cmocka_unit_test(a_charge_on_good_grounds_is_good),
         cmocka_unit_test(a_document_with_its_parts_on_its_last_day_is_good),
+        cmocka_unit_test(a_decision_that_counts_the_other_hospitals_is_good),
         cmocka_unit_test(a_mark_that_was_said_or_not_reached_is_good),
         CASE(a_finding_holds_nothing_that_moves_a_terminal),
         CASE(folders_that_cannot_be_read_are_not_verdicts),
