@@ -459,7 +459,7 @@ int ym_cli_main(const char *program, enum ym_text_id about, const struct ym_cli_
 
 int ym_cli_fail(const char *program, const struct ym_status *st)
 {
-    fprintf(stderr, "%s: %s [%s]\n", program, st->message, ym_code_name(st->code));
+    fprintf(stderr, "%s: %s [%s]\n", program, st->message, ym_text(YM_TEXT_CODE_OK + (enum ym_text_id)st->code));
     if (st->code == YM_INVALID)
         return YM_EXIT_USAGE;
     if (st->code == YM_UNAVAILABLE || st->code == YM_DEADLINE || st->code == YM_NOT_FOUND)

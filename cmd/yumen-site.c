@@ -36,10 +36,10 @@ static const struct ym_cli_option check_options[] = {DIR, SKIP, END};
 static const struct ym_cli_option add_options[] = {DIR, SKIP, JSON, END};
 static const struct ym_cli_option try_options[] = {DIR, DATASET, JSON, END};
 static const struct ym_cli_option sign_options[] = {DIR,
-                                                    OPTION("epsilon-cap", "EPSILON", CAP),
-                                                    OPTION("epsilon-month", "EPSILON", MONTH),
-                                                    OPTION("delta", "DELTA", DELTA),
-                                                    OPTION("min-patients", "N", MIN),
+                                                    OPTION("epsilon-cap", "EPSILON", SIGN_CAP),
+                                                    OPTION("epsilon-month", "EPSILON", SIGN_MONTH),
+                                                    OPTION("delta", "DELTA", SIGN_DELTA),
+                                                    OPTION("min-patients", "N", SIGN_MIN),
                                                     OPTION("override", "REASON", OVERRIDE_CAP),
                                                     OFFICES,
                                                     JSON,
@@ -62,6 +62,9 @@ static const struct ym_cli_option pack_options[] = {DIR, DATASET, END};
 static const struct ym_cli_option border_options[] = {DIR, DATASET, OPTION("forecast", NULL, FORECAST), JSON, END};
 static const struct ym_cli_option off_options[] = {DIR, OPTION("reason", "REASON", BORDER_REASON), OFFICES, JSON, END};
 static const struct ym_cli_option sealed_options[] = {DIR, OFFICES, JSON, END};
+static const struct ym_cli_option unfile_options[] = {
+    DIR, OPTION("record", "RECORD", FILING_RECORD), OPTION("study", "STUDY", FILING_STUDY), DATASET, OFFICES, JSON,
+    END};
 static const struct ym_cli_option make_options[] = {OPTION("out", "DIR", OUT_OFFICE), END};
 static const struct ym_cli_option withdraw_options[] = {DIR, DATASET, OPTION("patient-file", "FILE", PATIENT_FILE),
                                                         JSON, END};
@@ -113,7 +116,7 @@ static const struct ym_cli_command commands[] = {
     COMMAND("dossier add", "RECORD", DOSSIER_ADD, 1, filing_options, ym_site_cmd_dossier_add),
     COMMAND("dossier export", "HASH|STUDY FOLDER", DOSSIER_EXPORT, 2, pack_options, ym_site_cmd_dossier_export),
     COMMAND("dossier check", "FOLDER", DOSSIER_CHECK, 1, no_options, ym_site_cmd_dossier_check),
-    COMMAND("dossier withdraw", "DOCUMENT", DOSSIER_WITHDRAW, 1, sealed_options, ym_site_cmd_dossier_withdraw),
+    COMMAND("dossier withdraw", "DOCUMENT", DOSSIER_WITHDRAW, 1, unfile_options, ym_site_cmd_dossier_withdraw),
     COMMAND("withdraw list", "", WITHDRAW_LIST, 0, plain_options, ym_site_cmd_withdraw_list),
     {"withdraw", "[ID]", YM_TEXT_SITE_HELP_WITHDRAW, 0, 1, withdraw_options, ym_site_cmd_withdraw},
     COMMAND("border show", "HASH|STUDY", BORDER_SHOW, 1, border_options, ym_site_cmd_border_show),
@@ -129,12 +132,12 @@ static const struct ym_cli_command commands[] = {
     COMMAND("budget", "", BUDGET, 0, plain_options, ym_site_cmd_budget),
     COMMAND("recover", "", RECOVER, 0, recover_options, ym_site_cmd_recover),
     COMMAND("egress list", "", EGRESS, 0, plain_options, ym_site_cmd_egress),
+    COMMAND("egress show", "SHA-256|ENTRY", EGRESS_SHOW, 1, plain_options, ym_site_cmd_egress_show),
+    COMMAND("egress export", "FILE", EGRESS_EXPORT, 1, export_options, ym_site_cmd_egress_export),
     COMMAND("infer", "MODEL CARD.yaml|DATASET", INFER, 2, infer_options, ym_site_cmd_infer),
     COMMAND("recipient make", "", RECIPIENT_MAKE, 0, export_options, ym_site_cmd_recipient_make),
     COMMAND("recipient show", "", RECIPIENT_SHOW, 0, export_options, ym_site_cmd_recipient_show),
     COMMAND("model open", "FILE", MODEL_OPEN, 1, open_options, ym_site_cmd_model_open),
-    COMMAND("egress show", "SHA-256|ENTRY", EGRESS_SHOW, 1, plain_options, ym_site_cmd_egress_show),
-    COMMAND("egress export", "FILE", EGRESS_EXPORT, 1, export_options, ym_site_cmd_egress_export),
     COMMAND("people", "", PEOPLE, 0, people_options, ym_site_cmd_people),
     {NULL, NULL, 0, 0, 0, NULL, NULL},
 };

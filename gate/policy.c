@@ -618,7 +618,7 @@ enum ym_code ym_policy_hours(const struct ym_policy *p, struct ym_buf *out)
         code = ym_buf_puts(out, i ? "; " : "");
         for (int d = 0; code == YM_OK && d < 7; d++)
             if (w->days >> d & 1) {
-                code = ym_buf_printf(out, "%s%s", first ? "" : ",", days[d]);
+                code = ym_buf_printf(out, "%s%s", first ? "" : ",", ym_text(YM_TEXT_POLICY_DAY_1 + (enum ym_text_id)d));
                 first = false;
             }
         if (code == YM_OK)

@@ -264,7 +264,10 @@ int ym_site_cmd_dossier_add(const struct ym_cli_args *a)
 
 int ym_site_cmd_dossier_withdraw(const struct ym_cli_args *a)
 {
-    return ym_site_run_sealed(a, json_pack("{s:s, s:s}", "do", "dossier_withdraw", "document", a->positional[0]),
+    return ym_site_run_sealed(a,
+                              json_pack("{s:s, s:s, s:s, s:s, s:s}", "do", "dossier_withdraw", "document",
+                                        a->positional[0], "record", given(a, "record"), "study", given(a, "study"),
+                                        "dataset", given(a, "dataset")),
                               json_pack("{s:{s:b}}", "dossier", "withdrawn", 1), "dossier_list", show_dossier);
 }
 

@@ -101,6 +101,8 @@ static void show_plan(const json_t *o)
 
     char *content = json_dumps(json_object_get(o, "content"), JSON_INDENT(2) | JSON_SORT_KEYS);
 
+    if (content)
+        puts(content); /* the long part first: what is asked of people stays on the screen */
     printf(T(SITE_PLAN_TITLE), ym_get_text(o, "plan"), ym_get_text(o, "study"), ym_get_text(o, "sponsor"),
            ym_get_text(o, "title"));
     printf(T(SITE_PLAN_COST), ym_epsilon_text(ym_get_int(o, "epsilon_study_micro")),
@@ -109,8 +111,6 @@ static void show_plan(const json_t *o)
     show_view(o);
     json_array_foreach(json_object_get(o, "datasets"), i, d) show_room(d);
     printf(T(SITE_PLAN_DECISION), ym_site_word(ym_get_text(o, "decision")));
-    if (content)
-        puts(content);
     free(content);
 }
 

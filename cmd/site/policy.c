@@ -136,14 +136,14 @@ static void show_list(const char *title, const json_t *term)
     const json_t *item;
     size_t i;
 
-    printf("  %s: %s", title, json_is_string(term) ? T(POLICY_ANY) : "");
+    printf(T(SITE_POLICY_LINE), title, json_is_string(term) ? T(POLICY_ANY) : "");
     json_array_foreach(term, i, item) printf("%s%s", i ? ", " : "", json_string_value(item));
     putchar('\n');
 }
 
 static void show_most(const char *title, const json_t *term, enum ym_text_id words)
 {
-    printf("  %s: ", title);
+    printf(T(SITE_POLICY_LINE), title, "");
     if (json_is_integer(term))
         printf(ym_text(words), (long long)json_integer_value(term));
     puts(json_is_integer(term) ? "" : T(POLICY_NO_LIMIT));

@@ -5,6 +5,7 @@
 
 #include "base/calendar.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "gate/card.h"
 #include "gate/plan.h"
 #include "gate/schema.h"
@@ -185,7 +186,7 @@ static enum ym_code get_record(const json_t *o, struct ym_filing *f, struct ym_s
     enum ym_code code = ym_json_get_str(o, "record", &word, st);
     int record = code == YM_OK ? ym_record_find(word) : -1;
     if (code == YM_OK && record < 0)
-        return ym_status_set(st, YM_INVALID, "\"%.60s\" is no kind of record", word);
+        return ym_status_set(st, YM_INVALID, T(BORDER_NO_KIND), word);
     if (code == YM_OK && !json_is_boolean(json_object_get(o, "withdrawn")))
         return ym_status_set(st, YM_INVALID, "\"withdrawn\" must be true or false");
     f->record = (enum ym_record)record;

@@ -285,6 +285,22 @@ def a_pack_to_hand_in_holds_hashes_and_no_row(fed):
     assert "more.txt" in fed.run("yumen-site", "dossier", "check", folder, check=False).stderr
 
 
+def a_document_of_two_kinds_is_withdrawn_as_one_of_them(fed):
+    for kind in ("tier_review", "aggregation_review"):
+        fed.site("h1", "dossier", "add", kind, "--study", "trial", "--dataset", "wards", "--document", fed.path("ethics.pdf"),
+                 "--issuer", "x", "--until", "2999-12-31")
+    mine = [f for f in json.loads(fed.site("h1", "dossier", "list", "--json").stdout)["filings"]
+            if f["record"] in ("tier_review", "aggregation_review")]
+    digits = mine[0]["document"][:10]
+    p = fed.site("h1", "dossier", "withdraw", digits, check=False)
+    assert p.returncode == 1 and "--record" in p.stderr, p.stderr
+    fed.site("h1", "dossier", "withdraw", digits, "--record", "tier_review")
+    left = [f["record"] for f in json.loads(fed.site("h1", "dossier", "list", "--json").stdout)["filings"]
+            if f["document"].startswith(digits)]
+    assert "aggregation_review" in left and "tier_review" not in left, left
+    fed.site("h1", "dossier", "withdraw", digits, "--record", "aggregation_review")
+
+
 def an_application_has_dates_and_opens_nothing(fed):
     path = fed.path("clocks.yaml")
     with open(os.path.join(SOURCE, "gate/border/cn-clocks.yaml"), encoding="utf-8") as f:
@@ -377,6 +393,7 @@ with Federation(sites=("h1",), border=True) as federation:
     people_are_counted_before_they_leave(federation)
     egress_says_to_whom_and_on_what_ground(federation)
     a_pack_to_hand_in_holds_hashes_and_no_row(federation)
+    a_document_of_two_kinds_is_withdrawn_as_one_of_them(federation)
     an_application_has_dates_and_opens_nothing(federation)
     what_is_withdrawn_is_absent(federation)
     a_restart_knows_all_of_it(federation)

@@ -492,7 +492,7 @@ enum ym_code ym_freeze_finish(struct ym_freeze *f, struct ym_buf *frozen_bytes, 
     else if (f->skip_bad && !f->row_count)
         ym_report_line(&f->report, 0, "%s", T(DATA_ALL_DROPPED));
     if ((failing && !f->skip_bad) || !f->row_count)
-        return ym_status_set(st, YM_INVALID, "data set '%s' has lines that cannot be read", f->card->name);
+        return ym_status_set(st, YM_INVALID, T(DATA_BAD_LINES), f->card->name);
     note_ranges(f);
     return encode(f, frozen_bytes, st);
 }

@@ -479,7 +479,7 @@ enum ym_code ym_site_init(const char *dir, const char *name, const struct ym_sit
     enum ym_code code;
 
     if (!ym_name_valid(name))
-        return ym_status_set(st, YM_INVALID, "\"%s\" is not a name: use a-z, 0-9, \"-\" and \"_\", at most 63", name);
+        return ym_status_set(st, YM_INVALID, T(SITE_NAME_BAD), name);
     snprintf(s.name, sizeof s.name, "%s", name);
     code = check_policy(policy, st);
     if (code == YM_OK)

@@ -490,7 +490,7 @@ json_t *ym_trainer_dossier_list(struct ym_trainer *t)
     return json_pack("{s:b, s:o}", "ok", 1, "filings", list);
 }
 
-/* By 8 or more digits of a document's hash; record below 0: of any kind. */
+/* By 8 or more digits of a document's hash, of one kind. */
 static const struct ym_filing *find_filing(const struct ym_trainer *t, const char *digits, int record)
 {
     const struct ym_dossier *d = ym_border_dossier(t->border);
@@ -500,7 +500,7 @@ static const struct ym_filing *find_filing(const struct ym_trainer *t, const cha
         struct ym_buf hex = {0};
 
         ym_hex_encode(d->item[i].document, YM_HASH_BYTES, &hex);
-        if (strncmp(ym_buf_str(&hex), digits, strlen(digits)) == 0 && (record < 0 || (int)d->item[i].record == record))
+        if (strncmp(ym_buf_str(&hex), digits, strlen(digits)) == 0 && (int)d->item[i].record == record)
             found = &d->item[i];
         ym_buf_release(&hex);
     }
@@ -599,12 +599,47 @@ enum ym_code ym_trainer_dossier_add(struct ym_trainer *t, const json_t *request,
     return code;
 }
 
+static bool fits(const json_t *request, const char *key, const char *value)
+{
+    const char *asked = ym_trainer_text(request, key);
+
+    return !asked[0] || strcmp(asked, value) == 0;
+}
+
+/* What the digits name, of the kind, study and data set that are named too; *many: entries of several of these. */
+static const struct ym_filing *find_meant(const struct ym_trainer *t, const json_t *request, bool *many)
+{
+    const struct ym_dossier *d = ym_border_dossier(t->border);
+    const char *digits = ym_trainer_text(request, "document");
+    const struct ym_filing *found = NULL;
+
+    for (size_t i = 0; i < d->count && strlen(digits) >= 8; i++) {
+        const struct ym_filing *f = &d->item[i];
+        struct ym_buf hex = {0};
+
+        ym_hex_encode(f->document, YM_HASH_BYTES, &hex);
+        if (strncmp(ym_buf_str(&hex), digits, strlen(digits)) == 0 &&
+            fits(request, "record", ym_record_word(f->record)) && fits(request, "study", f->study) &&
+            fits(request, "dataset", f->dataset)) {
+            *many |= found && (found->record != f->record || strcmp(found->study, f->study) != 0 ||
+                               strcmp(found->dataset, f->dataset) != 0);
+            found = f;
+        }
+        ym_buf_release(&hex);
+    }
+    return found;
+}
+
 enum ym_code ym_trainer_dossier_withdraw(struct ym_trainer *t, const json_t *request, json_t **reply,
                                          struct ym_status *st)
 {
-    const struct ym_filing *found = find_filing(t, ym_trainer_text(request, "document"), -1);
+    bool many = false;
+    const struct ym_filing *found = find_meant(t, request, &many);
     struct ym_filing f;
     enum ym_code code;
+
+    if (many)
+        return ym_status_set(st, YM_CONFLICT, "%s", T(BORDER_MANY_FILINGS));
 
     if (!found)
         return ym_status_set(st, YM_NOT_FOUND, "%s", T(BORDER_NO_FILING));
