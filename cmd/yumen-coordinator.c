@@ -13,6 +13,8 @@
 #include "rpc/rpc.h"
 
 #define PROGRAM "yumen-coordinator"
+#define RESUME_LOOK_NS 100000000
+#define RESUME_LOOKS 50
 #define TTL_DEFAULT_HOURS 24
 #define TTL_MAX_HOURS 72
 
@@ -180,24 +182,43 @@ static int run_revoke(const struct ym_cli_args *a)
     return YM_EXIT_DONE;
 }
 
-static int run_resume(const struct ym_cli_args *a)
-{
-    struct ym_status st = YM_STATUS_INIT;
-
-    if (ym_hub_resume(state_dir(a), a->positional[0], &st) != YM_OK)
-        return ym_cli_fail(PROGRAM, &st);
-    say(T(HUB_RESUMED), a->positional[0]);
-    return YM_EXIT_DONE;
-}
-
-/* ---- status ---- */
-
 static const char *text_of(const json_t *o, const char *key)
 {
     const char *text = json_string_value(json_object_get(o, key));
 
     return text ? text : "";
 }
+
+static bool paused(const char *dir, const char *study)
+{
+    const json_t *x;
+    json_t *o = NULL;
+    size_t i;
+    bool found = ym_hub_status(dir, &o, NULL) != YM_OK;
+
+    json_array_foreach(json_object_get(o, "studies"), i, x) found |=
+        strcmp(text_of(x, "study"), study) == 0 && strcmp(text_of(x, "phase"), "paused") == 0;
+    json_decref(o);
+    return found;
+}
+
+/* Waits for the hub that serves to take it up, so that who looks next sees the study go on. */
+static int run_resume(const struct ym_cli_args *a)
+{
+    const struct timespec pause = {.tv_nsec = RESUME_LOOK_NS};
+    struct ym_status st = YM_STATUS_INIT;
+    const char *study = a->positional[0];
+    int looks = RESUME_LOOKS;
+
+    if (ym_hub_resume(state_dir(a), study, &st) != YM_OK)
+        return ym_cli_fail(PROGRAM, &st);
+    while (paused(state_dir(a), study) && looks-- > 0)
+        nanosleep(&pause, NULL);
+    say(looks >= 0 ? T(HUB_RESUMED) : T(HUB_RESUMES_LATER), study);
+    return YM_EXIT_DONE;
+}
+
+/* ---- status ---- */
 
 static long long int_of(const json_t *o, const char *key)
 {

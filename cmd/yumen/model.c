@@ -17,6 +17,7 @@
 
 #define HEADER_MAX (256 * 1024)
 #define MODEL_MAX_BYTES ((size_t)YM_PLAN_MAX_PARAMS * 4 + HEADER_MAX)
+#define TENSORS_SUFFIX ".safetensors"
 #define SEALED_MAX_BYTES (MODEL_MAX_BYTES + MODEL_MAX_BYTES / 256 + (1u << 20)) /* pieces' headers, recipients */
 
 /* ---- model get ---- */
@@ -127,7 +128,13 @@ static enum ym_code get_sealed(struct ym_party_home *h, const struct ym_plan *pl
     struct ym_buf sealed = {0};
     json_t *facts = NULL, *result = NULL;
     json_int_t round = 0;
-    enum ym_code code = read_facts(h, plan, hash, (struct ym_bytes){0}, &facts, &result, st);
+    size_t len = strlen(path), suffix = strlen(TENSORS_SUFFIX);
+    enum ym_code code = len >= suffix && strcmp(path + len - suffix, TENSORS_SUFFIX) == 0
+                            ? ym_status_set(st, YM_INVALID, T(SPONSOR_MODEL_NOT_TENSORS), path)
+                            : YM_OK;
+
+    if (code == YM_OK)
+        code = read_facts(h, plan, hash, (struct ym_bytes){0}, &facts, &result, st);
 
     if (code == YM_OK) {
         round = json_integer_value(json_object_get(result, "round"));

@@ -99,6 +99,8 @@ def the_sponsor_is_told_who_said_no(fed):
     for lang, words in (("en", "h1: border: the rules that it signed"), ("zh", "h1: border: 该院签署的规则")):
         p = fed.sponsor("study", "watch", "short", check=False, env={"YUMEN_LANG": lang})
         assert p.returncode == 1 and words in p.stdout, p.stdout + p.stderr
+    fed.run("yumen-coordinator", "resume", "short", "--dir", fed.path("hub"))
+    assert fed.study("short")["attempt"] > 2 or fed.study("short")["phase"] != "paused", fed.study("short")
     fed.sponsor("study", "cancel", "short")
     out = fed.run("yumen", "plan", "show", fed.path("short.yaml")).stdout
     assert "storage: Basel" in out and "misuse_prevention: a" in out and "not declared" in out, out

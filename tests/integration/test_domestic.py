@@ -104,6 +104,8 @@ def a_certificate_counts_by_its_hospitals_signature(fed):
 
 def the_sponsor_gets_a_file_that_only_recipients_open(fed):
     sealed, card = fed.path("kept.cms"), fed.path("kept.json")
+    p = fed.sponsor("model", "get", "kept", "--out", fed.path("kept.safetensors"), check=False)
+    assert p.returncode == 2 and "model.cms" in p.stderr and not os.path.exists(fed.path("kept.safetensors")), p.stderr
     fed.sponsor("model", "get", "kept", "--out", sealed)
     last = next(r for r in results_of(fed, "kept") if r["round"] == 3)
     with open(card, encoding="utf-8") as f:
