@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd/site/site.h"
 
@@ -152,6 +153,7 @@ static void show_most(const char *title, const json_t *term, enum ym_text_id wor
 static void show_terms(const json_t *o)
 {
     const json_t *terms = json_object_get(o, "terms"), *columns = json_object_get(terms, "columns");
+    const json_t *inference = json_object_get(terms, "inference");
 
     if (!json_is_object(terms)) {
         printf("%s\n", T(POLICY_NONE_SIGNED));
@@ -168,6 +170,12 @@ static void show_terms(const json_t *o)
     show_list(T(POLICY_TERM_RECIPIENT), json_object_get(terms, "recipients"));
     show_most(T(POLICY_TERM_THREADS), json_object_get(terms, "cpu_threads"), YM_TEXT_POLICY_AT_MOST);
     show_most(T(POLICY_TERM_MEMORY), json_object_get(terms, "memory_mib"), YM_TEXT_POLICY_MIB_MOST);
+    if (inference)
+        printf(strcmp(ym_get_text(inference, "basis"), "consent") == 0 ? T(SITE_POLICY_INFER_CONSENT)
+                                                                       : T(SITE_POLICY_INFER_TREATMENT),
+               ym_get_int(inference, "rows_per_hour"));
+    else
+        fputs(T(SITE_POLICY_INFER_NONE), stdout);
     printf(T(SITE_POLICY_HOURS), ym_get_text(o, "hours"));
 }
 

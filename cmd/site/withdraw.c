@@ -153,6 +153,8 @@ static int withdraw(struct desk *d, const struct ym_cli_args *a, struct ym_statu
 {
     enum ym_code code = ym_site_card(&d->site, d->dataset, &d->card, st);
 
+    if (code == YM_NOT_FOUND)
+        code = ym_status_set(st, YM_NOT_FOUND, "%s", T(BORDER_NEED_DATASET));
     if (code == YM_OK)
         code = ym_site_salt(&d->site, d->salt, st);
     if (code == YM_OK)

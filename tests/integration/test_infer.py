@@ -155,6 +155,7 @@ def scores_nobody_who_did_not_agree(home):
     for k in range(4):
         site(home, "withdraw", "left-%d" % k, "--dataset", "wards")
     sign(home, "inference: {basis: consent, rows_per_hour: 1000000}\n")
+    assert "of those who agreed, at most 1000000 rows an hour" in site(home, "policy", "show").stdout
     p = infer(home, "agreed", "wards.yaml")
     got, head = result(home, "agreed")
     assert list(got) == [("good-0", "1"), ("good-2", "1"), ("good-3", "1"), ("good-0", "2")], list(got)  # as in the file

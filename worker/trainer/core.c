@@ -7,6 +7,7 @@
 
 #include "audit/ledger/leaf.h"
 #include "base/json.h"
+#include "base/text.h"
 
 bool ym_decline_reason_known(const char *reason)
 {
@@ -199,8 +200,7 @@ enum ym_code ym_core_find(struct ym_core *c, const char *text, struct ym_core_st
             found = s;
     }
     if (!found)
-        return ym_status_set(st, YM_NOT_FOUND, "no plan \"%s\": give a study's name or 8 digits of a plan's hash",
-                             text);
+        return ym_status_set(st, YM_NOT_FOUND, T(SITE_NO_PLAN), text);
     *out = found;
     return YM_OK;
 }
