@@ -19,6 +19,7 @@ X509 *ym_cert_start(EVP_PKEY *subject, const char *cn, int64_t not_before, int64
 /* value is a constant of ours: OpenSSL's extension language is never fed foreign text. */
 bool ym_cert_extend(X509 *cert, X509 *issuer, int nid, const char *value);
 enum ym_code ym_cert_write(X509 *cert, struct ym_buf *out, struct ym_status *st); /* PEM */
+/* Who it is for, and DNS names or addresses; hosts NULL: none. */
 bool ym_cert_names(X509 *cert, const struct ym_party *who, const char *const *hosts);
 
 #endif

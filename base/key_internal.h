@@ -6,8 +6,8 @@
 #include "base/crypto.h"
 #include "base/status.h"
 
-/* Private keys at rest, any algorithm: see crypto.h. Shared by crypto.c and
- * cert.c; nobody else includes this. */
+/* Private keys at rest, any algorithm: see crypto.h. For the files of this room
+ * that call libcrypto. */
 enum ym_code ym_keyfile_save(EVP_PKEY *key, const char *path, struct ym_bytes secret, struct ym_status *st);
 enum ym_code ym_keyfile_load(const char *path, struct ym_bytes secret, EVP_PKEY **out, struct ym_status *st);
 

@@ -88,7 +88,7 @@ enum ym_code ym_recipient_read(struct ym_bytes der, struct ym_party *who, struct
     X509_free(cert);
     ERR_clear_error();
     if (code != YM_OK)
-        return ym_status_set(st, YM_INVALID, "%s", st ? st->message : "");
+        return ym_status_wrap(st, YM_INVALID, "recipient");
     *who = holder;
     return YM_OK;
 }

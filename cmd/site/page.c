@@ -24,7 +24,8 @@ static const char style[] =
     ".sign{box-sizing:border-box;width:99%;border:1px solid #1d1d1b;padding:.8rem 1rem 3.4rem;margin:.6rem "
     "0;break-inside:avoid}\n"
     "@page{size:A4;margin:17mm}\n"
-    "@media print{body{padding:0;max-width:none;font-size:12px}h2{break-after:avoid}tr,li{break-inside:avoid}}\n";
+    "@media print{html{font-size:13px}body{padding:0;max-width:none;font-size:12px;line-height:1.4}\n"
+    "h2{break-after:avoid}tr,li{break-inside:avoid}}\n";
 
 static void row(struct html *h, enum ym_text_id title, const char *value)
 {

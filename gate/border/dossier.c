@@ -397,8 +397,7 @@ enum ym_record_state ym_filing_state(const struct ym_filing *f, const char *toda
 /* Of several, which to tell: one that is live opens; else the nearest to it. */
 static int telling(enum ym_record_state s)
 {
-    static const int order[YM_RECORD_STATES] = {0, 2, 1,
-                                                3, 4, 5}; /* absent expired out_of_scope incomplete stale live */
+    static const int order[YM_RECORD_STATES] = {0, 2, 1, 3, 4, 5}; /* expired is nearer than out_of_scope */
     return order[s];
 }
 
