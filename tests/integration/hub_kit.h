@@ -179,7 +179,7 @@ static inline void kit_hub_make(struct kit_hub *h)
     const char *args[] = {"init",     "--dir",   h->dir,           "--federation", "fed",
                           "--listen", h->listen, "--enrol-listen", h->enrol,       NULL};
     MUST(kit_run(h, args, text, sizeof text) == 0);
-    MUST(strncmp(text, "yumen/fed/hub+", 14) == 0);
+    MUST(strncmp(text, "log yumen/fed/hub+", 18) == 0);
 }
 
 static inline void kit_hub_remove(struct kit_hub *h)
