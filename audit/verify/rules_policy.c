@@ -17,6 +17,8 @@ struct study {
     char why[192];                        /* "": it fits */
 };
 
+enum { HOUR_S = 3600, CLASS = 100 };
+
 struct pass {
     struct ym_check *c;
     size_t log, i;
@@ -24,7 +26,8 @@ struct pass {
     size_t policy; /* 1 + its entry; 0: none */
     int64_t delta;
     struct ym_vterms terms;
-    int64_t returned; /* so many of the next entries come back from a ledger whose policies are lost */
+    int64_t hour, scored; /* the newest clock hour of a score, and rows put to models in it */
+    int64_t returned;     /* so many of the next entries come back from a ledger whose policies are lost */
     struct study *study;
     size_t study_count;
     struct ym_spend *spent; /* by studies' names: another plan under the name is no new budget */
@@ -165,6 +168,26 @@ static void take_charge(struct pass *p, bool returned)
     check_study(p, returned);
 }
 
+/* An entry of an hour that is over, after a clock that went back, counts in the newest one. */
+static void take_inference(struct pass *p)
+{
+    int64_t hour = ym_entry_int(p->e, "time") / HOUR_S, rows = ym_entry_int(p->e, "rows");
+    const char *basis = p->policy && p->terms.good ? p->terms.score_basis : "";
+
+    if (hour > p->hour)
+        p->scored = 0;
+    p->hour = hour > p->hour ? hour : p->hour;
+    p->scored = rows > INT64_MAX - p->scored ? INT64_MAX : p->scored + rows;
+    if (rows % CLASS != 0 || ym_entry_int(p->e, "left_out") % CLASS != 0)
+        FIND(p, INFERENCE_POLICY, "patients who are not counted in hundreds");
+    if (strcmp(basis, ym_entry_text(p->e, "basis")) != 0)
+        FIND(p, INFERENCE_POLICY, "a model scored on the basis '%s', and the policy allows %s%s%s",
+             ym_entry_text(p->e, "basis"), basis[0] ? "'" : "none", basis, basis[0] ? "'" : "");
+    else if (p->scored > p->terms.score_rows_hour)
+        FIND(p, INFERENCE_POLICY, "%" PRId64 " rows put to models in one hour, the policy allows %" PRId64, p->scored,
+             p->terms.score_rows_hour);
+}
+
 static void take_policy(struct pass *p)
 {
     ym_vterms_release(&p->terms);
@@ -197,6 +220,8 @@ static void take(void *ctx, size_t i, const struct ym_entry *e)
         p->returned = ym_entry_int(e, "count");
     else if (e->type == YM_ENTRY_PLAN)
         take_plan(p);
+    else if (e->type == YM_ENTRY_INFERENCE)
+        take_inference(p);
     else if (e->type == YM_ENTRY_APPROVAL && !returned)
         check_terms(p);
     else if (e->type == YM_ENTRY_CHARGE)

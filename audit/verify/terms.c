@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { DAY = 1440, WEEK = 7 * DAY, CHINA_MIN = 8 * 60, THURSDAY = 3 };
+enum { DAY = 1440, WEEK = 7 * DAY, CHINA_MIN = 8 * 60, THURSDAY = 3, SCORES_LEAST = 100, SCORES_MOST = 1000000000 };
 
 static bool is_text(const struct ym_vnode *n, const char *text)
 {
@@ -124,6 +124,24 @@ static bool most_good(const struct ym_vjson *j, const struct ym_vnode *root, con
     return is_text(n, "any") || (n->kind == YM_V_INT && n->integer >= low && n->integer <= high);
 }
 
+/* Scores of models at the hospital: none where nothing is said. */
+static bool read_inference(struct ym_vterms *t, const struct ym_vnode *n)
+{
+    const struct ym_vnode *basis, *rows;
+
+    t->score_basis = "";
+    if (!n)
+        return true;
+    basis = n->kind == YM_V_OBJECT && n->count == 2 ? ym_vjson_get(&t->json, n, "basis") : NULL;
+    rows = basis ? ym_vjson_get(&t->json, n, "rows_per_hour") : NULL;
+    if (!rows || !(is_text(basis, "consent") || is_text(basis, "treatment")) || rows->kind != YM_V_INT ||
+        rows->integer < SCORES_LEAST || rows->integer > SCORES_MOST)
+        return false;
+    t->score_basis = basis->text;
+    t->score_rows_hour = rows->integer;
+    return true;
+}
+
 static bool read_all(struct ym_vterms *t)
 {
     static const char *const list[] = {"sponsors", "purposes", "models", "recipients"};
@@ -136,7 +154,8 @@ static bool read_all(struct ym_vterms *t)
            most_good(&t->json, root, "memory_mib", 128, 16777216);
     t->study_micro = good ? study->integer : 0;
     return good && columns_good(&t->json, ym_vjson_get(&t->json, root, "columns")) &&
-           read_hours(t, ym_vjson_get(&t->json, root, "hours"));
+           read_hours(t, ym_vjson_get(&t->json, root, "hours")) &&
+           read_inference(t, ym_vjson_get(&t->json, root, "inference"));
 }
 
 bool ym_vterms_read(const struct ym_entry *policy, struct ym_vterms *out)

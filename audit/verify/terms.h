@@ -11,6 +11,8 @@ struct ym_vterms {
     bool good; /* there, and every member is one that this program knows and can read */
     struct ym_vjson json;
     int64_t study_micro;
+    const char *score_basis; /* inside json; "": no model may score here */
+    int64_t score_rows_hour; /* put to models in a clock hour, at most */
     struct {
         unsigned days;    /* bit 0: Monday, when it begins */
         int64_t from, to; /* minutes since midnight in China */

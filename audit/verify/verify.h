@@ -84,7 +84,9 @@ enum ym_verdict {
     X(IDENTIFIED_DIFFERS, identified_differs, BUDGET)          /* not how the card says patients were identified */    \
     X(POLICY_TERMS, policy_terms, BUDGET)                      /* whom the policy does not serve, or not with this */  \
     X(POLICY_HOURS, policy_hours, BUDGET)                      /* at a time at which the policy lets no round run */   \
-    X(STUDY_EXCEEDED, study_exceeded, BUDGET)                  /* more than the policy's limit for one study */        \
+    X(INFERENCE_POLICY, inference_policy,                                                                              \
+      BUDGET)                                 /* scores that the policy did not allow, or more of them in an hour */   \
+    X(STUDY_EXCEEDED, study_exceeded, BUDGET) /* more than the policy's limit for one study */                         \
     X(DECISION_MISSING, decision_missing, BUDGET) /* the rule sets did not let it pass, or were not asked */           \
     X(DECISION_RULES, decision_rules, BUDGET)     /* other rule sets decided than those in force */                    \
     X(DECISION_RECORDS, decision_records, BUDGET) /* it rests on a document that was not live */                       \

@@ -65,9 +65,15 @@ static void cell_hash(struct document *d, const char *before, const char *hash)
 static const struct {
     const char *key;
     enum ym_text_id id;
-} term_name[] = {{"sponsors", YM_TEXT_DOC_TERM_SPONSORS}, {"purposes", YM_TEXT_DOC_TERM_PURPOSES},
-                 {"models", YM_TEXT_DOC_TERM_MODELS},     {"columns", YM_TEXT_DOC_TERM_COLUMNS},
-                 {"hours", YM_TEXT_DOC_TERM_HOURS},       {"recipients", YM_TEXT_DOC_TERM_RECIPIENTS}};
+} term_name[] = {{"sponsors", YM_TEXT_DOC_TERM_SPONSORS},
+                 {"purposes", YM_TEXT_DOC_TERM_PURPOSES},
+                 {"models", YM_TEXT_DOC_TERM_MODELS},
+                 {"columns", YM_TEXT_DOC_TERM_COLUMNS},
+                 {"hours", YM_TEXT_DOC_TERM_HOURS},
+                 {"recipients", YM_TEXT_DOC_TERM_RECIPIENTS},
+                 {"cpu_threads", YM_TEXT_DOC_TERM_CPU_THREADS},
+                 {"memory_mib", YM_TEXT_DOC_TERM_MEMORY_MIB},
+                 {"inference", YM_TEXT_DOC_TERM_INFERENCE}};
 
 static void term_key(struct document *d, const char *key)
 {
@@ -323,6 +329,21 @@ static void us_row(struct document *d, const struct fact_us *u)
     html_raw(&d->h, "</tr>\n");
 }
 
+static void inference_row(struct document *d, const struct fact_inference *s)
+{
+    char when[32];
+
+    html_raw(&d->h, "<tr>");
+    html_element(&d->h, "td class=\"t\"", document_time(s->time, when));
+    html_element(&d->h, "td", s->content_id);
+    html_element(&d->h, "td", s->dataset);
+    html_element(&d->h, "td", s->basis);
+    html_raw(&d->h, "<td>%" PRIu64 "</td>", s->entries);
+    cell_number(d, s->rows);
+    cell_number(d, s->left_out);
+    html_raw(&d->h, "</tr>\n");
+}
+
 static void warning_row(struct document *d, const struct fact_warning *w)
 {
     char when[32];
@@ -413,6 +434,9 @@ static void hospital(struct document *d, size_t log)
     TABLE(d, &d->f, log, warning, warning_row, GATE_WARNINGS,
           HEAD(YM_TEXT_DOC_COL_WHEN, YM_TEXT_DOC_GATE_COL_YEAR, YM_TEXT_DOC_GATE_COL_WARNING,
                YM_TEXT_DOC_GATE_COL_PEOPLE));
+    TABLE(d, &d->f, log, inference, inference_row, GATE_INFERENCES,
+          HEAD(YM_TEXT_DOC_COL_WHEN, YM_TEXT_DOC_GATE_COL_MODEL, YM_TEXT_DOC_COL_DATASET, YM_TEXT_DOC_GATE_COL_BASIS,
+               YM_TEXT_DOC_GATE_COL_ENTRIES, YM_TEXT_DOC_GATE_COL_SCORED, YM_TEXT_DOC_GATE_COL_LEFT_OUT));
     withdrawals(d, log);
     TABLE(d, &d->f, log, office, office_row, GATE_OFFICES,
           HEAD(YM_TEXT_DOC_GATE_COL_OFFICE, YM_TEXT_DOC_GATE_COL_KEY, YM_TEXT_DOC_GATE_COL_SEALS));

@@ -142,6 +142,12 @@ struct fact_warning {
     int64_t time, from, percent, people, year;
     char ruleset[64], fact[64];
 };
+struct fact_inference { /* scores of one model on one data set and basis */
+    size_t log;
+    uint64_t entries;
+    int64_t time, rows, left_out; /* of the newest; sums of what entries say, in hundreds */
+    char content_id[513], dataset[64], basis[16];
+};
 struct fact_us { /* charges that count US persons, for one recipient and its categories */
     size_t log;
     uint64_t charges;
@@ -178,10 +184,11 @@ struct facts {
     struct fact_withdrawal *withdrawal;
     struct fact_warning *warning;
     struct fact_us *us;
+    struct fact_inference *inference;
     struct fact_office *office;
     struct fact_asked *asked;
     size_t policy_count, ruleset_count, record_count, outcome_count, withdrawal_count, warning_count, us_count,
-        office_count, asked_count;
+        inference_count, office_count, asked_count;
     uint64_t gate_left; /* entries of these kinds that are not shown */
     size_t party_count, study_count, decision_count, card_count, program_count, event_count, budget_count, charge_count;
     uint64_t event_total;

@@ -178,6 +178,41 @@ static void take_warning(struct reading *r)
     COPY(w->fact, text(r, "fact"));
 }
 
+static struct fact_inference *inference_of(struct reading *r)
+{
+    struct fact_inference *s;
+
+    for (size_t i = 0; i < r->f->inference_count; i++) {
+        s = &r->f->inference[i];
+        if (s->log == r->log && strcmp(s->content_id, text(r, "content_id")) == 0 &&
+            strcmp(s->dataset, text(r, "dataset")) == 0 && strcmp(s->basis, text(r, "basis")) == 0)
+            return s;
+    }
+    if (!(s = NEW(r, inference)))
+        return NULL;
+    COPY(s->content_id, text(r, "content_id"));
+    COPY(s->dataset, text(r, "dataset"));
+    COPY(s->basis, text(r, "basis"));
+    return s;
+}
+
+static int64_t add_up(int64_t a, int64_t b)
+{
+    return b > INT64_MAX - a ? INT64_MAX : a + b;
+}
+
+static void take_inference(struct reading *r)
+{
+    struct fact_inference *s = inference_of(r);
+
+    if (!s)
+        return;
+    s->entries++;
+    s->time = number(r, "time");
+    s->rows = add_up(s->rows, number(r, "rows"));
+    s->left_out = add_up(s->left_out, number(r, "left_out"));
+}
+
 static struct fact_us *us_of(struct reading *r, const char *recipient, const char *categories)
 {
     struct fact_us *u;
@@ -279,6 +314,9 @@ static void take(struct reading *r)
     case YM_ENTRY_DECISION:
         take_decision(r);
         break;
+    case YM_ENTRY_INFERENCE:
+        take_inference(r);
+        break;
     case YM_ENTRY_WITHDRAWAL:
         take_withdrawal(r);
         break;
@@ -318,6 +356,7 @@ void audit_facts_gate_release(struct facts *f)
     free(f->withdrawal);
     free(f->warning);
     free(f->us);
+    free(f->inference);
     free(f->office);
     free(f->asked);
 }

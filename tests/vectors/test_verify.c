@@ -2368,6 +2368,64 @@ static void exporter_renamed_away_from_the_others(struct world *w)
     edit(w, WORLD_H1, "charge", 1, "exporter", json_string(world_hash("another name")));
 }
 
+/* ---- scores ---- */
+
+/* So many rows put to a model, so many seconds after the charges. */
+static struct world_leaf *score(struct world *w, const char *basis, int rows, int after)
+{
+    struct world_leaf *l = world_leaf(w, "inference",
+                                      json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:i}", "study", "wdbc", "plan", w->plan,
+                                                "model", world_hash("model"), "content_id", "yumen:model", "dataset",
+                                                "wards", "basis", basis, "rows", rows, "left_out", 0),
+                                      "h1", w->h1);
+
+    l->time += after;
+    world_add(w, WORLD_H1, l);
+    return l;
+}
+
+static void allow_scores(struct world *w, int rows)
+{
+    json_object_set_new(terms_of(w), "inference", json_pack("{s:s,s:i}", "basis", "consent", "rows_per_hour", rows));
+}
+
+static void scored_without_a_policy_of_it(struct world *w)
+{
+    score(w, "consent", 100, 0);
+}
+
+static void scored_on_another_basis(struct world *w)
+{
+    allow_scores(w, 1000);
+    score(w, "treatment", 100, 0);
+}
+
+/* The charges are thirteen minutes into an hour. */
+static void scored_too_many_in_an_hour(struct world *w)
+{
+    allow_scores(w, 1000);
+    score(w, "consent", 600, 0);
+    score(w, "consent", 500, 2799);
+}
+
+static void scored_with_the_clock_set_back(struct world *w)
+{
+    allow_scores(w, 1000);
+    score(w, "consent", 600, 7200);
+    score(w, "consent", 500, 0);
+}
+
+static void scored_an_exact_number(struct world *w)
+{
+    allow_scores(w, 1000);
+    score(w, "consent", 569, 0);
+}
+
+static void policy_for_scores_of_a_kind_that_nobody_knows(struct world *w)
+{
+    json_object_set_new(terms_of(w), "inference", json_pack("{s:s,s:i}", "basis", "any", "rows_per_hour", 1000));
+}
+
 static void people_fewer_than_before(struct world *w)
 {
     say_people(w, 1, json_pack("[o]", counted(2023, 500)));
@@ -2795,6 +2853,12 @@ static const struct trick {
     {BEFORE(rules_asked_with_fewer), 12, "decision_people", 1 + WORLD_H1},
     {BEFORE(rules_asked_with_nobody), 12, "decision_people", 1 + WORLD_H1},
     {BEFORE(exporter_renamed), 12, "decision_people", 1 + WORLD_H1},
+    {BEFORE(scored_without_a_policy_of_it), 12, "inference_policy", 1 + WORLD_H1},
+    {BEFORE(scored_on_another_basis), 12, "inference_policy", 1 + WORLD_H1},
+    {BEFORE(scored_too_many_in_an_hour), 12, "inference_policy", 1 + WORLD_H1},
+    {BEFORE(scored_with_the_clock_set_back), 12, "inference_policy", 1 + WORLD_H1},
+    {BEFORE(scored_an_exact_number), 12, "inference_policy", 1 + WORLD_H1},
+    {BEFORE(policy_for_scores_of_a_kind_that_nobody_knows), 12, "policy_terms", 1 + WORLD_H1},
     {BEFORE(other_hospital_left_out), 12, "decision_people"},
     {BEFORE(exporter_renamed_away_from_the_others), 12, "decision_people"},
     {BEFORE(limit_half_reached_unsaid), 12, "warning_missing", 1 + WORLD_H1},
@@ -3437,6 +3501,25 @@ static void a_document_with_its_parts_on_its_last_day_is_good(void **state)
     }
 }
 
+/* To the last row of an hour, and on in the next. */
+static void scores_that_the_policy_allows_are_good(void **state)
+{
+    struct world w = {0};
+    char dir[64];
+
+    (void)state;
+    make_dir(dir);
+    world_open(&w, dir, 0);
+    allow_scores(&w, 1000);
+    score(&w, "consent", 600, 0);
+    score(&w, "consent", 400, 2799);
+    score(&w, "consent", 1000, 2800);
+    world_write(&w);
+    expect_verdict(&w, w.trust, 1 + WORLD_H1, YM_VERDICT_GOOD);
+    world_close(&w);
+    remove_tree(dir);
+}
+
 /* What another hospital said of the same exporter and year before the round was opened, and nothing else. */
 static void a_decision_that_counts_the_other_hospitals_is_good(void **state)
 {
@@ -3620,6 +3703,7 @@ int main(int argc, char **argv)
         CASE(a_second_copy_of_a_log_that_tells_another_story_is_noticed),
         CASE(charges_and_releases_that_the_hub_never_wrote_down_are_counted),
         CASE(a_charge_that_the_rule_sets_let_pass_is_good),
+        cmocka_unit_test(scores_that_the_policy_allows_are_good),
         cmocka_unit_test(a_charge_within_the_hours_is_good),
         cmocka_unit_test(a_charge_on_good_grounds_is_good),
         cmocka_unit_test(a_document_with_its_parts_on_its_last_day_is_good),
