@@ -82,6 +82,30 @@ enum ym_code ym_buf_printf(struct ym_buf *b, const char *fmt, ...)
     return YM_OK;
 }
 
+static bool begins_formula(const char *text)
+{
+    static const char *const wide[] = {"\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0"};
+
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
+        if (strncmp(text, wide[i], 3) == 0)
+            return true;
+    return text[0] && strchr("=+-@\t\r\n", text[0]);
+}
+
+enum ym_code ym_buf_csv(struct ym_buf *b, const char *text)
+{
+    size_t before = b->len;
+    enum ym_code code = ym_buf_puts(b, begins_formula(text) ? "\"'" : "\"");
+
+    for (; code == YM_OK && *text; text++)
+        code = ym_buf_append(b, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
+    if (code == YM_OK)
+        code = ym_buf_puts(b, "\"");
+    if (code != YM_OK)
+        b->len = before;
+    return code;
+}
+
 const char *ym_buf_str(const struct ym_buf *b)
 {
     return b->data ? (const char *)b->data : "";

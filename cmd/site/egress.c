@@ -192,14 +192,6 @@ static const struct {
                {"label", false},
                {"outcome", false}};
 
-void ym_site_csv_text(struct ym_buf *out, const char *text)
-{
-    ym_buf_puts(out, strchr("=+-@", text[0]) && text[0] ? "\"'" : "\"");
-    for (; *text; text++)
-        ym_buf_append(out, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
-    ym_buf_puts(out, "\"");
-}
-
 static void put_row(struct ym_buf *out, const json_t *r)
 {
     const json_t *item;
@@ -210,7 +202,7 @@ static void put_row(struct ym_buf *out, const json_t *r)
         if (columns[i].number)
             ym_buf_printf(out, "%lld", ym_get_int(r, columns[i].key));
         else
-            ym_site_csv_text(out, ym_get_text(r, columns[i].key));
+            ym_buf_csv(out, ym_get_text(r, columns[i].key));
         ym_buf_puts(out, ",");
     }
     json_array_foreach(json_object_get(r, "people"), i, item)
@@ -221,9 +213,9 @@ static void put_row(struct ym_buf *out, const json_t *r)
     }
     json_array_foreach(json_object_get(r, "approvals"), i, item)
         ym_buf_printf(&approvals, "%s%s %s", i ? "; " : "", ym_get_text(item, "record"), ym_get_text(item, "document"));
-    ym_site_csv_text(out, ym_buf_str(&people));
+    ym_buf_csv(out, ym_buf_str(&people));
     ym_buf_puts(out, ",");
-    ym_site_csv_text(out, ym_buf_str(&approvals));
+    ym_buf_csv(out, ym_buf_str(&approvals));
     ym_buf_puts(out, "\r\n");
     ym_buf_release(&people);
     ym_buf_release(&approvals);

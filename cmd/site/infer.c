@@ -327,14 +327,6 @@ static enum ym_code record(struct inference *i, struct ym_status *st)
 
 /* ---- what is written ---- */
 
-static void put_cell(struct ym_buf *out, const char *text)
-{
-    ym_buf_puts(out, "\"");
-    for (; *text; text++)
-        ym_buf_append(out, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
-    ym_buf_puts(out, "\"");
-}
-
 static void put_filings(const struct inference *i, struct ym_buf *out)
 {
     const json_t *list = json_object_get(i->answer, "filings"), *number;
@@ -364,7 +356,7 @@ static void put_head(const struct inference *i, struct ym_buf *out)
     for (size_t k = 0; k < i->said.scores; k++) {
         ym_onnx_score(i->plan, k, name);
         ym_buf_puts(out, ",");
-        put_cell(out, name);
+        ym_buf_csv(out, name);
     }
     ym_buf_puts(out, "\n");
     ym_buf_release(&hash);
@@ -384,11 +376,11 @@ static void put_row(const struct inference *i, const struct line *l, struct ym_b
     char number[32];
 
     snprintf(number, sizeof number, "#%zu", l->number);
-    put_cell(out, l->patient ? l->patient : number);
+    ym_buf_csv(out, l->patient ? l->patient : number);
     ym_buf_printf(out, ",%zu,", l->record);
-    put_cell(out, T(MODEL_LABEL));
+    ym_buf_csv(out, T(MODEL_LABEL));
     ym_buf_puts(out, ",");
-    put_cell(out, json_string_value(json_object_get(i->model.notice, "content_id")));
+    ym_buf_csv(out, json_string_value(json_object_get(i->model.notice, "content_id")));
     ym_buf_printf(out, ",%s%s", why[r->why], r->variable ? r->variable->name : "");
     for (size_t k = 0; k < i->said.scores; k++)
         ym_buf_printf(out, r->why == YM_SCORED ? ",%.9g" : ",", (double)i->said.score[l->row * i->said.scores + k]);

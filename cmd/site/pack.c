@@ -104,13 +104,13 @@ static void put_item(struct ym_buf *out, const json_t *column, const char *use, 
         ym_buf_printf(&values, "%s%s", i ? "; " : "", json_is_string(level) ? json_string_value(level) : "");
     if (!json_array_size(levels))
         ym_buf_printf(&values, "%s to %s", ym_get_text(column, "low"), ym_get_text(column, "high"));
-    ym_site_csv_text(out, ym_get_text(column, "name"));
+    ym_buf_csv(out, ym_get_text(column, "name"));
     ym_buf_printf(out, ",%s,", use);
-    ym_site_csv_text(out, ym_get_text(column, "unit"));
+    ym_buf_csv(out, ym_get_text(column, "unit"));
     ym_buf_puts(out, ",");
-    ym_site_csv_text(out, ym_buf_str(&values));
+    ym_buf_csv(out, ym_buf_str(&values));
     ym_buf_puts(out, ",");
-    ym_site_csv_text(out, ym_get_text(items, ym_get_text(column, "name")));
+    ym_buf_csv(out, ym_get_text(items, ym_get_text(column, "name")));
     ym_buf_puts(out, "\r\n");
     ym_buf_release(&values);
 }
@@ -149,7 +149,7 @@ static enum ym_code put_documents(struct pack *p, struct ym_status *st)
             continue;
         for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
             ym_buf_puts(&out, k ? "," : "");
-            ym_site_csv_text(&out, ym_get_text(f, keys[k]));
+            ym_buf_csv(&out, ym_get_text(f, keys[k]));
         }
         ym_buf_puts(&out, "\r\n");
     }

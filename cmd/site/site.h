@@ -84,9 +84,6 @@ int ym_site_load_policy(const char *path, struct ym_site_policy *p, struct ym_po
 bool ym_site_page(const json_t *shown, const json_t *border, const json_t *filings, const json_t *pending,
                   struct ym_buf *out);
 
-/* A cell that spreadsheets take for a text and not for a formula. */
-void ym_site_csv_text(struct ym_buf *out, const char *text);
-
 int ym_site_cmd_init(const struct ym_cli_args *a);
 int ym_site_cmd_enrol(const struct ym_cli_args *a);
 int ym_site_cmd_status(const struct ym_cli_args *a);

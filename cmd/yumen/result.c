@@ -218,24 +218,17 @@ static json_t *coefficient_json(const struct ym_plan *plan, const struct ym_coef
                      isfinite(c->study) ? json_real(c->study) : json_null());
 }
 
-/* A cell of a CSV, quoted whatever it holds. */
-static void put_cell(struct ym_buf *out, const char *text)
-{
-    ym_buf_puts(out, "\"");
-    for (; *text; text++)
-        ym_buf_append(out, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
-    ym_buf_puts(out, "\",");
-}
-
 static void coefficient_line(const struct ym_plan *plan, const struct ym_coefficient *c, const json_t *notice,
                              struct ym_buf *out)
 {
-    put_cell(out, plan->outcome.kind == YM_VAR_CATEGORY ? plan->outcome.level[c->level] : "");
-    put_cell(out, c->name);
-    ym_buf_printf(out, isfinite(c->study) ? "%.17g,%.17g," : "%.17g,,", c->scaled, c->study);
-    put_cell(out, json_string_value(json_object_get(notice, "content_id")));
-    put_cell(out, json_string_value(json_object_get(notice, "notice")));
-    out->data[out->len - 1] = '\n';
+    ym_buf_csv(out, plan->outcome.kind == YM_VAR_CATEGORY ? plan->outcome.level[c->level] : "");
+    ym_buf_puts(out, ",");
+    ym_buf_csv(out, c->name);
+    ym_buf_printf(out, isfinite(c->study) ? ",%.17g,%.17g," : ",%.17g,,", c->scaled, c->study);
+    ym_buf_csv(out, json_string_value(json_object_get(notice, "content_id")));
+    ym_buf_puts(out, ",");
+    ym_buf_csv(out, json_string_value(json_object_get(notice, "notice")));
+    ym_buf_puts(out, "\n");
 }
 
 static enum ym_code write_coefficients(const struct ym_result *r, const json_t *notice, const char *path, json_t *card,

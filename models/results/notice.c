@@ -175,11 +175,24 @@ bool ym_content_id_parse(const char *text, struct ym_content_id *out)
     return true;
 }
 
+/* Notices stand in lines of results, and on screens. */
+static bool shows_all(const char *text)
+{
+    uint32_t c = 0;
+
+    for (size_t len; *text; text += len) {
+        len = ym_text_character(text, &c);
+        if (len == 0 || ym_text_hides(c))
+            return false;
+    }
+    return true;
+}
+
 static bool key_holds(const char *key, const char *value)
 {
     struct ym_content_id id;
 
-    if (!value || !*value)
+    if (!value || !*value || !shows_all(value))
         return false;
     if (strcmp(key, "format") == 0)
         return strcmp(value, YM_RESULT_FORMAT) == 0;

@@ -109,6 +109,11 @@ def refuses_rows_one_by_one(home):
              unit["pressure"](float(pressure or 120)), grade == "II", grade == "III"]
         mine = 1 / (1 + math.exp(-(sum(a * c for a, c in zip(w, x)) + b)))
         assert abs(float(row["yes"]) - mine) < NEAR, (who, row, mine)
+    # what somebody typed as an identifier is no formula for whoever opens the file
+    with open(os.path.join(home, "typed.csv"), "w", encoding="utf-8") as f:
+        f.write("id,age,days,pressure,grade\n=1+1,60,500,100,II\n@x,60,500,100,II\n")
+    infer(home, "typed", "card.yaml", "--data", "typed.csv")
+    assert {k[0] for k in result(home, "typed")[0]} == {"'=1+1", "'@x"}, result(home, "typed")
     with open(os.path.join(home, "own.csv"), "a", encoding="utf-8") as f:
         f.write("odd,sixty,1,100,I\n")
     p = infer(home, "odd", "card.yaml", "--data", "own.csv", code=2)
@@ -311,6 +316,14 @@ def refuses_what_is_no_labelled_model_of_the_plan(home):
         f.write(struct.pack("<Q", len(text)) + text + raw[8 + n:])
     args = ["infer", "bare.safetensors", "card.yaml", "--plan", "plan.yaml", "--out", "bare"]
     assert "notice_zh" in site(home, *args, code=2).stderr
+    # a notice that goes on with lines of its own, or hides what it says, is none
+    for forged in ("p1\np2,1,reviewed by a doctor,x,,0.99", "x\u202ey", "\u001b[2J"):
+        header = json.loads(raw[8:8 + n])
+        header["__metadata__"]["producer"] = forged
+        text = json.dumps(header).encode()
+        with open(os.path.join(home, "bare.safetensors"), "wb") as f:
+            f.write(struct.pack("<Q", len(text)) + text + raw[8 + n:])
+        assert "producer" in site(home, *args, code=2).stderr, forged
     assert "does not hold the plan" in site(home, "infer", "m.safetensors", "card.yaml", "--out", "bare", code=3).stderr
     with open(os.path.join(home, "other.yaml"), "w") as f:
         f.write(made_up.plan("logistic", "sick", rounds=4))

@@ -66,6 +66,8 @@ MUTATIONS = [
     ("scored-without-an-entry", "worker/trainer/trainer_infer.c", 'code = ym_trainer_record_new(t, "inference", json_incref(members), st);',
      "code = members ? YM_OK : YM_INTERNAL;", ["test_infer.py"]),
     ("scores-without-an-hour", "worker/trainer/trainer_infer.c", "return rows <= left ? YM_OK", "return rows >= 0 ? YM_OK", ["test_infer.py"]),
+    ("formula-in-a-cell", "base/buf.c", 'begins_formula(text) ? "\\"\'" : "\\""', 'text ? "\\"" : ""', ["test_buf"]),
+    ("notice-of-two-lines", "models/results/notice.c", "!*value || !shows_all(value)", "!*value || !shows_all(key)", ["test_infer.py"]),
     ("left-out-looked-at", "worker/infer/infer.c", "if (out->refusal[row].why != YM_LEFT_OUT)", "if (row < out->rows)", ["test_infer.py"]),
     ("out-of-range-scored", "worker/infer/infer.c", "(v < want->low || v > want->high)", "(v < want->low && v > want->high)",
      ["test_infer.py"]),

@@ -176,6 +176,38 @@ static void names_are_short_lower_case_words(void **state)
     assert_false(ym_name_valid("\xE7\x8E\x89"));
 }
 
+static void a_cell_of_a_csv_begins_no_formula(void **state)
+{
+    static const struct {
+        const char *text, *cell;
+    } c[] = {
+        {"", "\"\""},
+        {"p-1", "\"p-1\""},
+        {"say \"A\", B", "\"say \"\"A\"\", B\""},
+        {"=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\""},
+        {"+1", "\"'+1\""},
+        {"-1", "\"'-1\""},
+        {"@SUM(A1)", "\"'@SUM(A1)\""},
+        {"\t=1", "\"'\t=1\""},
+        {"\r=1", "\"'\r=1\""},
+        {"\n=1", "\"'\n=1\""},
+        {"\uff1d1", "\"'\uff1d1\""},
+        {"\uff0b1", "\"'\uff0b1\""},
+        {"\uff0d1", "\"'\uff0d1\""},
+        {"\uff201", "\"'\uff201\""},
+        {"\uff211", "\"\uff211\""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+        struct ym_buf b = {0};
+
+        assert_int_equal(ym_buf_csv(&b, c[i].text), YM_OK);
+        assert_string_equal(ym_buf_str(&b), c[i].cell);
+        ym_buf_release(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +220,7 @@ int main(void)
         cmocka_unit_test(every_byte_survives_base64),
         cmocka_unit_test(ill_formed_utf8_is_told),
         cmocka_unit_test(names_are_short_lower_case_words),
+        cmocka_unit_test(a_cell_of_a_csv_begins_no_formula),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
