@@ -1,6 +1,8 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/crypto.h"
 #include "base/fs.h"
@@ -25,6 +27,7 @@ struct desk {
     size_t here_count;
     json_t *batch, *reply; /* the newest answer */
     long long asked, found;
+    struct ym_buf named; /* identifiers, one a line */
 };
 
 static enum ym_code send_batch(struct desk *d, struct ym_status *st)
@@ -78,11 +81,10 @@ static enum ym_code take_one(struct desk *d, const char *text, size_t len, struc
 }
 
 /* One a line. */
-static enum ym_code take_file(struct desk *d, const char *path, struct ym_status *st)
+static enum ym_code take_named(struct desk *d, struct ym_status *st)
 {
-    struct ym_buf b = {0};
-    enum ym_code code = ym_fs_read(path, FILE_MAX, &b, st);
-    const char *at = (const char *)b.data, *end = at + b.len;
+    const char *at = (const char *)d->named.data, *end = at + d->named.len;
+    enum ym_code code = YM_OK;
 
     while (code == YM_OK && at < end) {
         const char *line = memchr(at, '\n', (size_t)(end - at));
@@ -91,8 +93,34 @@ static enum ym_code take_file(struct desk *d, const char *path, struct ym_status
         code = take_one(d, at, len && at[len - 1] == '\r' ? len - 1 : len, st);
         at += len + 1;
     }
-    ym_buf_wipe(&b);
-    return code;
+    return code == YM_OK ? send_batch(d, st) : code;
+}
+
+/* Typed, or by a pipe. */
+static enum ym_code read_typed(struct ym_buf *out, struct ym_status *st)
+{
+    ssize_t n;
+
+    do {
+        if (out->len > FILE_MAX || ym_buf_reserve(out, 65536) != YM_OK)
+            return ym_status_set(st, YM_EXHAUSTED, "more identifiers than can be taken at once");
+        n = read(STDIN_FILENO, out->data + out->len, 65535);
+        out->len += n > 0 ? (size_t)n : 0;
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    return n == 0 ? YM_OK : ym_status_set(st, YM_UNAVAILABLE, "cannot read identifiers: %s", strerror(errno));
+}
+
+/* An argument stands in the list of processes for every account of the host: taken out of it at once. */
+static enum ym_code read_named(struct desk *d, const struct ym_cli_args *a, struct ym_status *st)
+{
+    const char *file = ym_cli_get(a, "patient-file");
+    enum ym_code code;
+
+    if (file)
+        return strcmp(file, "-") == 0 ? read_typed(&d->named, st) : ym_fs_read(file, FILE_MAX, &d->named, st);
+    code = ym_buf_puts(&d->named, a->positional[0]);
+    ym_wipe((void *)(uintptr_t)a->positional[0], strlen(a->positional[0]));
+    return code == YM_OK ? code : ym_status_set(st, code, "no memory for an identifier");
 }
 
 /* Only where each row is a patient do the frozen bytes say who that is. */
@@ -132,14 +160,6 @@ static void show_releases(const json_t *row)
     fputs(T(SITE_WITHDRAW_NOT_RECALLED), stdout);
 }
 
-static enum ym_code take_named(struct desk *d, const struct ym_cli_args *a, struct ym_status *st)
-{
-    const char *file = ym_cli_get(a, "patient-file");
-    enum ym_code code = file ? take_file(d, file, st) : take_one(d, a->positional[0], strlen(a->positional[0]), st);
-
-    return code == YM_OK ? send_batch(d, st) : code;
-}
-
 static void show_taken(const struct desk *d)
 {
     if (strcmp(d->dataset, YM_WITHDRAWN_ALL) == 0)
@@ -160,7 +180,7 @@ static int withdraw(struct desk *d, const struct ym_cli_args *a, struct ym_statu
     if (code == YM_OK)
         code = frozen_hash(d, st);
     if (code == YM_OK)
-        code = take_named(d, a, st);
+        code = take_named(d, st);
     if (code == YM_OK && !d->reply)
         code = ym_status_set(st, YM_INVALID, "%s", T(SITE_WITHDRAW_NOBODY));
     if (code != YM_OK)
@@ -182,7 +202,7 @@ static bool stands_for_all(const char *kind, const json_t *done)
 }
 
 /* Whom a number names in a set of its own is somebody else elsewhere: only where it occurs, and never by a row's. */
-static enum ym_code withdraw_here(struct desk *d, const struct ym_cli_args *a, struct ym_status *st)
+static enum ym_code withdraw_here(struct desk *d, struct ym_status *st)
 {
     struct ym_buf people = {0};
     char file[80], path[YM_SITE_PATH];
@@ -195,7 +215,7 @@ static enum ym_code withdraw_here(struct desk *d, const struct ym_cli_args *a, s
     if (code == YM_OK)
         code = ym_people_ids(ym_buf_bytes(&people), NULL, &d->here, &d->here_count, st);
     if (code == YM_OK)
-        code = take_named(d, a, st);
+        code = take_named(d, st);
     ym_buf_wipe(&people);
     return code;
 }
@@ -216,9 +236,9 @@ static enum ym_code withdraw_one(struct desk *all, const struct ym_cli_args *a, 
     if (strcmp(d.card->identifier, "row") == 0)
         fprintf(stderr, T(SITE_WITHDRAW_ROWS), dataset);
     else if (common)
-        code = take_named(&d, a, st);
+        code = take_named(&d, st);
     else if (strcmp(d.card->identifier, "study_id") == 0 || strcmp(d.card->identifier, "unspecified") == 0)
-        code = withdraw_here(&d, a, st);
+        code = withdraw_here(&d, st);
     if (code == YM_OK && d.reply && !ym_cli_has(a, "json"))
         show_taken(&d);
     if (d.reply)
@@ -268,11 +288,12 @@ int ym_site_cmd_withdraw(const struct ym_cli_args *a)
         return YM_EXIT_USAGE;
     }
     d.batch = json_array();
-    if (ym_site_open(a, &d.site, &st) != YM_OK)
+    if (read_named(&d, a, &st) != YM_OK || ym_site_open(a, &d.site, &st) != YM_OK)
         rc = ym_site_fail(&d.site, &st);
     else
         rc = d.dataset ? withdraw(&d, a, &st) : withdraw_everywhere(&d, a, &st);
     ym_wipe(d.salt, sizeof d.salt);
+    ym_buf_wipe(&d.named);
     ym_card_free(d.card);
     json_decref(d.batch);
     json_decref(d.reply);

@@ -192,7 +192,9 @@ static bool key_holds(const char *key, const char *value)
 {
     struct ym_content_id id;
 
-    if (!value || !*value || !shows_all(value))
+    if (!value || !*value)
+        return false;
+    if (!shows_all(value))
         return false;
     if (strcmp(key, "format") == 0)
         return strcmp(value, YM_RESULT_FORMAT) == 0;

@@ -6,11 +6,14 @@ import hashlib
 import hmac
 import json
 import os
+import resource
+import signal
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from federation import Federation  # noqa: E402
+from federation import CMD, Federation  # noqa: E402
 
 PATIENT = "h1-7"
 
@@ -102,6 +105,38 @@ def it_lasts(fed, card):
     assert fed.site("h1", "withdraw", "h1-1", "--dataset", "other", check=False).returncode != 0
 
 
+def nobody_else_reads_the_name(fed):
+    """While the desk waits for its trainer: an argument would stand in the list of processes for every account, and a core
+    file would hold the identifier and the salt."""
+    def most():
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+
+    trainer = fed.daemons["trainer-h1"].proc
+    trainer.send_signal(signal.SIGSTOP)
+    for given in ([PATIENT], ["--patient-file", "-"]):
+        p = subprocess.Popen([os.path.join(CMD, "yumen-site"), "withdraw", *given, "--dataset", "wards", "--dir", fed.path("h1")],
+                             cwd=fed.root, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=most)
+        p.stdin.write(PATIENT.encode() + b"\n")
+        p.stdin.close()
+
+        def of(what):
+            with open(f"/proc/{p.pid}/{what}", "rb") as f:
+                return f.read()
+
+        def core():
+            return [line.split()[4:6] for line in of("limits").splitlines() if line.startswith(b"Max core")][0]
+        fed.wait(lambda: core() == [b"0", b"0"], 10, "a desk that leaves no core file")
+        fed.wait(lambda: PATIENT.encode() not in of("cmdline"), 10, "an identifier that is gone from the list of processes")
+        assert b"withdraw" in of("cmdline"), of("cmdline")
+        p.send_signal(signal.SIGABRT)
+        assert not os.WCOREDUMP(os.waitpid(p.pid, 0)[1])
+    trainer.send_signal(signal.SIGCONT)
+    p = subprocess.run([os.path.join(CMD, "yumen-site"), "withdraw", "--patient-file", "-", "--dataset", "wards", "--dir", fed.path("h1")],
+                       cwd=fed.root, input=PATIENT + "\nh1-8", stdout=subprocess.PIPE, text=True, check=True)
+    assert "2 identifiers withdrawn" in p.stdout, p.stdout
+
+
 def a_lost_list_stops_the_trainer(fed):
     fed.daemons["trainer-h1"].kill()
     path = fed.path("h1", "withdrawn", lists(fed)[0])
@@ -126,6 +161,7 @@ with Federation(sites=("h1",), min_patients="60") as federation:
     the_next_round_goes_without(federation)
     the_entry_says_little(federation)
     it_lasts(federation, wards)
+    nobody_else_reads_the_name(federation)
     a_lost_list_stops_the_trainer(federation)
     federation.verify()
 print("one patient withdrew and every later round went without")
