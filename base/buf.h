@@ -31,8 +31,8 @@ enum ym_code ym_buf_puts(struct ym_buf *b, const char *text);
 enum ym_code ym_buf_printf(struct ym_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 enum ym_code ym_buf_reserve(struct ym_buf *b, size_t more);
 
-/* A quoted cell of a CSV. A text with which a spreadsheet would begin a formula (= + - @, their full-width forms, tab or line
- * end) gets a ' in front. */
+/* A quoted cell of a CSV. A text with which a spreadsheet would begin a formula (= + - @, their full-width forms, tab
+ * or line end) gets a ' in front. */
 enum ym_code ym_buf_csv(struct ym_buf *b, const char *text);
 
 /* The content as a string, "" when empty; borrowed. */

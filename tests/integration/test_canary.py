@@ -3,7 +3,8 @@
 hospital's data must never reach: files and memory of gateway and hub, the
 sponsor's folder, every log, every ledger, spools and outboxes. The same search
 must find them where they belong (the frozen data set) and where they are
-planted as a leak, so that it cannot pass by being blind."""
+planted as a leak, so that it cannot pass by being blind. The gate is at work: rule sets, documents, consents, US persons,
+withdrawals. What the desk shows or writes for others is searched too, and the evidence bundle."""
 
 import base64
 import csv
@@ -18,14 +19,32 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from federation import BUILD, Federation  # noqa: E402
 
+SOURCE = os.environ["YM_SOURCE_ROOT"]
 PATIENTS = 20
+PLAN = """border:
+  recipient: Acme Inc., Basel
+  contact: privacy@acme.example
+  method: download of the model
+  categories: laboratory values
+  rights: by letter to the hospital
+  storage: Shanghai
+  foreign_law: Chinese law
+  declares: {recipient: outside, overseas_access: possible, public_service: "no", covered_person: "yes"}
+  ai: {sourcing: a, consent: a, data_quality: a, data_security: a, annotation: a, content_labels: a, misuse_prevention: a, explainability: a}
+"""
+CARD = """border:
+  exporter: Example Hospital
+  province: beijing
+  declares: {ciio: "no", pi: "yes", sensitive_pi: "yes", position: p1, claim: none, zone: none, aggregation: single, surveillance: "no", hgr: "no", us_persons: "yes", us_government: "no", us_genome_n: 0, us_omic_n: 0, us_biometric_n: 0, us_health_n: 10, us_identifiers_n: 0}
+"""
+INSIDE = ("data", "people", "withdrawn", "inferred", "salt")  # of a site's folder: where patients may be
 
 
 def canary_rows(rng):
     rows = []
     for _ in range(PATIENTS):
         pid = "".join(rng.choice("ABCDEFGHJKLMNPQRSTUVWXYZ23456789") for _ in range(16))
-        rows.append((pid, rng.uniform(20, 90), rng.uniform(1, 10), rng.randrange(2)))
+        rows.append((pid, rng.uniform(20, 90), rng.uniform(1, 10), rng.randrange(2), rng.randbytes(32).hex()))
     return rows
 
 
@@ -48,8 +67,9 @@ def needles(rows):
             assert len(form) >= 8
             out[form] = kind
 
-    for pid, age, marker, _ in rows:
+    for pid, age, marker, _, scan in rows:
         add("patient id", pid.encode())
+        add("scanned form", bytes.fromhex(scan))
         for number in (age, marker):
             add("decimal", repr(number).encode())
             add("decimal", f"{number:.6f}".encode())
@@ -77,14 +97,88 @@ def people_of(salt, rows):
     return out
 
 
+def bare_hashes(fed, name):
+    """Against which whoever knows the rest of a card, or guesses rows, could try the rest (docs/leaves.md, dataset_card)."""
+    with open(fed.path(name, "data", "wards.frozen"), "rb") as f:
+        frozen = hashlib.sha256(f.read()).digest()
+    with open(fed.path(name, "data", "wards.card.json"), "rb") as f:
+        card = hashlib.sha256(f.read().rstrip(b"\n")).digest()
+    return {form: kind for kind, raw in (("bare hash of the rows", frozen), ("bare hash of the card", card)) for form in spellings(raw)}
+
+
+def add_rows(fed, name, rows):
+    """Each with the hash of its scanned form, and what it agreed to."""
+    card = fed.add_data(name, PATIENTS, rows=lambda i: "%s,%r,%r,%d\n" % rows[i][:4])
+    with open(card, "a", encoding="utf-8") as f:
+        f.write(CARD)
+    fed.add_consent(card)
+    with open(card, encoding="utf-8") as f:
+        text = f.read().replace("  given:\n", "  form_column: scan\n  given:\n    written: {column: agreed, codes: [\"yes\"]}\n")
+    with open(card, "w", encoding="utf-8") as f:
+        f.write(text)
+    path = os.path.join(os.path.dirname(card), "d.csv")
+    with open(path, encoding="utf-8") as f:
+        head, *lines = f.read().splitlines()
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("\n".join([head + ",scan", *(f"{line},{r[4]}" for line, r in zip(lines, rows, strict=True))]) + "\n")
+    fed.site(name, "data", "add", card)
+
+
+def sign_rules(fed, name):
+    for rules in ("cn-health", "us-28cfr202"):
+        fed.site(name, "rules", "sign", os.path.join(SOURCE, "gate", "border", rules + ".yaml"))
+
+
 def ask_the_desk(fed, name):
     """What people see and carry out: it may count them, never name them."""
-    os.makedirs(fed.path(name, "desk"), exist_ok=True)
+    desk = fed.path(name, "desk")
+    os.makedirs(desk, exist_ok=True)
     for file in ("egress.csv", "egress.json"):
-        fed.site(name, "egress", "export", fed.path(name, "desk", file))
-    for words in (("people", "--study", "trial"), ("people", "--json"), ("egress", "list"), ("status", "--json")):
-        with open(fed.path(name, "desk", "-".join(words)), "w", encoding="utf-8") as f:
-            f.write(fed.site(name, *words).stdout)
+        fed.site(name, "egress", "export", os.path.join(desk, file))
+    fed.site(name, "dossier", "export", "trial", os.path.join(desk, "pack"), "--dataset", "wards")
+    fed.site(name, "plans", "show", "trial", "--dataset", "wards", "--html", os.path.join(desk, "page.html"))
+    asked = [("people", "--study", "trial"), ("egress", "list"), ("plans", "show", "trial"), ("plans", "check", "trial", "--dataset", "wards"),
+             ("border", "show", "trial", "--dataset", "wards"), ("data", "list"), ("status",), ("budget",), ("withdraw", "list"),
+             ("pending", "list"), ("dossier", "list"), ("rules", "list"), ("border", "again"), ("offices", "list")]
+    for words in asked:
+        for more in ((), ("--json",)):
+            p = fed.site(name, *words, *more, check=False)
+            assert p.stdout, (words, p.stderr)
+            with open(os.path.join(desk, "-".join((*words, *more))), "w", encoding="utf-8") as f:
+                f.write(p.stdout + p.stderr)
+
+
+def hand_over(fed):
+    """What an auditor takes away."""
+    dirs = [fed.path("hub", "ledger")] + [fed.path(n, "ledger") for n in fed.names]
+    fed.run("yumen-audit", "bundle", *dirs, "--trust", fed.trust_file(), "--objects", fed.path("hub", "objects"), "--out", fed.path("evidence"))
+
+
+def counts_of(o):
+    """Every number of patients in an entry, wherever it stands."""
+    if isinstance(o, list):
+        for v in o:
+            yield from counts_of(v)
+    elif isinstance(o, dict):
+        for key, v in o.items():
+            if isinstance(v, int) and not isinstance(v, bool) and key in ("people", "rows", "left_out", "count"):
+                yield key, v
+            elif key == "people" and isinstance(v, dict):
+                yield from ((k, n) for k, n in v.items() if isinstance(n, int))
+            else:
+                yield from counts_of(v)
+
+
+def no_entry_counts_exactly(fed):
+    seen = 0
+    for folder in ("hub", *fed.names):
+        for leaf in fed.leaves(fed.path(folder, "ledger")):
+            if leaf["type"] == "ruleset":
+                continue  # its limits are the rule's own
+            for key, n in counts_of(leaf):
+                seen += 1
+                assert n % 100 == 0, (folder, key, leaf)
+    assert seen > 2 * 40, seen
 
 
 class Search:
@@ -112,8 +206,8 @@ def files_below(*folders):
 
 
 def search_outside(fed, search):
-    folders = [fed.path(x) for x in ["hub", "sponsor"] + ["gw-" + n for n in fed.names]]
-    folders += [fed.path(n, part) for n in fed.names for part in ("ledger", "outbox", "plans", "objects", "run", "rules", "desk")]
+    folders = [fed.path(x) for x in ["hub", "sponsor", "evidence"] + ["gw-" + n for n in fed.names]]
+    folders += [fed.path(n, part) for n in fed.names for part in os.listdir(fed.path(n)) if part not in INSIDE]
     places = [*files_below(*folders), *(fed.path(f) for f in os.listdir(fed.root) if f.endswith(".log"))]
     places += [f"pid:{d.proc.pid}" for name, d in fed.daemons.items() if not name.startswith("trainer") and d.alive()]
     return search.find(places)
@@ -143,21 +237,28 @@ def scores_stay(fed, rows):
 
 def main():
     rng = random.Random(20261121)
-    with Federation(sites=("h1", "h2")) as fed:
+    with Federation(sites=("h1", "h2"), border=True) as fed:
         fed.init_hub()
         rows = {n: canary_rows(rng) for n in fed.names}
         for n in fed.names:
             fed.init_site(n)
             fed.enrol_site(n)
-            fed.site(n, "data", "add", fed.add_data(n, PATIENTS, rows=lambda i, r=rows[n]: "%s,%r,%r,%d\n" % r[i]))
+            add_rows(fed, n, rows[n])
+            sign_rules(fed, n)
         forms = needles([r for n in fed.names for r in rows[n]])
+        people = {}
         for n in fed.names:
             with open(fed.path(n, "salt"), "rb") as f:
-                forms.update(people_of(f.read(), rows[n]))
-        search = Search(forms, fed.path("forms.bin"))
+                people.update(people_of(f.read(), rows[n]))
+            forms.update(bare_hashes(fed, n))
+        counted = Search(people, fed.path("people.bin"))
+        search = Search({**forms, **people}, fed.path("forms.bin"))
         fed.enrol_sponsor()
         fed.sponsor("study", "submit", fed.plan(quorum=2, rounds=40, steps=2, q="0.5", nominal=20, noise="40", collect=20,
-                                                extra="metrics: {every: 1, noise_multiplier: 60}\n"))
+                                                extra="metrics: {every: 1, noise_multiplier: 60}\n" + PLAN))
+        for n in fed.names:
+            fed.wait(lambda n=n: "trial" in fed.site(n, "plans", "list").stdout, 20, "the plan")
+            fed.file_records(n, "trial")
         fed.approve_all()
         fed.site("h1", "withdraw", rows["h1"][3][0], "--dataset", "wards")
 
@@ -172,6 +273,8 @@ def main():
         assert s["phase"] == "done", s
         for n in fed.names:
             ask_the_desk(fed, n)
+        hand_over(fed)
+        no_entry_counts_exactly(fed)
         found = search_outside(fed, search)
         assert not found, "LEAK:\n" + "\n".join(found)
 
@@ -185,21 +288,22 @@ def main():
             assert search.find(files_below(fed.path(n, "inferred"))) and scores.find(files_below(fed.path(n, "inferred"))), n
         # ... and whom was counted ...
         for n in fed.names:
-            for part in ("data", "people"):
-                assert any("pseudonym" in x for x in search.find(files_below(fed.path(n, part)))), f"no pseudonym is seen in {part} of {n}"
+            for part in ("data", "people") + (("withdrawn",) if n == "h1" else ()):
+                assert any("pseudonym" in x for x in counted.find(files_below(fed.path(n, part)))), f"no pseudonym is seen in {part} of {n}"
         # ... and in the memory of a process that holds them (this one) ...
         assert search.find([f"pid:{os.getpid()}"]), "the search does not see memory"
         # ... and a leak in each form, planted where a gateway would keep it.
-        pid, age, marker, _ = rows["h1"][0]
+        assert any(f.endswith(".us") for f in os.listdir(fed.path("h1", "people"))), "nobody counted US persons"
+        pid, age, marker, _, scan = rows["h1"][0]
         leaks = [pid.encode(), repr(age).encode(), base64.b64encode(pid.encode()), struct.pack("<d", marker),
-                 struct.pack("<2f", age / 120 * 2 - 1, marker / 10 * 2 - 1)]
+                 struct.pack("<2f", age / 120 * 2 - 1, marker / 10 * 2 - 1), scan.encode()]
         for leak in leaks:
             path = fed.path("gw-h1", "leak")
             with open(path, "wb") as f:
                 f.write(b"x" * 1001 + leak + b"y" * 7)
             assert search_outside(fed, search), f"a planted leak was not seen: {leak!r}"
             os.unlink(path)
-        print(f"{len(search.kinds)} forms of {2 * PATIENTS} patients: nothing outside in {looks + 1} looks; 5 planted leaks seen")
+        print(f"{len(search.kinds)} forms of {2 * PATIENTS} patients: nothing outside in {looks + 2} looks; {len(leaks)} planted leaks seen")
 
 
 if __name__ == "__main__":

@@ -189,14 +189,25 @@ enum ym_code ym_site_salt(const struct ym_site *s, uint8_t salt[YM_SITE_SALT], s
     return code;
 }
 
+/* context: with its NUL. */
+static void keyed(const uint8_t salt[YM_SITE_SALT], const char context[14], const uint8_t hash[YM_HASH_BYTES],
+                  uint8_t id[YM_HASH_BYTES])
+{
+    uint8_t text[14 + YM_HASH_BYTES];
+
+    memcpy(text, context, 14);
+    memcpy(text + 14, hash, YM_HASH_BYTES);
+    ym_hmac_sha256(salt, YM_SITE_SALT, text, sizeof text, id);
+}
+
 void ym_site_data_id(const uint8_t salt[YM_SITE_SALT], const uint8_t frozen[YM_HASH_BYTES], uint8_t id[YM_HASH_BYTES])
 {
-    static const char context[] = "yumen/data/v1"; /* with its NUL */
-    uint8_t text[sizeof context + YM_HASH_BYTES];
+    keyed(salt, "yumen/data/v1", frozen, id);
+}
 
-    memcpy(text, context, sizeof context);
-    memcpy(text + sizeof context, frozen, YM_HASH_BYTES);
-    ym_hmac_sha256(salt, YM_SITE_SALT, text, sizeof text, id);
+void ym_site_card_id(const uint8_t salt[YM_SITE_SALT], const uint8_t card[YM_HASH_BYTES], uint8_t id[YM_HASH_BYTES])
+{
+    keyed(salt, "yumen/card/v1", card, id);
 }
 
 /* ---- init ---- */

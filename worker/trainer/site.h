@@ -47,6 +47,9 @@ enum ym_code ym_site_salt(const struct ym_site *s, uint8_t salt[YM_SITE_SALT], s
 /* What others know a frozen data set by: its hash under the salt. The bare hash
  * would let anybody who guesses the rows of a few patients test the guess. */
 void ym_site_data_id(const uint8_t salt[YM_SITE_SALT], const uint8_t frozen[YM_HASH_BYTES], uint8_t id[YM_HASH_BYTES]);
+/* What a card is called outside: it declares exact counts, and whoever knows the rest of it could try them against a
+ * bare hash. HMAC under the salt of "yumen/card/v1" 0x00 and the card's hash. */
+void ym_site_card_id(const uint8_t salt[YM_SITE_SALT], const uint8_t card[YM_HASH_BYTES], uint8_t id[YM_HASH_BYTES]);
 /* "yumen/hospital/<name>" */
 void ym_site_origin(const char *name, char out[128]);
 

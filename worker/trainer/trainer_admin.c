@@ -195,8 +195,8 @@ static json_t *group_of(const struct ym_card *card)
     return list;
 }
 
-static enum ym_code card_members(const struct ym_card *card, const uint8_t data[YM_HASH_BYTES], json_t **out,
-                                 struct ym_status *st)
+static enum ym_code card_members(const struct ym_card *card, const uint8_t id[YM_HASH_BYTES],
+                                 const uint8_t data[YM_HASH_BYTES], json_t **out, struct ym_status *st)
 {
     json_t *public = NULL;
     enum ym_code code =
@@ -207,7 +207,7 @@ static enum ym_code card_members(const struct ym_card *card, const uint8_t data[
     *out = json_pack("{s:s, s:o, s:o}", "dataset", card->name, "public", public, "group", group_of(card));
     if (!*out)
         return ym_status_set(st, YM_EXHAUSTED, "no memory for the card");
-    ym_json_set_hash(*out, "card", card->hash);
+    ym_json_set_hash(*out, "card", id);
     ym_json_set_hash(*out, "data", data);
     return YM_OK;
 }
@@ -238,7 +238,7 @@ static enum ym_code do_data_add(struct ym_trainer *t, const struct ym_ticket *ti
     struct ym_card *card = NULL;
     struct ym_buf line = {0};
     json_t *members = NULL;
-    uint8_t data[YM_HASH_BYTES];
+    uint8_t data[YM_HASH_BYTES], id[YM_HASH_BYTES];
     bool same = false;
     enum ym_code code = ym_name_valid(ym_trainer_text(request, "dataset"))
                             ? ym_site_card(&t->site, ym_trainer_text(request, "dataset"), &card, st)
@@ -248,11 +248,11 @@ static enum ym_code do_data_add(struct ym_trainer *t, const struct ym_ticket *ti
         code = check_frozen(t, card, data, st);
     if (code == YM_OK) {
         known = ym_core_dataset_find(t->core, card->name);
-        same =
-            known && memcmp(known->data, data, sizeof data) == 0 && memcmp(known->card, card->hash, YM_HASH_BYTES) == 0;
+        ym_site_card_id(t->salt, card->hash, id);
+        same = known && memcmp(known->data, data, sizeof data) == 0 && memcmp(known->card, id, sizeof id) == 0;
     }
     if (code == YM_OK && !same) {
-        code = card_members(card, data, &members, st);
+        code = card_members(card, id, data, &members, st);
         if (code == YM_OK)
             code = ym_trainer_sign(t, "dataset_card", members, &line, st);
         if (code == YM_OK)
