@@ -254,8 +254,13 @@ def main():
         counted = Search(people, fed.path("people.bin"))
         search = Search({**forms, **people}, fed.path("forms.bin"))
         fed.enrol_sponsor()
-        fed.sponsor("study", "submit", fed.plan(quorum=2, rounds=40, steps=2, q="0.5", nominal=20, noise="40", collect=20,
-                                                extra="metrics: {every: 1, noise_multiplier: 60}\n" + PLAN))
+        plan = fed.plan(quorum=2, rounds=40, steps=2, q="0.5", nominal=20, noise="40", collect=20,
+                        extra="metrics: {every: 1, noise_multiplier: 60}\n" + PLAN)
+        with open(plan, encoding="utf-8") as f:
+            text = f.read()
+        with open(plan, "w", encoding="utf-8") as f:  # noise alone must not drive every score to 0 or 1
+            f.write(text.replace("learning_rate: 0.5", "learning_rate: 0.01"))
+        fed.sponsor("study", "submit", plan)
         for n in fed.names:
             fed.wait(lambda n=n: "trial" in fed.site(n, "plans", "list").stdout, 20, "the plan")
             fed.file_records(n, "trial")
