@@ -106,6 +106,7 @@ static void block_signals(sigset_t *set)
     sigaddset(set, SIGUSR2);
     sigprocmask(SIG_BLOCK, set, NULL); /* before any thread: all inherit it */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 static void print_ready(const struct ym_hub *h, const struct ym_hub_config *c)

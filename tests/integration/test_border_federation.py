@@ -364,6 +364,20 @@ def a_restart_knows_all_of_it(fed):
     fed.daemons["trainer-h1"].start()
 
 
+def a_damaged_card_lets_nothing_out_and_is_named(fed):
+    path = fed.path("h1", "data", "wards.card.json")
+    with open(path, "rb") as f:
+        good = f.read()
+    with open(path, "wb") as f:
+        f.write(good[:300])
+    p = fed.site("h1", "border", "show", "trial", "--dataset", "wards", check=False)
+    assert p.returncode != 0 and 'the card of "wards" cannot be read: add the data set again' in p.stderr, p.stderr
+    fed.wait(lambda: declined(fed) == "no_data", 30, "the refusal")
+    with open(path, "wb") as f:
+        f.write(good)
+    fed.wait(lambda: declined(fed) == "border", 30, "the refusal")
+
+
 def it_can_be_left_unasked_on_the_record(fed):
     assert fed.site("h1", "border", "off", check=False).returncode == 2
     fed.site("h1", "border", "off", "--reason", "public data")
@@ -388,6 +402,7 @@ def the_report_tells_it_to_the_auditor(fed):
 with Federation(sites=("h1",), border=True) as federation:
     a_study_at_a_site_that_asks(federation)
     nothing_signed_lets_nothing_out(federation)
+    a_damaged_card_lets_nothing_out_and_is_named(federation)
     status_says_what_waits_for_whom(federation)
     the_page_has_a_row_a_track(federation)
     the_sponsor_is_told_who_said_no(federation)

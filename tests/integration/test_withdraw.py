@@ -7,6 +7,7 @@ import hmac
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -143,6 +144,12 @@ def a_lost_list_stops_the_trainer(fed):
     os.rename(path, path + ".away")
     p = fed.run("yumen-trainer", "--dir", fed.path("h1"), "-n", check=False)
     assert p.returncode != 0 and "who withdrew" in p.stderr, p.stderr
+    shutil.copy(path + ".away", path)
+    with open(path, "r+b") as f:
+        f.truncate(os.path.getsize(path) // 2)
+    p = fed.run("yumen-trainer", "--dir", fed.path("h1"), "-n", check=False)
+    assert p.returncode != 0 and "who withdrew" in p.stderr and f"bring a copy of {path} back" in p.stderr, p.stderr
+    assert "with -n behind it" in fed.site("h1", "status", check=False).stderr
     os.rename(path + ".away", path)
     fed.daemons["trainer-h1"].start()
     assert "3 withdrew" not in fed.site("h1", "withdraw", "list").stdout

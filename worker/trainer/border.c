@@ -518,5 +518,7 @@ enum ym_code ym_site_card(const struct ym_site *site, const char *dataset, struc
     json_decref(o);
     ym_buf_release(&text);
     ym_problems_release(&problems);
-    return code;
+    return code == YM_OK
+               ? code
+               : ym_status_wrap(st, code, "the card of \"%s\" cannot be read: add the data set again", dataset);
 }

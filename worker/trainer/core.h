@@ -159,6 +159,9 @@ void ym_core_log_seen(struct ym_core *c, struct ym_actions *a);
  * nobody waits for it any more. */
 bool ym_core_still_charges(struct ym_core *c, struct ym_core_study *s, uint32_t round, uint32_t attempt,
                            struct ym_actions *a);
+/* What the border's answer is called where it is no. Another code than YM_DENIED: rule sets were not asked, for the
+ * data set's card cannot be read. NULL: go on. */
+const char *ym_core_border_no(enum ym_code code);
 void ym_core_charge_refused(struct ym_core *c, struct ym_core_study *s, const char *reason, struct ym_actions *a);
 void ym_core_trained(struct ym_core *c, struct ym_core_study *s, uint32_t round, uint32_t attempt, const char *reason,
                      struct ym_actions *a);

@@ -95,6 +95,11 @@ static const char *policy_no(enum ym_code code)
     return code == YM_OK ? NULL : code == YM_EXHAUSTED ? "budget" : code == YM_UNAVAILABLE ? "hours" : "policy";
 }
 
+const char *ym_core_border_no(enum ym_code code)
+{
+    return code == YM_OK ? NULL : code == YM_DENIED ? "border" : "no_data";
+}
+
 /* Everything that must hold before a charge. NULL: go on. */
 static const char *refusal(struct ym_core *c, struct ym_core_study *s, uint32_t round,
                            const uint8_t state[YM_HASH_BYTES], struct ym_status *st)
@@ -116,8 +121,9 @@ static const char *refusal(struct ym_core *c, struct ym_core_study *s, uint32_t 
         return "budget";
     if (w->budget(w->ctx, s->plan, s->dataset, round, st) != YM_OK)
         return "budget";
-    if (w->border(w->ctx, s->plan, s->dataset, st) != YM_OK)
-        return "border";
+    no = ym_core_border_no(w->border(w->ctx, s->plan, s->dataset, st));
+    if (no)
+        return no;
     no = policy_no(w->policy(w->ctx, s->plan, round, st));
     if (no)
         return no;

@@ -302,6 +302,8 @@ static enum ym_code charge(struct ym_trainer *t, const struct ym_action *a, cons
         code = note_append(t, ym_trainer_decide(t, s->plan, s->dataset, st), st);
     if (code == YM_DENIED)
         *reason = "border";
+    else if (code == YM_INVALID || code == YM_NOT_FOUND) /* the card */
+        *reason = "no_data";
     if (code == YM_OK)
         code = whose_data(t, s, &r, exporter, &us, st);
     if (code == YM_OK)
@@ -528,8 +530,8 @@ static void trust_cohort(struct ym_trainer *t, struct ym_job *j)
         return;
     if (j->kind != YM_JOB_TRAIN) {
         ym_trainer_know_cohort(t, j);
-        if (j->kind == YM_JOB_PREPARE && ym_trainer_may_cross(t, j->plan, j->study->dataset, &st) != YM_OK)
-            j->reason = "border";
+        if (j->kind == YM_JOB_PREPARE)
+            j->reason = ym_core_border_no(ym_trainer_may_cross(t, j->plan, j->study->dataset, &st));
         return;
     }
     charged = ym_trainer_cohort(t, j->plan, j->study->dataset);

@@ -180,7 +180,11 @@ static enum ym_code read_list(struct ym_withdrawn *w, const char *name, const ch
         code = join(l, &who, st);
     ym_buf_release(&again);
     ym_cohort_release(&who);
-    return code;
+    return code == YM_OK || code == YM_EXHAUSTED
+               ? code
+               : ym_status_set(st, YM_CORRUPT,
+                               "the list of those who withdrew from \"%s\" is damaged: bring a copy of %s back",
+                               dataset, path);
 }
 
 static enum ym_code read_all(struct ym_withdrawn *w, struct ym_status *st)
