@@ -167,11 +167,15 @@ static enum ym_code set_plan(struct study *s, struct ym_courier_event *e)
     return code;
 }
 
-static void set_state(struct ym_tasks *t, struct study *s, const struct ym_courier_event *e)
+/* again: another attempt on a state that was given; the trainer may have had no room for it. */
+static void set_state(struct ym_tasks *t, struct study *s, const struct ym_courier_event *e, bool again)
 {
-    if (e->object_bytes == 0 ||
-        (s->state_bytes == e->object_bytes && memcmp(s->state, e->object_hash, sizeof s->state) == 0))
+    if (e->object_bytes == 0)
         return;
+    if (s->state_bytes == e->object_bytes && memcmp(s->state, e->object_hash, sizeof s->state) == 0) {
+        s->state_given = s->state_given && !again;
+        return;
+    }
     forget_state(t, s);
     memcpy(s->state, e->object_hash, sizeof s->state);
     s->state_bytes = e->object_bytes;
@@ -199,12 +203,12 @@ enum ym_code ym_tasks_add(struct ym_tasks *t, struct ym_courier_event *e, struct
     case YUMEN__V1__TASK_KIND__TASK_KIND_PLAN:
         return e->object.len > 0 ? set_plan(s, e) : YM_OK;
     case YUMEN__V1__TASK_KIND__TASK_KIND_ROUND:
-        set_state(t, s, e);
+        set_state(t, s, e, true);
         set_item(&s->round, &e->leaf);
         drop_item(&s->collect);
         break;
     case YUMEN__V1__TASK_KIND__TASK_KIND_COLLECT:
-        set_state(t, s, e);
+        set_state(t, s, e, false);
         set_item(&s->collect, &e->leaf);
         break;
     case YUMEN__V1__TASK_KIND__TASK_KIND_CLOSED:
