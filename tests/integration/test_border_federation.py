@@ -12,42 +12,12 @@ import sys
 from datetime import date
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from federation import Federation  # noqa: E402
+from federation import RECORDS, Federation, card_border, plan_border  # noqa: E402
 
 SOURCE = os.environ["YM_SOURCE_ROOT"]
-CARD = """border:
-  exporter: Example Hospital
-  province: beijing
-  declares: {ciio: "no", pi: "yes", sensitive_pi: "yes", position: p1, claim: none, zone: none, aggregation: single, surveillance: "no", hgr: "no", us_persons: "no"}
-"""
-PLAN = """border:
-  recipient: Acme Inc., Basel
-  contact: privacy@acme.example
-  method: download of the model
-  categories: laboratory values
-  rights: by letter to the hospital
-  storage: Basel
-  foreign_law: Swiss data protection act
-  declares: {recipient: outside, overseas_access: possible, public_service: "no"}
-  ai: {sourcing: a, consent: a, data_quality: a, data_security: a, annotation: a, content_labels: a, misuse_prevention: a, explainability: a}
-"""
-RECORDS = ("self_assessment", "standard_contract", "pipia", "ethics", "hospital")
-TOPICS = ("necessity", "consent", "data_handling", "privacy", "sharing", "risk")
-PARTS = {
-    "ethics": ("--number", "2026-7", "--committee", "reg-9", *(x for t in TOPICS for x in ("--topic", t + "=4"))),
-    "standard_contract": ("--number", "SCC-1", "--filed", "2026-01-05", "--province", "beijing"),
-}
 ADVICE = "not legal advice"
 LIMIT = 150  # in place of 10,000: 57 people are not half of it, the 100 that the ledger says are
 ELIGIBLE = 57  # of 60 patients: three have not agreed
-
-
-def record(fed, kind, until="2999-12-31", check=True, more=()):
-    document = fed.path(kind + ".pdf")
-    with open(document, "w", encoding="utf-8") as f:
-        f.write("the document " + kind)
-    return fed.site("h1", "dossier", "add", kind, "--study", "trial", "--dataset", "wards", "--document", document,
-                    "--issuer", "签发方", *PARTS.get(kind, ()), *more, "--until", until, check=check)
 
 
 def border(fed, *more):
@@ -71,10 +41,10 @@ def a_study_at_a_site_that_asks(fed):
     fed.enrol_site("h1")
     card = fed.add_data("h1")
     with open(card, "a", encoding="utf-8") as f:
-        f.write(CARD)
+        f.write(card_border())
     fed.site("h1", "data", "add", card)
     fed.enrol_sponsor()
-    fed.sponsor("study", "submit", fed.plan(hospitals="{name: h1}", quorum=1, rounds=2, ready=3, attempts=50, extra=PLAN))
+    fed.sponsor("study", "submit", fed.plan(hospitals="{name: h1}", quorum=1, rounds=2, ready=3, attempts=50, extra=plan_border()))
     fed.wait(lambda: "trial" in fed.site("h1", "plans", "list").stdout, 20, "the plan")
     fed.site("h1", "plans", "approve", "trial", "--dataset", "wards")
 
@@ -92,7 +62,7 @@ def the_sponsor_is_told_who_said_no(fed):
     def asked():
         s = fed.study("short")
         return s if s and s["phase"] == "paused" else None
-    fed.sponsor("study", "submit", fed.plan(study="short", hospitals="{name: h1}", quorum=1, rounds=2, ready=3, attempts=2, extra=PLAN))
+    fed.sponsor("study", "submit", fed.plan(study="short", hospitals="{name: h1}", quorum=1, rounds=2, ready=3, attempts=2, extra=plan_border()))
     fed.wait(lambda: "short" in fed.site("h1", "plans", "list").stdout, 20, "the plan")
     fed.site("h1", "plans", "approve", "short", "--dataset", "wards")
     assert [s["reason"] for s in fed.wait(asked, 30, "the pause")["sites"]] == ["border"]
@@ -138,21 +108,17 @@ def a_set_and_its_records_open_it(fed):
         f.write(text.replace("from: 101}", "from: 0}"))
     p = fed.site("h1", "rules", "sign", bad, check=False)
     assert p.returncode != 0 and "bands.us_genome_n" in p.stderr, p.stderr
-    for name in ("cn-health", "us-28cfr202"):
-        path = fed.path(name + ".yaml")
-        with open(os.path.join(SOURCE, "gate/border", name + ".yaml"), encoding="utf-8") as f, open(path, "w", encoding="utf-8") as out:
-            out.write(f.read().replace("from: 10000}", f"from: {LIMIT}}}"))
-        assert ADVICE in fed.run("yumen-site", "rules", "check", path).stdout
-        fed.site("h1", "rules", "sign", path)
+    fed.sign_rules("h1", "from: 10000}", f"from: {LIMIT}}}")
+    assert ADVICE in fed.run("yumen-site", "rules", "check", fed.path("cn-health.yaml")).stdout
     p = border(fed)
     assert 'needs the record "self_assessment", which is absent; it waits for: data_office [D-04, cn-health/1]' in p.stdout, p.stdout
-    assert record(fed, "ethics", until="2026-02-30", check=False).returncode != 0
+    assert fed.record("h1", "ethics", "trial", until="2026-02-30", check=False).returncode != 0
     for kind in RECORDS[:-1]:
-        record(fed, kind)
+        fed.record("h1", kind, "trial")
     assert not leaves(fed, "charge")
     out = border(fed)
     assert out.returncode == 1 and "hospital" in out.stdout
-    record(fed, RECORDS[-1])
+    fed.record("h1", RECORDS[-1], "trial")
     held = border(fed)
     assert held.returncode == 1 and "consent" in held.stdout and not leaves(fed, "charge"), held.stdout
     consents_of_patients_count(fed)
@@ -232,7 +198,7 @@ def consents_of_patients_count(fed):
     for few in (True, False):
         card = fed.add_data("h1")
         with open(card, "a", encoding="utf-8") as f:
-            f.write(CARD)
+            f.write(card_border())
         fed.add_consent(card, agreed=(lambda i: i == 7) if few else (lambda i: i >= 3))
         fed.site("h1", "data", "add", card)
         if few:
@@ -312,17 +278,16 @@ def an_application_has_dates_and_opens_nothing(fed):
         f.write(text.replace('draft: "yes"\n', ""))
     before = border(fed).stdout
     fed.site("h1", "rules", "sign", path)
-    PARTS["security_assessment"] = ("--filed", "2026-11-02")
-    too_long = record(fed, "security_assessment", check=False)
+    too_long = fed.record("h1", "security_assessment", "trial", check=False)
     assert too_long.returncode != 0 and "lasts until" in too_long.stderr, too_long.stderr
     until = f"{date.today().year + 2}-12-31"
-    record(fed, "security_assessment", until=until)
+    fed.record("h1", "security_assessment", "trial", until=until)
     row = next(f for f in json.loads(fed.site("h1", "dossier", "list", "--json").stdout)["filings"] if f["filed"] == "2026-11-02")
     assert (row["state"], row["lacks"], row["until"]) == ("incomplete", "number", until), row
     assert {d["step"]: d["day"] for d in row["due"]} == {"completeness": "2026-11-09", "decision": "2026-11-18", "reconsideration": "2026-12-09"}, row
     assert "completeness check by 2026-11-09 [cn-clocks]" in fed.site("h1", "dossier", "list").stdout
     assert border(fed).stdout == before
-    gone = record(fed, "security_assessment", until=until, check=False, more=("--renews", "0123456789"))
+    gone = fed.record("h1", "security_assessment", "trial", until=until, check=False, more=("--renews", "0123456789"))
     assert gone.returncode != 0 and "no record of that document" in gone.stderr, gone.stderr
     fed.site("h1", "dossier", "withdraw", row["document"][:10])
     fed.site("h1", "rules", "withdraw", "cn-clocks")

@@ -17,26 +17,9 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from federation import BUILD, Federation  # noqa: E402
+from federation import BUILD, US_BULK, Federation, card_border, plan_border  # noqa: E402
 
-SOURCE = os.environ["YM_SOURCE_ROOT"]
 PATIENTS = 20
-PLAN = """border:
-  recipient: Acme Inc., Basel
-  contact: privacy@acme.example
-  method: download of the model
-  categories: laboratory values
-  rights: by letter to the hospital
-  storage: Shanghai
-  foreign_law: Chinese law
-  declares: {recipient: outside, overseas_access: possible, public_service: "no", covered_person: "yes"}
-  ai: {sourcing: a, consent: a, data_quality: a, data_security: a, annotation: a, content_labels: a, misuse_prevention: a, explainability: a}
-"""
-CARD = """border:
-  exporter: Example Hospital
-  province: beijing
-  declares: {ciio: "no", pi: "yes", sensitive_pi: "yes", position: p1, claim: none, zone: none, aggregation: single, surveillance: "no", hgr: "no", us_persons: "yes", us_government: "no", us_genome_n: 0, us_omic_n: 0, us_biometric_n: 0, us_health_n: 10, us_identifiers_n: 0}
-"""
 INSIDE = ("data", "people", "withdrawn", "inferred", "salt")  # of a site's folder: where patients may be
 
 
@@ -110,7 +93,7 @@ def add_rows(fed, name, rows):
     """Each with the hash of its scanned form, and what it agreed to."""
     card = fed.add_data(name, PATIENTS, rows=lambda i: "%s,%r,%r,%d\n" % rows[i][:4])
     with open(card, "a", encoding="utf-8") as f:
-        f.write(CARD)
+        f.write(card_border(us=US_BULK))
     fed.add_consent(card)
     with open(card, encoding="utf-8") as f:
         text = f.read().replace("  given:\n", "  form_column: scan\n  given:\n    written: {column: agreed, codes: [\"yes\"]}\n")
@@ -122,11 +105,6 @@ def add_rows(fed, name, rows):
     with open(path, "w", encoding="utf-8") as f:
         f.write("\n".join([head + ",scan", *(f"{line},{r[4]}" for line, r in zip(lines, rows, strict=True))]) + "\n")
     fed.site(name, "data", "add", card)
-
-
-def sign_rules(fed, name):
-    for rules in ("cn-health", "us-28cfr202"):
-        fed.site(name, "rules", "sign", os.path.join(SOURCE, "gate", "border", rules + ".yaml"))
 
 
 def ask_the_desk(fed, name):
@@ -244,7 +222,7 @@ def main():
             fed.init_site(n)
             fed.enrol_site(n)
             add_rows(fed, n, rows[n])
-            sign_rules(fed, n)
+            fed.sign_rules(n)
         forms = needles([r for n in fed.names for r in rows[n]])
         people = {}
         for n in fed.names:
@@ -255,7 +233,7 @@ def main():
         search = Search({**forms, **people}, fed.path("forms.bin"))
         fed.enrol_sponsor()
         plan = fed.plan(quorum=2, rounds=40, steps=2, q="0.5", nominal=20, noise="40", collect=20,
-                        extra="metrics: {every: 1, noise_multiplier: 60}\n" + PLAN)
+                        extra="metrics: {every: 1, noise_multiplier: 60}\n" + plan_border(more=', covered_person: "yes"'))
         with open(plan, encoding="utf-8") as f:
             text = f.read()
         with open(plan, "w", encoding="utf-8") as f:  # noise alone must not drive every score to 0 or 1

@@ -7,49 +7,21 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from federation import Federation  # noqa: E402
+from federation import Federation, card_border, plan_border  # noqa: E402
 
-SOURCE = os.environ["YM_SOURCE_ROOT"]
-CARD = """border:
-  exporter: %s
-  province: beijing
-  declares: {ciio: "no", pi: "yes", sensitive_pi: "yes", position: p1, claim: none, zone: none, aggregation: single, surveillance: "no", hgr: "no", us_persons: "no"}
-"""
-PLAN = """border:
-  recipient: Acme Inc., Basel
-  contact: privacy@acme.example
-  method: download of the model
-  categories: laboratory values
-  rights: by letter to the hospital
-  storage: Basel
-  foreign_law: Swiss data protection act
-  declares: {recipient: outside, overseas_access: possible, public_service: "no"}
-  ai: {sourcing: a, consent: a, data_quality: a, data_security: a, annotation: a, content_labels: a, misuse_prevention: a, explainability: a}
-"""
 AGENCY, TYPED_OTHERWISE = "Example Agency (Beijing)", "ＥＸＡＭＰＬＥ　agency  （Beijing）"
-
-
-def rules(fed, hospital, limit):
-    """The shipped sets, with another limit in place of 10,000."""
-    for name in ("cn-health", "us-28cfr202"):
-        with open(os.path.join(SOURCE, "gate/border", name + ".yaml"), encoding="utf-8") as f:
-            text = f.read()
-        path = fed.path(name + ".yaml")
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(text.replace("from: 10000}", f"from: {limit}}}"))
-        fed.site(hospital, "rules", "sign", path)
 
 
 def data(fed, hospital, exporter):
     card = fed.add_data(hospital)
     with open(card, "a", encoding="utf-8") as f:
-        f.write(CARD % exporter)
+        f.write(card_border(exporter))
     fed.add_consent(card)
     fed.site(hospital, "data", "add", card)
 
 
 def study_at(fed, hospital, study):
-    fed.sponsor("study", "submit", fed.plan(study, hospitals="{name: %s}" % hospital, quorum=1, rounds=1, ready=3, attempts=50, extra=PLAN))
+    fed.sponsor("study", "submit", fed.plan(study, hospitals="{name: %s}" % hospital, quorum=1, rounds=1, ready=3, attempts=50, extra=plan_border()))
     fed.wait(lambda: study in fed.site(hospital, "plans", "list").stdout, 20, "the plan")
 
 
@@ -72,7 +44,7 @@ def the_first_hospital_counts_alone(fed):
     for hospital in ("h1", "h2"):
         fed.init_site(hospital)
         fed.enrol_site(hospital)
-        rules(fed, hospital, 110)
+        fed.sign_rules(hospital, "from: 10000}", "from: 110}")
     fed.enrol_sponsor()
     data(fed, "h1", AGENCY)
     study_at(fed, "h1", "one")
@@ -115,7 +87,7 @@ def a_restart_knows_the_others(fed):
 
 
 def with_room_for_both_the_round_runs(fed):
-    rules(fed, "h2", 161)
+    fed.sign_rules("h2", "from: 10000}", "from: 161}")
     fed.wait_phase({"done"}, study="two")
     decision = [leaf for leaf in fed.leaves(fed.path("h2", "ledger")) if leaf["type"] == "decision"][-1]
     assert decision["facts"]["people"]["n_sensitive"] == 200 and decision["decision"]["outcome"] == "proceed", decision

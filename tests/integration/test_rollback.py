@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from federation import CMD, Daemon, Federation  # noqa: E402
+from federation import Daemon, Federation  # noqa: E402
 
 
 def charges(fed, folder):

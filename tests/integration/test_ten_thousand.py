@@ -15,30 +15,9 @@ import random
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from federation import Federation  # noqa: E402
+from federation import RECORDS, Federation, card_border, plan_border  # noqa: E402
 
-SOURCE = os.environ["YM_SOURCE_ROOT"]
 EXPORTER = "Example Hospital"
-BORDER = """border:
-  exporter: %s
-  province: beijing
-  declares: {ciio: "no", pi: "yes", sensitive_pi: "yes", position: p1, claim: none, zone: none, aggregation: single, surveillance: "no", hgr: "no", us_persons: "no"}
-"""
-PLAN = """border:
-  recipient: Acme Inc., Basel
-  contact: privacy@acme.example
-  method: download of the model
-  categories: laboratory values
-  rights: by letter to the hospital
-  storage: Basel
-  foreign_law: Swiss data protection act
-  declares: {recipient: outside, overseas_access: possible, public_service: "no"}
-  ai: {sourcing: a, consent: a, data_quality: a, data_security: a, annotation: a, content_labels: a, misuse_prevention: a, explainability: a}
-"""
-RECORDS = ("self_assessment", "pipia", "ethics", "hospital", "standard_contract")
-TOPICS = ("necessity", "consent", "data_handling", "privacy", "sharing", "risk")
-PARTS = {"ethics": ("--number", "2026-7", "--committee", "reg-9", *(x for t in TOPICS for x in ("--topic", t + "=4"))),
-         "standard_contract": ("--number", "SCC-1", "--filed", "2026-01-05", "--province", "beijing")}
 HELD = "needs the record \"security_assessment\", which is absent; it waits for: data_office [D-11, cn-health/1]"
 
 
@@ -52,27 +31,19 @@ def register(fed, name, people, exporter=EXPORTER):
     text = text.replace("name: wards", f"name: {name}").replace('"<100"', '"2000-9999"')
     text = text.replace("patient_column: pid", "patient_column: pid\npatient_identifier: hospital_id")
     with open(card, "w", encoding="utf-8") as f:
-        f.write(text + BORDER % exporter)
+        f.write(text + card_border(exporter))
     fed.add_consent(card)
     fed.site("h1", "data", "add", card)
 
 
 def submit(fed, study):
     fed.sponsor("study", "submit", fed.plan(study, hospitals="{name: h1}", quorum=1, rounds=1, steps=1, q="0.01", nominal=6000,
-                                            noise=20, ready=5, attempts=50, extra=PLAN))
+                                            noise=20, ready=5, attempts=50, extra=plan_border()))
     fed.wait(lambda: study in fed.site("h1", "plans", "list").stdout, 20, "the plan")
 
 
 def approve(fed, study, dataset):
     fed.site("h1", "plans", "approve", study, "--dataset", dataset)
-
-
-def record(fed, kind, study, dataset):
-    document = fed.path(kind + ".pdf")
-    with open(document, "w", encoding="utf-8") as f:
-        f.write("the document " + kind)
-    fed.site("h1", "dossier", "add", kind, "--study", study, "--dataset", dataset, "--document", document, "--issuer", "签发方",
-             "--until", "2999-12-31", *PARTS.get(kind, ()))
 
 
 def border(fed, study, dataset):
@@ -113,17 +84,16 @@ def six_thousand_go_by_contract_once_it_is_there(fed):
     fed.init_site("h1")
     fed.enrol_site("h1")
     fed.enrol_sponsor()
-    for name in ("cn-health", "us-28cfr202"):
-        fed.site("h1", "rules", "sign", os.path.join(SOURCE, "gate/border", name + ".yaml"))
+    fed.sign_rules("h1")
     register(fed, "first", range(6000))
     submit(fed, "one")
-    for kind in RECORDS[:-1]:
-        record(fed, kind, "one", "first")
+    for kind in set(RECORDS) - {"standard_contract"}:
+        fed.record("h1", kind, "one", "first")
     approve(fed, "one", "first")
     p = border(fed, "one", "first")
     assert p.returncode == 1 and "standard_contract" in p.stdout and "it waits for: data_office [D-13" in p.stdout, p.stdout
     assert not charges(fed, "one")
-    record(fed, RECORDS[-1], "one", "first")
+    fed.record("h1", "standard_contract", "one", "first")
     goes(fed, "one", "first")
     assert counted(fed) == [(EXPORTER, 6000)]
 
@@ -132,7 +102,7 @@ def with_the_second_study_ten_thousand_are_held(fed):
     submit(fed, "two")
     register(fed, "second", range(6000, 12000))
     for kind in RECORDS:
-        record(fed, kind, "two", "second")
+        fed.record("h1", kind, "two", "second")
     is_held(fed, "two", "second")  # 12,000 different people
     register(fed, "second", range(4000, 10000))
     is_held(fed, "two", "second")  # 10,000
@@ -146,7 +116,7 @@ def a_new_name_or_a_copy_changes_nothing(fed):
     for dataset, exporter in (("other-name", EXPORTER), ("other-exporter", "Another Hospital")):
         register(fed, dataset, range(4000, 10000), exporter)  # of two exporters nobody is the same: 12,000
         for kind in RECORDS:
-            record(fed, kind, "renamed", dataset)
+            fed.record("h1", kind, "renamed", dataset)
         is_held(fed, "renamed", dataset)
 
 
@@ -163,7 +133,7 @@ def one_more_person_is_held_and_the_same_people_are_not(fed):
     submit(fed, "three")
     register(fed, "again", range(2000, 8000))
     for kind in RECORDS:
-        record(fed, kind, "three", "again")
+        fed.record("h1", kind, "three", "again")
     fed.site("h1", "plans", "check", "three", "--dataset", "again")
     assert border(fed, "three", "again").returncode == 0, border(fed, "three", "again").stdout
     register(fed, "again", [*range(2000, 7999), 9999])

@@ -7,47 +7,20 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from federation import Federation  # noqa: E402
+from federation import US_BULK, Federation, card_border, plan_border  # noqa: E402
 
-SOURCE = os.environ["YM_SOURCE_ROOT"]
-CARD = """border:
-  exporter: Acme US
-  province: beijing
-  declares: {ciio: "no", pi: "yes", sensitive_pi: "yes", position: p1, claim: none, zone: none, aggregation: single, surveillance: "no", hgr: "no", us_persons: "yes", us_government: "no", us_genome_n: 0, us_omic_n: 0, us_biometric_n: 0, us_health_n: 10, us_identifiers_n: 0}
-"""
-PLAN = """border:
-  recipient: %s
-  contact: privacy@acme.example
-  method: download of the model
-  categories: laboratory values
-  rights: by letter to the hospital
-  storage: Shanghai
-  foreign_law: Chinese law
-  declares: {recipient: outside, overseas_access: possible, public_service: "no", covered_person: "yes"}
-  ai: {sourcing: a, consent: a, data_quality: a, data_security: a, annotation: a, content_labels: a, misuse_prevention: a, explainability: a}
-"""
-
-
-def rules(fed, bulk):
-    for name in ("cn-health", "us-28cfr202"):
-        with open(os.path.join(SOURCE, "gate/border", name + ".yaml"), encoding="utf-8") as f:
-            text = f.read()
-        path = fed.path(name + ".yaml")
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(text.replace("from: 10001}", f"from: {bulk}}}"))
-        fed.site("h1", "rules", "sign", path)
 
 
 def data(fed, who, recipients):
     card = fed.add_data("h1", rows=lambda i: f"{who}-{i},{20 + i},{i % 10},{i % 2}\n")
     with open(card, "a", encoding="utf-8") as f:
-        f.write(CARD)
+        f.write(card_border("Acme US", US_BULK))
     fed.add_consent(card, recipient=recipients)
     fed.site("h1", "data", "add", card)
 
 
 def study(fed, name, recipient):
-    fed.sponsor("study", "submit", fed.plan(name, hospitals="{name: h1}", quorum=1, rounds=1, ready=3, attempts=50, extra=PLAN % recipient))
+    fed.sponsor("study", "submit", fed.plan(name, hospitals="{name: h1}", quorum=1, rounds=1, ready=3, attempts=50, extra=plan_border(recipient, ', covered_person: "yes"')))
     fed.wait(lambda: name in fed.site("h1", "plans", "list").stdout, 20, "the plan")
     fed.file_records("h1", name)
 
@@ -68,7 +41,7 @@ def a_round_counts_them(fed):
     fed.init_hub()
     fed.init_site("h1")
     fed.enrol_site("h1")
-    rules(fed, 91)
+    fed.sign_rules("h1", "from: 10001}", "from: 91}")
     fed.enrol_sponsor()
     data(fed, "a", "Acme Shanghai")
     study(fed, "one", "Acme Shanghai")
