@@ -150,9 +150,30 @@ static void all_data_sets_are_those_to_come_too(void **state)
     json_decref(leaf[1]);
 }
 
+static void a_list_with_one_bit_changed_names_nobody(void **state)
+{
+    static const uint8_t set[YM_HASH_BYTES] = {7}, id[3][YM_HASH_BYTES] = {{1}, {2}, {3}};
+    const uint8_t(*got)[YM_HASH_BYTES];
+    struct ym_buf b = {0};
+    size_t count = 0;
+    (void)state;
+    assert_int_equal(ym_people_encode(set, id, 3, &b, NULL), YM_OK);
+    assert_int_equal(ym_people_ids(ym_buf_bytes(&b), set, &got, &count, NULL), YM_OK);
+    assert_int_equal(count, 3);
+    assert_memory_equal(got, id, sizeof id);
+    for (size_t i = 0; i < b.len; i++) {
+        b.data[i] ^= 4;
+        assert_int_equal(ym_people_ids(ym_buf_bytes(&b), set, &got, &count, NULL), YM_CORRUPT);
+        b.data[i] ^= 4;
+        assert_int_equal(ym_people_ids((struct ym_bytes){b.data, i}, set, &got, &count, NULL), YM_CORRUPT);
+    }
+    ym_buf_release(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_list_with_one_bit_changed_names_nobody),
         cmocka_unit_test(lists_survive_and_grow),
         cmocka_unit_test(a_crash_before_the_leaf_forgets_nobody),
         cmocka_unit_test(a_list_that_is_gone_or_changed_stops_everything),

@@ -6,7 +6,7 @@
 
 #include "base/fs.h"
 
-#define MAGIC "YMPEOP1\n"
+#define MAGIC "YMPEOP2\n"
 enum { MAGIC_BYTES = 8, HEAD_BYTES = MAGIC_BYTES + YM_HASH_BYTES + 8 };
 
 /* ---- sets ---- */
@@ -119,27 +119,33 @@ enum ym_code ym_people_encode(const uint8_t frozen[YM_HASH_BYTES], const uint8_t
                               struct ym_buf *out, struct ym_status *st)
 {
     uint64_t n = htole64(count);
+    uint8_t sum[YM_HASH_BYTES];
 
     if (ym_buf_append(out, MAGIC, MAGIC_BYTES) != YM_OK || ym_buf_append(out, frozen, YM_HASH_BYTES) != YM_OK ||
         ym_buf_append(out, &n, sizeof n) != YM_OK || ym_buf_append(out, id, count * YM_HASH_BYTES) != YM_OK)
         return no_memory(st);
-    return YM_OK;
+    ym_sha256(out->data, out->len, sum);
+    return ym_buf_append(out, sum, sizeof sum) == YM_OK ? YM_OK : no_memory(st);
 }
 
 /* How many it holds, or YM_CORRUPT. */
 static enum ym_code check_file(struct ym_bytes b, const uint8_t frozen[YM_HASH_BYTES], uint64_t *count,
                                struct ym_status *st)
 {
+    uint8_t sum[YM_HASH_BYTES];
     uint64_t n;
 
-    if (b.len < HEAD_BYTES || memcmp(b.data, MAGIC, MAGIC_BYTES) != 0)
+    if (b.len < HEAD_BYTES + YM_HASH_BYTES || memcmp(b.data, MAGIC, MAGIC_BYTES) != 0)
         return ym_status_set(st, YM_CORRUPT, "not a list of people");
     if (frozen && memcmp(b.data + MAGIC_BYTES, frozen, YM_HASH_BYTES) != 0)
         return ym_status_set(st, YM_CORRUPT, "the list of people is of another frozen data set");
     memcpy(&n, b.data + MAGIC_BYTES + YM_HASH_BYTES, sizeof n);
     *count = le64toh(n);
-    if ((b.len - HEAD_BYTES) % YM_HASH_BYTES != 0 || (b.len - HEAD_BYTES) / YM_HASH_BYTES != *count)
+    if ((b.len - HEAD_BYTES) % YM_HASH_BYTES != 0 || (b.len - HEAD_BYTES) / YM_HASH_BYTES - 1 != *count)
         return ym_status_set(st, YM_CORRUPT, "the list of people has another length than it says");
+    ym_sha256(b.data, b.len - YM_HASH_BYTES, sum);
+    if (memcmp(b.data + b.len - YM_HASH_BYTES, sum, sizeof sum) != 0)
+        return ym_status_set(st, YM_CORRUPT, "the list of people is damaged");
     return YM_OK;
 }
 

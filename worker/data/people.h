@@ -33,7 +33,7 @@ bool ym_cohort_within(const struct ym_cohort *a, const struct ym_cohort *b); /* 
 void ym_pseudonym(const uint8_t salt[32], const char *kind, const char *dataset, const uint8_t frozen[YM_HASH_BYTES],
                   const uint8_t patient[YM_HASH_BYTES], uint8_t out[YM_HASH_BYTES]);
 
-/* The side file: id[i] is of patient i of the frozen set with these bytes' hash. */
+/* The side file: id[i] is of patient i of the frozen set with these bytes' hash. out: empty. */
 enum ym_code ym_people_encode(const uint8_t frozen[YM_HASH_BYTES], const uint8_t (*id)[YM_HASH_BYTES], size_t count,
                               struct ym_buf *out, struct ym_status *st);
 /* Its pseudonyms, in the order of the frozen set; borrowed from file. YM_CORRUPT. */
