@@ -51,6 +51,8 @@ MUTATIONS = [
     ("scores-anywhere", "cmd/site/infer.c", "name[0] == '.' ||", "name[0] == 1 ||", ["test_infer.py"]),
     ("table-without-its-label", "base/text_common.def", 'YM_TEXT(MODEL_LABEL, "AI-generated, no diagnosis"', 'YM_TEXT(MODEL_LABEL, "no diagnosis"', ["test_labels.py"]),
     ("simulation-without-its-notice", "cmd/yumen/simulate.c", 'json_object_set_new(o, "notice_zh"', 'json_object_set_new(o, "note_zh"', ["test_labels.py"]),
+    ("lost-tile-forgiven", "audit/verify/folder.c", "return width < WIDTH && checkpoint_moved(f);", "return width < WIDTH || checkpoint_moved(f);",
+     ["test_verify"]),
     ("damaged-people-believed", "worker/data/people.c", "memcmp(b.data + b.len - YM_HASH_BYTES, sum, sizeof sum) != 0", "b.data[0] == 0 && sum[0] == 0",
      ["test_withdraw"]),
     ("withdrawn-from-all-forgotten", "worker/trainer/withdraw.c", "all ? &all->who : &nobody", "all && all->who.count > 99 ? &all->who : &nobody",

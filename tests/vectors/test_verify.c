@@ -3371,6 +3371,28 @@ static void an_entry_that_changed_since_it_was_hashed_is_not_read(void **state)
     ym_folder_release(&f);
 }
 
+static void a_log_that_grows_while_it_is_read_has_no_fault(void **state)
+{
+    struct world *w = *state;
+    struct ym_folder still, moved, full;
+
+    assert_int_equal(ym_folder_load(w->log[WORLD_H1].dir, NULL, &still, NULL), YM_OK);
+    assert_int_equal(ym_folder_load(w->log[WORLD_H1].dir, NULL, &moved, NULL), YM_OK);
+    assert_int_equal(ym_folder_load(w->log[WORLD_H1].dir, NULL, &full, NULL), YM_OK);
+    drop(w, WORLD_H1, "tile/1/000.p/1");
+    ym_folder_check_tree(&still);
+    assert_true(still.faulty && still.fault == YM_REASON_TILE_MISSING);
+    checkpoint_replayed(w);
+    ym_folder_check_tree(&moved);
+    assert_false(moved.faulty);
+    drop(w, WORLD_H1, "tile/0/000");
+    ym_folder_check_tree(&full);
+    assert_true(full.faulty && full.fault == YM_REASON_TILE_MISSING);
+    ym_folder_release(&still);
+    ym_folder_release(&moved);
+    ym_folder_release(&full);
+}
+
 static void a_second_copy_of_a_log_that_tells_another_story_is_noticed(void **state)
 {
     struct world *w = *state;
@@ -3700,6 +3722,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_verifiers_roots_match_rfc6962_vectors),
         cmocka_unit_test(roots_of_earlier_sizes_are_those_of_their_leaves),
         CASE(an_entry_that_changed_since_it_was_hashed_is_not_read),
+        CASE(a_log_that_grows_while_it_is_read_has_no_fault),
         CASE(a_second_copy_of_a_log_that_tells_another_story_is_noticed),
         CASE(charges_and_releases_that_the_hub_never_wrote_down_are_counted),
         CASE(a_charge_that_the_rule_sets_let_pass_is_good),
