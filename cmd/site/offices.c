@@ -43,13 +43,25 @@ static void join_words(const json_t *list, char *out, size_t cap)
         out + used, cap - used, "%s%s", i ? ", " : "", ym_word_text(YM_WORD_OFFICE, json_string_value(v)));
 }
 
+/* Every member, a line each: what is sealed is shown whole. */
+static void put_members(FILE *f, const json_t *item)
+{
+    json_t *members = json_object_get(item, "members"), *value;
+    const char *key;
+
+    json_object_foreach(members, key, value)
+    {
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_SORT_KEYS);
+
+        fprintf(f, "  %s: %s\n", key, text ? text : "?");
+        free(text);
+    }
+}
+
 static void print_members(FILE *f, const json_t *item)
 {
-    char *text = json_dumps(json_object_get(item, "members"), JSON_INDENT(2) | JSON_SORT_KEYS);
-
-    fprintf(f, "%s %s\n%s\n", ym_site_leaf_text(ym_get_text(item, "type")), ym_get_text(item, "hash"),
-            text ? text : "");
-    free(text);
+    fprintf(f, "%s %s\n", ym_site_leaf_text(ym_get_text(item, "type")), ym_get_text(item, "hash"));
+    put_members(f, item);
 }
 
 /* ---- sealing ---- */
@@ -101,13 +113,12 @@ static void tell_sealed(const json_t *item, const json_t *seals)
     json_t *who = json_array();
     const json_t *seal;
     char words[256];
-    char *text = json_dumps(json_object_get(item, "members"), JSON_INDENT(2) | JSON_SORT_KEYS);
     size_t i;
 
     json_array_foreach(seals, i, seal) json_array_append(who, json_object_get(seal, "office"));
     join_words(who, words, sizeof words);
-    fprintf(stderr, T(SEAL_SEALING), words, ym_site_leaf_text(ym_get_text(item, "type")), text ? text : "");
-    free(text);
+    fprintf(stderr, T(SEAL_SEALING), words, ym_site_leaf_text(ym_get_text(item, "type")));
+    put_members(stderr, item);
     json_decref(who);
 }
 

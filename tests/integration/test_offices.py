@@ -81,7 +81,7 @@ def one_alone_raises_no_cap(fed):
     desk(fed, "chen", "seal", item)
     assert len(leaves(fed, "policy")) == before, "ethics sealed a policy"
     done = desk(fed, "wang", "seal", item, check=True)
-    assert "ledger" in done.stdout and '"epsilon_cap_micro": 12000000' in done.stderr, done.stdout + done.stderr
+    assert "ledger" in done.stdout and 'epsilon_cap_micro: 12000000' in done.stderr, done.stdout + done.stderr
     newest = leaves(fed, "policy")[-1]
     assert newest["epsilon_cap_micro"] == 12000000 and sealed_by(newest) == ["data_office", "it"], newest
     assert pending(fed) == [] and desk(fed, "wang", "seal", item).returncode != 0

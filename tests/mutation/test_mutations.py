@@ -551,7 +551,7 @@ SCRIPTS = {
     "test_border_federation.py": FEDERATION,
     "test_canary.py": [*FEDERATION, "../tests/find_forms"],
     "test_cosigned.py": FEDERATION,
-    "test_domestic.py": FEDERATION,
+    "test_domestic.py": [*FEDERATION, "../tests/fetch_object"],
     "test_exporter.py": FEDERATION,
     "test_us.py": FEDERATION,
     "test_offices.py": FEDERATION,
