@@ -127,7 +127,9 @@ def ledger(home):
 
 
 def sign(home, inference):
-    """The policy that serves everybody, with these words on inference."""
+    """The policy that serves everybody, with these words on inference. A seal of the same words in the same second is the
+    same seal, and counts once."""
+    time.sleep(1 - time.time() % 1)
     with open(os.path.join(home, "policy.yaml"), "w") as f:
         f.write(SERVES_ALL.split("inference:")[0] + inference)
     site(home, "policy", "sign", "policy.yaml", "--epsilon-cap", "5")
