@@ -132,7 +132,10 @@ void ym_trainer_cosign(struct ym_trainer *t)
     if (ym_watch_state(t->watch) != YM_WATCH_GOOD)
         return;
     if (!ym_watch_ends_round(t->watch) || d.size <= known) {
-        t->again |= !t->cosigned && known > 0;
+        if (!t->cosigned && !t->again && known > 0) {
+            t->due.since_ms = d.since_ms; /* waits too: entries that follow may show that this ledger is an old one */
+            t->again = true;
+        }
         return;
     }
     ym_watch_root(t->watch, d.root);
