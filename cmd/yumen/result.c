@@ -281,8 +281,8 @@ static enum ym_code write_card(const char *path, const json_t *card, struct ym_s
 }
 
 /* facts is taken. */
-static enum ym_code write_all(const struct ym_result *r, json_t *notice, const char *path, json_t *facts, json_t **card,
-                              struct ym_status *st)
+static enum ym_code write_clear(const struct ym_result *r, json_t *notice, const char *path, json_t **card,
+                                struct ym_status *st)
 {
     struct ym_buf file = {0};
     uint8_t hash[YM_HASH_BYTES];
@@ -298,30 +298,6 @@ static enum ym_code write_all(const struct ym_result *r, json_t *notice, const c
         code = write_onnx(r, notice, path, *card, st);
     if (code == YM_OK && r->model.layer_count == 1)
         code = write_coefficients(r, notice, path, *card, st);
-    if (code == YM_OK && json_object_update(*card, facts) != 0)
-        code = ym_status_set(st, YM_EXHAUSTED, "no memory for the model's card");
-    if (code == YM_OK)
-        code = write_card(path, *card, st);
-    if (code == YM_OK)
-        code = write_markdown(path, *card, st);
-    return code;
-}
-
-enum ym_code ym_result_write(const struct ym_result *r, const char *path, json_t *facts, json_t **card,
-                             struct ym_status *st)
-{
-    json_t *made = NULL;
-    json_t *notice =
-        ym_notice_new(r->plan, r->round, r->state, json_string_value(json_object_get(facts, "content_id")));
-    enum ym_code code = notice ? write_all(r, notice, path, facts, &made, st)
-                               : ym_status_set(st, YM_EXHAUSTED, "no memory for the model's notices");
-
-    json_decref(facts);
-    json_decref(notice);
-    if (code == YM_OK)
-        *card = made;
-    else
-        json_decref(made);
     return code;
 }
 
@@ -336,8 +312,8 @@ static json_t *names_of(const struct ym_plan_recipients *r)
     return names;
 }
 
-static enum ym_code write_sealed(const struct ym_result *r, struct ym_bytes sealed, const char *path, json_t *notice,
-                                 const json_t *facts, json_t **card, struct ym_status *st)
+static enum ym_code write_sealed(const struct ym_result *r, struct ym_bytes sealed, json_t *notice, const char *path,
+                                 json_t *facts, json_t **card, struct ym_status *st)
 {
     uint8_t hash[YM_HASH_BYTES];
     enum ym_code code = ym_fs_write(path, sealed, 0644, st);
@@ -345,25 +321,39 @@ static enum ym_code write_sealed(const struct ym_result *r, struct ym_bytes seal
     ym_sha256(sealed.data, sealed.len, hash);
     if (code == YM_OK && (*card = card_new(r, notice, hash, st)) == NULL)
         code = YM_EXHAUSTED;
-    if (code == YM_OK && (json_object_update(*card, (json_t *)(uintptr_t)facts) != 0 ||
-                          json_object_set_new(*card, "sealed_to", names_of(&r->plan->border.recipients)) != 0))
+    if (code == YM_OK && json_object_set_new(facts, "sealed_to", names_of(&r->plan->border.recipients)) != 0)
         code = ym_status_set(st, YM_EXHAUSTED, "no memory for the model's card");
-    if (code == YM_OK)
-        code = write_card(path, *card, st);
-    if (code == YM_OK)
-        code = write_markdown(path, *card, st);
     return code;
 }
 
-enum ym_code ym_result_write_sealed(const struct ym_result *r, struct ym_bytes sealed, const char *path, json_t *facts,
-                                    json_t **card, struct ym_status *st)
+/* ---- both ---- */
+
+static enum ym_code write_cards(const char *path, json_t *card, json_t *facts, struct ym_status *st)
+{
+    enum ym_code code = json_object_update(card, facts) == 0
+                            ? write_card(path, card, st)
+                            : ym_status_set(st, YM_EXHAUSTED, "no memory for the model's card");
+
+    return code == YM_OK ? write_markdown(path, card, st) : code;
+}
+
+/* sealed: NULL for a model in the clear. */
+static enum ym_code write_result(const struct ym_result *r, const struct ym_bytes *sealed, const char *path,
+                                 json_t *facts, json_t **card, struct ym_status *st)
 {
     json_t *made = NULL;
     json_t *notice =
         ym_notice_new(r->plan, r->round, r->state, json_string_value(json_object_get(facts, "content_id")));
-    enum ym_code code = notice ? write_sealed(r, sealed, path, notice, facts, &made, st)
-                               : ym_status_set(st, YM_EXHAUSTED, "no memory for the model's notices");
+    enum ym_code code = YM_OK;
 
+    if (!notice)
+        code = ym_status_set(st, YM_EXHAUSTED, "no memory for the model's notices");
+    else if (sealed)
+        code = write_sealed(r, *sealed, notice, path, facts, &made, st);
+    else
+        code = write_clear(r, notice, path, &made, st);
+    if (code == YM_OK)
+        code = write_cards(path, made, facts, st);
     json_decref(facts);
     json_decref(notice);
     if (code == YM_OK)
@@ -371,4 +361,16 @@ enum ym_code ym_result_write_sealed(const struct ym_result *r, struct ym_bytes s
     else
         json_decref(made);
     return code;
+}
+
+enum ym_code ym_result_write(const struct ym_result *r, const char *path, json_t *facts, json_t **card,
+                             struct ym_status *st)
+{
+    return write_result(r, NULL, path, facts, card, st);
+}
+
+enum ym_code ym_result_write_sealed(const struct ym_result *r, struct ym_bytes sealed, const char *path, json_t *facts,
+                                    json_t **card, struct ym_status *st)
+{
+    return write_result(r, &sealed, path, facts, card, st);
 }
